@@ -1,0 +1,225 @@
+"""How the steps of a run are executed: compiled in chunks, or one by one in plain Python.
+
+Both engines run the same step function and hand over the same rows; the compiled one is for traced
+objectives, the eager one for functions that can only be called.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from descend.descent.sampling import Sampling
+from descend.descent.trace import MOST_BYTES_OF_X, MOST_ROWS, Rows
+from descend.objectives.function import Problem, precision
+from descend.objectives.parameters import dtype_of
+from descend.words import flat
+
+__all__ = [
+    "NOT_FINITE",
+    "RUNNING",
+    "SMALL_GRADIENT",
+    "Carry",
+    "CompiledEngine",
+    "EagerEngine",
+    "engine_for",
+]
+
+# Why the loop ended by itself (Carry.code).
+RUNNING, SMALL_GRADIENT, NOT_FINITE = range(3)
+
+_ROWS_A_CHUNK = 1_024
+_BYTES_A_CHUNK = 4 * 2**20
+
+
+class Carry(NamedTuple):
+    """What the loop hands from step to step. It is kept small: XLA runs only a small loop as one piece."""
+
+    x: Any  # where the next evaluation is made
+    state: Any  # of the method, for the step after it
+    kept: Any  # the last point with finite cost and gradient
+    f: Any  # cost there
+    size: Any  # gradient norm there
+    lr: Any  # step size that led there
+    searched: Any  # evaluations by step sizes so far
+    code: Any  # why it ended, RUNNING while it has not
+
+
+Step = Callable[[Any, Callable[[Any], Any], Any, Carry], Carry]
+
+
+def engine_for(problem: Problem, sampling: Sampling | None, step: Step) -> CompiledEngine | EagerEngine:
+    """The engine that fits the objective."""
+    return (CompiledEngine if problem.is_traced else EagerEngine)(problem, sampling, step)
+
+
+class _Engine:
+    def __init__(self, problem: Problem, sampling: Sampling | None, step: Step) -> None:
+        self.problem = problem
+        self.sampling = sampling
+        self.step = step
+        x0 = problem.x0
+        self.size = sum(leaf.size for leaf in jax.tree.leaves(x0))
+        bytes_of_x = self.size * dtype_of(x0).itemsize
+        self.keeps_x = bytes_of_x * MOST_ROWS <= MOST_BYTES_OF_X
+        self.capacity = int(np.clip(_BYTES_A_CHUNK // bytes_of_x, 16, _ROWS_A_CHUNK)) if self.keeps_x else 256
+
+    @property
+    def samples(self) -> bool:
+        """Whether each step sees a batch instead of all data."""
+        return self.sampling is not None and self.sampling.batch_size is not None
+
+
+class CompiledEngine(_Engine):
+    """Runs many steps in one compiled call; lengths and hyperparameters are its arguments, not its shape."""
+
+    def __init__(self, problem: Problem, sampling: Sampling | None, step: Step) -> None:
+        super().__init__(problem, sampling, step)
+        with precision(problem.x0):
+            self._data = jax.device_put(problem.data)
+            if sampling is not None and sampling.batch_size is not None:
+                whole, short = (
+                    problem.traced(*jax.tree.map(lambda a, k=k: a[:k], problem.data))
+                    for k in (sampling.batch_size, sampling.short)
+                )
+                self._programs = (whole, short)
+            else:
+                self._programs = (problem.traced(*problem.data),) * 2
+            self._consts = jax.device_put(tuple(p.consts for p in self._programs))
+            shape = (sampling.rows, sampling.batch_size) if sampling is not None and self.samples else None
+            purpose = ("chunk", self.step, shape, self._programs[1].key, self.keeps_x)
+            self._chunk = self._programs[0].compiled(purpose, lambda: self._chunk_of_steps())
+        self._orders: tuple[int, Any, int] | None = None
+
+    def run(
+        self, method: Any, carry: Carry, gtol: Any, rows: int, stride: int, last: int
+    ) -> tuple[Carry, Rows]:
+        """Make up to `rows * stride` steps, not beyond step `last`; return where it stands and the rows."""
+        with precision(self.problem.x0):
+            first_epoch, orders = 0, None
+            if self.sampling is not None and self.samples:
+                done = int(carry.state.t)
+                if self._orders is None or done > self._orders[2]:
+                    epoch, places, end = self.sampling.orders(done)
+                    self._orders = (epoch, jax.device_put(places), end)
+                first_epoch, orders, end = self._orders
+                last = min(last, end)
+            carry, count, table = self._chunk(
+                self._consts, method, carry, gtol, self._data, orders, np.int32(first_epoch),
+                np.int32(min(rows, self.capacity)), np.int32(stride), np.int32(last),
+            )  # fmt: skip
+            kept = int(count)
+            steps, numbers, searched, xs = (np.asarray(column)[:kept] for column in table)
+        steps = steps.astype(np.int64)
+        evaluations = searched + (steps + 1) * self.problem.evaluations_per_gradient
+        f, size, lr = numbers.T.astype(np.float64)
+        return carry, Rows(steps, f, size, lr, evaluations, xs if self.keeps_x else None)
+
+    def _chunk_of_steps(self) -> Callable[..., Any]:
+        step, programs, sampling = self.step, self._programs, self.sampling
+        capacity, keeps_x, samples = self.capacity, self.keeps_x, self.samples
+
+        def chunk(consts, method, carry, gtol, data, orders, first_epoch, rows, stride, last):  # type: ignore[no-untyped-def]
+            def at(t: Any) -> Callable[[Any], Any]:
+                if not samples:
+                    return lambda x: programs[0](consts[0], x, *data)
+                return _batch(programs, consts, sampling, data, orders, t, first_epoch)
+
+            def unfinished(c: Carry) -> Any:
+                return (c.code == RUNNING) & (c.state.t <= last)
+
+            def one(c: Carry) -> Carry:
+                return step(method, at(c.state.t), gtol, c)
+
+            def one_row(loop: Any) -> Any:
+                c, i, (steps, numbers, searched, xs) = loop
+                target = (c.state.t + stride - 1) // stride * stride + 1
+                c = jax.lax.while_loop(lambda c: unfinished(c) & (c.state.t < target), one, c)
+                row = jnp.stack([c.f, c.size, c.lr])
+                table = (
+                    steps.at[i].set(_step_of(c)),
+                    numbers.at[i].set(row),
+                    searched.at[i].set(c.searched),
+                    xs.at[i].set(flat(c.kept)) if keeps_x else xs,
+                )
+                return c, i + 1, table
+
+            kind = dtype_of(carry.kept)
+            table = (
+                jnp.zeros(capacity, jnp.int32),
+                jnp.zeros((capacity, 3), kind),
+                jnp.zeros(capacity, jnp.int32),
+                jnp.zeros((capacity, flat(carry.kept).size if keeps_x else 0), kind),
+            )
+            start = (carry, jnp.int32(0), table)
+            return jax.lax.while_loop(lambda loop: unfinished(loop[0]) & (loop[1] < rows), one_row, start)
+
+        return chunk
+
+
+def _batch(
+    programs: Any, consts: Any, sampling: Sampling, data: Any, orders: Any, t: Any, first_epoch: Any
+) -> Callable[[Any], Any]:
+    """Value and gradient on the batch of step `t`; the short batch that ends an epoch has its own program."""
+    epoch, place = t // sampling.batches - first_epoch, t % sampling.batches
+    size = sampling.batch_size or sampling.rows
+
+    def on(k: int, length: int) -> Callable[[Any], Any]:
+        def evaluate(x: Any) -> Any:
+            rows = jax.lax.dynamic_slice(orders, (epoch, place * size), (1, length))[0]
+            return programs[k](consts[k], x, *jax.tree.map(lambda part: part[rows], data))
+
+        return evaluate
+
+    if sampling.short == size:
+        return on(0, size)
+    return lambda x: jax.lax.cond(place == sampling.batches - 1, on(1, sampling.short), on(0, size), x)
+
+
+class EagerEngine(_Engine):
+    """Runs the same step in plain Python, for objectives that can only be called."""
+
+    interrupted: Callable[[], bool] = staticmethod(lambda: False)
+    _order: tuple[int, Any] = (-1, None)  # the epoch under way and the order of its rows
+
+    def run(
+        self, method: Any, carry: Carry, gtol: Any, rows: int, stride: int, last: int
+    ) -> tuple[Carry, Rows]:
+        """See `CompiledEngine.run`; besides, it stops after a fifth of a second or at an interrupt."""
+        table: list[tuple[Any, ...]] = []
+        begin = time.perf_counter()
+        with np.errstate(all="ignore"):
+            while carry.code == RUNNING and carry.state.t <= last and len(table) < rows:
+                carry = self.step(method, self._at(int(carry.state.t)), gtol, carry)
+                ends = carry.code != RUNNING or carry.state.t > last
+                late = time.perf_counter() - begin > 0.2 or self.interrupted()
+                if ends or late or (carry.state.t - 1) % stride == 0:
+                    table.append((_step_of(carry), carry.f, carry.size, carry.lr, carry.searched, flat(carry.kept)))
+                if late:
+                    break
+        steps, f, size, lr, searched, xs = (np.array(column) for column in zip(*table, strict=True))
+        steps = steps.astype(np.int64)
+        evaluations = searched + (steps + 1) * self.problem.evaluations_per_gradient
+        numbers = (column.astype(np.float64) for column in (f, size, lr))
+        return carry, Rows(steps, *numbers, evaluations, xs if self.keeps_x else None)
+
+    def _at(self, t: int) -> Callable[[Any], Any]:
+        data = self.problem.data
+        if self.sampling is not None and self.samples:
+            epoch, place = divmod(t, self.sampling.batches)
+            size = self.sampling.batch_size or self.sampling.rows
+            if epoch != self._order[0]:
+                self._order = (epoch, self.sampling.order(epoch))
+            rows = self._order[1][place * size : (place + 1) * size]
+            data = jax.tree.map(lambda part: part[rows], data)
+        return lambda x: self.problem.value_and_grad(x, *data)
+
+
+def _step_of(carry: Carry) -> Any:
+    """The number of the step at which `kept` was reached: one earlier where the newest point was not kept."""
+    return carry.state.t - 1 - (carry.code == NOT_FINITE)

@@ -1,0 +1,246 @@
+"""`minimize`: objective, start, method → run.
+
+To follow a call to its arithmetic read this file, then `methods/method.py`, then the method's own file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT, Carry, EagerEngine, engine_for
+from descend.descent.ending import Ended, judge
+from descend.descent.interrupts import Interrupts
+from descend.descent.outcome import Judgement, gradient_scale
+from descend.descent.progress import Progress
+from descend.descent.run import Run
+from descend.descent.sampling import Sampling, as_data
+from descend.descent.trace import Trace
+from descend.descent.watch import Watch, checked_tolerance
+from descend.methods import Adam, GradientDescent, Method
+from descend.objectives.function import prepare
+from descend.objectives.named import named
+from descend.objectives.parameters import as_parameters, dtype_of, from_vector
+from descend.stepsizes import BarzilaiBorwein, Search
+from descend.words import isfinite, norm, where
+
+__all__ = ["minimize"]
+
+_SECONDS_A_CHUNK = 0.1
+
+
+def minimize(
+    objective: Callable[..., Any] | str,
+    x0: Any = None,
+    method: Method | None = None,
+    *,
+    steps: int | None = None,
+    grad: Callable[..., Any] | None = None,
+    maximize: bool = False,
+    data: Any = None,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    gtol: float | None = None,
+    xtol: float | None = None,
+    ftol: float | None = None,
+    time_limit: float | None = None,
+    callback: Callable[[Run], object] | None = None,
+    progress: bool | None = None,
+) -> Run:
+    """Minimise a function by gradient descent.
+
+    Parameters
+    ----------
+    objective
+        A function of NumPy or JAX code: `f(x)`, `f(x, y)` with a start of two numbers, or, with data,
+        `f(w, X_rows, y_rows)`. Or a formula as text, `"sin(x) + x^2/10"`; or the name of a landscape.
+    x0
+        Where to start: a number, a vector or array of any shape, or a pytree of them. float32 stays float32,
+        float64 stays float64, whole numbers become float64. A landscape has a start of its own.
+    method
+        The update rule, e.g. `Adam(lr=0.1)`. Default: gradient descent with safeguarded Barzilai–Borwein
+        steps, which needs no tuning; `Adam(lr=0.01)` where batches are sampled.
+    steps
+        Stop after this many steps; default 10,000. With sampled data give `epochs` instead, default 100.
+    grad
+        The gradient, called as the objective is. It is compared with the objective at the start.
+    maximize
+        Climb instead: gradient ascent.
+    data, batch_size, epochs, seed
+        Arrays with one row per sample. Each step sees `batch_size` rows (1: stochastic, None: all); each
+        epoch visits all rows in a new order, which depends on the seed alone. The last batch of an epoch may
+        be short; its gradient is that of its own rows.
+    gtol, xtol, ftol
+        Tolerances; None chooses by dtype, 0 switches off. The gradient counts as zero where its Euclidean
+        norm is ≤ gtol (√ε), or gtol times the objective's own scale where that is below 1. x stands still
+        where ten kept rows in a row change no coordinate by more than xtol of its magnitude (ε/4: not at
+        all). There is no progress where the best cost does not improve by more than ftol (ε) of its
+        magnitude for half the run and at least 1,000 steps. Sampled runs end by epochs, not by tolerances.
+    time_limit
+        Stop after this many seconds.
+    callback
+        Called with the `Run` so far about ten times a second. Raise StopIteration to end the run.
+    progress
+        True or False to show a progress bar or not; None shows one on a terminal after about a second.
+
+    Returns
+    -------
+    Run
+        With the last point at which cost and gradient were finite, the trace, and how it ended.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The input makes no sense; the message says what came, what is legal and the cure.
+    """
+    begin = time.perf_counter()
+    objective, x0, in_words = named(objective, x0)
+    x0 = as_parameters(x0)
+    rows = as_data(data, x0) if data is not None else ()
+    sampling = _sampling(rows, batch_size, epochs, seed, steps)
+    method = _ready(method, sampling, x0)
+    last = _last_step(sampling, steps, epochs)
+    problem = prepare(objective, x0, grad=grad, data=rows, maximize=maximize, written_in_words=in_words)
+    value, slope = problem.value_and_grad(x0, *rows)
+    scale = gradient_scale(problem, x0, slope)
+    small = _gradient_tolerance(x0, gtol, scale, sampled=_samples(sampling))
+    watch = Watch(dtype_of(x0), xtol, ftol, sampled=_samples(sampling))
+
+    engine = engine_for(problem, sampling, one_step)
+    trace = Trace()
+    carry = _start(method, x0)
+    chunk_rows, ended = 1, None
+
+    def run_so_far(judgement: Judgement | None = None) -> Run:
+        return Run(objective, problem, method, carry.kept, trace, sampling, seed, begin, judgement)
+
+    with Interrupts() as interrupts, Progress(progress, last) as bar:
+        if isinstance(engine, EagerEngine):
+            engine.interrupted = interrupts.came
+        while carry.code == RUNNING and carry.state.t <= last and ended is None:
+            since = time.perf_counter()
+            rows = min(chunk_rows, trace.room)
+            carry, table = engine.run(method, carry, small, rows, trace.stride, last)
+            now = time.perf_counter()
+            trace.extend(table, since - begin, now - begin)
+            chunk_rows = int(np.clip(rows * _SECONDS_A_CHUNK / (now - since), 1, 8 * rows))
+            bar.show(int(carry.state.t), problem.sign * float(carry.f))
+            if interrupts.came():
+                ended = Ended.INTERRUPTED
+            elif (found := watch.stuck(trace)) is not None:
+                row, ended = found
+                trace.end_at(row)
+                carry = carry._replace(kept=from_vector(trace.x[row], x0), code=np.int32(RUNNING))  # type: ignore[index]
+            elif time_limit is not None and now - begin >= time_limit:
+                ended = Ended.OUT_OF_TIME
+            elif callback is not None:
+                try:
+                    callback(run_so_far())
+                except StopIteration:
+                    ended = Ended.INTERRUPTED
+    if ended is None:
+        ended = {RUNNING: Ended.ALL_STEPS, SMALL_GRADIENT: Ended.SMALL_GRADIENT, NOT_FINITE: Ended.NOT_FINITE}[
+            int(carry.code)
+        ]
+    return run_so_far(judge(run_so_far(), ended, float(small), first=(value, slope), xtol=xtol, ftol=ftol))
+
+
+def one_step(method: Method, value_and_grad: Callable[[Any], tuple[Any, Any]], gtol: Any, c: Carry) -> Carry:
+    """Evaluate where the last step led, keep that point if it is finite, and let the method change it.
+
+    Written in words: it runs compiled and in plain Python.
+    """
+    f, g = value_and_grad(c.x)
+    size = norm(g)
+    finite = isfinite(f + size)
+    change, state = method.update(g, c.state, c.x, value=f, value_fn=lambda x: value_and_grad(x)[0])
+    code = where(finite, where(size <= gtol, SMALL_GRADIENT, RUNNING), NOT_FINITE)
+    return Carry(
+        x=jax.tree.map(lambda p, d: p + d, c.x, change),
+        state=state,
+        kept=jax.tree.map(lambda new, old: where(finite, new, old), c.x, c.kept),
+        f=where(finite, f, c.f),
+        size=where(finite, size, c.size),
+        lr=where(finite, c.state.lr, c.lr),
+        searched=c.state.evaluations,
+        code=code.astype(np.int32),
+    )
+
+
+def _start(method: Method, x0: Any) -> Carry:
+    unknown = dtype_of(x0).type(np.nan)
+    return Carry(
+        x=x0, state=method.init(x0), kept=x0, f=unknown, size=unknown, lr=unknown, searched=np.int32(0), code=np.int32(0)
+    )  # fmt: skip
+
+
+def _ready(method: Method | None, sampling: Sampling | None, x0: Any) -> Method:
+    """The method with its numbers in the dtype of x, so that a new number is not a new compilation."""
+    if method is None:
+        method = Adam(lr=0.01) if _samples(sampling) else GradientDescent(lr=BarzilaiBorwein())
+    if not isinstance(method, Method):
+        raise TypeError(f"method must be a Method such as Adam(lr=0.1), got {method!r}")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(method):
+        if np.ndim(leaf) > 0:
+            raise ValueError(
+                f"{jax.tree_util.keystr(path)[1:]} is an array of {np.size(leaf)} numbers; minimize takes one: "
+                "run it once per number"
+            )
+    if _samples(sampling) and isinstance(getattr(method, "lr", None), Search):
+        raise ValueError(
+            f"{type(method.lr).__name__} compares costs and gradients of successive steps, which batches make "  # type: ignore[attr-defined]
+            "incomparable: give a number as lr, or batch_size=None"
+        )
+    kind = dtype_of(x0)
+    return jax.tree.map(lambda leaf: np.asarray(leaf, kind)[()], method)  # type: ignore[no-any-return]
+
+
+def _samples(sampling: Sampling | None) -> bool:
+    return sampling is not None and sampling.batch_size is not None
+
+
+def _sampling(
+    rows: tuple[Any, ...], batch_size: int | None, epochs: int | None, seed: int, steps: int | None
+) -> Sampling | None:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
+    for name, count in (("batch_size", batch_size), ("epochs", epochs)):
+        if count is not None:
+            if not rows:
+                raise ValueError(f"{name} needs data: minimize(loss, w0, data=(X, y), {name}={count!r})")
+            _whole(name, count)
+    if steps is not None and epochs is not None:
+        raise ValueError(f"give steps or epochs, not both (steps={steps}, epochs={epochs})")
+    if not rows:
+        return None
+    count = len(jax.tree.leaves(rows)[0])
+    if batch_size is not None and batch_size > count:
+        raise ValueError(f"batch_size is {batch_size}, but the data has {count} rows; None takes all")
+    return Sampling(count, int(batch_size) if batch_size is not None else None, int(seed))
+
+
+def _last_step(sampling: Sampling | None, steps: int | None, epochs: int | None) -> int:
+    if steps is not None:
+        return _whole("steps", steps, least=0)
+    if sampling is not None and (epochs is not None or sampling.batch_size is not None):
+        return _whole("epochs × batches", (100 if epochs is None else epochs) * sampling.batches)
+    return 10_000
+
+
+def _whole(name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value < 2**31 - 1:
+        raise ValueError(f"{name} must be a whole number from {least} to 2,147,483,646, got {value!r}")
+    return int(value)
+
+
+def _gradient_tolerance(x0: Any, gtol: float | None, scale: float, *, sampled: bool) -> Any:
+    kind = dtype_of(x0)
+    tolerance = float(np.finfo(kind).eps) ** 0.5 if gtol is None else checked_tolerance("gtol", gtol)
+    if sampled or tolerance == 0:  # the gradient of one batch tells nothing about the whole
+        return kind.type(-1)
+    return kind.type(tolerance * min(1.0, scale))

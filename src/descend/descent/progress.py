@@ -1,0 +1,51 @@
+"""A progress bar for runs that take longer than about a second."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Self
+
+__all__ = ["Progress"]
+
+_PATIENCE = 1.0  # seconds of silence
+
+
+class Progress:
+    """Shows the step and the cost on standard error; nothing at all in the first second."""
+
+    def __init__(self, wanted: bool | None, last: int) -> None:
+        self._wanted = sys.stderr.isatty() if wanted is None else wanted
+        self._last = last
+        self._begin = time.perf_counter()
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def show(self, step: int, f: float) -> None:
+        """Tell how far the run is."""
+        if self._wanted and self._bar is None and time.perf_counter() - self._begin > _PATIENCE:
+            self._bar = self._open()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=step, cost=f)
+
+    def _open(self) -> Any:
+        from rich import progress
+        from rich.console import Console
+
+        bar = progress.Progress(
+            progress.TextColumn("step {task.completed:,} of {task.total:,}"),
+            progress.BarColumn(),
+            progress.TextColumn("cost {task.fields[cost]:.6g}"),
+            progress.TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        bar.add_task("", total=self._last, cost=float("nan"))
+        bar.start()
+        return bar
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,286 @@
+"""A run: where it ended, how, and everything that happened on the way."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.descent.outcome import Judgement, Outcome, length
+from descend.descent.sampling import Sampling
+from descend.descent.trace import Trace
+from descend.methods import Method
+from descend.objectives.function import Problem
+from descend.objectives.parameters import as_vector, dtype_of
+from descend.stepsizes import StepSize
+
+__all__ = ["Run"]
+
+_SHOWN_STEPS = (6, 4, 4)  # first, middle and last rows of a printed trace
+
+
+class Run:
+    """The result of `minimize`.
+
+    Attributes
+    ----------
+    x
+        The last point at which cost and gradient were finite, as the start was given: a float for a number,
+        else an array or pytree of NumPy arrays in the dtype of the start.
+    fun
+        The cost there; of all data, where batches were sampled.
+    outcome, message
+        How the run ended, and the sentence that says so.
+    trace
+        What happened on the way, see `Trace`.
+    method, objective, seed
+        What ran.
+    gradient, gradient_reason
+        How the gradient was got, and, if not exactly, why.
+
+    It also answers to the names of `scipy.optimize.OptimizeResult`: `success` (only for CONVERGED), `status`,
+    `nit`, `nfev`, `njev`, `jac`. Evaluations are those of the descent; the few for checks at the start and
+    for the verdict at the end are not counted.
+    """
+
+    def __init__(
+        self,
+        objective: Callable[..., Any],
+        problem: Problem,
+        method: Method,
+        kept: Any,
+        trace: Trace,
+        sampling: Sampling | None,
+        seed: int,
+        begin: float,
+        judgement: Judgement | None,
+    ) -> None:
+        self.objective = objective
+        self.problem = problem
+        self.method = method
+        self.x_array = jax.tree.map(np.asarray, kept)  # the last finite point, 0-d for a number
+        self.sampling = sampling
+        self.seed = seed
+        self.seconds = time.perf_counter() - begin
+        self.judgement = judgement
+        self.trace = _in_user_terms(trace, problem, sampling)
+        self._final: tuple[float, Any] | None = None
+
+    # -- where it ended -----------------------------------------------------------------------------------
+
+    @property
+    def x(self) -> Any:
+        """The last finite point, as the start was given."""
+        kept = self.x_array
+        return kept[()] if isinstance(kept, np.ndarray) and kept.ndim == 0 else kept
+
+    @property
+    def fun(self) -> float:
+        """The cost at x."""
+        return self.problem.sign * self.cost_and_gradient()[0] + 0.0  # no -0.0
+
+    @property
+    def jac(self) -> Any:
+        """The gradient of the cost at x."""
+        return jax.tree.map(lambda g: self.problem.sign * g, self.cost_and_gradient()[1])
+
+    def cost_and_gradient(self) -> tuple[float, Any, float]:
+        """Cost, gradient and its norm at x, of the function that is minimised (-f if a maximum is sought)."""
+        if self._final is None:
+            value, grad = self.problem.value_and_grad(self.x_array, *self.problem.data)
+            self._final = (float(value), grad)
+        value, grad = self._final
+        return value, grad, length(grad)
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The best row of the trace: step, f, and x where the trace keeps it (lowest cost, or highest)."""
+        row = int(np.argmin(self.problem.sign * self.trace.f))
+        found = {"step": int(self.trace.step[row]), "f": float(self.trace.f[row])}
+        if self.trace.x is not None:
+            found["x"] = self.trace.x[row]
+        return found
+
+    # -- how it ended -------------------------------------------------------------------------------------
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None while it runs (in a callback)."""
+        return self.judgement.outcome if self.judgement else None
+
+    @property
+    def message(self) -> str:
+        """The outcome as a sentence."""
+        return self.judgement.message if self.judgement else "Running"
+
+    @property
+    def success(self) -> bool:
+        """Whether the run converged."""
+        return self.outcome is Outcome.CONVERGED
+
+    @property
+    def status(self) -> int:
+        """0 for CONVERGED, else the place of the outcome in `Outcome`."""
+        return -1 if self.outcome is None else list(Outcome).index(self.outcome)
+
+    @property
+    def nit(self) -> int:
+        """Steps made to reach x."""
+        return int(self.trace.step[-1]) if len(self.trace) else 0
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations of the objective by the descent, up to x (those of differences included)."""
+        return int(self.trace.evaluations[-1]) if len(self.trace) else 0
+
+    @property
+    def njev(self) -> int:
+        """Evaluations of the gradient by the descent, up to x."""
+        return self.nit + 1
+
+    # -- what ran -----------------------------------------------------------------------------------------
+
+    @property
+    def lr(self) -> float | None:
+        """The learning rate, or None where a step size chose it."""
+        rate = getattr(self.method, "lr", None)
+        return None if rate is None or isinstance(rate, StepSize) else float(rate)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the run."""
+        return dtype_of(self.x_array).name
+
+    @property
+    def gradient(self) -> str:
+        """How the gradient was got."""
+        return self.problem.gradient
+
+    @property
+    def gradient_reason(self) -> str:
+        """Why the gradient is not exact; empty if it is."""
+        return self.problem.reason
+
+    # -- to look at it ------------------------------------------------------------------------------------
+
+    def plot(self, ax: Any = None) -> Any:
+        """The picture that fits the run: its path on the curve, on contours, or its cost; returns the Axes."""
+        from descend import plots
+
+        return plots.picture(self, ax)
+
+    def to_pandas(self) -> Any:
+        """The trace as a pandas DataFrame."""
+        return self.trace.to_pandas()
+
+    def summary(self) -> dict[str, Any]:
+        """The result as plain numbers and text, as `descend minimize --json` prints it."""
+        outcome = self.outcome
+        return {
+            "x": as_vector(self.x_array).tolist(),
+            "fun": self.fun,
+            "outcome": outcome.name if outcome else None,
+            "message": self.message,
+            "steps": self.nit,
+            "nfev": self.nfev,
+            "njev": self.njev,
+            "method": self.method.name,
+            "lr": self.lr,
+            "dtype": self.dtype,
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the trace, with the summary as metadata, to a .parquet, .csv or .json file."""
+        import pyarrow as pa
+
+        path = Path(path)
+        table = pa.table(self.trace.columns()).replace_schema_metadata({"descend": json.dumps(self.summary())})
+        if path.suffix == ".parquet":
+            from pyarrow import parquet
+
+            parquet.write_table(table, path)
+        elif path.suffix == ".csv":
+            from pyarrow import csv
+
+            csv.write_csv(table, path)
+        elif path.suffix == ".json":
+            columns = {name: _jsonable(column) for name, column in self.trace.columns().items()}
+            path.write_text(json.dumps(self.summary() | {"trace": columns}), encoding="utf-8")
+        else:
+            raise ValueError(f"a run is saved as .parquet, .csv or .json, got {path.name!r}")
+        return path
+
+    def rows(self) -> tuple[list[str], list[list[str]]]:
+        """Head and rows of a short readable trace: the first, some middle and the last steps."""
+        trace = self.trace
+        n = len(trace)
+        first, middle, last = _SHOWN_STEPS
+        if n <= first + middle + last + 2:
+            chosen = list(range(n))
+        else:
+            between = np.linspace(first, n - last - 1, middle + 2).round().astype(int)[1:-1]
+            chosen = [*range(first), *between.tolist(), *range(n - last, n)]
+        shows_x = trace.x is not None and trace.x.shape[1] <= 4
+        names = [name for name in trace.columns() if name.startswith("x")] if shows_x else []
+        head = ["step", *names, "cost", "gradient", "lr"]
+        body, before = [], -1
+        for row in chosen:
+            if row > before + 1:
+                body.append(["…"] * len(head))
+            before = row
+            xs = [f"{v:.6g}" for v in trace.x[row]] if shows_x and trace.x is not None else []
+            rate = "" if np.isnan(trace.lr[row]) else f"{trace.lr[row]:.4g}"
+            body.append([f"{trace.step[row]:,}", *xs, f"{trace.f[row]:.8g}", f"{trace.gradient_norm[row]:.3g}", rate])
+        return head, body
+
+    def __repr__(self) -> str:
+        x = self.x
+        text = np.array2string(np.asarray(x), threshold=8, precision=8) if hasattr(x, "shape") else repr(x)
+        lines = [self.message, f"  x        {text}", f"  fun      {self.fun:.10g}"]
+        lines += [f"  method   {_described(self.method)}, {self.dtype}"]
+        lines += [f"  steps    {self.nit:,} in {self.seconds:.2g} s, {self.nfev:,} evaluations"]
+        lines += [f"  gradient {self.gradient}" + (f": {self.gradient_reason}" if self.gradient_reason else "")]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Table and picture, for a notebook."""
+        from descend import plots
+
+        head, body = self.rows()
+        cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in body)
+        titles = "".join(f"<th>{name}</th>" for name in head)
+        return (
+            f"<p>{_escaped(self.message)}</p><div style='display:flex;gap:2em;align-items:flex-start'>"
+            f"<table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table>{plots.as_svg(self)}</div>"
+        )
+
+
+def _in_user_terms(trace: Trace, problem: Problem, sampling: Sampling | None) -> Trace:
+    """The trace as it stands, with the cost in the user's sign and, for sampled data, the rows seen."""
+    view = Trace(**vars(trace))
+    view.f = problem.sign * trace.f
+    if sampling is not None:
+        view.rows_seen = sampling.seen(trace.step)
+        view.epoch = view.rows_seen / sampling.rows
+    return view
+
+
+def _described(method: Method) -> str:
+    values = ", ".join(
+        f"{n}={_described(v) if isinstance(v, StepSize) else format(float(v), '.6g')}"  # type: ignore[arg-type]
+        for n, v in ((n, getattr(method, n)) for n in method.names())
+    )
+    return f"{type(method).__name__}({values})"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _jsonable(column: np.ndarray) -> list[Any]:
+    return [None if isinstance(v, float) and not np.isfinite(v) else v for v in column.tolist()]

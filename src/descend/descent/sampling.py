@@ -1,0 +1,98 @@
+"""Which rows of the data each step sees: all of them, or the next batch of a shuffled epoch.
+
+Stochastic, mini-batch and full gradient descent are one loop with three samplings. The order of an epoch
+depends on nothing but the seed and the number of the epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.objectives.parameters import dtype_of
+
+__all__ = ["Sampling", "as_data"]
+
+_MOST_PLACES = 2**20  # places of shuffled orders handed to the engine at a time
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a run draws its rows. `batch_size` is None where each step sees all data."""
+
+    rows: int
+    batch_size: int | None
+    seed: int
+
+    @property
+    def batches(self) -> int:
+        """Steps per epoch; the last batch of an epoch is shorter where the rows do not divide evenly."""
+        return 1 if self.batch_size is None else -(-self.rows // self.batch_size)
+
+    @property
+    def short(self) -> int:
+        """Rows in the last batch of an epoch."""
+        return self.rows if self.batch_size is None else self.rows - (self.batches - 1) * self.batch_size
+
+    def orders(self, step: int) -> tuple[int, np.ndarray, int]:
+        """From the epoch of `step` on: its number, some epochs' orders (epochs, rows), their last step."""
+        epoch = step // self.batches
+        count = max(1, _MOST_PLACES // self.rows)
+        places = np.stack([self.order(epoch + i) for i in range(min(count, 64))])
+        return epoch, places, (epoch + len(places)) * self.batches - 1
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The rows in the order in which that epoch sees them, shape (rows,), int32."""
+        random = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
+        return random.permutation(self.rows).astype(np.int32)
+
+    def seen(self, steps: np.ndarray) -> np.ndarray:
+        """How many rows were used before each of these steps."""
+        epochs, batches = np.divmod(steps, self.batches)
+        return np.asarray(epochs * self.rows + batches * (self.batch_size or self.rows))
+
+
+def as_data(data: Any, x: Any) -> tuple[Any, ...]:
+    """The user's data as a tuple of NumPy arrays (or pytrees of them) with one row per sample.
+
+    Floats are cast to the dtype of `x`.
+
+    Raises
+    ------
+    ValueError
+        No rows, different numbers of rows, or numbers that are not finite (with the row).
+    TypeError
+        Columns that are not numbers.
+    """
+    parts = data if isinstance(data, tuple | list) else (data,)
+    kind = dtype_of(x)
+    arrays = tuple(jax.tree.map(lambda part: _as_rows(part, kind), part) for part in map(_plain, parts))
+    counts = [len(leaf) for leaf in jax.tree.leaves(arrays)]
+    if not counts or min(counts) == 0:
+        raise ValueError("data has no rows")
+    if len(set(counts)) > 1:
+        raise ValueError(f"the parts of data have different numbers of rows: {', '.join(map(str, counts))}")
+    return arrays
+
+
+def _plain(part: Any) -> Any:
+    if hasattr(part, "to_numpy"):
+        return part.to_numpy()
+    return np.asarray(part) if isinstance(part, list | tuple | range) else part
+
+
+def _as_rows(part: Any, kind: np.dtype[Any]) -> np.ndarray:
+    array = np.asarray(part)
+    if array.ndim == 0:
+        raise ValueError(f"data must have rows, got the single value {part!r}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"data must be numbers, got an array of {array.dtype}; encode text and dates first")
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            bad = np.argwhere(~np.isfinite(array))[0].tolist()
+            raise ValueError(f"data holds {array[tuple(bad)]} at {bad}; fill or drop such rows first")
+        return array.astype(kind)
+    return array

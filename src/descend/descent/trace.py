@@ -1,0 +1,115 @@
+"""The trace of a run: one row per kept step, thinned so that it never outgrows its bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = ["MOST_ROWS", "Rows", "Trace"]
+
+MOST_ROWS = 2_000
+MOST_BYTES_OF_X = 64 * 2**20
+
+
+@dataclass
+class Rows:
+    """Some rows, as arrays of one length: what an engine hands over after each chunk."""
+
+    step: np.ndarray
+    f: np.ndarray
+    gradient_norm: np.ndarray
+    lr: np.ndarray
+    evaluations: np.ndarray
+    x: np.ndarray | None
+
+
+@dataclass
+class Trace:
+    """What happened at each kept step. All arrays have one length, at most about 2,000; float64 unless said.
+
+    Attributes
+    ----------
+    step
+        Number of the step, int64. Step 0 (the start) and the last step are always there; between them every
+        `stride`-th step, with the stride doubled whenever the rows become too many.
+    f
+        Cost at that step: of the batch, where the run samples.
+    gradient_norm
+        Euclidean length of the gradient there.
+    lr
+        The step size really used to get there; nan at step 0.
+    evaluations
+        How often the objective had been called, int64.
+    seconds
+        Time since the start of the run, interpolated within a chunk.
+    x
+        The parameters, shape (rows, n), flattened, in their own dtype; None where they would need more
+        than 64 MiB.
+    epoch, rows_seen
+        Passes over the data and rows of data used before that step; None where the run has no data.
+    """
+
+    step: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    f: np.ndarray = field(default_factory=lambda: np.empty(0))
+    gradient_norm: np.ndarray = field(default_factory=lambda: np.empty(0))
+    lr: np.ndarray = field(default_factory=lambda: np.empty(0))
+    evaluations: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    seconds: np.ndarray = field(default_factory=lambda: np.empty(0))
+    x: np.ndarray | None = None
+    epoch: np.ndarray | None = None
+    rows_seen: np.ndarray | None = None
+    stride: int = 1
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    @property
+    def room(self) -> int:
+        """How many rows may come before the stride doubles; no chunk crosses that, so that it is always the same step."""
+        return MOST_ROWS + 1 - len(self)
+
+    def extend(self, rows: Rows, since: float, until: float) -> None:
+        """Append the rows that are new (a run that stops repeats its last), made between two times."""
+        last = self.step[-1] if len(self) else -1
+        new = rows.step > last
+        if new.any():
+            steps = rows.step[new]
+            share = (steps - last) / (steps[-1] - last)
+            self.seconds = np.append(self.seconds, since + share * (until - since))
+            for name in ("step", "f", "gradient_norm", "lr", "evaluations"):
+                setattr(self, name, np.append(getattr(self, name), getattr(rows, name)[new]))
+            if rows.x is not None:
+                self.x = rows.x[new] if self.x is None else np.concatenate([self.x, rows.x[new]])
+        while len(self) > MOST_ROWS:
+            self.stride *= 2
+            chosen = self.step % self.stride == 0
+            chosen[-1] = True  # the point where the run stands
+            self._keep(chosen)
+
+    def end_at(self, row: int) -> None:
+        """Forget the rows after this one."""
+        self._keep(np.arange(len(self)) <= row)
+
+    def _keep(self, chosen: np.ndarray) -> None:
+        for name in ("step", "f", "gradient_norm", "lr", "evaluations", "seconds", "x"):
+            if (column := getattr(self, name)) is not None:
+                setattr(self, name, column[chosen])
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Name → column, the parameters as x (one number) or x1, x2, …."""
+        table = {"step": self.step, "f": self.f, "gradient_norm": self.gradient_norm, "lr": self.lr}
+        table |= {"evaluations": self.evaluations, "seconds": self.seconds}
+        if self.epoch is not None and self.rows_seen is not None:
+            table |= {"epoch": self.epoch, "rows_seen": self.rows_seen}
+        if self.x is not None:
+            n = self.x.shape[1]
+            table |= {"x" if n == 1 else f"x{i + 1}": self.x[:, i] for i in range(n)}
+        return table
+
+    def to_pandas(self) -> Any:
+        """The trace as a pandas DataFrame, one row per kept step."""
+        import pandas
+
+        return pandas.DataFrame(self.columns())

@@ -1,0 +1,80 @@
+"""Between chunks: does the run still get anywhere?"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import numpy as np
+
+from descend.descent.trace import Trace
+
+__all__ = ["Ended", "Watch", "checked_tolerance"]
+
+_STILL_ROWS = 10
+_PATIENCE = 1_000  # steps without progress that are always granted
+
+
+class Ended(enum.Enum):
+    """Why the loop stopped: a fact, of which `ending.judge` makes an outcome."""
+
+    ALL_STEPS = enum.auto()
+    SMALL_GRADIENT = enum.auto()
+    NOT_FINITE = enum.auto()
+    STANDS_STILL = enum.auto()
+    NO_PROGRESS = enum.auto()
+    OUT_OF_TIME = enum.auto()
+    INTERRUPTED = enum.auto()
+
+
+class Watch:
+    """Looks at the trace between chunks and says at which row the run got stuck.
+
+    It looks at kept rows only, and these are the same whatever the chunks were: so is its answer. Batches
+    tell nothing about the whole, and without the points there is no row to go back to: then it never answers.
+    """
+
+    def __init__(self, kind: np.dtype[Any], xtol: float | None, ftol: float | None, *, sampled: bool) -> None:
+        eps = float(np.finfo(kind).eps)
+        self._xtol = eps / 4 if xtol is None else checked_tolerance("xtol", xtol)
+        self._ftol = eps if ftol is None else checked_tolerance("ftol", ftol)
+        self._sampled = sampled
+        self._looked_at = -1  # the last step that was looked at
+
+    def stuck(self, trace: Trace) -> tuple[int, Ended] | None:
+        """The first new row at which x stood still or the cost had long stopped falling; None if it goes on."""
+        if self._sampled or trace.x is None or not len(trace):
+            return None
+        new = int(np.searchsorted(trace.step, self._looked_at, side="right"))
+        self._looked_at = int(trace.step[-1])
+        still, idle = self._stands_still(trace.x, new), self._no_progress(trace.step, trace.f, new)
+        if still is None and idle is None:
+            return None
+        if idle is None or (still is not None and still <= idle):
+            return still, Ended.STANDS_STILL  # type: ignore[return-value]
+        return idle, Ended.NO_PROGRESS
+
+    def _stands_still(self, x: np.ndarray, new: int) -> int | None:
+        first = max(0, new - _STILL_ROWS)
+        tail = x[first:]
+        if not self._xtol or len(tail) <= _STILL_ROWS:
+            return None
+        still = (np.abs(np.diff(tail, axis=0)) <= self._xtol * np.abs(tail[1:])).all(axis=1)
+        windows = np.lib.stride_tricks.sliding_window_view(still, _STILL_ROWS).all(axis=1)
+        return first + _STILL_ROWS + int(np.argmax(windows)) if windows.any() else None
+
+    def _no_progress(self, step: np.ndarray, f: np.ndarray, new: int) -> int | None:
+        """Compares the lowest cost so far with the lowest before the last 1,000 steps, or half the run."""
+        rows = np.arange(new, len(step))
+        before = step[rows] - np.maximum(_PATIENCE, step[rows] // 2)
+        earlier = np.searchsorted(step, before, side="right") - 1
+        lowest = np.minimum.accumulate(f)
+        idle = (earlier >= 0) & (lowest[earlier] - lowest[rows] <= self._ftol * np.abs(lowest[rows]))
+        return int(rows[np.argmax(idle)]) if self._ftol and idle.any() else None
+
+
+def checked_tolerance(name: str, value: Any) -> float:
+    """A tolerance as the user gave it, or a ValueError."""
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value < np.inf:
+        return float(value)
+    raise ValueError(f"{name} must be a number >= 0, got {value!r}; 0 switches it off")

@@ -1,0 +1,168 @@
+"""Declared numbers: default, legal range and meaning of a hyperparameter, in one place.
+
+A class that derives from `Declared` lists its numbers as fields (`lr: float = positive(0.1, "learning rate")`)
+and thereby gets a checked constructor, a readable form, and the structure of a JAX pytree whose leaves are
+those numbers, so that a compiled function takes a new value without being compiled again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import math
+from typing import Any, ClassVar, Self, dataclass_transform
+
+import jax
+import numpy as np
+
+__all__ = ["Declared", "Range", "between", "nearest", "nonnegative", "positive"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """An interval of real numbers, with what it means and what to do about a value outside."""
+
+    low: float
+    high: float
+    low_open: bool
+    high_open: bool
+    meaning: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        """The range as a reader would write it: `> 0`, `in [0, 1)`."""
+        if math.isinf(self.high):
+            return f"{'>' if self.low_open else '>='} {self.low:g}"
+        return (
+            f"in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
+        )
+
+    def contains(self, value: float) -> bool:
+        """Whether `value` is finite and inside."""
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return math.isfinite(value) and above and below
+
+
+def positive(default: float, meaning: str = "", *, cure: str = "") -> Any:
+    """A field that must be > 0."""
+    return _field(default, Range(0.0, math.inf, True, True, meaning, cure))
+
+
+def nonnegative(default: float, meaning: str = "", *, cure: str = "") -> Any:
+    """A field that must be >= 0."""
+    return _field(default, Range(0.0, math.inf, False, True, meaning, cure))
+
+
+def between(low: float, high: float, default: float, meaning: str = "", *, cure: str = "") -> Any:
+    """A field in [low, high)."""
+    return _field(default, Range(low, high, False, True, meaning, cure))
+
+
+def _field(default: float, legal: Range) -> Any:
+    return dataclasses.field(default=default, metadata={"range": legal})
+
+
+def nearest(word: str, legal: list[str]) -> str:
+    """` Did you mean 'adam'?`, or nothing when no legal word is near."""
+    close = difflib.get_close_matches(word.lower(), legal, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+@dataclass_transform(
+    frozen_default=True, kw_only_default=False, field_specifiers=(positive, nonnegative, between)
+)
+class Declared:
+    """A frozen record of checked numbers that is also a JAX pytree.
+
+    Raises
+    ------
+    TypeError
+        An unknown name (the nearest legal one is suggested) or a value that is not a number.
+    ValueError
+        A number outside the declared range.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Turn the annotated fields into a frozen dataclass and teach JAX its structure."""
+        super().__init_subclass__(**kwargs)
+        dataclasses.dataclass(frozen=True, init=False)(cls)
+        cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter(
+                    f.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=f.default, annotation=f.type
+                )
+                for f in dataclasses.fields(cls)
+            ]
+        )
+        jax.tree_util.register_pytree_with_keys(cls, cls._flatten_with_keys, cls._unflatten)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        names = self.names()
+        if len(args) > len(names):
+            raise TypeError(
+                f"{type(self).__name__} takes at most {len(names)} numbers ({', '.join(names)}), got {len(args)}"
+            )
+        given = dict(zip(names, args, strict=False))
+        for name, value in kwargs.items():
+            if name not in names:
+                raise TypeError(self._unknown(name))
+            if name in given:
+                raise TypeError(f"{type(self).__name__} got {name} twice")
+            given[name] = value
+        for f in dataclasses.fields(self):
+            value = given.get(f.name, f.default)
+            self._check(f.name, value, f.metadata["range"])
+            object.__setattr__(self, f.name, value)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The names of the fields, in order."""
+        return [f.name for f in dataclasses.fields(cls)]
+
+    @classmethod
+    def ranges(cls) -> dict[str, Range]:
+        """Name → legal range of each field."""
+        return {f.name: f.metadata["range"] for f in dataclasses.fields(cls)}
+
+    @classmethod
+    def _unknown(cls, name: str) -> str:
+        meanings = {f.metadata["range"].meaning.lower(): f.name for f in dataclasses.fields(cls)}
+        said = name.replace("_", " ").lower()
+        close = [m for m in meanings if said in m][:1] or difflib.get_close_matches(
+            said, [*meanings, *cls.names()], n=1, cutoff=0.5
+        )
+        hint = f" Did you mean {meanings.get(close[0], close[0])!r}?" if close else ""
+        return (
+            f"{cls.__name__} has no hyperparameter {name!r}; it has {', '.join(cls.names()) or 'none'}.{hint}"
+        )
+
+    @classmethod
+    def _check(cls, name: str, value: Any, legal: Range) -> None:
+        wrong = f"{name} must be a number {legal}, got {value!r} ({type(value).__name__})"
+        if isinstance(value, str | bytes | bool | None | complex):
+            raise TypeError(wrong)
+        try:
+            numbers = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(wrong) from None
+        for number in numbers.ravel().tolist():
+            if not math.isfinite(number):
+                raise ValueError(f"{name} must be {legal} and finite, got {number!r}")
+            if not legal.contains(number):
+                cure = f"; {legal.cure}" if legal.cure else ""
+                raise ValueError(f"{name} must be {legal}, got {number!r}{cure}")
+
+    def _flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], None]:
+        return [(jax.tree_util.GetAttrKey(n), getattr(self, n)) for n in self.names()], None
+
+    @classmethod
+    def _unflatten(cls, _: None, leaves: Any) -> Self:
+        """Rebuild without checking: JAX also puts tracers and placeholders in the leaves' places."""
+        new = object.__new__(cls)
+        for name, leaf in zip(cls.names(), leaves, strict=True):
+            object.__setattr__(new, name, leaf)
+        return new

@@ -1,0 +1,53 @@
+"""Methods that give each coordinate a rate of its own, from the size of its gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from descend.fields import between, positive
+from descend.methods.method import Method, Rate, rate
+from descend.words import sqrt
+
+__all__ = ["AdaGrad", "RMSProp"]
+
+
+class AdaGrad(Method):
+    """Shrinks the step of a coordinate as its squared gradients add up.
+
+    Wins on sparse data: a rare feature keeps a large step until it has been seen. Fails on long runs: the
+    sum only grows, so the steps fade away.
+    torch writes the same rule (and starts the sum at 0); keras and optax start the sum at 0.1 and put ε
+    inside the root.
+    """
+
+    paper = "Duchi, Hazan & Singer (2011), JMLR 12; Ruder (2016), arXiv:1609.04747, section 4.3"
+
+    lr: Rate = rate(1.0)
+    eps: float = positive(1e-8, "keeps the division from 0")
+
+    @staticmethod
+    def step(g: Any, s: Any, lr: Any, eps: Any) -> Any:
+        """One coordinate's change and its sum of squared gradients."""
+        s = s + g**2
+        return -lr * g / (sqrt(s) + eps), s
+
+
+class RMSProp(Method):
+    """Divides the gradient by the root of a running mean of its square.
+
+    Wins where the size of the gradient differs much between coordinates or changes along the way. Fails to
+    settle: its steps do not shrink with the gradient, so it circles the minimum at a distance of about lr.
+    torch writes the same rule; keras and optax put ε inside the root (optax can do both).
+    """
+
+    paper = "Tieleman & Hinton (2012), Coursera lecture 6e; Ruder (2016), arXiv:1609.04747, section 4.5"
+
+    lr: Rate = rate(0.001)
+    rho: float = between(0, 1, 0.9, "decay of the running mean")
+    eps: float = positive(1e-8, "keeps the division from 0")
+
+    @staticmethod
+    def step(g: Any, v: Any, lr: Any, rho: Any, eps: Any) -> Any:
+        """One coordinate's change and its running mean of squared gradients."""
+        v = rho * v + (1 - rho) * g**2
+        return -lr * g / (sqrt(v) + eps), v

@@ -1,0 +1,71 @@
+"""Gradient descent, and its two forms with memory of the way so far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from descend.fields import between
+from descend.methods.method import Method, Rate, rate
+
+__all__ = ["GradientDescent", "Momentum", "Nesterov"]
+
+
+class GradientDescent(Method):
+    """Steps against the gradient.
+
+    Wins where the cost is smooth and its curvature is alike in all directions. Fails where it is not: the
+    rate must stay below 2/L for the steepest direction, and the flattest then takes about κ = L/μ steps.
+    In torch, keras and optax: `SGD(lr)`, the same rule.
+    """
+
+    name = "gradient-descent"
+    paper = "Cauchy (1847), Comptes Rendus 25; Ruder (2016), arXiv:1609.04747, section 2.1"
+
+    lr: Rate = rate(0.01)
+
+    @staticmethod
+    def step(g: Any, lr: Any) -> Any:
+        """One coordinate's change."""
+        return -lr * g
+
+
+class Momentum(Method):
+    """Adds a share of the last change to this one: a ball that rolls (the "heavy ball", velocity form).
+
+    Wins in long narrow valleys, where it needs about √κ steps instead of κ. Fails by overshooting: with μ
+    near 1 it circles the minimum for a long time. With μ = 0 it is gradient descent.
+    Keras' `SGD(momentum)` is this form. Torch and optax keep v ← μv + g and step −lr·v: the same path while
+    lr is constant, another one under a schedule.
+    """
+
+    paper = "Polyak (1964), USSR Comp. Math. 4(5); Ruder (2016), arXiv:1609.04747, section 4.1"
+
+    lr: Rate = rate(0.01)
+    mu: float = between(0, 1, 0.9, "momentum, the share of the last change that is kept")
+
+    @staticmethod
+    def step(g: Any, v: Any, lr: Any, mu: Any) -> Any:
+        """One coordinate's change and its velocity."""
+        v = mu * v - lr * g
+        return v, v
+
+
+class Nesterov(Method):
+    """Momentum that takes the gradient where the velocity is about to carry it.
+
+    Wins over Momentum on convex costs, where it has the best rate a first-order method can have, and
+    overshoots less. Fails, like it, with μ too near to 1.
+    Written, as in keras, torch and optax, in the point that looks ahead, so that one gradient a step, at x,
+    is enough (Sutskever et al. 2013, after the change of variable of Bengio et al. 2012).
+    """
+
+    paper = "Nesterov (1983), Soviet Math. Doklady 27; Ruder (2016), arXiv:1609.04747, section 4.2"
+
+    lr: Rate = rate(0.01)
+    mu: float = between(0, 1, 0.9, "momentum, the share of the last change that is kept")
+
+    @staticmethod
+    def step(g: Any, v: Any, lr: Any, mu: Any) -> Any:
+        """One coordinate's change and its velocity."""
+        v = mu * v - lr * g
+        return mu * v - lr * g, v

@@ -1,0 +1,230 @@
+"""The NumPy bridge: a plain-NumPy function, traced by JAX exactly as it is written.
+
+The function is handed a `Bridged` array. NumPy asks such an argument what to do, through `__array_ufunc__`
+and `__array_function__`, and the answer is the function of the same name in `jax.numpy`. Where NumPy insists
+on an array of its own (`np.asarray(x)`, `np.array([x[0], x[1]])`, `np.vectorize`) it gets an object array of
+traced numbers. What cannot be traced is refused with `Untraceable`, which says what to write instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+__all__ = ["Bridged", "Untraceable", "bridged", "explain_refusal", "unbridged"]
+
+_LARGEST_OBJECT_ARRAY = 2_000  # each element becomes a line of the traced program
+_IN_PLACE = {"sort", "fill", "resize", "put", "itemset", "partition", "setflags", "byteswap", "setfield"}
+_OTHER_NAMES = {
+    "amax": "max", "amin": "min", "round_": "round", "psi": "digamma", "product": "prod",
+    "true_divide": "divide", "conjugate": "conj", "logical_or": "logical_or",
+}  # fmt: skip
+
+
+class Untraceable(TypeError):
+    """The function does something with its argument that has no traced counterpart."""
+
+
+class Bridged(NDArrayOperatorsMixin):
+    """A traced JAX array that answers to NumPy's protocols."""
+
+    __array_priority__ = 1000
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, value: Any, is_view: bool = False) -> None:
+        self.value = value
+        self._is_view = is_view
+
+    # -- what NumPy asks ----------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kw: Any) -> Any:
+        function = _counterpart(ufunc.__name__, "ufunc")
+        if method != "__call__":
+            if not hasattr(function, method):
+                raise Untraceable(f"np.{ufunc.__name__}.{method} cannot be traced")
+            function = getattr(function, method)
+        result = function(*unbridged(inputs), **unbridged(kw))
+        return bridged(result) if out is None else _write_into(out, result)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        out = kwargs.pop("out", None) if isinstance(kwargs, dict) else None
+        function = _counterpart(func.__name__, func.__module__)
+        result = bridged(function(*unbridged(args), **unbridged(kwargs)))
+        return result if out is None else _write_into((out,), unbridged(result))
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        if dtype is not None and np.dtype(dtype) != object:
+            raise Untraceable(
+                f"np.asarray(x, dtype={np.dtype(dtype).name}) cannot hold a traced number: write np.asarray(x)"
+            )
+        if self.value.size > _LARGEST_OBJECT_ARRAY:
+            raise Untraceable(
+                f"np.asarray(x) of {self.value.size} numbers is too long to trace: use x itself, it is an array"
+            )
+        array = np.empty(self.value.shape, dtype=object)
+        for index in np.ndindex(self.value.shape):
+            array[index] = Bridged(self.value[index])
+        return array
+
+    # -- what Python asks ---------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "value":
+            raise AttributeError(name)
+        if name in _IN_PLACE:
+            raise Untraceable(f"x.{name}() changes the array in place: write np.{name}(x)")
+        if isinstance(getattr(np, name, None), np.ufunc):  # NumPy asks the elements of an object array
+            return lambda *args: bridged(_counterpart(name, "ufunc")(self.value, *unbridged(args)))
+        found = getattr(self.value, name)
+        if not callable(found):
+            return bridged(found)
+        if name in {"item", "tolist", "tobytes"}:
+            raise Untraceable(f"x.{name}() needs a plain number; leave it out and compute with x itself")
+        return lambda *args, **kw: bridged(found(*unbridged(args), **unbridged(kw)))
+
+    def __getitem__(self, index: Any) -> Bridged:
+        picked = self.value[unbridged(index)]
+        return Bridged(picked, is_view=picked.ndim > 0 and _is_basic(index))
+
+    def __setitem__(self, index: Any, new: Any) -> None:
+        if self._is_view:
+            raise Untraceable("writing into a slice of another array cannot be traced: write into the array itself")
+        self.value = self.value.at[unbridged(index)].set(unbridged(new))
+
+    def __iter__(self) -> Iterator[Bridged]:
+        return (self[i] for i in range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @property
+    def flat(self) -> Bridged:
+        """The elements in order."""
+        return Bridged(self.value.ravel())
+
+    def copy(self, *_: Any) -> Bridged:
+        """A new array, into which the function may write."""
+        return Bridged(self.value)
+
+    def flatten(self, *_: Any) -> Bridged:
+        """A new flat array, into which the function may write."""
+        return Bridged(self.value.ravel())
+
+    def __bool__(self) -> bool:
+        raise Untraceable("`if`, `and`, `max()` and `while` on a value of x: write np.where(condition, a, b) or np.maximum")
+
+    def __float__(self) -> float:
+        raise Untraceable(
+            "float(x), math.sin(x) and storing x in a plain array need one plain number: write np.sin(x); "
+            "build arrays with np.array([...]) or np.zeros_like(x)"
+        )
+
+    __int__ = __complex__ = __float__
+
+    def __index__(self) -> int:
+        raise Untraceable("x as an index or a count cannot be traced: use np.where or np.take")
+
+    def __repr__(self) -> str:
+        return f"Bridged({self.value})"
+
+
+def bridged(value: Any) -> Any:
+    """`value` with every JAX array in it (also in tuples, lists and dicts) wrapped for NumPy."""
+    if isinstance(value, jax.Array):
+        return Bridged(value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(bridged(v) for v in value))
+    if isinstance(value, list | tuple):
+        return type(value)(bridged(v) for v in value)
+    if isinstance(value, dict):
+        return {k: bridged(v) for k, v in value.items()}
+    return value
+
+
+def unbridged(value: Any) -> Any:
+    """`value` as JAX takes it: wrappers removed, object arrays and lists of traced numbers stacked."""
+    if isinstance(value, Bridged):
+        return value.value
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return jnp.stack([jnp.asarray(unbridged(v)) for v in value.ravel()]).reshape(value.shape)
+    if isinstance(value, np.ndarray) and value.dtype == np.float64 and not jax.config.jax_enable_x64:
+        return value.astype(np.float32)  # a copy: JAX would keep the values of an array that is changed later
+    if isinstance(value, list) and any(isinstance(leaf, Bridged | jax.Array) for leaf in _leaves(value)):
+        return jnp.stack([jnp.asarray(unbridged(v)) for v in value])
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(unbridged(v) for v in value))
+    if isinstance(value, list | tuple):
+        return type(value)(unbridged(v) for v in value)
+    if isinstance(value, dict):
+        return {k: unbridged(v) for k, v in value.items()}
+    if isinstance(value, slice):
+        return slice(*(unbridged(v) for v in (value.start, value.stop, value.step)))
+    return value
+
+
+def explain_refusal(error: Exception) -> str:
+    """What the function did that cannot be traced, and what to write instead, in one sentence."""
+    if isinstance(error, Untraceable):
+        return str(error)
+    for kind, cure in _CURES.items():
+        if kind in type(error).__name__ or kind in str(error):
+            return cure
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+
+
+_CURES = {
+    "NonConcreteBooleanIndexError": "a boolean mask x[x > 0] has a length that depends on x: write np.where(x > 0, x, 0)",
+    "ConcretizationTypeError": "a shape or a count depends on x: write it with fixed shapes, e.g. np.where",
+    "TracerBoolConversionError": "`if` on a value of x: write np.where(condition, a, b)",
+    "TracerArrayConversionError": "a library needs a plain array there: use NumPy's own functions on x",
+    "TracerIntegerConversionError": "x as an index cannot be traced: use np.where or np.take",
+    "setting an array element with a sequence": "a plain array cannot hold a traced number: build it with np.array([...])",
+    "Cannot interpret value": "a library needs a plain array there: use NumPy's own functions on x",
+}  # fmt: skip
+
+
+def _counterpart(name: str, module: str) -> Callable[..., Any]:
+    """The function of `jax.numpy` (or `jax.scipy.special`) that stands for NumPy's `module.name`."""
+    home: Any = jnp
+    if module.startswith("numpy.linalg"):
+        home = jnp.linalg
+    elif module.startswith("numpy.fft"):
+        home = jnp.fft
+    found = getattr(home, _OTHER_NAMES.get(name, name), None)
+    if found is None and module == "ufunc":
+        import jax.scipy.special as special
+
+        found = getattr(special, _OTHER_NAMES.get(name, name), None)
+    if found is None:
+        raise Untraceable(f"{module}.{name} has no counterpart in jax.numpy")
+    return found  # type: ignore[no-any-return]
+
+
+def _write_into(out: tuple[Any, ...], result: Any) -> Any:
+    (target,) = out
+    if not isinstance(target, Bridged):
+        raise Untraceable("out= with a plain array cannot hold traced numbers: use the returned array")
+    if target.ndim == 0:  # NumPy's numbers are immutable: x[0] += 1 on a number makes a new one
+        return bridged(result)
+    if target._is_view:
+        raise Untraceable("writing into a slice of another array cannot be traced: write into the array itself")
+    target.value = jnp.broadcast_to(result, target.shape).astype(target.dtype)
+    return target
+
+
+def _is_basic(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(part, int | slice | None | type(...) | np.integer) for part in parts)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list | tuple):
+        for v in value:
+            yield from _leaves(v)
+    else:
+        yield value

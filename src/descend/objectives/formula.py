@@ -1,0 +1,342 @@
+"""A cost typed as text: `sin(x) + x^2/10`, read by a whitelist and compiled through the words of the library.
+
+Nothing of the text is ever executed: Python's own parser turns it into a tree, and only numbers, the known
+names, the arithmetic operators and calls of the known functions are accepted from that tree.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from descend import words
+from descend.fields import nearest
+
+__all__ = ["Formula", "FormulaError"]
+
+LONGEST = 2_000  # characters
+DEEPEST = 300  # levels of nesting; each term of a sum is one
+DEEPEST_BRACKETS = 30
+LARGEST_EXPONENT = 1_000
+LARGEST_WHOLE = 2**31  # larger whole numbers become floats
+MOST_VARIABLES = 1_000
+
+CONSTANTS = {"pi": math.pi, "e": math.e, "tau": math.tau}
+
+
+def _power(a: Any, b: Any) -> Any:
+    return a**b
+
+
+FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "sqrt": (1, words.sqrt), "cbrt": (1, words.cbrt), "exp": (1, words.exp), "expm1": (1, words.expm1),
+    "log": (1, words.log), "ln": (1, words.log), "log1p": (1, words.log1p), "log2": (1, words.log2),
+    "log10": (1, words.log10), "sin": (1, words.sin), "cos": (1, words.cos), "tan": (1, words.tan),
+    "asin": (1, words.arcsin), "acos": (1, words.arccos), "atan": (1, words.arctan),
+    "arcsin": (1, words.arcsin), "arccos": (1, words.arccos), "arctan": (1, words.arctan),
+    "atan2": (2, words.arctan2), "sinh": (1, words.sinh), "cosh": (1, words.cosh), "tanh": (1, words.tanh),
+    "asinh": (1, words.arcsinh), "acosh": (1, words.arccosh), "atanh": (1, words.arctanh), "abs": (1, abs),
+    "sign": (1, words.sign), "floor": (1, words.floor), "ceil": (1, words.ceil),
+    "max": (2, words.maximum), "min": (2, words.minimum), "pow": (2, _power),
+}  # fmt: skip
+
+OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.Pow: _power,
+    ast.USub: lambda a: -a,
+    ast.UAdd: lambda a: a,
+}
+
+_WRITTEN_FOR = {"^": "**", "π": "pi", "·": "*", "×": "*", "−": "-", "²": "**2", "³": "**3"}
+_LEGAL = re.compile(r"[A-Za-z0-9_+\-*/(),. ^π·×−²³]")
+
+
+class FormulaError(ValueError):
+    """The text is no formula; `column` (from 1) says where it stops being one."""
+
+    def __init__(self, message: str, text: str, column: int) -> None:
+        self.column = column
+        start = max(0, column - 40)
+        excerpt = text[start : start + 72]
+        super().__init__(f"{message}, at column {column}\n    {excerpt}\n    {' ' * (column - 1 - start)}^")
+
+
+class Formula:
+    """A cost function typed as text.
+
+    Variables are `x`; or `x, y` or `x, y, z`; or `x1`, `x2`, …. Powers are written `^` or `**`. Known are the
+    constants pi, e, tau and the functions of `descend.objectives.formula.FUNCTIONS`.
+
+    Calling it with a number (one variable) or a vector of shape (n,) gives the value in the argument's kind:
+    NumPy, JAX or SymPy.
+
+    Raises
+    ------
+    FormulaError
+        The text is not a formula; the message gives the column and what is legal.
+    TypeError
+        Not a text.
+    """
+
+    written_in_words = True
+
+    def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"a formula is a text like 'x^2 + 5*x', got {text!r}")
+        self.text = text
+        self._reading = _Reading(text)
+        self.variables = self._reading.variables
+        self._numeric = self._reading.compiled(number=lambda v: v)
+
+    @property
+    def n(self) -> int:
+        """How many variables the formula has."""
+        return len(self.variables)
+
+    def __call__(self, x: Any) -> Any:
+        """The value at x: a number, or a vector with one element per variable."""
+        return self._numeric(self._bind(x))
+
+    def _bind(self, x: Any) -> dict[str, Any]:
+        shape = np.shape(x)
+        if shape == () and self.n == 1:
+            return {self.variables[0]: x}
+        if len(shape) != 1 or shape[0] != self.n:
+            given = f"{shape[0]} numbers" if len(shape) == 1 else "one number" if shape == () else f"shape {shape}"
+            raise ValueError(
+                f"the formula has {self.n} variable{'s' if self.n > 1 else ''} ({', '.join(self.variables)}), "
+                f"the point has {given}"
+            )
+        return {name: x[i] for i, name in enumerate(self.variables)}
+
+    def expression(self) -> Any:
+        """The formula as a SymPy expression."""
+        import sympy
+
+        symbols = {name: sympy.Symbol(name, real=True) for name in self.variables}
+        exact = {math.pi: sympy.pi, math.e: sympy.E, math.tau: 2 * sympy.pi}
+        symbolic = self._reading.compiled(number=lambda v: exact.get(v, sympy.sympify(v)))
+        return sympy.sympify(symbolic(symbols))
+
+    def latex(self) -> str:
+        """The formula as LaTeX."""
+        import sympy
+
+        return str(sympy.latex(self.expression()))
+
+    def derivatives(self) -> dict[str, Any]:
+        """Variable → symbolic partial derivative, as SymPy expressions."""
+        import sympy
+
+        expression = self.expression()
+        return {name: sympy.diff(expression, sympy.Symbol(name, real=True)) for name in self.variables}
+
+    def __repr__(self) -> str:
+        return f"Formula({self.text!r})"
+
+
+class _Reading:
+    """One text, parsed and checked; `compiled` makes functions of it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.columns: list[int] = []  # of the user's text, for each character of the parsed one
+        self.names: dict[str, int] = {}
+        self.constants: dict[int, float] = {}  # id of a node → its value, where it holds no variable
+        self.tree = self._parse()
+        self._check(self.tree, 1)
+        self.variables = self._variables()
+
+    def error(self, message: str, node: ast.AST | int) -> FormulaError:
+        offset = node if isinstance(node, int) else getattr(node, "col_offset", 0)
+        column = self.columns[min(max(offset, 0), len(self.columns) - 1)] if self.columns else 1
+        return FormulaError(message, self.text, column)
+
+    def _parse(self) -> ast.expr:
+        if not self.text.strip():
+            raise FormulaError("the formula is empty; type one like x^2 + 5*x + 10", self.text, 1)
+        if len(self.text) > LONGEST:
+            raise FormulaError(
+                f"the formula is longer than {LONGEST} characters ({len(self.text)})", self.text[:LONGEST], LONGEST
+            )
+        parsed = ""
+        depth = 0
+        for column, character in enumerate(self.text, 1):
+            if not _LEGAL.fullmatch(character):
+                hint = "; type the right-hand side only" if character == "=" else ""
+                raise FormulaError(f"{character!r} has no place in a formula{hint}", self.text, column)
+            depth += (character == "(") - (character == ")")
+            if depth > DEEPEST_BRACKETS:
+                raise FormulaError(f"brackets nest deeper than {DEEPEST_BRACKETS} levels", self.text, column)
+            if not parsed and character == " ":
+                continue
+            written = _WRITTEN_FOR.get(character, character)
+            parsed += written
+            self.columns += [column] * len(written)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse(parsed, mode="eval").body
+        except SyntaxError as error:
+            raise self._explained(parsed, (error.offset or 1) - 1) from None
+        except (ValueError, MemoryError, RecursionError):
+            raise self.error("the formula nests too deeply to be read", 0) from None
+
+    def _explained(self, parsed: str, offset: int) -> FormulaError:
+        if product := re.search(r"(?<![A-Za-z_\d.])(\d+\.?\d*)\s*([A-Za-z(])", parsed):
+            number, letter = product.groups()
+            return self.error(f"write the product with *: {number}*{letter}…", product.start(2))
+        if product := re.search(r"\)\s*([A-Za-z0-9(])", parsed):
+            return self.error("write the product with *: (…)*…", product.start(1))
+        if parsed.count("(") != parsed.count(")"):
+            if parsed.count("(") > parsed.count(")"):
+                return self.error("a closing bracket is missing", len(parsed))
+            return self.error("a closing bracket has no opening one", offset)
+        if parsed.rstrip().endswith(tuple("+-*/,")):
+            return self.error("the formula ends in the middle: something must follow here", len(parsed))
+        return self.error("this is no formula; it needs an operator between two terms, like x^2 + 5*x", offset)
+
+    def _check(self, node: ast.expr, depth: int) -> float | None:
+        """Check one node and all below it; note and return its value if it is constant."""
+        value = self._value(node, depth)
+        if value is not None:
+            self.constants[id(node)] = value
+        return value
+
+    def _value(self, node: ast.expr, depth: int) -> float | None:
+        if depth > DEEPEST:
+            raise self.error(f"the formula nests deeper than {DEEPEST} levels", node)
+        match node:
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                return self._finite(lambda: float(value), node)
+            case ast.Name(id=name):
+                return self._check_name(name, node)
+            case ast.UnaryOp(op=op, operand=operand) if type(op) in OPERATORS:
+                constant = self._check(operand, depth + 1)
+                return constant if constant is None else self._finite(lambda: OPERATORS[type(op)](constant), node)
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+                a, b = self._check(left, depth + 1), self._check(right, depth + 1)
+                if isinstance(op, ast.Pow):
+                    self._check_exponent(b, right)
+                return None if a is None or b is None else self._finite(lambda: OPERATORS[type(op)](a, b), node)
+            case ast.Call(func=ast.Name(id=name) as func, args=args, keywords=[]):
+                return self._check_call(name, func, args, depth)
+            case ast.Call(func=ast.Constant() | ast.BinOp() | ast.Call()):
+                raise self.error("write the product with *: 2*(x + 1)", node)
+            case ast.Attribute():
+                raise self.error("a formula has no attributes (no dot between names)", node)
+        raise self.error(
+            "only numbers, variables, + - * / ^, brackets and functions like sin(x) are legal here", node
+        )
+
+    def _check_name(self, name: str, node: ast.expr) -> float | None:
+        if name in CONSTANTS:
+            return CONSTANTS[name]
+        if name in FUNCTIONS:
+            raise self.error(f"{name} is a function: write {name}(x)", node)
+        if name in {"x", "y", "z"} or re.fullmatch(r"x[1-9]\d{0,3}", name):
+            self.names.setdefault(name, node.col_offset)
+            return None
+        raise self.error(
+            f"unknown name {name!r}; variables are x, y, z or x1, x2, …; constants {', '.join(CONSTANTS)}; "
+            f"functions {', '.join(FUNCTIONS)}.{nearest(name, [*FUNCTIONS, *CONSTANTS, 'x'])}",
+            node,
+        )
+
+    def _check_call(self, name: str, func: ast.expr, args: list[ast.expr], depth: int) -> float | None:
+        if name not in FUNCTIONS:
+            if name in CONSTANTS or name in {"x", "y", "z"}:
+                raise self.error(f"{name} is no function; write the product with *: {name}*(…)", func)
+            raise self.error(
+                f"unknown function {name!r}; legal: {', '.join(FUNCTIONS)}.{nearest(name, list(FUNCTIONS))}", func
+            )
+        arity, function = FUNCTIONS[name]
+        if len(args) != arity or any(isinstance(arg, ast.Starred) for arg in args):
+            raise self.error(f"{name} takes {arity} argument{'s' if arity > 1 else ''}, got {len(args)}", func)
+        constants = [self._check(arg, depth + 1) for arg in args]
+        if name == "pow":
+            self._check_exponent(constants[1], args[1])
+        if any(constant is None for constant in constants):
+            return None
+        return self._finite(lambda: function(*constants), func)
+
+    def _check_exponent(self, exponent: float | None, node: ast.expr) -> None:
+        if exponent is not None and abs(exponent) > LARGEST_EXPONENT:
+            raise self.error(f"the exponent {exponent:g} is beyond ±{LARGEST_EXPONENT}", node)
+
+    def _finite(self, compute: Callable[[], Any], node: ast.expr) -> float:
+        try:
+            with np.errstate(all="ignore"):
+                value = compute()
+            if not isinstance(value, complex) and math.isfinite(value):
+                return float(value)
+        except (OverflowError, ZeroDivisionError, ValueError):
+            pass
+        raise self.error("this constant is not a finite real number", node)
+
+    def _variables(self) -> tuple[str, ...]:
+        numbered = [name for name in self.names if len(name) > 1]
+        lettered = [name for name in self.names if len(name) == 1]
+        if numbered and lettered:
+            raise self.error(
+                f"{lettered[0]} and {numbered[0]} do not go together: use x, y, z or x1, x2, …",
+                self.names[numbered[0]],
+            )
+        if not self.names:
+            raise self.error("the formula has no variable: use x, or x, y, or x1, x2, …", 0)
+        if numbered:
+            count = max(int(name[1:]) for name in numbered)
+            if count > MOST_VARIABLES:
+                raise self.error(f"at most {MOST_VARIABLES} variables", self.names[f"x{count}"])
+            return tuple(f"x{i}" for i in range(1, count + 1))
+        return ("x", "y", "z")[: "xyz".index(max(lettered)) + 1]
+
+    def compiled(self, number: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Any]:
+        """The formula as a function of its variables by name; `number` turns literals into the wanted kind.
+
+        It runs as a program for a stack machine, so that a long sum needs no deep recursion.
+        """
+        program = list(self._program(self.tree, number))
+
+        def run(variables: dict[str, Any]) -> Any:
+            stack: list[Any] = []
+            for arity, action in program:
+                operands = stack[len(stack) - arity :]
+                del stack[len(stack) - arity :]
+                stack.append(action(*operands) if arity else action(variables))
+            return stack[0]
+
+        return run
+
+    def _program(self, node: ast.expr, number: Callable[[Any], Any]) -> Iterator[tuple[int, Callable[..., Any]]]:
+        """(how many operands, what to do with them), operands first."""
+        folds = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
+        match node:
+            case ast.Constant(value=int() as literal) if abs(literal) < LARGEST_WHOLE:
+                constant = number(literal)
+                yield 0, lambda _: constant
+            case _ if id(node) in self.constants and (folds or isinstance(node, ast.Constant | ast.Name)):
+                constant = number(self.constants[id(node)])
+                yield 0, lambda _: constant
+            case ast.Name(id=name):
+                yield 0, lambda variables: variables[name]
+            case ast.UnaryOp(op=op, operand=operand):
+                yield from self._program(operand, number)
+                yield 1, OPERATORS[type(op)]
+            case ast.BinOp(left=left, op=op, right=right):
+                yield from self._program(left, number)
+                yield from self._program(right, number)
+                yield 2, OPERATORS[type(op)]
+            case ast.Call(func=ast.Name(id=name), args=args):
+                for arg in args:
+                    yield from self._program(arg, number)
+                yield len(args), FUNCTIONS[name][1]

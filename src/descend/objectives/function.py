@@ -1,0 +1,375 @@
+"""A user's function made ready: its value and gradient, traced where it can be, and how that was decided.
+
+The function is traced through the NumPy bridge; if that fails, as JAX code; if that fails too it runs eagerly,
+as it is, with the gradient given by the user or by central differences. A traced NumPy function is compared
+with itself in plain NumPy at the start, in value and in slope, so that functions that are random, keep state
+or look at the type of their argument are found out instead of being traced wrongly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from descend.objectives.bridge import bridged, explain_refusal, unbridged
+from descend.objectives.differences import central_differences
+from descend.objectives.parameters import dtype_of, spread_over
+from descend.objectives.tracing import Traced, trace
+
+__all__ = ["ObjectiveError", "Problem", "precision", "prepare"]
+
+FORMULA = "exact, of the formula (automatic differentiation)"
+NUMPY = "exact, of the NumPy code (automatic differentiation)"
+JAX = "exact, of the JAX code (automatic differentiation)"
+GIVEN = "given by grad="
+DIFFERENCES = "approximate, by central differences"
+
+
+def precision(x: Any) -> contextlib.AbstractContextManager[Any]:
+    """The context in which JAX computes in the dtype of `x`, whatever its global setting."""
+    return jax.enable_x64(dtype_of(x) == np.float64)  # type: ignore[no-any-return,attr-defined]
+
+
+@dataclass
+class Problem:
+    """One objective at one start: how to get its value and gradient, both of the cost to be minimised."""
+
+    x0: Any
+    data: tuple[Any, ...]
+    sign: int  # -1 where the user wants a maximum
+    call: Callable[..., Any]  # (x, *data) -> the user's value, in whatever kind the arguments are
+    gradient: str = ""  # how the gradient is got: one of the sentences above
+    reason: str = ""  # why it is not got in a better way; empty if it is exact
+    program: Callable[..., Any] | None = None  # (x, *data) -> value and gradient, to be traced; None if eager
+    grad: Callable[..., Any] | None = None  # the user's, shaped and signed
+    _traces: dict[Any, Traced] = field(default_factory=dict)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether the objective runs compiled."""
+        return self.program is not None
+
+    def traced(self, *data: Any) -> Traced:
+        """The program at the shapes of `data`."""
+        assert self.program is not None  # noqa: S101 - asked only where is_traced
+        shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(data))
+        if shapes not in self._traces:
+            with precision(self.x0):
+                self._traces[shapes] = trace(self.program, self.x0, *data)
+        return self._traces[shapes]
+
+    def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:
+        """Cost (a NumPy number) and gradient (NumPy arrays) at one point, on these rows of the data."""
+        if self.is_traced:
+            with precision(self.x0):
+                return self.traced(*data).value_and_grad(x, *data)
+        value = self.value(x, *data)
+        if self.grad is not None:
+            return value, self.grad(x, *data)
+        return value, central_differences(lambda p: self.value(p, *data), x)
+
+    def value(self, x: Any, *data: Any) -> Any:
+        """Cost at one point (a NumPy number of the dtype of x)."""
+        if self.is_traced:
+            return self.value_and_grad(x, *data)[0]
+        return dtype_of(self.x0).type(self.sign * self.plain(x, *data))
+
+    def values(self, points: np.ndarray) -> np.ndarray:
+        """The user's values at many points of shape (k, …), on all data; not finite where it is not defined."""
+        if not self.is_traced:
+            with np.errstate(all="ignore"):
+                return np.array([self.sign * self.value(point, *self.data) for point in points])
+        traced = self.traced(*self.data)
+
+        def many() -> Callable[..., Any]:
+            return lambda consts, xs, *data: jax.vmap(lambda x: traced(consts, x, *data)[0])(xs)
+
+        with precision(self.x0):
+            executable = traced.compiled("many values", many)
+            return self.sign * np.asarray(executable(traced.consts, points, *self.data))
+
+    @property
+    def evaluations_per_gradient(self) -> int:
+        """How often the objective is called for one value and gradient."""
+        size = sum(leaf.size for leaf in jax.tree.leaves(self.x0))
+        return 1 if self.is_traced or self.grad is not None else 1 + 2 * size
+
+    def plain(self, x: Any, *data: Any) -> float:
+        """The user's value from plain NumPy arguments, which it may change without harm."""
+        with np.errstate(all="ignore"):
+            result = self.call(jax.tree.map(lambda leaf: leaf.copy()[()], x), *data)
+        return float(_as_number(result, np))
+
+
+def prepare(
+    objective: Callable[..., Any],
+    x0: Any,
+    *,
+    grad: Callable[..., Any] | None = None,
+    data: tuple[Any, ...] = (),
+    maximize: bool = False,
+    written_in_words: bool = False,
+) -> Problem:
+    """Decide how the objective is evaluated, and check it at the start.
+
+    Parameters
+    ----------
+    objective
+        `f(x)`, `f(*x)` if it requires as many numbers as the vector `x0` has, or `f(x, *data)`.
+    x0
+        NumPy array or pytree of NumPy arrays, of one float type.
+    grad
+        The gradient, called as the objective is, or None.
+    written_in_words
+        The objective consists of `descend.words`: it runs on tracers as it stands and needs no check.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The objective returns no number, is random, is nan at the start, or disagrees with `grad`.
+    """
+    if not callable(objective):
+        raise TypeError(f"the objective must be a function, a formula or a landscape, got {objective!r}")
+    spread = not data and spread_over(objective, x0)
+    call = (lambda x: objective(*_unpacked(x))) if spread else objective
+    sign = -1 if maximize else 1
+    problem = Problem(x0=x0, data=data, sign=sign, call=call)
+    if grad is not None:
+        call_grad = (lambda x: grad(*_unpacked(x))) if spread else grad
+        problem.grad = lambda x, *d: _shaped(call_grad(x, *d), x, sign, np)
+    with precision(x0):
+        if written_in_words:
+            problem.program = _program(call, None, sign)
+            problem.traced(*data)
+            problem.gradient = FORMULA
+        else:
+            traced_grad = call_grad if grad is not None else None
+            _choose(problem, traced_grad)
+        _warn_of_float32_constants(problem)
+        _check_start(problem)
+        if grad is not None:
+            _check_given_gradient(problem)
+    return problem
+
+
+def _choose(problem: Problem, grad: Callable[..., Any] | None) -> None:
+    """Find the best way in which the function can run: NumPy traced, JAX traced, or eager."""
+    x0, data, sign = problem.x0, problem.data, problem.sign
+    as_numpy = _program(_through_bridge(problem.call), grad and _through_bridge(grad), sign)
+    as_jax = _program(problem.call, grad, sign)
+    problem.program, problem.gradient = as_numpy, GIVEN if grad else NUMPY
+    try:
+        problem.traced(*data)
+    except Exception as error:  # anything may come out of a user's function that meets a tracer
+        refusal = error
+    else:
+        disagreement = _disagreement_with_numpy(problem)
+        if not disagreement:
+            return
+        problem.reason = disagreement
+        _go_eager(problem)
+        return
+    problem.program, problem.gradient = as_jax, GIVEN if grad else JAX
+    problem._traces.clear()
+    try:
+        first = problem.traced(*data)
+        second = trace(as_jax, x0, *data)
+    except ObjectiveError:
+        raise
+    except Exception as error:
+        of_bridge = "__jax_array__" not in str(refusal) and "Bridged" not in str(refusal)
+        problem.reason = explain_refusal(refusal if of_bridge else error)
+        _go_eager(problem)
+        problem.plain(x0, *data)  # a mistake in the function, as opposed to an untraceable one, is raised here
+        return
+    if first.key != second.key or not _equal_constants(first, second):
+        raise ValueError(_RANDOM)
+
+
+def _go_eager(problem: Problem) -> None:
+    problem.program = None
+    problem.gradient = GIVEN if problem.grad else DIFFERENCES
+
+
+_RANDOM = (
+    "the objective gives different values for the same x: it is random or keeps state. "
+    "Draw the random numbers once, outside of it; sampled data is data=(X, y) with batch_size="
+)
+
+
+class ObjectiveError(TypeError):
+    """The objective's result is not one real number."""
+
+
+def _program(
+    call: Callable[..., Any], grad: Callable[..., Any] | None, sign: int
+) -> Callable[..., tuple[Any, Any]]:
+    def value(x: Any, *data: Any) -> Any:
+        return sign * _as_number(call(x, *data), jnp).astype(dtype_of(x))
+
+    if grad is None:
+        return jax.value_and_grad(value)
+    return lambda x, *data: (value(x, *data), _shaped(grad(x, *data), x, sign, jnp))
+
+
+def _through_bridge(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, *data: unbridged(function(bridged(x), *bridged(data)))
+
+
+def _unpacked(x: Any) -> list[Any]:
+    return [x[i] for i in range(len(x))]
+
+
+def _as_number(result: Any, space: Any) -> Any:
+    """The value of an objective as a 0-d array; an error that says what came, if it is no real number."""
+    try:
+        array = space.asarray(result)
+    except (TypeError, ValueError):
+        array = None
+    if result is None or array is None or array.dtype.kind in "OSU":
+        raise ObjectiveError(f"the objective must return one number, got {_short(result)}; does it return the cost?")
+    if array.size != 1:
+        raise ObjectiveError(
+            f"the objective must return one number, got an array of shape {tuple(array.shape)}; "
+            "sum or average it, e.g. np.sum(...)"
+        )
+    if array.dtype.kind == "c":
+        raise ObjectiveError("the objective must return a real number, got a complex one; take np.abs or .real")
+    return array.reshape(())
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:77]}..."
+
+
+def _shaped(gradient: Any, x: Any, sign: int, space: Any) -> Any:
+    """A user's gradient in the structure, shape and dtype of x."""
+    if hasattr(x, "shape") and isinstance(gradient, list | tuple):
+        gradient = space.stack([space.asarray(g) for g in gradient])
+    if jax.tree.structure(gradient) != jax.tree.structure(x):
+        raise ValueError(
+            f"grad must return what x is, {jax.tree.structure(x)}, got {jax.tree.structure(gradient)}"
+        )
+
+    def leaf(g: Any, p: Any) -> Any:
+        g = space.asarray(g)
+        if g.shape != p.shape and not (g.size == 1 == p.size):
+            raise ValueError(f"grad returned shape {tuple(g.shape)}, x has shape {tuple(p.shape)}")
+        return sign * g.reshape(p.shape).astype(p.dtype)
+
+    return jax.tree.map(leaf, gradient, x)
+
+
+# -- checks at the start ----------------------------------------------------------------------------------
+
+
+def _check_start(problem: Problem) -> None:
+    value, grad = problem.value_and_grad(problem.x0, *problem.data)
+    start = _short_point(problem.x0)
+    if not np.isfinite(value):
+        raise ValueError(f"the objective is {problem.sign * value} at the start x0 = {start}; start where it is finite")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(grad):
+        if not np.isfinite(leaf).all():
+            bad = np.argwhere(~np.isfinite(leaf))[0].tolist() if leaf.ndim else ""
+            raise ValueError(
+                f"the gradient{jax.tree_util.keystr(path)}{bad or ''} is {leaf[tuple(bad)] if leaf.ndim else leaf} "
+                f"at the start x0 = {start}, where the objective is {problem.sign * value:g}: it is not "
+                "differentiable there; move the start a little"
+            )
+
+
+def _disagreement_with_numpy(problem: Problem) -> str:
+    """Why the traced function is not the NumPy function; empty if it is, as far as the start shows."""
+    x0, data = problem.x0, problem.data
+    first, second = problem.plain(x0, *data), problem.plain(x0, *data)
+    if first != second and not (np.isnan(first) and np.isnan(second)):
+        if problem.grad is None:
+            raise ValueError(_RANDOM)
+        return "the objective gives different values for the same x"
+    value, grad = problem.value_and_grad(x0, *data)
+    scale = abs(first) + float(
+        sum(np.abs(g * p).sum() for g, p in zip(jax.tree.leaves(grad), jax.tree.leaves(x0), strict=True))
+    )
+    tolerance = {"float64": 1e-9, "float32": 1e-3}[dtype_of(x0).name]
+    if np.isfinite(first) and not abs(problem.sign * value - first) <= tolerance * scale:
+        return (
+            f"traced, the function gives {problem.sign * value:.6g} at the start, in plain NumPy {first:.6g}: "
+            "it depends on the type of its argument or writes through a slice"
+        )
+    slope, quotient, allowed = _slopes(problem, grad, first)
+    if abs(slope - quotient) > allowed:
+        return f"traced, the slope at the start is {slope:.6g}, differences in plain NumPy give {quotient:.6g}"
+    return ""
+
+
+def _check_given_gradient(problem: Problem) -> None:
+    _, grad = problem.value_and_grad(problem.x0, *problem.data)
+    value = problem.sign * float(problem.value(problem.x0, *problem.data))
+    slope, quotient, allowed = _slopes(problem, grad, value)
+    if abs(slope - quotient) > allowed:
+        raise ValueError(
+            f"grad disagrees with the objective: along a random direction at x0 its slope is {slope:.6g}, "
+            f"differences of the objective give {quotient:.6g}; leave grad out, or correct it"
+        )
+
+
+def _slopes(problem: Problem, grad: Any, value: float) -> tuple[float, float, float]:
+    """The slope along one direction by gradient and by differences of the user's values, and what may differ.
+
+    Two lengths of the difference are tried, and the nearer one counts, so that a bend nearby does no harm.
+    """
+    draw = np.random.default_rng(0)
+    x0 = jax.tree.map(lambda leaf: leaf.astype(np.float64), problem.x0)
+    way = jax.tree.map(lambda leaf: draw.normal(size=leaf.shape) * np.maximum(1, np.abs(leaf)), x0)
+    length = np.sqrt(sum(float((w**2).sum()) for w in jax.tree.leaves(way)))
+    parts = [
+        (problem.sign * g.astype(np.float64) * w)
+        for g, w in zip(jax.tree.leaves(grad), jax.tree.leaves(way), strict=True)
+    ]
+    slope = float(sum(part.sum() for part in parts)) / length
+    size = float(sum(np.abs(part).sum() for part in parts)) / length
+    eps = np.finfo(np.float64).eps
+    best = (np.inf, slope, np.inf)
+    for h in (eps ** (1 / 3), eps ** (1 / 3) / 32):
+        step = h * max(1.0, length / np.sqrt(sum(w.size for w in jax.tree.leaves(way)))) / length
+
+        def shifted(by: float) -> Any:
+            return jax.tree.map(lambda p, w: p + by * w, x0, way)
+
+        ahead = problem.plain(shifted(step), *problem.data)
+        behind = problem.plain(shifted(-step), *problem.data)
+        if not (np.isfinite(ahead) and np.isfinite(behind)):
+            return slope, slope, np.inf
+        quotient = (ahead - behind) / (2 * step * length)
+        rounding = 100 * eps * max(abs(value), abs(ahead), abs(behind)) / (step * length)
+        allowed = {"float64": 1e-4, "float32": 2e-2}[dtype_of(problem.x0).name] * size + rounding
+        best = min(best, (abs(slope - quotient) - allowed, quotient, allowed))
+    return slope, best[1], best[2]
+
+
+def _warn_of_float32_constants(problem: Problem) -> None:
+    if problem.is_traced and dtype_of(problem.x0) == np.float64:
+        consts = problem.traced(*problem.data).consts
+        if any(str(getattr(c, "dtype", "")) in {"float32", "float16", "bfloat16"} for c in consts):
+            warnings.warn(
+                "the objective holds a float32 constant in a float64 run, so its values are only right to about "
+                "7 digits: make the constant with NumPy, or inside the function",
+                stacklevel=4,
+            )
+
+
+def _equal_constants(a: Traced, b: Traced) -> bool:
+    return all(np.array_equal(p, q, equal_nan=True) for p, q in zip(a.consts, b.consts, strict=True))
+
+
+def _short_point(x: Any) -> str:
+    text = np.array2string(x, threshold=6, precision=6, separator=", ") if hasattr(x, "shape") else repr(x)
+    return text if len(text) < 80 else f"{text[:77]}..."

@@ -1,0 +1,37 @@
+"""What a user may call an objective, as a function: a callable, a landscape or its name, or a typed formula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from descend.objectives.formula import Formula
+from descend.objectives.landscapes import Landscape, is_landscape, landscape
+
+__all__ = ["named"]
+
+
+def named(objective: Callable[..., Any] | str, x0: Any) -> tuple[Callable[..., Any], Any, bool]:
+    """The objective as a callable, the start, and whether the objective is written in words.
+
+    A text is the name of a landscape, or else a formula. A landscape is given the dimension of the start and
+    has one of its own.
+
+    Raises
+    ------
+    FormulaError
+        The text is neither.
+    TypeError
+        There is no start and the objective has none.
+    """
+    if isinstance(objective, str):
+        if is_landscape(objective):
+            size = len(x0) if hasattr(x0, "__len__") else None
+            objective = landscape(objective, n=size)
+        else:
+            objective = Formula(objective)
+    if x0 is None:
+        if not isinstance(objective, Landscape):
+            raise TypeError("x0 is missing: give the point to start from, e.g. minimize(f, 5.0)")
+        x0 = objective.start
+    return objective, x0, bool(getattr(objective, "written_in_words", False))

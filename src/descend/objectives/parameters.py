@@ -1,0 +1,130 @@
+"""The start of a descent: what a user gives as `x0`, as the parameters that the descent works on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+__all__ = ["as_parameters", "as_vector", "dtype_of", "from_vector", "spread_over"]
+
+
+def as_parameters(x0: Any) -> Any:
+    """`x0` as a NumPy array (0-d for a number), or a pytree of arrays, of float32 or float64.
+
+    A list, tuple, range or Series of numbers is one vector; integers become float64, or the float type of
+    the other leaves of a pytree.
+
+    Raises
+    ------
+    TypeError
+        Text, complex numbers, half-precision floats, or what is no number at all.
+    ValueError
+        nan or infinity (with its place), or no numbers.
+    """
+    x0 = x0.to_numpy() if hasattr(x0, "to_numpy") else x0
+    if _is_tree(x0):
+        leaves, structure = jax.tree.flatten(x0)
+        arrays = [_as_array(leaf) for leaf in leaves]
+        floats = [a.dtype for a in arrays if a.dtype.kind == "f"]
+        kind = np.result_type(*floats) if floats else np.dtype(np.float64)
+        parameters = structure.unflatten([a if a.dtype.kind == "f" else a.astype(kind) for a in arrays])
+    else:
+        array = _as_array(list(x0) if isinstance(x0, range) else x0)
+        parameters = array if array.dtype.kind == "f" else array.astype(np.float64)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(parameters):
+        where = jax.tree_util.keystr(path)
+        if leaf.size == 0:
+            raise ValueError(f"x0{where} is empty; give the numbers to start from")
+        if not np.isfinite(leaf).all():
+            index = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(np.atleast_1d(leaf))))
+            place = where + (str(list(index)) if leaf.ndim else "")
+            raise ValueError(
+                f"x0{place} is {np.atleast_1d(leaf)[index]}; a start must be finite: leave out or fill such numbers"
+            )
+    return parameters
+
+
+def dtype_of(parameters: Any) -> np.dtype[Any]:
+    """The widest float type among the leaves."""
+    return np.result_type(*(leaf.dtype for leaf in jax.tree.leaves(parameters)))
+
+
+def as_vector(parameters: Any) -> np.ndarray:
+    """All numbers of a pytree of NumPy arrays as one vector of its widest dtype."""
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(parameters)])
+
+
+def from_vector(vector: np.ndarray, parameters: Any) -> Any:
+    """The numbers of `vector` in the structure, shapes and dtypes of `parameters`."""
+    leaves, structure = jax.tree.flatten(parameters)
+    ends = np.cumsum([leaf.size for leaf in leaves])
+    pieces = np.split(vector, ends[:-1])
+    return structure.unflatten(
+        [piece.reshape(leaf.shape).astype(leaf.dtype) for piece, leaf in zip(pieces, leaves, strict=True)]
+    )
+
+
+def spread_over(function: Callable[..., Any], parameters: Any) -> bool:
+    """Whether `function` is to be called as `f(*x)`: it requires several numbers, and x has just as many.
+
+    Raises
+    ------
+    TypeError
+        The function requires several arguments, but another number of them than the start has.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # builtins and ufuncs do not tell: one argument
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = [
+        p.name
+        for p in signature.parameters.values()
+        if p.kind in positional and p.default is inspect.Parameter.empty
+    ]
+    if len(required) <= 1:
+        return False
+    size = sum(leaf.size for leaf in jax.tree.leaves(parameters))
+    if not isinstance(parameters, np.ndarray) or parameters.ndim != 1 or size != len(required):
+        raise TypeError(
+            f"the objective requires {len(required)} arguments ({', '.join(required)}), but x0 has {size} "
+            f"number{'s' if size != 1 else ''}: start from {len(required)} numbers, "
+            "or give the data with data=(X, y) if the others are data"
+        )
+    return True
+
+
+def _is_tree(x0: Any) -> bool:
+    if isinstance(x0, list | tuple):
+        return any(isinstance(v, dict) or getattr(v, "ndim", 0) > 0 or _is_tree_node(v) for v in x0)
+    return _is_tree_node(x0)
+
+
+def _is_tree_node(x0: Any) -> bool:
+    if isinstance(x0, list | tuple | str | bytes | range) or hasattr(x0, "dtype"):
+        return hasattr(x0, "_fields")
+    return not jax.tree_util.all_leaves([x0])
+
+
+def _as_array(value: Any) -> np.ndarray:
+    if isinstance(value, str | bytes | bool | None) or not np.isscalar(value) and callable(value):
+        raise TypeError(f"x0 must be numbers, got {value!r} ({type(value).__name__})")
+    try:
+        array = np.array(value)
+    except ValueError as error:
+        raise TypeError(f"x0 must be numbers in a regular shape, got {value!r}: {error}") from None
+    if array.dtype.kind in "iu":
+        return array
+    if array.dtype.kind == "f" and array.dtype.itemsize in {4, 8} and array.dtype.isnative:
+        return array
+    if array.dtype.kind == "f" or array.dtype.name in {"bfloat16"} or "float" in array.dtype.name:
+        raise TypeError(
+            f"x0 is {array.dtype.name}; a descent runs in float32 or float64: give x0.astype(np.float32)"
+        )
+    if array.dtype.kind == "c":
+        raise TypeError("x0 is complex; minimise over the real and imaginary parts as two real numbers")
+    raise TypeError(f"x0 must be numbers, got {value!r} ({array.dtype.name})")

@@ -1,0 +1,90 @@
+"""The Barzilai–Borwein step size, safeguarded so that it converges from anywhere."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from descend.fields import positive
+from descend.stepsizes.stepsize import At, Search
+from descend.words import (
+    difference,
+    dot,
+    isfinite,
+    largest,
+    like,
+    maximum,
+    repeat_while,
+    where,
+    zeros_like,
+)
+
+__all__ = ["BarzilaiBorwein"]
+
+_MEMORY = 10  # how many costs a step may be compared with (Raydan's M)
+_SUFFICIENT = 1e-4  # the share of the slope's promise that a step must keep (Raydan's γ)
+_MOST_TRIALS = 60
+
+
+class _Memory(NamedTuple):
+    x: Any
+    g: Any
+    lr: Any
+    costs: tuple[Any, ...]
+
+
+class _Trial(NamedTuple):
+    lr: Any
+    cost: Any
+    count: Any
+
+
+class BarzilaiBorwein(Search):
+    r"""The rate that makes lr·I the best inverse Hessian for the last step: s·s / s·y.
+
+    Here s is the last change of x and y the last change of the gradient. The rate is halved until the cost
+    falls below the highest of the last ten (which lets the cost rise for a while, as the rule needs). Where
+    the curvature along s is not positive the rate doubles.
+
+    Source: Barzilai & Borwein (1988), IMA J. Numer. Anal. 8; safeguard: Raydan (1997), SIAM J. Optim. 7,
+    with the non-monotone condition of Grippo, Lampariello & Lucidi (1986).
+    """
+
+    first: float = positive(1.0, "the most that any coordinate moves in the first step, in units of x")
+
+    def init(self, x: Any) -> _Memory:
+        """No past: zero point, zero gradient, no costs."""
+        zeros = jax.tree.map(zeros_like, x)
+        number = dot(zeros, zeros)
+        return _Memory(zeros, zeros, number, (number - like(np.inf, number),) * _MEMORY)
+
+    def next(self, state: _Memory, at: At) -> tuple[Any, _Memory, Any]:
+        """See `StepSize.next`; needs the cost and the function."""
+        s = difference(at.x, state.x)
+        curvature = dot(s, difference(at.g, state.g))
+        slope = dot(at.g, at.d)
+        tiny = np.finfo(slope.dtype).tiny.item()
+        costs = (at.f, *state.costs[:-1])
+        ceiling = costs[0]
+        for cost in costs[1:]:
+            ceiling = maximum(ceiling, cost)
+        # Near the minimum differences of costs are rounding: without slack no step would be good enough.
+        ceiling = ceiling + 10 * np.finfo(ceiling.dtype).eps.item() * abs(ceiling)
+
+        known = curvature > 0
+        secant = dot(s, s) / where(known, curvature, 1)
+        opening = like(self.first, slope) / maximum(largest(at.d), tiny)
+        lr = where(at.t == 1, opening, where(known, secant, 2 * state.lr))
+
+        def too_high(trial: _Trial) -> Any:
+            enough = ceiling + _SUFFICIENT * trial.lr * slope
+            return ~(trial.cost <= enough) & (trial.count < _MOST_TRIALS)
+
+        def shorten(trial: _Trial) -> _Trial:
+            shorter = trial.lr * where(isfinite(trial.cost), 0.5, 0.1).astype(trial.lr.dtype)
+            return _Trial(shorter, at.value(shorter), trial.count + 1)
+
+        found = repeat_while(too_high, shorten, _Trial(lr, at.value(lr), like(1, at.t)))
+        return found.lr, _Memory(at.x, at.g, found.lr, costs), found.count
