@@ -107,14 +107,16 @@ def minimize(
     last = _last_step(sampling, steps, epochs)
     problem = prepare(objective, x0, grad=grad, data=rows, maximize=maximize, written_in_words=in_words)
     value, slope = problem.value_and_grad(x0, *rows)
+    before = time.perf_counter()
     scale = gradient_scale(problem, x0, slope)
+    one_evaluation = time.perf_counter() - before
     small = _gradient_tolerance(x0, gtol, scale, sampled=_samples(sampling))
     watch = Watch(dtype_of(x0), xtol, ftol, sampled=_samples(sampling))
 
     engine = engine_for(problem, sampling, one_step)
     trace = Trace()
     carry = _start(method, x0)
-    chunk_rows, ended = 1, None
+    chunk_rows, ended = _rows_within(_SECONDS_A_CHUNK / 4, one_evaluation), None
 
     def run_so_far(judgement: Judgement | None = None) -> Run:
         return Run(objective, problem, method, carry.kept, trace, sampling, seed, begin, judgement)
@@ -128,7 +130,7 @@ def minimize(
             carry, table = engine.run(method, carry, small, rows, trace.stride, last)
             now = time.perf_counter()
             trace.extend(table, since - begin, now - begin)
-            chunk_rows = int(np.clip(rows * _SECONDS_A_CHUNK / (now - since), 1, 8 * rows))
+            chunk_rows = min(8 * rows, _rows_within(_SECONDS_A_CHUNK, (now - since) / rows))
             bar.show(int(carry.state.t), problem.sign * float(carry.f))
             if interrupts.came():
                 ended = Ended.INTERRUPTED
@@ -170,6 +172,10 @@ def one_step(method: Method, value_and_grad: Callable[[Any], tuple[Any, Any]], g
         searched=c.state.evaluations,
         code=code.astype(np.int32),
     )
+
+
+def _rows_within(seconds: float, one: float) -> int:
+    return max(1, int(min(seconds / one, 1e6)))
 
 
 def _start(method: Method, x0: Any) -> Carry:

@@ -73,7 +73,7 @@ class Trace:
     def extend(self, rows: Rows, since: float, until: float) -> None:
         """Append the rows that are new (a run that stops repeats its last), made between two times."""
         last = self.step[-1] if len(self) else -1
-        new = rows.step > last
+        new = np.diff(rows.step, prepend=last) > 0
         if new.any():
             steps = rows.step[new]
             share = (steps - last) / (steps[-1] - last)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,19 +82,25 @@ class Problem:
             return self.value_and_grad(x, *data)[0]
         return dtype_of(self.x0).type(self.sign * self.plain(x, *data))
 
-    def values(self, points: np.ndarray) -> np.ndarray:
-        """The user's values at many points of shape (k, …), on all data; not finite where it is not defined."""
+    def at_points(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The user's values and gradients at many points of shape (k, …), on all data.
+
+        Not finite where the function is not defined. For pictures: x must be a number or an array.
+        """
         if not self.is_traced:
             with np.errstate(all="ignore"):
-                return np.array([self.sign * self.value(point, *self.data) for point in points])
+                pairs = [self.value_and_grad(point, *self.data) for point in points]
+            values, grads = (np.array(column) for column in zip(*pairs, strict=True))
+            return self.sign * values, self.sign * grads
         traced = self.traced(*self.data)
 
         def many() -> Callable[..., Any]:
-            return lambda consts, xs, *data: jax.vmap(lambda x: traced(consts, x, *data)[0])(xs)
+            return lambda consts, xs, *data: jax.vmap(lambda x: traced(consts, x, *data))(xs)
 
         with precision(self.x0):
-            executable = traced.compiled("many values", many)
-            return self.sign * np.asarray(executable(traced.consts, points, *self.data))
+            executable = traced.compiled("many points", many)
+            values, grads = executable(traced.consts, points, *self.data)
+            return self.sign * np.asarray(values), self.sign * np.asarray(grads)
 
     @property
     def evaluations_per_gradient(self) -> int:
@@ -159,11 +166,22 @@ def prepare(
     return problem
 
 
+_known_as_jax: weakref.WeakSet[Any] = weakref.WeakSet()  # code that was traced as JAX before: tried as such first
+
+
 def _choose(problem: Problem, grad: Callable[..., Any] | None) -> None:
     """Find the best way in which the function can run: NumPy traced, JAX traced, or eager."""
     x0, data, sign = problem.x0, problem.data, problem.sign
     as_numpy = _program(_through_bridge(problem.call), grad and _through_bridge(grad), sign)
     as_jax = _program(problem.call, grad, sign)
+    code = getattr(problem.call, "__code__", None)
+    if code in _known_as_jax and grad is None:
+        problem.program, problem.gradient = as_jax, JAX
+        try:
+            problem.traced(*data)
+            return
+        except Exception:  # it is JAX code no more: something that it uses has changed
+            problem._traces.clear()
     problem.program, problem.gradient = as_numpy, GIVEN if grad else NUMPY
     try:
         problem.traced(*data)
@@ -191,6 +209,8 @@ def _choose(problem: Problem, grad: Callable[..., Any] | None) -> None:
         return
     if first.key != second.key or not _equal_constants(first, second):
         raise ValueError(_RANDOM)
+    if code is not None:
+        _known_as_jax.add(code)
 
 
 def _go_eager(problem: Problem) -> None:
@@ -212,7 +232,8 @@ def _program(
     call: Callable[..., Any], grad: Callable[..., Any] | None, sign: int
 ) -> Callable[..., tuple[Any, Any]]:
     def value(x: Any, *data: Any) -> Any:
-        return sign * _as_number(call(x, *data), jnp).astype(dtype_of(x))
+        cost = _as_number(call(x, *data), jnp).astype(dtype_of(x))
+        return cost if sign > 0 else -cost
 
     if grad is None:
         return jax.value_and_grad(value)
@@ -242,7 +263,7 @@ def _as_number(result: Any, space: Any) -> Any:
         )
     if array.dtype.kind == "c":
         raise ObjectiveError("the objective must return a real number, got a complex one; take np.abs or .real")
-    return array.reshape(())
+    return array if array.shape == () else array.reshape(())
 
 
 def _short(value: Any) -> str:
@@ -263,7 +284,7 @@ def _shaped(gradient: Any, x: Any, sign: int, space: Any) -> Any:
         g = space.asarray(g)
         if g.shape != p.shape and not (g.size == 1 == p.size):
             raise ValueError(f"grad returned shape {tuple(g.shape)}, x has shape {tuple(p.shape)}")
-        return sign * g.reshape(p.shape).astype(p.dtype)
+        return space.asarray(sign * g.reshape(p.shape), dtype=p.dtype)
 
     return jax.tree.map(leaf, gradient, x)
 

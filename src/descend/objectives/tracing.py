@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.extend.core as jex
 import numpy as np
 
 __all__ = ["Traced", "trace"]
@@ -36,7 +35,7 @@ class Traced:
     def __call__(self, consts: list[Any], x: Any, *data: Any) -> Any:
         """Run the program with its constants given (inside another traced function, or eagerly)."""
         flat = jax.tree.leaves((x, data))
-        results = jex.jaxpr_as_fun(jex.ClosedJaxpr(self.jaxpr, consts))(*flat)
+        results = jax.core.eval_jaxpr(self.jaxpr, consts, *flat)
         return jax.tree.unflatten(self.structure, results)
 
     def compiled(self, purpose: Any, build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
@@ -63,10 +62,11 @@ def trace(function: Callable[..., Any], x: Any, *data: Any) -> Traced:
     Must run in the float64 context that the executable will run in.
     """
     closed, shape = jax.make_jaxpr(lambda *args: function(*args), return_shape=True)(x, *data)
+    text = str(closed.jaxpr)
     hidden = tuple(_fingerprint(const) for const in _hidden_constants(closed.jaxpr))
-    opaque = function if "callback" in str(closed.jaxpr) else None
+    opaque = function if "callback" in text else None
     key = (
-        str(closed.jaxpr),
+        text,
         tuple((c.shape, str(c.dtype)) for c in map(_typed, closed.consts)),
         hidden,
         opaque,
@@ -89,12 +89,10 @@ def _hidden_constants(jaxpr: Any) -> Iterator[Any]:
     """The constants of the programs inside a program (a user's own `jit`), which its text does not show."""
     for equation in jaxpr.eqns:
         for atom in equation.invars:
-            if isinstance(atom, jex.Literal) and np.ndim(atom.val) > 0:
+            if np.ndim(getattr(atom, "val", 0)) > 0:  # a literal array
                 yield atom.val
         for value in equation.params.values():
             for part in value if isinstance(value, list | tuple) else (value,):
-                if isinstance(part, jex.ClosedJaxpr):
-                    yield from part.consts
-                    yield from _hidden_constants(part.jaxpr)
-                elif isinstance(part, jex.Jaxpr):
-                    yield from _hidden_constants(part)
+                if hasattr(part, "eqns"):
+                    yield from getattr(part, "consts", ())
+                    yield from _hidden_constants(getattr(part, "jaxpr", part))

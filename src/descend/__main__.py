@@ -1,0 +1,5 @@
+"""`python -m descend`: the command line."""
+
+from descend.cli import main
+
+main()

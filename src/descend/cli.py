@@ -1,0 +1,268 @@
+"""The command line: `descend minimize`, `descend methods`, `descend landscapes`."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from descend.descent import Outcome, Run, minimize
+from descend.methods import GradientDescent, Method, catalogue, method_named
+from descend.objectives import LANDSCAPES, Landscape, landscape
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    help="Gradient descent you can read, see and trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_SAVED_AS = {".parquet", ".csv", ".json"}
+_PLOTTED_AS = {".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".gif", ".html", ".mp4"}
+_FILMS = {".gif", ".html", ".mp4"}
+
+
+class BadInput(ValueError):
+    """What came on the command line makes no sense; the message is for the user."""
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """Gradient descent you can read, see and trust."""
+
+
+@app.command("minimize")
+def minimize_command(
+    objective: Annotated[str, typer.Argument(metavar="FORMULA|LANDSCAPE", help='"sin(x) + x**2/10", or rosenbrock')],
+    start: Annotated[str | None, typer.Option("--from", help="Start: 5, or -1.2,1. A landscape has its own.")] = None,
+    method: Annotated[str | None, typer.Option(help="See descend methods. Default: needs no tuning.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
+    steps: Annotated[int, typer.Option(help="At most so many steps.")] = 10_000,
+    tol: Annotated[float | None, typer.Option(help="Gradient norm that counts as zero. Default: by dtype.")] = None,
+    dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    maximize: Annotated[bool, typer.Option("--maximize", help="Climb instead.")] = False,
+    time_limit: Annotated[float | None, typer.Option(help="At most so many seconds.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture (.png .svg .pdf) or film (.gif .html .mp4).")] = None,
+    save: Annotated[Path | None, typer.Option(help="Trace: .parquet, .csv or .json.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Minimise a formula or a landscape, and tell how it went."""
+    for target, kinds in ((plot, _PLOTTED_AS), (save, _SAVED_AS)):
+        _check_target(target, kinds)
+    run = minimize(
+        objective,
+        _start(start, dtype),
+        _method(method, lr, settings or []),
+        steps=steps,
+        gtol=tol,
+        maximize=maximize,
+        time_limit=time_limit,
+    )
+    if save is not None:
+        run.save(save)
+    if plot is not None:
+        _plot(run, plot)
+    if as_json:
+        print(json.dumps(_finite(run.summary())))
+    else:
+        _report(run, plot, save)
+    raise typer.Exit(_exit_code(run.outcome))
+
+
+@app.command("methods")
+def methods_command(name: Annotated[str | None, typer.Argument(help="One of them, for its formula.")] = None) -> None:
+    """List the methods, or show one: formula, ranges, paper."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if name is not None:
+        _show_method(method_named(name), console)
+        return
+    table = Table("method", "hyperparameters", "what it does", box=None, header_style="bold")
+    for key, method in catalogue().items():
+        defaults = ", ".join(f"{n}={getattr(method(), n):g}" for n in method.names())
+        table.add_row(key, defaults, _first_line(method))
+    console.print(table)
+    console.print("\ndescend methods NAME shows the formula.", style="dim")
+
+
+@app.command("landscapes")
+def landscapes_command(name: Annotated[str | None, typer.Argument(help="One of them.")] = None) -> None:
+    """List the named test functions, or show one: formula, start, minima, source."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if name is not None:
+        _show_landscape(landscape(name), console)
+        return
+    table = Table("landscape", "variables", "what it shows", box=None, header_style="bold")
+    for key in LANDSCAPES:
+        found = landscape(key)
+        table.add_row(key, str(found.n), found.title)
+    console.print(table)
+    console.print("\ndescend landscapes NAME shows the formula; descend minimize NAME descends it.", style="dim")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; exit with the code that the README documents."""
+    arguments = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in arguments
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A formula or a start may begin with a minus: a blank keeps it from being read as an option.
+    arguments = [f" {a}" if re.match(r"-[^-]", a) else a for a in arguments if a != "--debug"]
+    try:
+        app(arguments, prog_name="descend")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(4)
+    except (ValueError, TypeError) as error:
+        _fail(error, 2, debug)
+    except OSError as error:
+        _fail(error, 4, debug)
+
+
+def _fail(error: Exception, code: int, debug: bool) -> None:
+    if debug:
+        raise error
+    print(f"descend: {error}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _exit_code(outcome: Outcome | None) -> int:
+    if outcome is Outcome.INTERRUPTED:
+        return 130
+    return 0 if outcome in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED} else 3
+
+
+def _start(text: str | None, dtype: str) -> Any:
+    import numpy as np
+
+    if dtype not in {"float64", "float32"}:
+        raise BadInput(f"--dtype must be float64 or float32, got {dtype!r}")
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in re.split(r"[,;\s]+", text.strip(" ()[]\t"))]
+    except ValueError:
+        raise BadInput(f"--from must be numbers like 5 or -1.2,1, got {text!r}") from None
+    return np.asarray(numbers if len(numbers) > 1 else numbers[0], dtype=dtype)
+
+
+def _method(name: str | None, lr: float | None, settings: list[str]) -> Method | None:
+    if name is None and lr is None and not settings:
+        return None
+    values: dict[str, float] = {} if lr is None else {"lr": lr}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        try:
+            values[key.strip()] = float(value)
+        except ValueError:
+            raise BadInput(f"--set takes name=number, like mu=0.9, got {setting!r}") from None
+        if not equals:
+            raise BadInput(f"--set takes name=number, like mu=0.9, got {setting!r}")
+    return (method_named(name) if name is not None else GradientDescent)(**values)
+
+
+def _check_target(path: Path | None, kinds: set[str]) -> None:
+    """Refuse, before any work is done, what cannot be written after it."""
+    if path is None:
+        return
+    if path.suffix.lower() not in kinds:
+        raise BadInput(f"{path.name!r} must end in one of {', '.join(sorted(kinds))}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder")
+
+
+def _plot(run: Run, path: Path) -> None:
+    from descend import plots
+
+    if path.suffix.lower() in _FILMS:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        plots.save_animation(run, path)
+    else:
+        plots.overview(run).savefig(path, dpi=150)
+
+
+def _report(run: Run, plot: Path | None, save: Path | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    head, body = run.rows()
+    table = Table(box=None, header_style="bold")
+    for name in head:
+        table.add_column(name, justify="right")
+    for row in body:
+        table.add_row(*row)
+    console.print(table)
+    good = _exit_code(run.outcome) == 0
+    console.print()
+    console.print(run.message + ".", style="green" if run.success else "" if good else "yellow", soft_wrap=True)
+    for what, path in (("picture", plot), ("trace", save)):
+        if path is not None:
+            console.print(f"The {what} is in {path}.", soft_wrap=True, markup=False)
+
+
+def _show_method(method: type[Method], console: Any) -> None:
+    import inspect
+
+    import sympy
+    from rich.table import Table
+
+    console.print(f"{method.__name__}  ({method.name})", style="bold")
+    for paragraph in re.split(r"\n\s*\n", inspect.getdoc(method) or ""):
+        console.print(" ".join(paragraph.split()), markup=False, highlight=False)
+        console.print()
+    for equation in method.equations():
+        console.print(sympy.pretty(equation, use_unicode=True), markup=False, highlight=False)
+        console.print()
+    table = Table("name", "default", "legal", "meaning", box=None, header_style="bold")
+    for name, legal in method.ranges().items():
+        table.add_row(name, f"{getattr(method(), name):g}", str(legal), legal.meaning)
+    console.print(table)
+    console.print(f"\n{method.paper}", markup=False, style="dim", soft_wrap=True)
+
+
+def _show_landscape(found: Landscape, console: Any) -> None:
+    import sympy
+
+    console.print(f"{found.name}: {found.title}", style="bold", soft_wrap=True)
+    console.print()
+    console.print(sympy.pretty(found.expression(), use_unicode=True, num_columns=100), markup=False, highlight=False)
+    console.print()
+    minima = "; ".join(_point(m) for m in found.minima) or "none"
+    lines = {"start": _point(found.start), "minima": minima, "lowest cost": f"{found.fmin:g}"}
+    lines["domain"] = " × ".join(f"[{low:g}, {high:g}]" for low, high in found.domain)
+    lines |= {"L (largest curvature)": "unknown" if found.L is None else f"{found.L:g}"}
+    lines |= {"μ (smallest curvature)": "unknown" if found.mu is None else f"{found.mu:g}", "source": found.source}
+    for key, value in lines.items():
+        console.print(f"{key:<24}{value}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _point(point: Any) -> str:
+    return f"({', '.join(f'{v:.6g}' for v in point)})" if isinstance(point, tuple) else f"{point:.6g}"
+
+
+def _first_line(method: type[Method]) -> str:
+    return (method.__doc__ or "").strip().splitlines()[0]
+
+
+def _finite(summary: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: such a cost is null."""
+    return {k: None if isinstance(v, float) and v - v != 0 else v for k, v in summary.items()}

@@ -1,0 +1,22 @@
+"""Pictures: one function a picture; each draws on the Axes it is given, or on a new one, and returns it."""
+
+from descend.plots.animation import animate, save_animation
+from descend.plots.contour import contours, surface
+from descend.plots.curve import cost_curve, gradient_curve, path_on_curve
+from descend.plots.history import history, rates
+from descend.plots.overview import as_svg, overview, picture
+
+__all__ = [
+    "animate",
+    "as_svg",
+    "contours",
+    "cost_curve",
+    "gradient_curve",
+    "history",
+    "overview",
+    "path_on_curve",
+    "picture",
+    "rates",
+    "save_animation",
+    "surface",
+]

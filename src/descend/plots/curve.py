@@ -1,0 +1,77 @@
+"""Functions of one variable: the cost, its gradient, and the path on the curve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from descend.descent import Run
+from descend.plots.style import BLUE, GREY, ORANGE, axes, domain_of, mark, objective_at, path_of, shown
+
+__all__ = ["cost_curve", "gradient_curve", "path_on_curve"]
+
+_POINTS = 800
+Objective = Callable[..., Any] | str
+
+
+def cost_curve(
+    objective: Objective | Run, domain: tuple[float, float] = (-10, 10), ax: Axes | None = None
+) -> Axes:
+    """The cost against x over a domain (low, high)."""
+    ax = axes(ax)
+    x, f, _ = _sampled(objective, domain)
+    ax.plot(x, f, color=BLUE, label="cost")
+    ax.set(xlabel="x", ylabel="cost", title="Cost")
+    ax.grid(alpha=0.25)
+    return ax
+
+
+def gradient_curve(
+    objective: Objective | Run, domain: tuple[float, float] = (-10, 10), ax: Axes | None = None
+) -> Axes:
+    """The gradient against x, with its zero line: where it crosses upwards the cost has a minimum."""
+    ax = axes(ax)
+    x, _, g = _sampled(objective, domain)
+    ax.plot(x, g, color=BLUE, label="gradient")
+    ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
+    ax.set(xlabel="x", ylabel="gradient", title="Gradient")
+    ax.grid(alpha=0.25)
+    return ax
+
+
+def path_on_curve(run: Run, ax: Axes | None = None) -> Axes:
+    """The steps of a run of one variable on the curve of its cost, start and end marked."""
+    ax = axes(ax)
+    (domain,) = domain_of(run)
+    cost_curve(run, domain, ax)
+    path = shown(run)[:, 0]
+    costs = run.trace.f[: len(path)]
+    ax.plot(path, costs, color=ORANGE, marker=".", markersize=6, linewidth=1, alpha=0.8, label="path")
+    mark(ax, path[:1], costs[:1], kind="start")
+    if len(path) == len(path_of(run)):
+        mark(ax, path[-1:], costs[-1:], kind="end")
+    _, f, _ = _sampled(run, domain)
+    low, high = np.nanmin(f), np.nanmax(f)
+    ax.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
+    ax.set_xlim(*domain)
+    ax.set_title(f"{type(run.method).__name__}: {_outcome(run)}")
+    ax.legend()
+    return ax
+
+
+def _sampled(objective: Objective | Run, domain: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    low, high = domain
+    if not low < high:
+        raise ValueError(f"a domain is (low, high) with low < high, got {domain!r}")
+    problem = objective_at(objective, [domain])
+    x = np.linspace(low, high, _POINTS, dtype=problem.x0.dtype)
+    f, g = problem.at_points(x.reshape(-1, *problem.x0.shape))
+    f, g = f.astype(float), g.reshape(-1).astype(float)
+    return x, np.where(np.isfinite(f), f, np.nan), np.where(np.isfinite(g), g, np.nan)
+
+
+def _outcome(run: Run) -> str:
+    return run.outcome.value if run.outcome else "running"

@@ -1,0 +1,68 @@
+"""Quantities against the step: cost and gradient of one run, and several runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from descend.descent import Run
+from descend.plots.style import BLUE, CYCLE, ORANGE, axes
+
+__all__ = ["history", "rates"]
+
+
+def history(run: Run, ax: Axes | None = None) -> Axes:
+    """Cost (left scale) and gradient norm (right scale) against the step."""
+    ax = axes(ax)
+    trace = run.trace
+    beside = ax.twinx()
+    beside.plot(trace.step, trace.gradient_norm, color=ORANGE, linewidth=1, alpha=0.85, linestyle="--")
+    if (trace.gradient_norm > 0).any():
+        beside.set_yscale("log")
+    beside.set_ylabel("gradient norm (dashed)", color=ORANGE)
+    ax.set_zorder(beside.get_zorder() + 1)
+    ax.patch.set_visible(False)
+    ax.plot(trace.step, trace.f, color=BLUE, marker="." if len(trace) < 60 else "")
+    if _spans_decades(trace.f):
+        ax.set_yscale("log")
+    ax.set(xlabel="step", title="Cost and gradient")
+    ax.set_ylabel("cost", color=BLUE)
+    ax.grid(alpha=0.25)
+    return ax
+
+
+def rates(runs: Sequence[Run], ax: Axes | None = None) -> Axes:
+    """The effect of the learning rate: x (of one variable) or the cost against the step, one line a run."""
+    if not runs:
+        raise ValueError("rates needs at least one run")
+    ax = axes(ax)
+    shows_x = all(run.trace.x is not None and run.trace.x.shape[1] == 1 for run in runs)
+    calm: list[np.ndarray] = []
+    for run, colour in zip(runs, _colours(len(runs)), strict=True):
+        values = run.trace.x[:, 0] if shows_x and run.trace.x is not None else run.trace.f
+        failed = run.outcome is not None and run.outcome.name == "DIVERGED"
+        rate = "chosen by " + type(run.method.lr).__name__ if run.lr is None else f"{run.lr:g}"  # type: ignore[attr-defined]
+        label = f"lr = {rate}" + (" (diverged)" if failed else "")
+        ax.plot(run.trace.step, values, color=colour, label=label, linestyle=":" if failed else "-")
+        if not failed:
+            ax.plot(run.trace.step[-1:], values[-1:], color=colour, marker="o", markersize=4)
+        calm.append(values[:2] if failed else values)
+    low, high = min(v.min() for v in calm), max(v.max() for v in calm)
+    if not shows_x and all(_spans_decades(run.trace.f) for run in runs):
+        ax.set_yscale("log")
+    elif high > low:
+        ax.set_ylim(low - 0.15 * (high - low), high + 0.15 * (high - low))
+    ax.set(xlabel="step", ylabel="x" if shows_x else "cost", title="Effect of the learning rate")
+    ax.grid(alpha=0.25)
+    ax.legend()
+    return ax
+
+
+def _spans_decades(values: np.ndarray) -> bool:
+    return bool((values > 0).all() and values.max() > 50 * values.min())
+
+
+def _colours(count: int) -> list[str]:
+    return [CYCLE[i % len(CYCLE)] for i in range(count)]

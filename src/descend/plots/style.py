@@ -1,0 +1,104 @@
+"""What all pictures share: colours that colour-blind people can tell apart, markers, and new axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from descend.descent import Run
+from descend.objectives import Landscape
+from descend.objectives.function import Problem, prepare
+from descend.objectives.named import named
+from descend.objectives.parameters import as_parameters
+
+__all__ = ["BLUE", "CYCLE", "GREEN", "GREY", "ORANGE", "PURPLE", "axes", "domain_of", "mark", "objective_at", "shown"]
+
+# Okabe & Ito (2008), Color Universal Design.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7f7f7f"
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
+
+Domain = Sequence[tuple[float, float]]
+
+
+def axes(ax: Axes | None, **kwargs: Any) -> Axes:
+    """The given axes, or new ones in a new pyplot figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(layout="constrained")
+    return figure.add_subplot(**kwargs)
+
+
+def mark(ax: Axes, *points: Any, kind: str) -> None:
+    """Mark a start, an end or a minimum, the same way in each picture."""
+    looks: dict[str, dict[str, Any]] = {
+        "start": {"marker": "o", "markerfacecolor": "white", "markeredgecolor": ORANGE, "markersize": 8},
+        "end": {"marker": "o", "color": ORANGE, "markeredgecolor": "white", "markersize": 9},
+        "minimum": {"marker": "*", "color": GREEN, "markeredgecolor": "white", "markersize": 15},
+    }
+    ax.plot(*points, linestyle="none", label=kind, zorder=5, **looks[kind])
+
+
+def domain_of(run: Run) -> list[tuple[float, float]]:
+    """The part of the space to show for a run of one or two variables: all of the path, with a margin.
+
+    Of a run that went astray only the neighbourhood of the start is shown; the path leaves the picture.
+    """
+    path = path_of(run)
+    start = path[0]
+    reach = 4 * np.maximum(np.abs(start), 1.0)
+    near = path[(np.abs(path - start) <= reach).all(axis=1)]
+    low, high = near.min(axis=0), near.max(axis=0)
+    if isinstance(run.objective, Landscape) and run.objective.minima:
+        minima = np.array(run.objective.minima, dtype=float).reshape(len(run.objective.minima), -1)
+        close = minima[(np.abs(minima - start) <= 2 * reach).all(axis=1)]
+        if len(close):
+            low, high = np.minimum(low, close.min(axis=0)), np.maximum(high, close.max(axis=0))
+    span = np.maximum(high - low, 0.1 * max(float((high - low).max()), 0.5))
+    far = float(np.abs(near).max())
+    if path.shape[1] == 1 and 0.1 * far < span[0]:  # show the curve on both sides of the origin, too
+        low, high = np.minimum(low, -far), np.maximum(high, far)
+    return [(float(a), float(b)) for a, b in zip(low - 0.25 * span, high + 0.25 * span, strict=True)]
+
+
+def path_of(run: Run) -> np.ndarray:
+    """The kept points of the path, shape (rows, n)."""
+    if run.trace.x is None:
+        raise ValueError("this run kept no path: it has too many parameters; plot history(run) instead")
+    return run.trace.x
+
+
+def shown(run: Run) -> np.ndarray:
+    """The part of the path that lies near the picture, so that far points do not overflow the renderer."""
+    path = path_of(run)
+    limits = np.array(domain_of(run))
+    span = limits[:, 1] - limits[:, 0]
+    inside = ((path >= limits[:, 0] - 5 * span) & (path <= limits[:, 1] + 5 * span)).all(axis=1)
+    return path[: len(path) if inside.all() else int(np.argmin(inside))]
+
+
+def objective_at(objective: Callable[..., Any] | str | Run, domain: Domain) -> Problem:
+    """The objective made ready for evaluation in a domain.
+
+    Raises
+    ------
+    ValueError
+        It is not finite at the middle nor at a few other points of the domain.
+    """
+    if isinstance(objective, Run):
+        return objective.problem
+    low, high = np.array(domain, dtype=float).T
+    failure: Exception | None = None
+    for share in (0.5, 0.317, 0.781, 0.95, 0.05):
+        point = low + share * (high - low)
+        start = as_parameters(point[0] if len(point) == 1 else point)
+        function, _, in_words = named(objective, start)
+        try:
+            return prepare(function, start, written_in_words=in_words)
+        except ValueError as error:
+            failure = error
+    raise failure if failure is not None else ValueError("the domain is empty")
