@@ -99,6 +99,7 @@ def minimize(
         The input makes no sense; the message says what came, what is legal and the cure.
     """
     begin = time.perf_counter()
+    _check_options(grad=grad, callback=callback, time_limit=time_limit)
     objective, x0, in_words = named(objective, x0)
     x0 = as_parameters(x0)
     rows = as_data(data, x0) if data is not None else ()
@@ -204,6 +205,16 @@ def _ready(method: Method | None, sampling: Sampling | None, x0: Any) -> Method:
         )
     kind = dtype_of(x0)
     return jax.tree.map(lambda leaf: np.asarray(leaf, kind)[()], method)  # type: ignore[no-any-return]
+
+
+def _check_options(
+    *, grad: Callable[..., Any] | None, callback: Callable[..., Any] | None, time_limit: float | None
+) -> None:
+    for name, function in (("grad", grad), ("callback", callback)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} must be a function, got {function!r}")
+    if time_limit is not None and not (isinstance(time_limit, int | float) and time_limit > 0):
+        raise ValueError(f"time_limit must be a number of seconds > 0, got {time_limit!r}")
 
 
 def _samples(sampling: Sampling | None) -> bool:

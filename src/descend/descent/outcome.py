@@ -136,7 +136,9 @@ def step_that_helps(problem: Problem, x: Any, f: float, grad: Any) -> tuple[floa
 
 def length(tree: Any) -> float:
     """The Euclidean length of a pytree of NumPy arrays, which does not overflow where its elements do not."""
-    return float(np.linalg.norm(as_vector(tree).astype(np.float64)))
+    vector = as_vector(tree).astype(np.float64)
+    largest = float(np.abs(vector).max())
+    return largest * float(np.linalg.norm(vector / largest)) if 0 < largest < np.inf else largest
 
 
 def _moved(x: Any, direction: Any, by: float) -> Any:

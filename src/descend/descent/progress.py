@@ -15,6 +15,7 @@ class Progress:
     """Shows the step and the cost on standard error; nothing at all in the first second."""
 
     def __init__(self, wanted: bool | None, last: int) -> None:
+        self._forced = wanted is True
         self._wanted = sys.stderr.isatty() if wanted is None else wanted
         self._last = last
         self._begin = time.perf_counter()
@@ -39,7 +40,7 @@ class Progress:
             progress.BarColumn(),
             progress.TextColumn("cost {task.fields[cost]:.6g}"),
             progress.TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(stderr=True, force_terminal=self._forced or None),
             transient=True,
         )
         bar.add_task("", total=self._last, cost=float("nan"))

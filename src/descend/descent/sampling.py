@@ -58,6 +58,7 @@ class Sampling:
 def as_data(data: Any, x: Any) -> tuple[Any, ...]:
     """The user's data as a tuple of NumPy arrays (or pytrees of them) with one row per sample.
 
+    A tuple or list of arrays is several parts; an array, or a list of numbers, is one.
     Floats are cast to the dtype of `x`.
 
     Raises
@@ -67,7 +68,8 @@ def as_data(data: Any, x: Any) -> tuple[Any, ...]:
     TypeError
         Columns that are not numbers.
     """
-    parts = data if isinstance(data, tuple | list) else (data,)
+    is_one_part = not isinstance(data, tuple | list) or all(np.ndim(part) == 0 for part in data)
+    parts = (data,) if is_one_part else data
     kind = dtype_of(x)
     arrays = tuple(jax.tree.map(lambda part: _as_rows(part, kind), part) for part in map(_plain, parts))
     counts = [len(leaf) for leaf in jax.tree.leaves(arrays)]

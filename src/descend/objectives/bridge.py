@@ -48,7 +48,7 @@ class Bridged(NDArrayOperatorsMixin):
             if not hasattr(function, method):
                 raise Untraceable(f"np.{ufunc.__name__}.{method} cannot be traced")
             function = getattr(function, method)
-        result = function(*unbridged(inputs), **unbridged(kw))
+        result = function(*(_as_operand(value) for value in inputs), **unbridged(kw))
         return bridged(result) if out is None else _write_into(out, result)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -154,8 +154,9 @@ def unbridged(value: Any) -> Any:
         return jnp.stack([jnp.asarray(unbridged(v)) for v in value.ravel()]).reshape(value.shape)
     if isinstance(value, np.ndarray) and value.dtype == np.float64 and not jax.config.jax_enable_x64:
         return value.astype(np.float32)  # a copy: JAX would keep the values of an array that is changed later
-    if isinstance(value, list) and any(isinstance(leaf, Bridged | jax.Array) for leaf in _leaves(value)):
-        return jnp.stack([jnp.asarray(unbridged(v)) for v in value])
+    if isinstance(value, list) and value and all(_is_number(leaf) for leaf in _leaves(value)):
+        is_traced = any(isinstance(leaf, Bridged | jax.Array) for leaf in _leaves(value))
+        return jnp.stack([jnp.asarray(unbridged(v)) for v in value]) if is_traced else np.asarray(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(unbridged(v) for v in value))
     if isinstance(value, list | tuple):
@@ -165,6 +166,17 @@ def unbridged(value: Any) -> Any:
     if isinstance(value, slice):
         return slice(*(unbridged(v) for v in (value.start, value.stop, value.step)))
     return value
+
+
+def _as_operand(value: Any) -> Any:
+    """An operand of a ufunc: a list or tuple there is an array."""
+    if isinstance(value, list | tuple):
+        return jnp.stack([jnp.asarray(_as_operand(v)) for v in value])
+    return unbridged(value)
+
+
+def _is_number(value: Any) -> bool:
+    return np.ndim(value.value if isinstance(value, Bridged) else value) == 0 and not isinstance(value, str)
 
 
 def explain_refusal(error: Exception) -> str:
@@ -184,6 +196,9 @@ _CURES = {
     "TracerArrayConversionError": "a library needs a plain array there: use NumPy's own functions on x",
     "TracerIntegerConversionError": "x as an index cannot be traced: use np.where or np.take",
     "setting an array element with a sequence": "a plain array cannot hold a traced number: build it with np.array([...])",
+    "object arrays are not supported": "SciPy's compiled code needs a plain array: use np.linalg, or give grad=",
+    "unsupported data types": "SciPy's compiled code needs a plain array: use a dense NumPy matrix, or give grad=",
+    "unsupported format string": "x as text needs a plain number: compute with x itself",
     "Cannot interpret value": "a library needs a plain array there: use NumPy's own functions on x",
 }  # fmt: skip
 

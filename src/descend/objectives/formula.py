@@ -104,6 +104,7 @@ class Formula:
 
     def __call__(self, x: Any) -> Any:
         """The value at x: a number, or a vector with one element per variable."""
+        x = np.float64(x) if isinstance(x, int | float) else x  # Python's own raise where NumPy gives inf or nan
         return self._numeric(self._bind(x))
 
     def _bind(self, x: Any) -> dict[str, Any]:

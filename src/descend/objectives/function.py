@@ -9,6 +9,7 @@ or look at the type of their argument are found out instead of being traced wron
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 import weakref
 from collections.abc import Callable
@@ -21,7 +22,7 @@ import numpy as np
 
 from descend.objectives.bridge import bridged, explain_refusal, unbridged
 from descend.objectives.differences import central_differences
-from descend.objectives.parameters import dtype_of, spread_over
+from descend.objectives.parameters import as_vector, dtype_of, spread_over
 from descend.objectives.tracing import Traced, trace
 
 __all__ = ["ObjectiveError", "Problem", "precision", "prepare"]
@@ -209,6 +210,10 @@ def _choose(problem: Problem, grad: Callable[..., Any] | None) -> None:
         return
     if first.key != second.key or not _equal_constants(first, second):
         raise ValueError(_RANDOM)
+    if jax.config.jax_enable_x64 and re.search("pure_callback|io_callback", first.key[0]):
+        problem.reason = "JAX runs its callbacks in the global precision, not in this run's float64"
+        _go_eager(problem)
+        return
     if code is not None:
         _known_as_jax.add(code)
 
@@ -316,11 +321,11 @@ def _disagreement_with_numpy(problem: Problem) -> str:
             raise ValueError(_RANDOM)
         return "the objective gives different values for the same x"
     value, grad = problem.value_and_grad(x0, *data)
-    scale = abs(first) + float(
-        sum(np.abs(g * p).sum() for g, p in zip(jax.tree.leaves(grad), jax.tree.leaves(x0), strict=True))
-    )
+    if not np.isfinite([first, value, *(leaf.sum() for leaf in jax.tree.leaves(grad))]).all():
+        return ""  # not a matter of tracing: the check of the start has a message for it
+    scale = abs(first) + float(np.abs(as_vector(grad) * as_vector(x0)).sum())
     tolerance = {"float64": 1e-9, "float32": 1e-3}[dtype_of(x0).name]
-    if np.isfinite(first) and not abs(problem.sign * value - first) <= tolerance * scale:
+    if not abs(problem.sign * value - first) <= tolerance * scale:
         return (
             f"traced, the function gives {problem.sign * value:.6g} at the start, in plain NumPy {first:.6g}: "
             "it depends on the type of its argument or writes through a slice"

@@ -15,8 +15,8 @@ __all__ = ["as_parameters", "as_vector", "dtype_of", "from_vector", "spread_over
 def as_parameters(x0: Any) -> Any:
     """`x0` as a NumPy array (0-d for a number), or a pytree of arrays, of float32 or float64.
 
-    A list, tuple, range or Series of numbers is one vector; integers become float64, or the float type of
-    the other leaves of a pytree.
+    A list, tuple, range or Series of numbers is one vector; integers become float64. In a pytree integers and
+    Python's own numbers take the float type of the arrays beside them.
 
     Raises
     ------
@@ -29,9 +29,12 @@ def as_parameters(x0: Any) -> Any:
     if _is_tree(x0):
         leaves, structure = jax.tree.flatten(x0)
         arrays = [_as_array(leaf) for leaf in leaves]
-        floats = [a.dtype for a in arrays if a.dtype.kind == "f"]
+        typed = [hasattr(leaf, "dtype") and array.dtype.kind == "f" for leaf, array in zip(leaves, arrays, strict=True)]
+        floats = [array.dtype for array, is_typed in zip(arrays, typed, strict=True) if is_typed]
         kind = np.result_type(*floats) if floats else np.dtype(np.float64)
-        parameters = structure.unflatten([a if a.dtype.kind == "f" else a.astype(kind) for a in arrays])
+        parameters = structure.unflatten(
+            [array if is_typed else array.astype(kind) for array, is_typed in zip(arrays, typed, strict=True)]
+        )
     else:
         array = _as_array(list(x0) if isinstance(x0, range) else x0)
         parameters = array if array.dtype.kind == "f" else array.astype(np.float64)

@@ -1,0 +1,131 @@
+"""Every run ends in a named outcome, and no failure is called a success."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from descend import Adam, GradientDescent, Momentum, Outcome, Run, minimize
+from descend.objectives import LANDSCAPES
+
+C, S, D, P, E = Outcome.CONVERGED, Outcome.STALLED, Outcome.DIVERGED, Outcome.PRECISION_FLOOR, Outcome.STEPS_EXHAUSTED
+
+
+def case(objective: Any, x0: Any, method: Any = None, **kwargs: Any) -> Any:
+    return lambda: minimize(objective, x0, method, **kwargs)
+
+
+CASES: list[tuple[str, Outcome, str, Any]] = [
+    ("a parabola", C, "gradient norm", case("x^2", 5.0, GradientDescent(0.1))),
+    ("a quartic, flat at its bottom", C, "", case("x^4", 5.0)),
+    ("negative costs", C, "minimum -7", case("(x - 1)^2 - 7", 5.0, GradientDescent(0.1))),
+    ("a large constant", C, "", case("1e9 + x^2", 5.0, GradientDescent(0.1))),
+    ("a start in the minimum", C, "after 0 steps", case("x^2", 0.0)),
+    ("a start next to the minimum", C, "after 0 steps", case("1 + x^2", 1e-9)),
+    ("a huge scale", C, "", case("1e12*x^2", 5.0, GradientDescent(4e-13))),
+    ("a tiny scale", C, "", case("1e-12*x^2", 5.0)),
+    ("float32", C, "", case("(x - 3)^2", np.float32(5), GradientDescent(0.1))),
+    ("a tiny scale and no time", E, "", case("1e-10*x^2", 5.0, GradientDescent(0.1), steps=1000)),
+    ("too few steps", E, "after 3 steps", case("x^2", 5.0, GradientDescent(0.1), steps=3)),
+    ("a slow rate", E, "", case("x^2", 5.0, GradientDescent(1e-6), steps=1000)),
+    ("no steps at all", E, "after 0 steps", case("x^2", 5.0, GradientDescent(0.1), steps=0)),
+    ("a rate above 2/L", D, "smaller learning rate", case("x^2", 5.0, GradientDescent(1.1), steps=20)),
+    ("a rate above 2/L, for long", D, "worse than 25", case("x^2", 5.0, GradientDescent(1.1), steps=5_000)),
+    ("a rate far above 2/L", D, "at step", case("x^2", 5.0, GradientDescent(1e6), steps=5_000)),
+    ("Rosenbrock, too fast", D, "at step 4 the cost or its gradient is not finite", case("rosenbrock", None, Momentum(0.1))),
+    ("an unbounded cost", D, "no bound", case("-x^2", 1.0, GradientDescent(0.1))),
+    ("an unbounded line", D, "no bound", case("x", 5.0)),
+    ("inf on the way", D, "not finite", case("-log(x) + 0*x", 1.0, GradientDescent(-math.log(0.5) + 10), maximize=True)),
+    ("the edge of the domain", D, "not finite", case("sqrt(x)", 0.01, GradientDescent(0.1))),
+    ("a saddle", S, "the cost falls along", case("saddle", None)),
+    ("a monkey saddle", S, "the cost falls along", case("monkey-saddle", None)),
+    ("a start on a saddle", S, "the cost falls along", case("x*y", [0.0, 0.0])),
+    ("a start on a maximum", S, "a maximum or saddle", case("cos(x)", 0.0)),
+    ("a minimum where a maximum is sought", S, "a minimum or saddle", case("x^2", 0.0, maximize=True)),
+    ("a plateau, small steps", S, "a longer step", case("plateau", None, GradientDescent(0.1))),
+    ("a plateau, wild steps", S, "a plateau", case("plateau", None)),
+    ("a constant", S, "flat", case("0*x + 3", 5.0)),
+    ("a rate too small to move x", S, "larger learning rate", case("x^2", 5.0, GradientDescent(1e-20))),
+    ("circling the minimum", S, "smaller", case("abs(x)", 5.0, GradientDescent(0.3), steps=5_000)),
+    ("circling with Adam", S, "smaller", case("abs(x) + abs(y)", [5.0, 3.0], Adam(0.1), steps=50_000)),
+    ("the floor of float32", P, "float64 reaches further", case("(x^2 - 2)^2*1e8", np.float32(1.5), GradientDescent(3e-10))),
+    ("the floor of float64", P, "rounding", case("(x^2 - 2)^2*1e16", 1.5, GradientDescent(3e-18))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "outcome", "says", "run"), CASES, ids=[c[0] for c in CASES])
+def test_outcomes(name: str, outcome: Outcome, says: str, run: Any) -> None:
+    result: Run = run()
+    assert result.outcome is outcome, result.message
+    assert says in result.message
+    assert result.success == (outcome is C)
+    assert result.status == list(Outcome).index(outcome)
+    assert result.message.startswith(outcome.value[0].upper() + outcome.value[1:])
+    assert np.isfinite(result.x).all()
+    assert np.isfinite(result.fun)
+
+
+def test_on_divergence_the_last_finite_point_is_returned_and_the_first_bad_step_named() -> None:
+    x, path = 5.0, [5.0]
+    while np.isfinite(x * x) and np.isfinite(2 * x * 2 * x):
+        x = x - 1e30 * 2 * x
+        path.append(x)
+    run = minimize("x^2", 5.0, GradientDescent(1e30))
+    bad = len(path) - 1
+    assert f"at step {bad} " in run.message
+    assert run.nit == bad - 1
+    assert run.x == path[bad - 1]
+    assert run.trace.step.tolist() == list(range(bad))
+
+
+def test_eager_runs_are_judged_alike() -> None:
+    def eager(f: Any) -> Any:
+        return lambda x: float(f(float(x)))
+
+    assert minimize(eager(lambda x: x * x), 5.0, GradientDescent(0.1)).outcome is C
+    assert minimize(eager(lambda x: x * x), 5.0, GradientDescent(1e200), steps=50).outcome is D
+    assert minimize(eager(lambda x: math.cos(x)), 0.0, steps=50).outcome is S
+    assert minimize(eager(lambda x: x * x), 5.0, GradientDescent(1e-20), steps=50).outcome is S
+
+
+def test_asked_tolerances_on_x_and_f_count_only_if_no_longer_step_would_help() -> None:
+    slow = GradientDescent(1e-9)
+    assert minimize("x^2", 5.0, slow, xtol=1e-6).outcome is S
+    assert minimize("x^2", 5.0, GradientDescent(1e-12), ftol=1e-6).outcome is S
+    good = minimize("(x - 1)^2 - 5", 5.0, GradientDescent(0.1), ftol=1e-6, gtol=0)
+    assert good.outcome is C
+    assert "ftol" in good.message
+    assert minimize("(x - 1)^2 - 5", 5.0, GradientDescent(0.1), xtol=1e-6, gtol=0).outcome is C
+
+
+def test_zero_switches_a_tolerance_off() -> None:
+    run = minimize("x^2", 5.0, GradientDescent(0.4), gtol=0, xtol=0, ftol=0, steps=3_000)
+    assert run.nit == 3_000
+
+
+def test_tolerances_follow_the_dtype() -> None:
+    assert "tolerance 1.5e-08" in minimize("x^2", 5.0).message
+    assert "tolerance 0.00035" in minimize("x^2", np.float32(5)).message
+
+
+def test_large_problems_are_judged_too() -> None:
+    n = 5_000
+    assert minimize(lambda x: jnp.sum((x - 1) ** 2), np.zeros(n)).outcome is C
+    assert minimize(lambda x: jnp.sum(x**2), np.ones(n), GradientDescent(1.1), steps=50).outcome is D
+    assert minimize(lambda x: 0 * jnp.sum(x), np.ones(n)).outcome is S
+
+
+@pytest.mark.parametrize("name", LANDSCAPES)
+def test_a_converged_landscape_is_at_a_local_minimum(name: str) -> None:
+    run = minimize(name)
+    if run.outcome is not C:
+        assert name in {"saddle", "monkey-saddle", "plateau"}
+        return
+    x = np.atleast_1d(run.x)
+    for direction in np.random.default_rng(0).normal(size=(50, x.size)):
+        near = (x + 1e-3 * direction).reshape(np.shape(run.x))
+        assert float(run.objective(near)) >= run.fun - 1e-12 * max(1, abs(run.fun))

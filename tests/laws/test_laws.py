@@ -1,0 +1,199 @@
+"""Laws that every method obeys; a new method is tested by being declared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from descend import GradientDescent, Method, Momentum, Nesterov, minimize
+from descend.fields import Range
+from descend.methods import catalogue
+
+METHODS = [m for m in catalogue().values() if m.__module__.startswith("descend.")]
+every_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+
+
+def numbers_in(legal: Range) -> st.SearchStrategy[float]:
+    low = max(legal.low, 1e-6) if legal.low_open else legal.low
+    high = min(legal.high, 10.0)
+    return st.floats(low, high, exclude_max=legal.high_open and high == legal.high, allow_subnormal=False)
+
+
+@st.composite
+def settings_of(draw: st.DrawFn, method: type[Method]) -> Method:
+    return method(**{name: draw(numbers_in(legal)) for name, legal in method.ranges().items()})
+
+
+gradients = st.lists(
+    st.lists(st.floats(-100, 100, allow_subnormal=False), min_size=3, max_size=3), min_size=1, max_size=6
+)
+
+
+def walk(method: Method, gs: list[list[float]], x: Any, *, space: Any = np) -> tuple[list[np.ndarray], Any]:
+    """The changes that a sequence of gradients makes, and the last state."""
+    state, changes = method.init(x), []
+    for g in gs:
+        change, state = method.update(space.asarray(g, dtype=x.dtype), state, x)
+        x = x + change
+        changes.append(np.asarray(change))
+    return changes, state
+
+
+@every_method
+@given(data=st.data(), gs=gradients)
+def test_the_numpy_and_jax_readings_agree(method: type[Method], data: st.DataObject, gs: list[list[float]]) -> None:
+    chosen = data.draw(settings_of(method))
+    with np.errstate(all="ignore"):
+        plain, _ = walk(chosen, gs, np.ones(3))
+    with jax.enable_x64(True):
+        compiled, _ = walk(chosen, gs, jnp.ones(3), space=jnp)
+    for p, c in zip(plain, compiled, strict=True):
+        np.testing.assert_allclose(c, p, rtol=1e-12, atol=1e-12 * np.abs(p).max() + 1e-300)
+
+
+@every_method
+@given(data=st.data(), gs=gradients)
+def test_same_input_same_bits_and_no_input_is_changed(
+    method: type[Method], data: st.DataObject, gs: list[list[float]]
+) -> None:
+    chosen = data.draw(settings_of(method))
+    x, state = np.ones(3), None
+    g = np.asarray(gs[0])
+    before = (x.copy(), g.copy())
+    state = chosen.init(x)
+    kept = jax.tree.map(np.copy, state)
+    first, _ = chosen.update(g, state, x)
+    second, _ = chosen.update(g, state, x)
+    assert np.array_equal(first, second, equal_nan=True)
+    assert np.array_equal(x, before[0])
+    assert np.array_equal(g, before[1])
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(kept), strict=True))
+
+
+@every_method
+@given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]))
+def test_shape_and_dtype_are_kept(method: type[Method], data: st.DataObject, dtype: str) -> None:
+    chosen = data.draw(settings_of(method))
+    x = np.ones((2, 3), dtype)
+    change, state = chosen.update(x, chosen.init(x), x)
+    assert (change.shape, change.dtype) == (x.shape, x.dtype)
+    assert all(slot.shape == x.shape and slot.dtype == x.dtype for slot in state.slots)
+
+
+@every_method
+@given(data=st.data())
+def test_a_zero_gradient_from_a_fresh_state_moves_nothing(method: type[Method], data: st.DataObject) -> None:
+    chosen = data.draw(settings_of(method))
+    changes, _ = walk(chosen, [[0.0, 0.0, 0.0]] * 3, np.ones(3))
+    assert all((change == 0).all() for change in changes)
+
+
+@every_method
+@given(data=st.data(), gs=gradients)
+def test_the_sign_of_the_gradient_is_the_sign_of_the_change(
+    method: type[Method], data: st.DataObject, gs: list[list[float]]
+) -> None:
+    chosen = data.draw(settings_of(method))
+    up, _ = walk(chosen, gs, np.ones(3))
+    down, _ = walk(chosen, (-np.asarray(gs)).tolist(), np.ones(3))
+    for a, b in zip(up, down, strict=True):
+        np.testing.assert_array_equal(a, -b)
+
+
+@every_method
+@given(data=st.data(), gs=gradients, order=st.permutations([0, 1, 2]))
+def test_coordinates_do_not_know_of_each_other(
+    method: type[Method], data: st.DataObject, gs: list[list[float]], order: list[int]
+) -> None:
+    chosen = data.draw(settings_of(method))
+    plain, _ = walk(chosen, gs, np.ones(3))
+    permuted, _ = walk(chosen, np.asarray(gs)[:, order].tolist(), np.ones(3))
+    for a, b in zip(plain, permuted, strict=True):
+        np.testing.assert_array_equal(a[order], b)
+
+
+@every_method
+@given(data=st.data(), shift=st.sampled_from([-8.0, 0.5, 64.0]))
+def test_the_path_moves_with_the_origin(method: type[Method], data: st.DataObject, shift: float) -> None:
+    """Minimising f(x - a) from x0 + a is minimising f(x) from x0, moved by a."""
+    chosen = data.draw(settings_of(method))
+    here, _ = walk(chosen, [[1.0, -2.0, 3.0]] * 3, np.ones(3))
+    there, _ = walk(chosen, [[1.0, -2.0, 3.0]] * 3, np.ones(3) + shift)
+    for a, b in zip(here, there, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@every_method
+@given(data=st.data(), gs=gradients)
+def test_the_first_step_goes_downhill(method: type[Method], data: st.DataObject, gs: list[list[float]]) -> None:
+    chosen = data.draw(settings_of(method))
+    (first, *_), _ = walk(chosen, gs[:1], np.ones(3))
+    assert (first * np.asarray(gs[0]) <= 0).all()
+    moves = np.abs(np.asarray(gs[0])) > 1e-3
+    assert (first[moves] != 0).all()
+
+
+# -- what is known of single methods ------------------------------------------------------------------------
+
+
+@given(gs=gradients, lr=st.floats(1e-3, 1.0))
+def test_without_momentum_both_forms_are_gradient_descent(gs: list[list[float]], lr: float) -> None:
+    plain, _ = walk(GradientDescent(lr), gs, np.ones(3))
+    for method in (Momentum(lr, mu=0.0), Nesterov(lr, mu=0.0)):
+        for a, b in zip(plain, walk(method, gs, np.ones(3))[0], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["adagrad", "rmsprop", "adam"])
+def test_adaptive_methods_do_not_see_the_scale_of_the_gradient(name: str) -> None:
+    chosen = catalogue()[name](eps=1e-300)
+    gs = np.random.default_rng(0).normal(size=(20, 3))
+    small, _ = walk(chosen, (1e-3 * gs).tolist(), np.ones(3))
+    large, _ = walk(chosen, (1e3 * gs).tolist(), np.ones(3))
+    for a, b in zip(small, large, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@given(gs=gradients, factor=st.floats(0.01, 100))
+def test_gradient_descent_momentum_and_nesterov_are_linear_in_the_gradient(
+    gs: list[list[float]], factor: float
+) -> None:
+    for method in (GradientDescent(), Momentum(), Nesterov()):
+        plain, _ = walk(method, gs, np.ones(3))
+        scaled, _ = walk(method, (factor * np.asarray(gs)).tolist(), np.ones(3))
+        for a, b in zip(plain, scaled, strict=True):
+            np.testing.assert_allclose(factor * a, b, rtol=1e-9, atol=1e-12 * factor * 100)
+
+
+def test_a_constant_gradient_makes_adam_step_by_lr_exactly() -> None:
+    changes, _ = walk(catalogue()["adam"](lr=0.1, eps=1e-300), [[1.0, -5.0, 1e-3]] * 3000, np.ones(3))
+    np.testing.assert_allclose(np.abs(changes), 0.1, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kappa", [10.0, 100.0])
+def test_gradient_descent_at_its_best_rate_converges_as_theory_says(kappa: float) -> None:
+    """Measured contraction per step is (κ - 1)/(κ + 1) (Polyak 1987, section 1.4)."""
+    run = minimize(
+        lambda x: 0.5 * (x[0] ** 2 + kappa * x[1] ** 2), [1.0, 1.0], GradientDescent(2 / (1 + kappa)), steps=200, gtol=0
+    )
+    assert run.trace.x is not None
+    distance = np.linalg.norm(run.trace.x, axis=1)
+    rate = (distance[60] / distance[20]) ** (1 / 40)
+    assert rate == pytest.approx((kappa - 1) / (kappa + 1), rel=1e-6)
+
+
+def test_heavy_ball_with_polyaks_constants_is_faster_by_the_root_of_kappa() -> None:
+    kappa = 100.0
+    root = np.sqrt(kappa)
+    best = Momentum(lr=float(4 / (1 + root) ** 2), mu=float(((root - 1) / (root + 1)) ** 2))
+    run = minimize(lambda x: 0.5 * (x[0] ** 2 + kappa * x[1] ** 2), [1.0, 1.0], best, steps=150, gtol=0)
+    assert run.trace.x is not None
+    distance = np.linalg.norm(run.trace.x, axis=1)
+    rate = (distance[140] / distance[40]) ** (1 / 100)
+    assert rate == pytest.approx((root - 1) / (root + 1), rel=0.03)

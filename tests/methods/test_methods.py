@@ -1,0 +1,117 @@
+"""The declarations: catalogue, formulas, and what is derived from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import sympy
+
+from descend import AdaGrad, Adam, BarzilaiBorwein, GradientDescent, Method, Momentum, Nesterov, RMSProp, minimize
+from descend.methods import catalogue, method_named
+from descend.methods.method import Rate, rate
+
+
+def test_the_catalogue_lists_the_methods_simple_ones_first() -> None:
+    names = [name for name, method in catalogue().items() if method.__module__.startswith("descend.")]
+    assert names == ["gradient-descent", "adagrad", "momentum", "nesterov", "rmsprop", "adam"]
+
+
+@pytest.mark.parametrize("text", ["adam", "Adam", "ADAM", "gradient-descent", "GradientDescent", "gradient_descent"])
+def test_methods_are_found_by_name(text: str) -> None:
+    assert method_named(text) in {Adam, GradientDescent}
+
+
+def test_an_unknown_method_suggests_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"unknown method 'adma'; legal: .*Did you mean 'adam'\?"):
+        method_named("adma")
+
+
+@pytest.mark.parametrize(
+    ("method", "slots", "scales"),
+    [
+        (GradientDescent, (), True),
+        (Momentum, ("v",), False),
+        (Nesterov, ("v",), False),
+        (AdaGrad, ("s",), True),
+        (RMSProp, ("v",), True),
+        (Adam, ("m", "v"), True),
+    ],
+)
+def test_roles_are_read_off_the_formula(method: type[Method], slots: tuple[str, ...], scales: bool) -> None:
+    assert method.slots == slots
+    assert method.scales_with_rate() == scales
+    assert method.paper
+    assert method.__doc__
+
+
+def test_a_search_with_a_method_that_does_not_scale_is_refused() -> None:
+    with pytest.raises(ValueError, match="the change of Momentum is not proportional to lr"):
+        Momentum(lr=BarzilaiBorwein())
+    assert isinstance(AdaGrad(lr=BarzilaiBorwein()).lr, BarzilaiBorwein)
+
+
+@pytest.mark.parametrize("method", [m for m in catalogue().values() if m.__module__.startswith("descend.")])
+def test_the_printed_formula_is_the_code(method: type[Method]) -> None:
+    """Evaluate the equations as printed, one after the other, and compare with `step`."""
+    draw = np.random.default_rng(1)
+    arguments = {name: float(draw.uniform(0.2, 0.8)) for name in method._asked}
+    if "t" in arguments:
+        arguments["t"] = 3.0
+    written = {"lr": "eta", "eps": "epsilon"}
+    known = {}
+    for name, value in arguments.items():
+        symbol = f"{name}_t-1" if name in method.slots else f"{name}_t" if name in {"g", "x"} else written.get(name, name)
+        known[sympy.Symbol(symbol)] = value
+    results = []
+    for equation in method.equations():
+        value = float(equation.rhs.subs(known))
+        known[equation.lhs] = value
+        results.append(value)
+    expected = method.step(**arguments)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    assert results == pytest.approx([*expected[1:], expected[0]], rel=1e-12)
+    assert r"\Delta x_{t}" in method.latex()
+
+
+def test_adam_prints_as_in_its_paper() -> None:
+    lines = Adam.latex().split("\\\\\n")
+    assert lines[0].strip() == r"m_{t} = \beta_{1} m_{t-1} + g_{t} \left(1 - \beta_{1}\right)"
+    assert lines[2].count("m_{t}") == lines[2].count("v_{t}") == 1
+
+
+def test_a_method_is_one_class_and_appears_everywhere() -> None:
+    class HalfStep(Method):
+        """Half a step of gradient descent."""
+
+        lr: Rate = rate(0.1)
+
+        @staticmethod
+        def step(g: Any, lr: Any) -> Any:
+            return -0.5 * lr * g
+
+    assert catalogue()["halfstep"] is HalfStep
+    half = minimize("x^2", 5.0, HalfStep(0.2), steps=10)
+    whole = minimize("x^2", 5.0, GradientDescent(0.1), steps=10)
+    assert half.x == whole.x
+    assert "Delta" in HalfStep.latex()
+
+
+def test_methods_step_any_pytree_and_keep_each_dtype() -> None:
+    params = {"w": np.ones((2, 3), np.float32), "b": [np.float64(1.0), np.zeros(2)]}
+    for method in (Adam(0.1), Nesterov(0.1), GradientDescent(0.1)):
+        change, state = method.update(params, method.init(params), params)
+        assert jax.tree.structure(change) == jax.tree.structure(params)
+        assert [c.dtype for c in jax.tree.leaves(change)] == [p.dtype for p in jax.tree.leaves(params)]
+        assert int(state.t) == 1
+
+
+def test_a_step_size_that_looks_at_the_cost_says_what_it_needs() -> None:
+    method = GradientDescent(BarzilaiBorwein())
+    x = np.array([1.0])
+    with pytest.raises(TypeError, match=r"needs the value f\(x\): pass value= to update"):
+        method.update(x, method.init(x), x)
+    with pytest.raises(TypeError, match="needs the function f: pass value_fn= to update"):
+        method.update(x, method.init(x), x, value=1.0)
