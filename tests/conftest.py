@@ -12,9 +12,7 @@ from hypothesis import HealthCheck, settings
 mpl.use("Agg")
 os.environ.setdefault("COLUMNS", "120")
 
-settings.register_profile(
-    "descend", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("descend", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("descend")
 
 

@@ -24,7 +24,11 @@ from descend.fields import between, nonnegative, positive
         (lambda: Adam(lr=np.array([0.1, -0.1])), ValueError, "lr must be > 0, got -0.1"),  # type: ignore[arg-type]
         (lambda: Momentum(mu=1.0), ValueError, "mu must be in [0, 1), got 1.0"),
         (lambda: Momentum(mu=-0.1), ValueError, "mu must be in [0, 1), got -0.1"),
-        (lambda: Adam(learning_rate=0.1), TypeError, "has no hyperparameter 'learning_rate'; it has lr, beta1"),  # type: ignore[call-arg]
+        (
+            lambda: Adam(learning_rate=0.1),
+            TypeError,
+            "has no hyperparameter 'learning_rate'; it has lr, beta1",
+        ),  # type: ignore[call-arg]
         (lambda: Adam(learning_rate=0.1), TypeError, "Did you mean 'lr'?"),  # type: ignore[call-arg]
         (lambda: Adam(beta_1=0.1), TypeError, "Did you mean 'beta1'?"),  # type: ignore[call-arg]
         (lambda: Momentum(momentum=0.9), TypeError, "Did you mean 'mu'?"),  # type: ignore[call-arg]

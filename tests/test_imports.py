@@ -46,11 +46,7 @@ def imports() -> list[tuple[str, str, bool]]:
 def test_imports_run_downwards_only() -> None:
     seen = imports()
     assert len(seen) > 50
-    wrong = [
-        (a, b)
-        for a, b, at_top in seen
-        if floor_of(b) > floor_of(a) and not (not at_top and (a, b) in ON_DEMAND)
-    ]
+    wrong = [(a, b) for a, b, at_top in seen if floor_of(b) > floor_of(a) and not (not at_top and (a, b) in ON_DEMAND)]
     assert wrong == []
 
 
@@ -61,10 +57,10 @@ def test_parts_on_one_floor_do_not_import_each_other() -> None:
 
 def test_import_descend_leaves_heavy_libraries_out() -> None:
     code = "import sys, descend; print(*sorted({'matplotlib','sympy','pyarrow','pandas','rich','typer','optax','jax.experimental.pallas'} & set(sys.modules)))"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == ""
 
 
 def test_import_changes_no_global_setting() -> None:
     code = "import jax; before = jax.config.jax_enable_x64; import descend, numpy as np; descend.minimize(lambda x: x**2, 3.0); assert jax.config.jax_enable_x64 == before; import jax.numpy as jnp; assert jnp.ones(1).dtype == 'float32'"
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

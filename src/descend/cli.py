@@ -34,7 +34,9 @@ class BadInput(ValueError):
 
 
 @app.callback()
-def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
     """Gradient descent you can read, see and trust."""
 
 
@@ -78,7 +80,9 @@ def minimize_command(
 
 
 @app.command("methods")
-def methods_command(name: Annotated[str | None, typer.Argument(help="One of them, for its formula.")] = None) -> None:
+def methods_command(
+    name: Annotated[str | None, typer.Argument(help="One of them, for its formula.")] = None,
+) -> None:
     """List the methods, or show one: formula, ranges, paper."""
     from rich.console import Console
     from rich.table import Table
@@ -250,7 +254,10 @@ def _show_landscape(found: Landscape, console: Any) -> None:
     lines = {"start": _point(found.start), "minima": minima, "lowest cost": f"{found.fmin:g}"}
     lines["domain"] = " × ".join(f"[{low:g}, {high:g}]" for low, high in found.domain)
     lines |= {"L (largest curvature)": "unknown" if found.L is None else f"{found.L:g}"}
-    lines |= {"μ (smallest curvature)": "unknown" if found.mu is None else f"{found.mu:g}", "source": found.source}
+    lines |= {
+        "μ (smallest curvature)": "unknown" if found.mu is None else f"{found.mu:g}",
+        "source": found.source,
+    }
     for key, value in lines.items():
         console.print(f"{key:<24}{value}", markup=False, highlight=False, soft_wrap=True)
 

@@ -34,9 +34,7 @@ class Range:
         """The range as a reader would write it: `> 0`, `in [0, 1)`."""
         if math.isinf(self.high):
             return f"{'>' if self.low_open else '>='} {self.low:g}"
-        return (
-            f"in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
-        )
+        return f"in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
 
     def contains(self, value: float) -> bool:
         """Whether `value` is finite and inside."""
@@ -70,9 +68,7 @@ def nearest(word: str, legal: list[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-@dataclass_transform(
-    frozen_default=True, kw_only_default=False, field_specifiers=(positive, nonnegative, between)
-)
+@dataclass_transform(frozen_default=True, kw_only_default=False, field_specifiers=(positive, nonnegative, between))
 class Declared:
     """A frozen record of checked numbers that is also a JAX pytree.
 
@@ -92,9 +88,7 @@ class Declared:
         dataclasses.dataclass(frozen=True, init=False)(cls)
         cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
-                inspect.Parameter(
-                    f.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=f.default, annotation=f.type
-                )
+                inspect.Parameter(f.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=f.default, annotation=f.type)
                 for f in dataclasses.fields(cls)
             ]
         )
@@ -136,9 +130,7 @@ class Declared:
             said, [*meanings, *cls.names()], n=1, cutoff=0.5
         )
         hint = f" Did you mean {meanings.get(close[0], close[0])!r}?" if close else ""
-        return (
-            f"{cls.__name__} has no hyperparameter {name!r}; it has {', '.join(cls.names()) or 'none'}.{hint}"
-        )
+        return f"{cls.__name__} has no hyperparameter {name!r}; it has {', '.join(cls.names()) or 'none'}.{hint}"
 
     @classmethod
     def _check(cls, name: str, value: Any, legal: Range) -> None:

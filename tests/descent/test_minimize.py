@@ -119,7 +119,7 @@ def test_maximize_climbs() -> None:
 @pytest.fixture
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Grows by one with each executable made anew (by us, or inside it by JAX)."""
-    import jax._src.compiler as compiler
+    from jax._src import compiler
 
     made: list[Any] = []
     before = compiler.backend_compile_and_load
@@ -147,7 +147,9 @@ def test_a_new_rate_a_new_lambda_and_new_data_do_not_compile(compilations: list[
     assert compilations == []
 
 
-def test_other_numbers_of_steps_tolerances_and_hyperparameters_do_not_compile(compilations: list[Any]) -> None:
+def test_other_numbers_of_steps_tolerances_and_hyperparameters_do_not_compile(
+    compilations: list[Any],
+) -> None:
     minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=10)
     compilations.clear()
     minimize(rosen, [0.5, 2.0], Adam(0.3, beta1=0.5), steps=3_000, gtol=1e-3, time_limit=100.0)
@@ -255,7 +257,17 @@ def test_a_run_in_another_thread_is_float64_too() -> None:
 
 
 def test_a_progress_bar_appears_on_wish_and_leaves_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    minimize(rosen, [-1.2, 1.0], Adam(1e-9), steps=2_000_000_000, time_limit=1.6, gtol=0, xtol=0, ftol=0, progress=True)
+    minimize(
+        rosen,
+        [-1.2, 1.0],
+        Adam(1e-9),
+        steps=2_000_000_000,
+        time_limit=1.6,
+        gtol=0,
+        xtol=0,
+        ftol=0,
+        progress=True,
+    )
     assert "cost" in capsys.readouterr().err
     minimize(rosen, [-1.2, 1.0], Adam(1e-9), steps=10)
     shown = capsys.readouterr()

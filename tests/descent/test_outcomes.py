@@ -12,7 +12,13 @@ import pytest
 from descend import Adam, GradientDescent, Momentum, Outcome, Run, minimize
 from descend.objectives import LANDSCAPES
 
-C, S, D, P, E = Outcome.CONVERGED, Outcome.STALLED, Outcome.DIVERGED, Outcome.PRECISION_FLOOR, Outcome.STEPS_EXHAUSTED
+C, S, D, P, E = (
+    Outcome.CONVERGED,
+    Outcome.STALLED,
+    Outcome.DIVERGED,
+    Outcome.PRECISION_FLOOR,
+    Outcome.STEPS_EXHAUSTED,
+)
 
 
 def case(objective: Any, x0: Any, method: Any = None, **kwargs: Any) -> Any:

@@ -59,7 +59,14 @@ def test_the_last_short_batch_is_made_of_its_own_rows() -> None:
     """23 rows in batches of 5 end with 3; their gradient is the mean of three, not of five."""
     sampling = Sampling(23, 5, 0)
     assert (sampling.batches, sampling.short) == (5, 3)
-    run = minimize(lambda w, x: np.mean(x) * w + 0 * w**2 + 1e3 * w**2, 0.0, GradientDescent(1e-9), data=np.ones(23), batch_size=5, epochs=1)
+    run = minimize(
+        lambda w, x: np.mean(x) * w + 0 * w**2 + 1e3 * w**2,
+        0.0,
+        GradientDescent(1e-9),
+        data=np.ones(23),
+        batch_size=5,
+        epochs=1,
+    )
     np.testing.assert_allclose(run.trace.gradient_norm[:-1], 1.0, rtol=1e-5)
 
 
@@ -142,10 +149,18 @@ def test_divergence_of_a_sampled_run_is_named() -> None:
         ({"data": (X, 3.0)}, ValueError, "data must have rows"),
         ({"data": 3.0}, ValueError, "data must have rows"),
         ({"data": (X, Y), "batch_size": 0}, ValueError, "batch_size must be a whole number from 1"),
-        ({"data": (X, Y), "batch_size": 24}, ValueError, "batch_size is 24, but the data has 23 rows; None takes all"),
+        (
+            {"data": (X, Y), "batch_size": 24},
+            ValueError,
+            "batch_size is 24, but the data has 23 rows; None takes all",
+        ),
         ({"data": (X, Y), "epochs": 0}, ValueError, "epochs must be a whole number from 1"),
         ({"data": (X, Y), "epochs": 2, "steps": 3}, ValueError, "give steps or epochs, not both"),
-        ({"data": (X, Y), "batch_size": 2, "method": GradientDescent(BarzilaiBorwein())}, ValueError, "batch_size=None"),
+        (
+            {"data": (X, Y), "batch_size": 2, "method": GradientDescent(BarzilaiBorwein())},
+            ValueError,
+            "batch_size=None",
+        ),
     ],
 )
 def test_bad_data(kwargs: dict[str, Any], error: type[Exception], says: str) -> None:

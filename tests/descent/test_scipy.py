@@ -37,7 +37,11 @@ def test_descend_is_a_method_of_scipy(jac: Any) -> None:
 
 def test_value_and_gradient_in_one_function_and_extra_arguments() -> None:
     result = scipy.optimize.minimize(
-        lambda x, a: (np.sum((x - a) ** 2), 2 * (x - a)), [5.0, 5.0], args=(3.0,), method=descend.scipy(), jac=True
+        lambda x, a: (np.sum((x - a) ** 2), 2 * (x - a)),
+        [5.0, 5.0],
+        args=(3.0,),
+        method=descend.scipy(),
+        jac=True,
     )
     np.testing.assert_allclose(result.x, 3)
 
@@ -45,7 +49,11 @@ def test_value_and_gradient_in_one_function_and_extra_arguments() -> None:
 def test_tol_and_callback() -> None:
     seen: list[Any] = []
     result = scipy.optimize.minimize(
-        lambda x: np.sum(x**2), [5.0], method=descend.scipy(GradientDescent(0.1)), tol=1e-2, callback=seen.append
+        lambda x: np.sum(x**2),
+        [5.0],
+        method=descend.scipy(GradientDescent(0.1)),
+        tol=1e-2,
+        callback=seen.append,
     )
     assert result.success
     assert 1e-3 < abs(result.jac[0]) <= 1e-2

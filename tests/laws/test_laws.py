@@ -73,7 +73,9 @@ def test_same_input_same_bits_and_no_input_is_changed(
     assert np.array_equal(first, second, equal_nan=True)
     assert np.array_equal(x, before[0])
     assert np.array_equal(g, before[1])
-    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(kept), strict=True))
+    assert all(
+        np.array_equal(a, b, equal_nan=True) for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(kept), strict=True)
+    )
 
 
 @every_method
@@ -180,7 +182,11 @@ def test_a_constant_gradient_makes_adam_step_by_lr_exactly() -> None:
 def test_gradient_descent_at_its_best_rate_converges_as_theory_says(kappa: float) -> None:
     """Measured contraction per step is (κ - 1)/(κ + 1) (Polyak 1987, section 1.4)."""
     run = minimize(
-        lambda x: 0.5 * (x[0] ** 2 + kappa * x[1] ** 2), [1.0, 1.0], GradientDescent(2 / (1 + kappa)), steps=200, gtol=0
+        lambda x: 0.5 * (x[0] ** 2 + kappa * x[1] ** 2),
+        [1.0, 1.0],
+        GradientDescent(2 / (1 + kappa)),
+        steps=200,
+        gtol=0,
     )
     assert run.trace.x is not None
     distance = np.linalg.norm(run.trace.x, axis=1)

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 import sympy
 
-from descend import AdaGrad, Adam, BarzilaiBorwein, GradientDescent, Method, Momentum, Nesterov, RMSProp, minimize
+from descend import (
+    AdaGrad,
+    Adam,
+    BarzilaiBorwein,
+    GradientDescent,
+    Method,
+    Momentum,
+    Nesterov,
+    RMSProp,
+    minimize,
+)
 from descend.methods import catalogue, method_named
 from descend.methods.method import Rate, rate
 
@@ -63,7 +73,9 @@ def test_the_printed_formula_is_the_code(method: type[Method]) -> None:
     written = {"lr": "eta", "eps": "epsilon"}
     known = {}
     for name, value in arguments.items():
-        symbol = f"{name}_t-1" if name in method.slots else f"{name}_t" if name in {"g", "x"} else written.get(name, name)
+        symbol = (
+            f"{name}_t-1" if name in method.slots else f"{name}_t" if name in {"g", "x"} else written.get(name, name)
+        )
         known[sympy.Symbol(symbol)] = value
     results = []
     for equation in method.equations():

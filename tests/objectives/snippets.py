@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 import scipy.sparse
-import scipy.special as special
+from scipy import special
 from scipy.optimize import rosen
 
 A = np.array([[3.0, 1.0, 0.5], [1.0, 2.0, 0.2], [0.5, 0.2, 1.5]])
@@ -344,5 +344,7 @@ RANDOM: dict[str, Snippet] = {
     "np.random": lambda x: np.sum(x**2) + np.random.normal(),  # noqa: NPY002
     "random": lambda x: np.sum(x**2) * random.random(),  # noqa: S311
     "generator": (lambda g: lambda x: np.sum((x + g.normal(size=3)) ** 2))(np.random.default_rng(1)),
-    "counter": (lambda c: lambda x: np.sum(x**2) + c.append(1) if False else np.sum(x**2) + len(c) + (c.append(1) or 0))([]),
+    "counter": (
+        lambda c: lambda x: np.sum(x**2) + c.append(1) if False else np.sum(x**2) + len(c) + (c.append(1) or 0)
+    )([]),
 }

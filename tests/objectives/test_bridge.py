@@ -97,4 +97,6 @@ def test_float32_runs_meet_numpy_constants_without_promotion() -> None:
     assert run.x.dtype == np.float32
     np.testing.assert_allclose(run.x, constant, rtol=1e-5)
     constant[:] = [4.0, 5.0, 6.0]
-    np.testing.assert_allclose(minimize(lambda x: np.sum((x - constant) ** 2), np.zeros(3, np.float32)).x, [4, 5, 6], rtol=1e-5)
+    np.testing.assert_allclose(
+        minimize(lambda x: np.sum((x - constant) ** 2), np.zeros(3, np.float32)).x, [4, 5, 6], rtol=1e-5
+    )

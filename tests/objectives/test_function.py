@@ -139,7 +139,12 @@ def test_a_function_of_several_scalars_starts_from_as_many_numbers() -> None:
 @pytest.mark.parametrize(
     ("function", "x0", "error", "says"),
     [
-        (lambda x: x * 2, [1.0, 2.0], TypeError, "must return one number, got an array of shape (2,); sum or average"),
+        (
+            lambda x: x * 2,
+            [1.0, 2.0],
+            TypeError,
+            "must return one number, got an array of shape (2,); sum or average",
+        ),
         (lambda x: None, 1.0, TypeError, "must return one number, got None"),
         (lambda x: "cost", 1.0, TypeError, "must return one number, got 'cost'"),
         (lambda x: x * 1j, 1.0, TypeError, "a real number, got a complex one"),
@@ -166,7 +171,9 @@ def test_a_mistake_in_the_function_is_the_users_own_error() -> None:
         minimize(lambda x: x[7] ** 2, [1.0, 2.0])
 
 
-@pytest.mark.parametrize("function", [lambda x: np.sum(x**2), lambda x: math.fsum(v * v for v in x), lambda x: jnp.sum(x**2)])
+@pytest.mark.parametrize(
+    "function", [lambda x: np.sum(x**2), lambda x: math.fsum(v * v for v in x), lambda x: jnp.sum(x**2)]
+)
 def test_a_wrong_gradient_is_found_at_the_start(function: Any) -> None:
     with pytest.raises(ValueError, match="grad disagrees with the objective: along a random direction"):
         minimize(function, [1.0, 2.0], grad=lambda x: 3 * x)
@@ -200,7 +207,9 @@ def test_a_random_jax_function_is_found_out() -> None:
 
 def test_a_callback_to_python_in_float64_runs_eagerly_and_says_so() -> None:
     def f(x: Any) -> Any:
-        host = jax.pure_callback(lambda v: np.asarray(0.0, v.dtype), jax.ShapeDtypeStruct((), x.dtype), jax.lax.stop_gradient(x[0]))
+        host = jax.pure_callback(
+            lambda v: np.asarray(0.0, v.dtype), jax.ShapeDtypeStruct((), x.dtype), jax.lax.stop_gradient(x[0])
+        )
         return jnp.sum(x**2) + host
 
     run = minimize(f, np.ones(2, np.float32))

@@ -65,14 +65,17 @@ def test_gradients_equal_central_differences(found: Landscape) -> None:
 
 
 @each
-def test_curvatures_lie_between_mu_and_L(found: Landscape) -> None:  # noqa: N802
+def test_curvatures_lie_between_mu_and_L(found: Landscape) -> None:
     if found.L is None:
         return
     largest, smallest = -np.inf, np.inf
     for x in [*inside(found, 40), *(np.asarray(m, dtype=float) for m in found.minima)]:
         hessian = np.atleast_2d(_hessian(found, np.asarray(x)))
         eigenvalues = np.linalg.eigvalsh((hessian + hessian.T) / 2)
-        largest, smallest = max(largest, float(np.abs(eigenvalues).max())), min(smallest, float(eigenvalues[0]))
+        largest, smallest = (
+            max(largest, float(np.abs(eigenvalues).max())),
+            min(smallest, float(eigenvalues[0])),
+        )
     assert largest <= found.L * (1 + 1e-5)
     if found.mu is not None:
         assert smallest >= found.mu * (1 - 1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 
 from descend.descent.outcome import Judgement, Outcome, gradient_scale, length, step_that_helps, surroundings
 from descend.descent.watch import Ended
-from descend.objectives.parameters import dtype_of
+from descend.objectives.parameters import as_vector, dtype_of
 
 if TYPE_CHECKING:
     from descend.descent.run import Run
@@ -53,9 +53,9 @@ def judge(
             f"start, and its gradient has grown from {first_size:.3g} to {size:.3g}; try a smaller learning rate",
         )
     if ended is Ended.STANDS_STILL:
-        return _stuck(run, "x no longer moves", f, grad, size, ("xtol", xtol))
+        return _stuck(run, "x no longer moves", f, grad, size, xtol or 0.0, ftol or 0.0)
     if ended is Ended.NO_PROGRESS:
-        return _stuck(run, "the cost no longer falls", f, grad, size, ("ftol", ftol))
+        return _stuck(run, "the cost no longer falls", f, grad, size, xtol or 0.0, ftol or 0.0)
     return Judgement(
         Outcome.STEPS_EXHAUSTED,
         f"after {run.nit:,} steps the cost is {run.fun:.6g} and the gradient norm {size:.3g}"
@@ -86,17 +86,19 @@ def _stationary(run: Run, f: float, grad: Any, size: float, tolerance: float, fi
     )
 
 
-def _stuck(
-    run: Run, what: str, f: float, grad: Any, size: float, asked: tuple[str, float | None]
-) -> Judgement:
+def _stuck(run: Run, what: str, f: float, grad: Any, size: float, xtol: float, ftol: float) -> Judgement:
     far, lowest = step_that_helps(run.problem, run.x_array, f, grad)
     gain = f - lowest
-    name, tolerance = asked
-    if tolerance and gain <= tolerance * max(abs(f), abs(lowest)):
-        return Judgement(
-            Outcome.CONVERGED,
-            f"{what} by more than {name} = {tolerance:g}, and no step along the gradient would lower it by more",
-        )
+    asked = {
+        f"ftol = {ftol:g}": ftol > 0 and gain <= ftol * max(abs(f), abs(lowest)),
+        f"xtol = {xtol:g}": xtol > 0 and far <= xtol * float(np.abs(as_vector(run.x_array)).max()),
+    }
+    for tolerance, is_met in asked.items():
+        if is_met:
+            return Judgement(
+                Outcome.CONVERGED,
+                f"{what}, and no step along the gradient would help by more than {tolerance}",
+            )
     if gain == 0:
         return Judgement(
             Outcome.PRECISION_FLOOR,

@@ -96,9 +96,7 @@ class CompiledEngine(_Engine):
             self._chunk = self._programs[0].compiled(purpose, lambda: self._chunk_of_steps())
         self._orders: tuple[int, Any, int] | None = None
 
-    def run(
-        self, method: Any, carry: Carry, gtol: Any, rows: int, stride: int, last: int
-    ) -> tuple[Carry, Rows]:
+    def run(self, method: Any, carry: Carry, gtol: Any, rows: int, stride: int, last: int) -> tuple[Carry, Rows]:
         """Make up to `rows * stride` steps, not beyond step `last`; return where it stands and the rows."""
         with precision(self.problem.x0):
             first_epoch, orders = 0, None
@@ -187,9 +185,7 @@ class EagerEngine(_Engine):
     interrupted: Callable[[], bool] = staticmethod(lambda: False)
     _order: tuple[int, Any] = (-1, None)  # the epoch under way and the order of its rows
 
-    def run(
-        self, method: Any, carry: Carry, gtol: Any, rows: int, stride: int, last: int
-    ) -> tuple[Carry, Rows]:
+    def run(self, method: Any, carry: Carry, gtol: Any, rows: int, stride: int, last: int) -> tuple[Carry, Rows]:
         """See `CompiledEngine.run`; besides, it stops after a fifth of a second or at an interrupt."""
         table: list[tuple[Any, ...]] = []
         begin = time.perf_counter()

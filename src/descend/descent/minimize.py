@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT, Carry, EagerEngine, engine_for
 from descend.descent.ending import Ended, judge
+from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT, Carry, EagerEngine, engine_for
 from descend.descent.interrupts import Interrupts
 from descend.descent.outcome import Judgement, gradient_scale
 from descend.descent.progress import Progress
@@ -147,9 +147,11 @@ def minimize(
                 except StopIteration:
                     ended = Ended.INTERRUPTED
     if ended is None:
-        ended = {RUNNING: Ended.ALL_STEPS, SMALL_GRADIENT: Ended.SMALL_GRADIENT, NOT_FINITE: Ended.NOT_FINITE}[
-            int(carry.code)
-        ]
+        ended = {
+            RUNNING: Ended.ALL_STEPS,
+            SMALL_GRADIENT: Ended.SMALL_GRADIENT,
+            NOT_FINITE: Ended.NOT_FINITE,
+        }[int(carry.code)]
     return run_so_far(judge(run_so_far(), ended, float(small), first=(value, slope), xtol=xtol, ftol=ftol))
 
 

@@ -23,9 +23,7 @@ def equations(method: type[Method]) -> list[Any]:
     A slot that appears inside a later formula is written by its symbol, as the papers do.
     """
     asked = method.step.__code__.co_varnames[: method.step.__code__.co_argcount]
-    before = {
-        name: _symbol(f"{name}_t-1") if name in method.slots else _symbol(f"{name}_t") for name in asked
-    }
+    before = {name: _symbol(f"{name}_t-1") if name in method.slots else _symbol(f"{name}_t") for name in asked}
     before |= {name: _symbol(_WRITTEN.get(name, name)) for name in [*method.names(), "t"] if name in asked}
     result = method.step(**before)
     change, *slots = result if isinstance(result, tuple) else (result,)

@@ -116,7 +116,9 @@ class Bridged(NDArrayOperatorsMixin):
         return Bridged(self.value.ravel())
 
     def __bool__(self) -> bool:
-        raise Untraceable("`if`, `and`, `max()` and `while` on a value of x: write np.where(condition, a, b) or np.maximum")
+        raise Untraceable(
+            "`if`, `and`, `max()` and `while` on a value of x: write np.where(condition, a, b) or np.maximum"
+        )
 
     def __float__(self) -> float:
         raise Untraceable(
@@ -212,7 +214,7 @@ def _counterpart(name: str, module: str) -> Callable[..., Any]:
         home = jnp.fft
     found = getattr(home, _OTHER_NAMES.get(name, name), None)
     if found is None and module == "ufunc":
-        import jax.scipy.special as special
+        from jax.scipy import special
 
         found = getattr(special, _OTHER_NAMES.get(name, name), None)
     if found is None:

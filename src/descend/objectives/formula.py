@@ -167,7 +167,9 @@ class _Reading:
             raise FormulaError("the formula is empty; type one like x^2 + 5*x + 10", self.text, 1)
         if len(self.text) > LONGEST:
             raise FormulaError(
-                f"the formula is longer than {LONGEST} characters ({len(self.text)})", self.text[:LONGEST], LONGEST
+                f"the formula is longer than {LONGEST} characters ({len(self.text)})",
+                self.text[:LONGEST],
+                LONGEST,
             )
         parsed = ""
         depth = 0
@@ -235,9 +237,7 @@ class _Reading:
                 raise self.error("write the product with *: 2*(x + 1)", node)
             case ast.Attribute():
                 raise self.error("a formula has no attributes (no dot between names)", node)
-        raise self.error(
-            "only numbers, variables, + - * / ^, brackets and functions like sin(x) are legal here", node
-        )
+        raise self.error("only numbers, variables, + - * / ^, brackets and functions like sin(x) are legal here", node)
 
     def _check_name(self, name: str, node: ast.expr) -> float | None:
         if name in CONSTANTS:
@@ -258,7 +258,8 @@ class _Reading:
             if name in CONSTANTS or name in {"x", "y", "z"}:
                 raise self.error(f"{name} is no function; write the product with *: {name}*(…)", func)
             raise self.error(
-                f"unknown function {name!r}; legal: {', '.join(FUNCTIONS)}.{nearest(name, list(FUNCTIONS))}", func
+                f"unknown function {name!r}; legal: {', '.join(FUNCTIONS)}.{nearest(name, list(FUNCTIONS))}",
+                func,
             )
         arity, function = FUNCTIONS[name]
         if len(args) != arity or any(isinstance(arg, ast.Starred) for arg in args):

@@ -233,9 +233,7 @@ class ObjectiveError(TypeError):
     """The objective's result is not one real number."""
 
 
-def _program(
-    call: Callable[..., Any], grad: Callable[..., Any] | None, sign: int
-) -> Callable[..., tuple[Any, Any]]:
+def _program(call: Callable[..., Any], grad: Callable[..., Any] | None, sign: int) -> Callable[..., tuple[Any, Any]]:
     def value(x: Any, *data: Any) -> Any:
         cost = _as_number(call(x, *data), jnp).astype(dtype_of(x))
         return cost if sign > 0 else -cost
@@ -281,9 +279,7 @@ def _shaped(gradient: Any, x: Any, sign: int, space: Any) -> Any:
     if hasattr(x, "shape") and isinstance(gradient, list | tuple):
         gradient = space.stack([space.asarray(g) for g in gradient])
     if jax.tree.structure(gradient) != jax.tree.structure(x):
-        raise ValueError(
-            f"grad must return what x is, {jax.tree.structure(x)}, got {jax.tree.structure(gradient)}"
-        )
+        raise ValueError(f"grad must return what x is, {jax.tree.structure(x)}, got {jax.tree.structure(gradient)}")
 
     def leaf(g: Any, p: Any) -> Any:
         g = space.asarray(g)

@@ -107,7 +107,9 @@ def landscape(name: str, n: int | None = None, kappa: float = 100.0) -> Landscap
     """
     plain = {_plain(key): key for key in LANDSCAPES}
     if _plain(name) not in plain:
-        raise ValueError(f"unknown landscape {name!r}; legal: {', '.join(LANDSCAPES)}.{nearest(name, list(LANDSCAPES))}")
+        raise ValueError(
+            f"unknown landscape {name!r}; legal: {', '.join(LANDSCAPES)}.{nearest(name, list(LANDSCAPES))}"
+        )
     key = plain[_plain(name)]
     make = LANDSCAPES[key]
     if key == "ill-conditioned":

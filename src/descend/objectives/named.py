@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from descend.objectives.formula import Formula
 from descend.objectives.landscapes import Landscape, is_landscape, landscape
 
@@ -26,7 +28,7 @@ def named(objective: Callable[..., Any] | str, x0: Any) -> tuple[Callable[..., A
     """
     if isinstance(objective, str):
         if is_landscape(objective):
-            size = len(x0) if hasattr(x0, "__len__") else None
+            size = np.size(x0) if x0 is not None and np.ndim(x0) == 1 else None
             objective = landscape(objective, n=size)
         else:
             objective = Formula(objective)

@@ -85,9 +85,7 @@ def spread_over(function: Callable[..., Any], parameters: Any) -> bool:
         return False
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     required = [
-        p.name
-        for p in signature.parameters.values()
-        if p.kind in positional and p.default is inspect.Parameter.empty
+        p.name for p in signature.parameters.values() if p.kind in positional and p.default is inspect.Parameter.empty
     ]
     if len(required) <= 1:
         return False
@@ -114,7 +112,7 @@ def _is_tree_node(x0: Any) -> bool:
 
 
 def _as_array(value: Any) -> np.ndarray:
-    if isinstance(value, str | bytes | bool | None) or not np.isscalar(value) and callable(value):
+    if isinstance(value, str | bytes | bool | None) or (not np.isscalar(value) and callable(value)):
         raise TypeError(f"x0 must be numbers, got {value!r} ({type(value).__name__})")
     try:
         array = np.array(value)
@@ -125,9 +123,7 @@ def _as_array(value: Any) -> np.ndarray:
     if array.dtype.kind == "f" and array.dtype.itemsize in {4, 8} and array.dtype.isnative:
         return array
     if array.dtype.kind == "f" or array.dtype.name in {"bfloat16"} or "float" in array.dtype.name:
-        raise TypeError(
-            f"x0 is {array.dtype.name}; a descent runs in float32 or float64: give x0.astype(np.float32)"
-        )
+        raise TypeError(f"x0 is {array.dtype.name}; a descent runs in float32 or float64: give x0.astype(np.float32)")
     if array.dtype.kind == "c":
         raise TypeError("x0 is complex; minimise over the real and imaginary parts as two real numbers")
     raise TypeError(f"x0 must be numbers, got {value!r} ({array.dtype.name})")

@@ -19,9 +19,7 @@ _LEVELS = 18
 Domain = Sequence[tuple[float, float]]
 
 
-def contours(
-    objective: Callable[..., Any] | str | Run, domain: Domain | None = None, ax: Axes | None = None
-) -> Axes:
+def contours(objective: Callable[..., Any] | str | Run, domain: Domain | None = None, ax: Axes | None = None) -> Axes:
     """Contours of a cost of two variables; of a run also its path, start, end and the known minima.
 
     Levels are spaced by ratios above the lowest value where the values span several orders of magnitude.
@@ -56,9 +54,7 @@ def _draw_path(ax: Axes, run: Run) -> None:
     ax.legend(once.values(), once.keys(), framealpha=0.9)
 
 
-def surface(
-    objective: Callable[..., Any] | str | Run, domain: Domain | None = None, ax: Axes | None = None
-) -> Axes:
+def surface(objective: Callable[..., Any] | str | Run, domain: Domain | None = None, ax: Axes | None = None) -> Axes:
     """The surface of a cost of two variables in 3-D; of a run with its path on it.
 
     `ax` must be made with projection="3d".

@@ -17,9 +17,7 @@ _POINTS = 800
 Objective = Callable[..., Any] | str
 
 
-def cost_curve(
-    objective: Objective | Run, domain: tuple[float, float] = (-10, 10), ax: Axes | None = None
-) -> Axes:
+def cost_curve(objective: Objective | Run, domain: tuple[float, float] = (-10, 10), ax: Axes | None = None) -> Axes:
     """The cost against x over a domain (low, high)."""
     ax = axes(ax)
     x, f, _ = _sampled(objective, domain)
@@ -29,9 +27,7 @@ def cost_curve(
     return ax
 
 
-def gradient_curve(
-    objective: Objective | Run, domain: tuple[float, float] = (-10, 10), ax: Axes | None = None
-) -> Axes:
+def gradient_curve(objective: Objective | Run, domain: tuple[float, float] = (-10, 10), ax: Axes | None = None) -> Axes:
     """The gradient against x, with its zero line: where it crosses upwards the cost has a minimum."""
     ax = axes(ax)
     x, _, g = _sampled(objective, domain)

@@ -14,7 +14,19 @@ from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters
 
-__all__ = ["BLUE", "CYCLE", "GREEN", "GREY", "ORANGE", "PURPLE", "axes", "domain_of", "mark", "objective_at", "shown"]
+__all__ = [
+    "BLUE",
+    "CYCLE",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "PURPLE",
+    "axes",
+    "domain_of",
+    "mark",
+    "objective_at",
+    "shown",
+]
 
 # Okabe & Ito (2008), Color Universal Design.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7f7f7f"

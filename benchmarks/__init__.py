@@ -1,0 +1,1 @@
+"""The project's figures, each beside its peer in the same run: `python -m benchmarks [--only NAME] [--quick]`."""

@@ -1,0 +1,55 @@
+"""Times of a workload and its peer, taken in turn, as medians with their spread and the ratio pair by pair."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Result", "compare", "seconds"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the report: times in `unit`, and the ratio of ours to the peer's where there is a peer."""
+
+    name: str
+    ours: list[float]
+    peer: list[float]
+    unit: str
+    goal: str
+    scale: float = 1.0
+
+    def line(self) -> str:
+        """The report."""
+        text = f"{self.name:<44} {self._spread(self.ours)}"
+        if self.peer:
+            ratios = [a / b for a, b in zip(self.ours, self.peer, strict=True)]
+            text += f"   peer {self._spread(self.peer)}   ratio {statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+        return f"{text}   goal {self.goal}"
+
+    def _spread(self, values: list[float]) -> str:
+        low, middle, high = (f(values) * self.scale for f in (min, statistics.median, max))
+        return f"{middle:9.2f} {self.unit} [{low:.2f}, {high:.2f}]"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long one call takes."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def compare(
+    ours: Callable[[], object], peer: Callable[[], object] | None, rounds: int
+) -> tuple[list[float], list[float]]:
+    """Times of both, in turn, after one warm-up each."""
+    pair = [ours] if peer is None else [ours, peer]
+    for work in pair:
+        work()
+    times: list[list[float]] = [[] for _ in pair]
+    for _ in range(rounds):
+        for work, kept in zip(pair, times, strict=True):
+            kept.append(seconds(work))
+    return times[0], times[1] if peer is not None else []

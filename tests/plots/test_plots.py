@@ -1,0 +1,141 @@
+"""Pictures: each draws what it says on the Axes it is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from descend import Adam, GradientDescent, minimize, plots
+
+
+def rosen(x: Any) -> Any:
+    return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+
+
+def labels(ax: Axes) -> set[str]:
+    return set(ax.get_legend_handles_labels()[1])
+
+
+def line(ax: Axes, label: str) -> np.ndarray:
+    (found,) = [entry for entry in ax.get_lines() if entry.get_label() == label]
+    return np.column_stack([found.get_xdata(), found.get_ydata()]).astype(float)
+
+
+def test_the_cost_curve_is_the_cost() -> None:
+    _, ax = plt.subplots()
+    assert plots.cost_curve("x^2 + 5*x + 10", (-10, 10), ax) is ax
+    points = line(ax, "cost")
+    np.testing.assert_allclose(points[:, 1], points[:, 0] ** 2 + 5 * points[:, 0] + 10, rtol=1e-12)
+    assert points[[0, -1], 0].tolist() == [-10, 10]
+
+
+@pytest.mark.parametrize("function", [lambda x: np.sin(x) + 0.1 * x**2, "sin(x) + 0.1*x^2", "waves"])
+def test_the_gradient_curve_is_the_gradient_with_its_zero_line(function: Any) -> None:
+    ax = plots.gradient_curve(function)
+    points = line(ax, "gradient")
+    np.testing.assert_allclose(points[:, 1], np.cos(points[:, 0]) + 0.2 * points[:, 0], atol=1e-12)
+    assert any(np.allclose(entry.get_ydata(), 0) for entry in ax.get_lines())
+
+
+def test_a_curve_with_holes_is_drawn_where_it_exists() -> None:
+    points = line(plots.cost_curve("log(x)", (-1, 2)), "cost")
+    assert np.isnan(points[points[:, 0] < 0, 1]).all()
+    assert np.isfinite(points[points[:, 0] > 0, 1]).all()
+
+
+def test_the_path_lies_on_the_curve_with_start_and_end() -> None:
+    run = minimize("sin(x) + 0.1*x^2", 5.0, GradientDescent(0.3), steps=30)
+    ax = run.plot()
+    assert labels(ax) == {"cost", "path", "start", "end"}
+    np.testing.assert_allclose(line(ax, "path")[:, 0], run.trace.x[:, 0])
+    assert line(ax, "start")[0, 0] == 5.0
+    assert line(ax, "end")[0, 0] == run.x
+    low, high = ax.get_xlim()
+    assert low < run.trace.x.min() < run.trace.x.max() < high
+
+
+def test_contours_show_path_start_end_and_minimum() -> None:
+    run = minimize("rosenbrock", None, Adam(0.05), steps=300)
+    ax = plots.contours(run)
+    assert labels(ax) >= {"path", "start", "end", "minimum"}
+    levels = next(c.levels for c in ax.collections if hasattr(c, "levels"))
+    ratios = np.diff(np.log(levels - run.problem.at_points(np.array([[1.0, 1.0]]))[0].item()))
+    assert np.ptp(ratios[3:]) < 0.2  # spaced by ratios, because the values span many orders of magnitude
+    even = plots.contours("x^2 + y^2", [(-1, 1), (-1, 1)])
+    assert np.ptp(np.diff(next(c.levels for c in even.collections if hasattr(c, "levels")))) < 1e-9
+
+
+def test_a_diverged_path_leaves_the_picture_and_has_no_end() -> None:
+    for x0, function in (([8.0, 8.0], "x^2 + y^2"), (8.0, "x^2")):
+        run = minimize(function, x0, GradientDescent(1.1), steps=3_000)
+        ax = run.plot()
+        assert "end" not in labels(ax)
+        assert np.abs(ax.get_xlim()).max() < 1e3
+        ax.figure.savefig("/dev/null", format="png")
+
+
+def test_run_plot_picks_the_fitting_picture() -> None:
+    one = minimize("x^2", 5.0, GradientDescent(0.1), steps=5)
+    two = minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=5)
+    many = minimize(lambda x: np.sum(x**2), np.ones(5), GradientDescent(0.1), steps=5)
+    tree = minimize(lambda p: np.sum(p["a"] ** 2), {"a": np.ones(2)}, GradientDescent(0.1), steps=5)
+    _, ax = plt.subplots()
+    assert one.plot(ax) is ax
+    assert "GradientDescent" in ax.get_title()
+    assert "Adam" in two.plot().get_title()
+    assert many.plot().get_xlabel() == "step"
+    assert tree.plot().get_xlabel() == "step"
+    assert minimize("x^2", [5.0], GradientDescent(0.1), steps=5).plot().get_xlabel() == "x"
+
+
+def test_history_shows_cost_and_gradient() -> None:
+    run = minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=1_000)
+    ax = plots.history(run)
+    assert ax.get_yscale() == "log"
+    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), run.trace.f)
+    (beside,) = [other for other in ax.figure.axes if other is not ax]
+    np.testing.assert_array_equal(beside.get_lines()[0].get_ydata(), run.trace.gradient_norm)
+    assert plots.history(minimize("(x - 1)^2 - 9", 5.0, GradientDescent(0.1), steps=9)).get_yscale() == "linear"
+
+
+def test_rates_compares_runs_and_marks_divergence() -> None:
+    runs = [minimize("x^2 + 5*x + 10", 5.0, GradientDescent(lr), steps=50, gtol=0) for lr in (0.01, 0.1, 0.5, 1.1)]
+    ax = plots.rates(runs)
+    assert labels(ax) == {"lr = 0.01", "lr = 0.1", "lr = 0.5", "lr = 1.1 (diverged)"}
+    np.testing.assert_allclose(line(ax, "lr = 0.1")[:, 1], -2.5 + 7.5 * 0.8 ** np.arange(51))
+    assert ax.get_ylim()[1] < 100
+    assert plots.rates([minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=9)]).get_ylabel() == "cost"
+    with pytest.raises(ValueError, match="at least one run"):
+        plots.rates([])
+
+
+def test_the_surface_carries_the_path() -> None:
+    run = minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=50)
+    assert labels(plots.surface(run)) == {"path", "end"}
+    assert plots.surface("x^2 + y^2").get_title() == "Cost"
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [(".gif", b"GIF8"), (".html", b"\n<link")])
+def test_animations(tmp_path: Path, suffix: str, begins: bytes) -> None:
+    run = minimize("x^2 + 3*y^2", [5.0, 5.0], GradientDescent(0.1), steps=6)
+    path = plots.save_animation(run, tmp_path / f"film{suffix}")
+    assert path.read_bytes().startswith(begins)
+
+
+def test_bad_pictures() -> None:
+    many = minimize(lambda x: np.sum(x**2), np.ones(5), GradientDescent(0.1), steps=5)
+    with pytest.raises(ValueError, match="one or two variables"):
+        plots.animate(many)
+    with pytest.raises(ValueError, match="saved as .gif, .html or .mp4"):
+        plots.save_animation(many, "film.avi")
+    with pytest.raises(ValueError, match="two pairs"):
+        plots.contours("x^2 + y^2", [(1, -1), (0, 1)])
+    with pytest.raises(ValueError, match="low < high"):
+        plots.cost_curve("x^2", (1, 1))
+    with pytest.raises(ValueError, match="kept no path"):
+        plots.path_on_curve(minimize(lambda x: np.sum(x**2), np.ones(10_000), GradientDescent(0.1), steps=2))

@@ -1,0 +1,214 @@
+"""The command line, as a person or a script uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from descend import cli
+from descend.methods import catalogue
+from descend.objectives import LANDSCAPES
+
+
+@pytest.fixture
+def descend(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the command line in this process: (exit code, standard output, standard error)."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        before = signal.getsignal(signal.SIGTERM)
+        with pytest.raises(SystemExit) as end:
+            cli.main(list(arguments))
+        signal.signal(signal.SIGTERM, before)
+        shown = capsys.readouterr()
+        return int(end.value.code or 0), shown.out, shown.err
+
+    return run
+
+
+def test_minimize_prints_a_table_and_the_outcome(descend: Any) -> None:
+    code, out, err = descend("minimize", "sin(x) + x**2/10", "--from", "5")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split() == ["step", "x", "cost", "gradient", "lr"]
+    assert lines[1].split()[:2] == ["0", "5"]
+    assert out.rstrip().endswith("(minimum 0.831559).")
+
+
+def test_json_is_one_object_with_the_promised_keys(descend: Any) -> None:
+    code, out, _ = descend("minimize", "x^2", "--from", "5", "--method", "momentum", "--lr", "0.1", "--set", "mu=0.5", "--steps", "7", "--dtype", "float32", "--json")  # fmt: skip
+    assert code == 0
+    result = json.loads(out)
+    assert set(result) == {"x", "fun", "outcome", "message", "steps", "nfev", "njev", "method", "lr", "dtype"}
+    assert isinstance(result["x"], list)
+    assert (result["outcome"], result["steps"], result["nfev"], result["njev"]) == (
+        "STEPS_EXHAUSTED",
+        7,
+        8,
+        8,
+    )
+    assert (result["method"], result["dtype"]) == ("momentum", "float32")
+    assert result["lr"] == pytest.approx(0.1)
+
+
+def test_articles_numbers_on_the_command_line(descend: Any) -> None:
+    _, out, _ = descend("minimize", "x^2 + 5*x + 10", "--from", "5", "--lr", "0.1", "--steps", "20", "--json")
+    assert json.loads(out)["x"][0] == pytest.approx(-2.5 + 7.5 * 0.8**20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "outcome"),
+    [
+        (["x^2", "--from", "5"], 0, "CONVERGED"),
+        (["x^2", "--from", "5", "--lr", "0.1", "--steps", "2"], 0, "STEPS_EXHAUSTED"),
+        (["x^2", "--from", "5", "--lr", "1e9"], 3, "DIVERGED"),
+        (["saddle"], 3, "STALLED"),
+        (["-x^2", "--from", "-5", "--maximize"], 0, "CONVERGED"),
+        (["-x^2 + 3", "--from=-5", "--maximize", "--tol", "1e-3"], 0, "CONVERGED"),
+        (["rosenbrock", "--from", "-1.2,1", "--method", "Gradient-Descent", "--lr", "1e-4", "--time-limit", "60"], 0, "STEPS_EXHAUSTED"),
+        (["rosenbrock", "--from", "(-1.2 1 -1.2 1)"], 0, "CONVERGED"),
+    ],
+)  # fmt: skip
+def test_exit_codes_tell_the_outcome(descend: Any, arguments: list[str], code: int, outcome: str) -> None:
+    ended, out, _ = descend("minimize", *arguments, "--json")
+    assert json.loads(out)["outcome"] == outcome
+    assert ended == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["minimize", "x^2 + foo", "--from", "5"], 2, "unknown name 'foo'"),
+        (["minimize", "__import__('os').system('id')", "--from", "5"], 2, "has no place in a formula"),
+        (["minimize", "x^2"], 2, "x0 is missing"),
+        (["minimize", "x^2", "--from", "five"], 2, "--from must be numbers like 5 or -1.2,1, got 'five'"),
+        (["minimize", "x^2", "--from", "nan"], 2, "a start must be finite"),
+        (["minimize", "x^2", "--from", "1,2"], 2, "the formula has 1 variable (x), the point has 2 numbers"),
+        (["minimize", "x^2", "--from", "5", "--method", "adma"], 2, "Did you mean 'adam'?"),
+        (["minimize", "x^2", "--from", "5", "--lr", "0"], 2, "lr must be > 0, got 0.0"),
+        (["minimize", "x^2", "--from", "5", "--lr", "fast"], 2, "'--lr'"),
+        (
+            ["minimize", "x^2", "--from", "5", "--set", "mu"],
+            2,
+            "--set takes name=number, like mu=0.9, got 'mu'",
+        ),
+        (
+            ["minimize", "x^2", "--from", "5", "--set", "mu=0.9"],
+            2,
+            "GradientDescent has no hyperparameter 'mu'",
+        ),
+        (["minimize", "x^2", "--from", "5", "--dtype", "float16"], 2, "--dtype must be float64 or float32"),
+        (["minimize", "x^2", "--from", "5", "--stps", "3"], 2, "--steps"),
+        (["minimize", "x^2", "--from", "5", "--plot", "a.xyz"], 2, "must end in one of"),
+        (["minimize", "x^2", "--from", "5", "--save", "a.pickle"], 2, "must end in one of"),
+        (["minimize", "x^2", "--from", "5", "--save", "/no/such/folder/a.csv"], 4, "does not exist"),
+        (["minimize", "log(x)", "--from", "-1"], 2, "the objective is nan at the start"),
+        (["methods", "adma"], 2, "unknown method 'adma'"),
+        (["landscapes", "rosenbork"], 2, "Did you mean 'rosenbrock'?"),
+        (["minimise", "x^2"], 2, "No such command"),
+    ],
+)
+def test_bad_input_is_one_message_and_no_traceback(descend: Any, arguments: list[str], code: int, says: str) -> None:
+    ended, out, err = descend(*arguments)
+    assert ended == code
+    assert out == ""
+    assert says.split(maxsplit=1)[0] in err
+    assert "".join(says.split()) in "".join(err.replace("│", "").split())
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback() -> None:
+    shown = subprocess.run([sys.executable, "-m", "descend", "--debug", "minimize", "x+", "--from", "1"], capture_output=True, text=True, check=False)  # fmt: skip
+    assert "Traceback" in shown.stderr
+    assert "FormulaError" in shown.stderr
+
+
+def test_files_are_written(descend: Any, tmp_path: Path) -> None:
+    picture, trace = tmp_path / "a.png", tmp_path / "t.parquet"
+    code, out, _ = descend(
+        "minimize",
+        "himmelblau",
+        "--method",
+        "adam",
+        "--lr",
+        "0.1",
+        "--plot",
+        str(picture),
+        "--save",
+        str(trace),
+    )
+    assert code == 0
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert pq.read_table(trace).num_rows > 50
+    assert str(picture) in out.replace("\n", "")
+    code, _, _ = descend("minimize", "x^2", "--from", "5", "--lr", "0.3", "--plot", str(tmp_path / "film.gif"))
+    assert (tmp_path / "film.gif").read_bytes()[:3] == b"GIF"
+
+
+@pytest.mark.parametrize("name", [n for n, m in catalogue().items() if m.__module__.startswith("descend.")])
+def test_each_method_is_shown_with_its_formula_ranges_and_paper(descend: Any, name: str) -> None:
+    code, out, _ = descend("methods", name)
+    assert code == 0
+    assert "Δxₜ = " in out
+    method = catalogue()[name]
+    assert all(str(legal) in out for legal in method.ranges().values())
+    assert "".join(method.paper.split()) in "".join(out.split())
+    assert name in descend("methods")[1]
+
+
+@pytest.mark.parametrize("name", LANDSCAPES)
+def test_each_landscape_is_shown(descend: Any, name: str) -> None:
+    code, out, _ = descend("landscapes", name)
+    assert code == 0
+    assert all(word in out for word in ("start", "minima", "domain", "source"))
+    assert name in descend("landscapes")[1]
+
+
+def test_help_names_the_commands(descend: Any) -> None:
+    _, out, _ = descend("--help")
+    assert all(command in out for command in ("minimize", "methods", "landscapes"))
+
+
+LONG = [
+    sys.executable,
+    "-m",
+    "descend",
+    "minimize",
+    "rosenbrock",
+    "--lr",
+    "1e-9",
+    "--tol",
+    "0",
+    "--steps",
+    "2000000000",
+    "--json",
+]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals(number: int, code: int, tmp_path: Path) -> None:
+    marker = tmp_path / "ready"
+    script = (
+        "import sys, pathlib, descend.cli as cli, descend.descent.engine as engine\n"
+        "run = engine.CompiledEngine.run\n"
+        f"def noted(self, *a): out = run(self, *a); pathlib.Path({str(marker)!r}).touch(); return out\n"
+        "engine.CompiledEngine.run = noted\n"
+        f"cli.main({LONG[3:]!r})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not marker.exists() and time.monotonic() < deadline:
+        os.sched_yield()
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    if number == signal.SIGINT:
+        assert json.loads(out)["outcome"] == "INTERRUPTED"
