@@ -26,7 +26,8 @@ class Result:
         text = f"{self.name:<44} {self._spread(self.ours)}"
         if self.peer:
             ratios = [a / b for a, b in zip(self.ours, self.peer, strict=True)]
-            text += f"   peer {self._spread(self.peer)}   ratio {statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+            low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+            text += f"   peer {self._spread(self.peer)}   ratio {middle:.2f} [{low:.2f}, {high:.2f}]"
         return f"{text}   goal {self.goal}"
 
     def _spread(self, values: list[float]) -> str:

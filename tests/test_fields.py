@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -21,14 +23,10 @@ from descend.fields import between, nonnegative, positive
         (lambda: Adam(lr=None), TypeError, "lr must be a number > 0, got None (NoneType)"),  # type: ignore[arg-type]
         (lambda: Adam(lr=True), TypeError, "lr must be a number > 0, got True (bool)"),
         (lambda: Adam(lr=[1, "a"]), TypeError, "lr must be a number"),  # type: ignore[arg-type]
-        (lambda: Adam(lr=np.array([0.1, -0.1])), ValueError, "lr must be > 0, got -0.1"),  # type: ignore[arg-type]
+        (lambda: Adam(lr=np.array([0.1, -0.1])), ValueError, "lr must be > 0, got -0.1"),
         (lambda: Momentum(mu=1.0), ValueError, "mu must be in [0, 1), got 1.0"),
         (lambda: Momentum(mu=-0.1), ValueError, "mu must be in [0, 1), got -0.1"),
-        (
-            lambda: Adam(learning_rate=0.1),
-            TypeError,
-            "has no hyperparameter 'learning_rate'; it has lr, beta1",
-        ),  # type: ignore[call-arg]
+        (lambda: Adam(learning_rate=0.1), TypeError, "no hyperparameter 'learning_rate'; it has lr, beta1"),  # type: ignore[call-arg]
         (lambda: Adam(learning_rate=0.1), TypeError, "Did you mean 'lr'?"),  # type: ignore[call-arg]
         (lambda: Adam(beta_1=0.1), TypeError, "Did you mean 'beta1'?"),  # type: ignore[call-arg]
         (lambda: Momentum(momentum=0.9), TypeError, "Did you mean 'mu'?"),  # type: ignore[call-arg]
@@ -49,6 +47,7 @@ def test_ranges_read_as_a_person_would_write_them() -> None:
 
 def test_a_method_is_a_pytree_of_its_numbers_and_rebuilding_does_not_check() -> None:
     method = Adam(lr=0.1, beta1=0.5)
+    structure: Any
     leaves, structure = jax.tree.flatten(method)
     assert leaves == [0.1, 0.5, 0.999, 1e-8]
     assert structure.unflatten([None, "tracer", -1.0, 0]).beta1 == "tracer"

@@ -29,7 +29,7 @@ _PLOTTED_AS = {".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".gif", ".html"
 _FILMS = {".gif", ".html", ".mp4"}
 
 
-class BadInput(ValueError):
+class BadInputError(ValueError):
     """What came on the command line makes no sense; the message is for the user."""
 
 
@@ -154,13 +154,13 @@ def _start(text: str | None, dtype: str) -> Any:
     import numpy as np
 
     if dtype not in {"float64", "float32"}:
-        raise BadInput(f"--dtype must be float64 or float32, got {dtype!r}")
+        raise BadInputError(f"--dtype must be float64 or float32, got {dtype!r}")
     if text is None:
         return None
     try:
         numbers = [float(part) for part in re.split(r"[,;\s]+", text.strip(" ()[]\t"))]
     except ValueError:
-        raise BadInput(f"--from must be numbers like 5 or -1.2,1, got {text!r}") from None
+        raise BadInputError(f"--from must be numbers like 5 or -1.2,1, got {text!r}") from None
     return np.asarray(numbers if len(numbers) > 1 else numbers[0], dtype=dtype)
 
 
@@ -173,9 +173,9 @@ def _method(name: str | None, lr: float | None, settings: list[str]) -> Method |
         try:
             values[key.strip()] = float(value)
         except ValueError:
-            raise BadInput(f"--set takes name=number, like mu=0.9, got {setting!r}") from None
+            raise BadInputError(f"--set takes name=number, like mu=0.9, got {setting!r}") from None
         if not equals:
-            raise BadInput(f"--set takes name=number, like mu=0.9, got {setting!r}")
+            raise BadInputError(f"--set takes name=number, like mu=0.9, got {setting!r}")
     return (method_named(name) if name is not None else GradientDescent)(**values)
 
 
@@ -184,7 +184,7 @@ def _check_target(path: Path | None, kinds: set[str]) -> None:
     if path is None:
         return
     if path.suffix.lower() not in kinds:
-        raise BadInput(f"{path.name!r} must end in one of {', '.join(sorted(kinds))}")
+        raise BadInputError(f"{path.name!r} must end in one of {', '.join(sorted(kinds))}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
     if path.is_dir():

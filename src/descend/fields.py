@@ -68,7 +68,7 @@ def nearest(word: str, legal: list[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=False, field_specifiers=(positive, nonnegative, between))
+@dataclass_transform(frozen_default=True)
 class Declared:
     """A frozen record of checked numbers that is also a JAX pytree.
 

@@ -71,7 +71,7 @@ class Word(Protocol):
 
 def _is_symbolic(value: object) -> bool:
     if isinstance(value, np.ndarray):
-        return value.dtype == object and value.size > 0 and _is_symbolic(value.flat[0])
+        return value.dtype.kind == "O" and value.size > 0 and _is_symbolic(value.flat[0])
     return type(value).__module__.startswith("sympy.")
 
 
@@ -219,7 +219,7 @@ def prod(x: Any) -> Any:
 def like(value: Any, x: Any) -> Any:
     """`value` as a number of the dtype of the array `x`, so that it cannot promote what it meets."""
     dtype = getattr(x, "dtype", None)
-    if dtype is None or dtype == object:
+    if dtype is None or dtype.kind == "O":
         return value
     if isinstance(x, jax.Array) or isinstance(value, jax.Array):
         return jnp.asarray(value, dtype)

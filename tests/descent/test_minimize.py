@@ -158,7 +158,7 @@ def test_other_numbers_of_steps_tolerances_and_hyperparameters_do_not_compile(
 
 
 def test_a_changed_global_and_hidden_constants_are_seen() -> None:
-    targets = [1.0, 2.0, np.arange(3.0), np.arange(3.0) + 1]
+    targets: list[Any] = [1.0, 2.0, np.arange(3.0), np.arange(3.0) + 1]
 
     def through_jit(target: Any) -> Any:
         inner = jax.jit(lambda x: jnp.sum((x - target) ** 2))

@@ -115,7 +115,8 @@ def test_methods_step_any_pytree_and_keep_each_dtype() -> None:
     params = {"w": np.ones((2, 3), np.float32), "b": [np.float64(1.0), np.zeros(2)]}
     for method in (Adam(0.1), Nesterov(0.1), GradientDescent(0.1)):
         change, state = method.update(params, method.init(params), params)
-        assert jax.tree.structure(change) == jax.tree.structure(params)
+        structures: list[Any] = [jax.tree.structure(tree) for tree in (change, params)]
+        assert structures[0] == structures[1]
         assert [c.dtype for c in jax.tree.leaves(change)] == [p.dtype for p in jax.tree.leaves(params)]
         assert int(state.t) == 1
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from descend import minimize
-from descend.objectives.bridge import Untraceable
+from descend.objectives.bridge import UntraceableError
 from descend.objectives.differences import central_differences
 from descend.objectives.function import DIFFERENCES, NUMPY, prepare
 
@@ -81,7 +81,7 @@ def test_the_function_may_change_its_argument_without_harm() -> None:
 
 
 def test_a_write_through_a_view_is_refused_not_lost() -> None:
-    with pytest.raises(Untraceable, match="writing into a slice"):
+    with pytest.raises(UntraceableError, match="writing into a slice"):
         jax.make_jaxpr(lambda x: _bridged_call(snippets.write_through_view, x))(np.ones(3))
 
 

@@ -43,7 +43,7 @@ def test_a_formula_means_what_it_says(text: str, x: Any, value: float) -> None:
     formula = Formula(text)
     point = np.asarray(x) if isinstance(x, list) else x
     assert float(formula(point)) == pytest.approx(value, rel=1e-12, abs=1e-12)
-    symbols = {name: v for name, v in zip(formula.variables, np.atleast_1d(point), strict=True)}
+    symbols = dict(zip(formula.variables, np.atleast_1d(point), strict=True))
     named = {sympy.Symbol(k, real=True): v for k, v in symbols.items()}
     assert float(formula.expression().subs(named)) == pytest.approx(value, rel=1e-12, abs=1e-12)
 

@@ -207,9 +207,8 @@ def test_a_random_jax_function_is_found_out() -> None:
 
 def test_a_callback_to_python_in_float64_runs_eagerly_and_says_so() -> None:
     def f(x: Any) -> Any:
-        host = jax.pure_callback(
-            lambda v: np.asarray(0.0, v.dtype), jax.ShapeDtypeStruct((), x.dtype), jax.lax.stop_gradient(x[0])
-        )
+        shape: Any = jax.ShapeDtypeStruct
+        host = jax.pure_callback(lambda v: np.asarray(0.0, v.dtype), shape((), x.dtype), jax.lax.stop_gradient(x[0]))
         return jnp.sum(x**2) + host
 
     run = minimize(f, np.ones(2, np.float32))

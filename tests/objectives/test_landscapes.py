@@ -18,7 +18,7 @@ each = pytest.mark.parametrize("found", ALL, ids=lambda found: f"{found.name}-{f
 
 def inside(found: Landscape, count: int, seed: int = 0) -> np.ndarray:
     low, high = np.array(found.domain, dtype=float).T
-    points = low + (high - low) * np.random.default_rng(seed).random((count, found.n))
+    points: np.ndarray = low + (high - low) * np.random.default_rng(seed).random((count, found.n))
     return points if isinstance(found.start, tuple) else points[:, 0]
 
 

@@ -53,7 +53,7 @@ def test_adagrad_equals_optax_where_the_conventions_meet() -> None:
 
 
 def test_a_method_goes_into_an_optax_chain() -> None:
-    chain = optax.chain(optax.clip_by_global_norm(1.0), Adam(0.1))  # type: ignore[arg-type]
+    chain = optax.chain(optax.clip_by_global_norm(1.0), Adam(0.1))
     x = jnp.array([3.0, 4.0])
     change, _ = jax.jit(chain.update)(10 * x, chain.init(x), x)
     np.testing.assert_allclose(change, [-0.1, -0.1], rtol=1e-5)

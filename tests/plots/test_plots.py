@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from descend import Adam, GradientDescent, minimize, plots
+from descend import Adam, GradientDescent, Run, minimize, plots
 
 
 def rosen(x: Any) -> Any:
     return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+
+
+def points_of(run: Run) -> np.ndarray:
+    assert run.trace.x is not None
+    return run.trace.x
 
 
 def labels(ax: Axes) -> set[str]:
@@ -52,11 +57,11 @@ def test_the_path_lies_on_the_curve_with_start_and_end() -> None:
     run = minimize("sin(x) + 0.1*x^2", 5.0, GradientDescent(0.3), steps=30)
     ax = run.plot()
     assert labels(ax) == {"cost", "path", "start", "end"}
-    np.testing.assert_allclose(line(ax, "path")[:, 0], run.trace.x[:, 0])
+    np.testing.assert_allclose(line(ax, "path")[:, 0], points_of(run)[:, 0])
     assert line(ax, "start")[0, 0] == 5.0
     assert line(ax, "end")[0, 0] == run.x
     low, high = ax.get_xlim()
-    assert low < run.trace.x.min() < run.trace.x.max() < high
+    assert low < points_of(run).min() < points_of(run).max() < high
 
 
 def test_contours_show_path_start_end_and_minimum() -> None:

@@ -93,7 +93,7 @@ class CompiledEngine(_Engine):
             self._consts = jax.device_put(tuple(p.consts for p in self._programs))
             shape = (sampling.rows, sampling.batch_size) if sampling is not None and self.samples else None
             purpose = ("chunk", self.step, shape, self._programs[1].key, self.keeps_x)
-            self._chunk = self._programs[0].compiled(purpose, lambda: self._chunk_of_steps())
+            self._chunk = self._programs[0].compiled(purpose, self._chunk_of_steps)
         self._orders: tuple[int, Any, int] | None = None
 
     def run(self, method: Any, carry: Carry, gtol: Any, rows: int, stride: int, last: int) -> tuple[Carry, Rows]:
@@ -126,6 +126,7 @@ class CompiledEngine(_Engine):
             def at(t: Any) -> Callable[[Any], Any]:
                 if not samples:
                     return lambda x: programs[0](consts[0], x, *data)
+                assert sampling is not None  # noqa: S101 - where it samples
                 return _batch(programs, consts, sampling, data, orders, t, first_epoch)
 
             def unfinished(c: Carry) -> Any:
@@ -201,8 +202,8 @@ class EagerEngine(_Engine):
         steps, f, size, lr, searched, xs = (np.array(column) for column in zip(*table, strict=True))
         steps = steps.astype(np.int64)
         evaluations = searched + (steps + 1) * self.problem.evaluations_per_gradient
-        numbers = (column.astype(np.float64) for column in (f, size, lr))
-        return carry, Rows(steps, *numbers, evaluations, xs if self.keeps_x else None)
+        f, size, lr = (column.astype(np.float64) for column in (f, size, lr))
+        return carry, Rows(steps, f, size, lr, evaluations, xs if self.keeps_x else None)
 
     def _at(self, t: int) -> Callable[[Any], Any]:
         data = self.problem.data

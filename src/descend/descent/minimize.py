@@ -102,12 +102,12 @@ def minimize(
     _check_options(grad=grad, callback=callback, time_limit=time_limit)
     objective, x0, in_words = named(objective, x0)
     x0 = as_parameters(x0)
-    rows = as_data(data, x0) if data is not None else ()
-    sampling = _sampling(rows, batch_size, epochs, seed, steps)
+    parts = as_data(data, x0) if data is not None else ()
+    sampling = _sampling(parts, batch_size, epochs, seed, steps)
     method = _ready(method, sampling, x0)
     last = _last_step(sampling, steps, epochs)
-    problem = prepare(objective, x0, grad=grad, data=rows, maximize=maximize, written_in_words=in_words)
-    value, slope = problem.value_and_grad(x0, *rows)
+    problem = prepare(objective, x0, grad=grad, data=parts, maximize=maximize, written_in_words=in_words)
+    value, slope = problem.value_and_grad(x0, *parts)
     before = time.perf_counter()
     scale = gradient_scale(problem, x0, slope)
     one_evaluation = time.perf_counter() - before
@@ -138,7 +138,7 @@ def minimize(
             elif (found := watch.stuck(trace)) is not None:
                 row, ended = found
                 trace.end_at(row)
-                carry = carry._replace(kept=from_vector(trace.x[row], x0), code=np.int32(RUNNING))  # type: ignore[index]
+                carry = carry._replace(kept=from_vector(trace.x[row], x0))  # type: ignore[index]
             elif time_limit is not None and now - begin >= time_limit:
                 ended = Ended.OUT_OF_TIME
             elif callback is not None:
@@ -182,10 +182,8 @@ def _rows_within(seconds: float, one: float) -> int:
 
 
 def _start(method: Method, x0: Any) -> Carry:
-    unknown = dtype_of(x0).type(np.nan)
-    return Carry(
-        x=x0, state=method.init(x0), kept=x0, f=unknown, size=unknown, lr=unknown, searched=np.int32(0), code=np.int32(0)
-    )  # fmt: skip
+    unknown, none = dtype_of(x0).type(np.nan), np.int32(0)
+    return Carry(x0, method.init(x0), x0, f=unknown, size=unknown, lr=unknown, searched=none, code=none)
 
 
 def _ready(method: Method | None, sampling: Sampling | None, x0: Any) -> Method:
@@ -224,20 +222,20 @@ def _samples(sampling: Sampling | None) -> bool:
 
 
 def _sampling(
-    rows: tuple[Any, ...], batch_size: int | None, epochs: int | None, seed: int, steps: int | None
+    parts: tuple[Any, ...], batch_size: int | None, epochs: int | None, seed: int, steps: int | None
 ) -> Sampling | None:
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
     for name, count in (("batch_size", batch_size), ("epochs", epochs)):
         if count is not None:
-            if not rows:
+            if not parts:
                 raise ValueError(f"{name} needs data: minimize(loss, w0, data=(X, y), {name}={count!r})")
             _whole(name, count)
     if steps is not None and epochs is not None:
         raise ValueError(f"give steps or epochs, not both (steps={steps}, epochs={epochs})")
-    if not rows:
+    if not parts:
         return None
-    count = len(jax.tree.leaves(rows)[0])
+    count = len(jax.tree.leaves(parts)[0])
     if batch_size is not None and batch_size > count:
         raise ValueError(f"batch_size is {batch_size}, but the data has {count} rows; None takes all")
     return Sampling(count, int(batch_size) if batch_size is not None else None, int(seed))

@@ -59,7 +59,7 @@ def gradient_scale(problem: Problem, x: Any, grad: Any) -> float:
     size = length(grad)
     if size == 0:
         return 0.0
-    reach = max(1.0, max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(x)))
+    reach = max(1.0, float(np.abs(as_vector(x)).max()))
     h = float(np.finfo(dtype_of(x)).eps) ** (1 / 3) * reach
     _, ahead = problem.value_and_grad(_moved(x, grad, h / size), *problem.data)
     bend = length(jax.tree.map(lambda a, b: a - b, ahead, grad)) / h
@@ -123,7 +123,7 @@ def step_that_helps(problem: Problem, x: Any, f: float, grad: Any) -> tuple[floa
     if size == 0 or not np.isfinite(size):
         return best
     eps = float(np.finfo(dtype_of(x)).eps)
-    reach = max(1.0, max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(x)))
+    reach = max(1.0, float(np.abs(as_vector(x)).max()))
     for k in range(60):
         far = 10 * reach * 0.5**k
         if far < eps * reach:

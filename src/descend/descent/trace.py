@@ -67,7 +67,7 @@ class Trace:
 
     @property
     def room(self) -> int:
-        """How many rows may come before the stride doubles; no chunk crosses that, so that it is always the same step."""
+        """How many rows may come before the stride doubles. No chunk crosses that: it is always the same step."""
         return MOST_ROWS + 1 - len(self)
 
     def extend(self, rows: Rows, since: float, until: float) -> None:

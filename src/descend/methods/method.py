@@ -26,7 +26,7 @@ from descend.words import like, zeros_like
 
 __all__ = ["Method", "Rate", "State", "catalogue", "method_named", "rate"]
 
-Rate = float | StepSize
+Rate = float | StepSize | np.ndarray  # an array of rates is for many runs at once
 
 
 def rate(default: float) -> Any:
@@ -88,11 +88,11 @@ class Method(Declared):
 
     def init(self, params: Any) -> State:
         """The state before the first step from `params` (a number, an array or any pytree of them)."""
-        leaf = jax.tree.leaves(params)[0]
+        leaf, lr = jax.tree.leaves(params)[0], self._rate()
         return State(
             t=np.int32(0),
             slots=tuple(jax.tree.map(zeros_like, params) for _ in self.slots),
-            stepsize=self.lr.init(params) if isinstance(self._rate(), StepSize) else (),
+            stepsize=lr.init(params) if isinstance(lr, StepSize) else (),
             lr=like(np.nan, leaf),
             evaluations=np.int32(0),
         )
@@ -138,6 +138,7 @@ class Method(Declared):
         return getattr(self, "lr", 1.0)
 
     def _change(self, lr: Any, grads: Any, state: State, params: Any) -> tuple[Any, tuple[Any, ...]]:
+        structure: Any
         leaves, structure = jax.tree.flatten(grads)
         numbers = {n: getattr(self, n) for n in self.names()} | {"lr": lr, "t": state.t + 1}
         columns = [structure.flatten_up_to(slot) for slot in state.slots]

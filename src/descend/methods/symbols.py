@@ -27,7 +27,8 @@ def equations(method: type[Method]) -> list[Any]:
     before |= {name: _symbol(_WRITTEN.get(name, name)) for name in [*method.names(), "t"] if name in asked}
     result = method.step(**before)
     change, *slots = result if isinstance(result, tuple) else (result,)
-    lines, named = [], {}
+    lines: list[Any] = []
+    named: dict[Any, Any] = {}
     for slot, formula in zip(method.slots, slots, strict=True):
         lines.append(sympy.Eq(_symbol(f"{slot}_t"), formula.xreplace(named), evaluate=False))
         named[formula] = _symbol(f"{slot}_t")

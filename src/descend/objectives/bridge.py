@@ -3,7 +3,7 @@
 The function is handed a `Bridged` array. NumPy asks such an argument what to do, through `__array_ufunc__`
 and `__array_function__`, and the answer is the function of the same name in `jax.numpy`. Where NumPy insists
 on an array of its own (`np.asarray(x)`, `np.array([x[0], x[1]])`, `np.vectorize`) it gets an object array of
-traced numbers. What cannot be traced is refused with `Untraceable`, which says what to write instead.
+traced numbers. What cannot be traced is refused with `UntraceableError`, which says what to write instead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-__all__ = ["Bridged", "Untraceable", "bridged", "explain_refusal", "unbridged"]
+from descend.objectives.tracing import is_float64
+
+__all__ = ["Bridged", "UntraceableError", "bridged", "explain_refusal", "unbridged"]
 
 _LARGEST_OBJECT_ARRAY = 2_000  # each element becomes a line of the traced program
 _IN_PLACE = {"sort", "fill", "resize", "put", "itemset", "partition", "setflags", "byteswap", "setfield"}
@@ -26,7 +28,7 @@ _OTHER_NAMES = {
 }  # fmt: skip
 
 
-class Untraceable(TypeError):
+class UntraceableError(TypeError):
     """The function does something with its argument that has no traced counterpart."""
 
 
@@ -46,7 +48,7 @@ class Bridged(NDArrayOperatorsMixin):
         function = _counterpart(ufunc.__name__, "ufunc")
         if method != "__call__":
             if not hasattr(function, method):
-                raise Untraceable(f"np.{ufunc.__name__}.{method} cannot be traced")
+                raise UntraceableError(f"np.{ufunc.__name__}.{method} cannot be traced")
             function = getattr(function, method)
         result = function(*(_as_operand(value) for value in inputs), **unbridged(kw))
         return bridged(result) if out is None else _write_into(out, result)
@@ -59,11 +61,11 @@ class Bridged(NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         if dtype is not None and np.dtype(dtype) != object:
-            raise Untraceable(
+            raise UntraceableError(
                 f"np.asarray(x, dtype={np.dtype(dtype).name}) cannot hold a traced number: write np.asarray(x)"
             )
         if self.value.size > _LARGEST_OBJECT_ARRAY:
-            raise Untraceable(
+            raise UntraceableError(
                 f"np.asarray(x) of {self.value.size} numbers is too long to trace: use x itself, it is an array"
             )
         array = np.empty(self.value.shape, dtype=object)
@@ -77,14 +79,14 @@ class Bridged(NDArrayOperatorsMixin):
         if name.startswith("__") or name == "value":
             raise AttributeError(name)
         if name in _IN_PLACE:
-            raise Untraceable(f"x.{name}() changes the array in place: write np.{name}(x)")
+            raise UntraceableError(f"x.{name}() changes the array in place: write np.{name}(x)")
         if isinstance(getattr(np, name, None), np.ufunc):  # NumPy asks the elements of an object array
             return lambda *args: bridged(_counterpart(name, "ufunc")(self.value, *unbridged(args)))
         found = getattr(self.value, name)
         if not callable(found):
             return bridged(found)
         if name in {"item", "tolist", "tobytes"}:
-            raise Untraceable(f"x.{name}() needs a plain number; leave it out and compute with x itself")
+            raise UntraceableError(f"x.{name}() needs a plain number; leave it out and compute with x itself")
         return lambda *args, **kw: bridged(found(*unbridged(args), **unbridged(kw)))
 
     def __getitem__(self, index: Any) -> Bridged:
@@ -93,7 +95,9 @@ class Bridged(NDArrayOperatorsMixin):
 
     def __setitem__(self, index: Any, new: Any) -> None:
         if self._is_view:
-            raise Untraceable("writing into a slice of another array cannot be traced: write into the array itself")
+            raise UntraceableError(
+                "writing into a slice of another array cannot be traced: write into the array itself"
+            )
         self.value = self.value.at[unbridged(index)].set(unbridged(new))
 
     def __iter__(self) -> Iterator[Bridged]:
@@ -116,12 +120,10 @@ class Bridged(NDArrayOperatorsMixin):
         return Bridged(self.value.ravel())
 
     def __bool__(self) -> bool:
-        raise Untraceable(
-            "`if`, `and`, `max()` and `while` on a value of x: write np.where(condition, a, b) or np.maximum"
-        )
+        raise UntraceableError("`if`, `and`, `max()` on a value of x: write np.where(condition, a, b) or np.maximum")
 
     def __float__(self) -> float:
-        raise Untraceable(
+        raise UntraceableError(
             "float(x), math.sin(x) and storing x in a plain array need one plain number: write np.sin(x); "
             "build arrays with np.array([...]) or np.zeros_like(x)"
         )
@@ -129,7 +131,7 @@ class Bridged(NDArrayOperatorsMixin):
     __int__ = __complex__ = __float__
 
     def __index__(self) -> int:
-        raise Untraceable("x as an index or a count cannot be traced: use np.where or np.take")
+        raise UntraceableError("x as an index or a count cannot be traced: use np.where or np.take")
 
     def __repr__(self) -> str:
         return f"Bridged({self.value})"
@@ -154,7 +156,7 @@ def unbridged(value: Any) -> Any:
         return value.value
     if isinstance(value, np.ndarray) and value.dtype == object:
         return jnp.stack([jnp.asarray(unbridged(v)) for v in value.ravel()]).reshape(value.shape)
-    if isinstance(value, np.ndarray) and value.dtype == np.float64 and not jax.config.jax_enable_x64:
+    if isinstance(value, np.ndarray) and value.dtype == np.float64 and not is_float64():
         return value.astype(np.float32)  # a copy: JAX would keep the values of an array that is changed later
     if isinstance(value, list) and value and all(_is_number(leaf) for leaf in _leaves(value)):
         is_traced = any(isinstance(leaf, Bridged | jax.Array) for leaf in _leaves(value))
@@ -183,7 +185,7 @@ def _is_number(value: Any) -> bool:
 
 def explain_refusal(error: Exception) -> str:
     """What the function did that cannot be traced, and what to write instead, in one sentence."""
-    if isinstance(error, Untraceable):
+    if isinstance(error, UntraceableError):
         return str(error)
     for kind, cure in _CURES.items():
         if kind in type(error).__name__ or kind in str(error):
@@ -192,12 +194,12 @@ def explain_refusal(error: Exception) -> str:
 
 
 _CURES = {
-    "NonConcreteBooleanIndexError": "a boolean mask x[x > 0] has a length that depends on x: write np.where(x > 0, x, 0)",
+    "NonConcreteBooleanIndexError": "a mask x[x > 0] has a length that depends on x: write np.where(x > 0, x, 0)",
     "ConcretizationTypeError": "a shape or a count depends on x: write it with fixed shapes, e.g. np.where",
     "TracerBoolConversionError": "`if` on a value of x: write np.where(condition, a, b)",
     "TracerArrayConversionError": "a library needs a plain array there: use NumPy's own functions on x",
     "TracerIntegerConversionError": "x as an index cannot be traced: use np.where or np.take",
-    "setting an array element with a sequence": "a plain array cannot hold a traced number: build it with np.array([...])",
+    "setting an array element": "a plain array cannot hold traced numbers: build it with np.array([...])",
     "object arrays are not supported": "SciPy's compiled code needs a plain array: use np.linalg, or give grad=",
     "unsupported data types": "SciPy's compiled code needs a plain array: use a dense NumPy matrix, or give grad=",
     "unsupported format string": "x as text needs a plain number: compute with x itself",
@@ -218,18 +220,18 @@ def _counterpart(name: str, module: str) -> Callable[..., Any]:
 
         found = getattr(special, _OTHER_NAMES.get(name, name), None)
     if found is None:
-        raise Untraceable(f"{module}.{name} has no counterpart in jax.numpy")
+        raise UntraceableError(f"{module}.{name} has no counterpart in jax.numpy")
     return found  # type: ignore[no-any-return]
 
 
 def _write_into(out: tuple[Any, ...], result: Any) -> Any:
     (target,) = out
     if not isinstance(target, Bridged):
-        raise Untraceable("out= with a plain array cannot hold traced numbers: use the returned array")
+        raise UntraceableError("out= with a plain array cannot hold traced numbers: use the returned array")
     if target.ndim == 0:  # NumPy's numbers are immutable: x[0] += 1 on a number makes a new one
         return bridged(result)
     if target._is_view:
-        raise Untraceable("writing into a slice of another array cannot be traced: write into the array itself")
+        raise UntraceableError("writing into a slice of another array cannot be traced: write into the array itself")
     target.value = jnp.broadcast_to(result, target.shape).astype(target.dtype)
     return target
 

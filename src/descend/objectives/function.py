@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import warnings
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,9 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from descend.objectives.bridge import bridged, explain_refusal, unbridged
+from descend.objectives.checks import (
+    RANDOM,
+    check_given_gradient,
+    check_start,
+    disagreement_with_numpy,
+    warn_of_float32_constants,
+)
 from descend.objectives.differences import central_differences
-from descend.objectives.parameters import as_vector, dtype_of, spread_over
-from descend.objectives.tracing import Traced, trace
+from descend.objectives.parameters import dtype_of, spread_over
+from descend.objectives.tracing import Traced, is_float64, trace
 
 __all__ = ["ObjectiveError", "Problem", "precision", "prepare"]
 
@@ -36,7 +42,7 @@ DIFFERENCES = "approximate, by central differences"
 
 def precision(x: Any) -> contextlib.AbstractContextManager[Any]:
     """The context in which JAX computes in the dtype of `x`, whatever its global setting."""
-    return jax.enable_x64(dtype_of(x) == np.float64)  # type: ignore[no-any-return,attr-defined]
+    return jax.enable_x64(dtype_of(x) == np.float64)  # type: ignore[no-any-return]
 
 
 @dataclass
@@ -146,11 +152,11 @@ def prepare(
     if not callable(objective):
         raise TypeError(f"the objective must be a function, a formula or a landscape, got {objective!r}")
     spread = not data and spread_over(objective, x0)
-    call = (lambda x: objective(*_unpacked(x))) if spread else objective
+    call = _spread(objective) if spread else objective
+    call_grad = _spread(grad) if spread and grad is not None else grad
     sign = -1 if maximize else 1
     problem = Problem(x0=x0, data=data, sign=sign, call=call)
-    if grad is not None:
-        call_grad = (lambda x: grad(*_unpacked(x))) if spread else grad
+    if call_grad is not None:
         problem.grad = lambda x, *d: _shaped(call_grad(x, *d), x, sign, np)
     with precision(x0):
         if written_in_words:
@@ -158,12 +164,11 @@ def prepare(
             problem.traced(*data)
             problem.gradient = FORMULA
         else:
-            traced_grad = call_grad if grad is not None else None
-            _choose(problem, traced_grad)
-        _warn_of_float32_constants(problem)
-        _check_start(problem)
+            _choose(problem, call_grad)
+        warn_of_float32_constants(problem)
+        check_start(problem)
         if grad is not None:
-            _check_given_gradient(problem)
+            check_given_gradient(problem)
     return problem
 
 
@@ -189,7 +194,7 @@ def _choose(problem: Problem, grad: Callable[..., Any] | None) -> None:
     except Exception as error:  # anything may come out of a user's function that meets a tracer
         refusal = error
     else:
-        disagreement = _disagreement_with_numpy(problem)
+        disagreement = disagreement_with_numpy(problem)
         if not disagreement:
             return
         problem.reason = disagreement
@@ -209,8 +214,8 @@ def _choose(problem: Problem, grad: Callable[..., Any] | None) -> None:
         problem.plain(x0, *data)  # a mistake in the function, as opposed to an untraceable one, is raised here
         return
     if first.key != second.key or not _equal_constants(first, second):
-        raise ValueError(_RANDOM)
-    if jax.config.jax_enable_x64 and re.search("pure_callback|io_callback", first.key[0]):
+        raise ValueError(RANDOM)
+    if is_float64() and re.search("pure_callback|io_callback", first.key[0]):
         problem.reason = "JAX runs its callbacks in the global precision, not in this run's float64"
         _go_eager(problem)
         return
@@ -221,12 +226,6 @@ def _choose(problem: Problem, grad: Callable[..., Any] | None) -> None:
 def _go_eager(problem: Problem) -> None:
     problem.program = None
     problem.gradient = GIVEN if problem.grad else DIFFERENCES
-
-
-_RANDOM = (
-    "the objective gives different values for the same x: it is random or keeps state. "
-    "Draw the random numbers once, outside of it; sampled data is data=(X, y) with batch_size="
-)
 
 
 class ObjectiveError(TypeError):
@@ -247,8 +246,8 @@ def _through_bridge(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, *data: unbridged(function(bridged(x), *bridged(data)))
 
 
-def _unpacked(x: Any) -> list[Any]:
-    return [x[i] for i in range(len(x))]
+def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x: function(*(x[i] for i in range(len(x))))
 
 
 def _as_number(result: Any, space: Any) -> Any:
@@ -278,8 +277,9 @@ def _shaped(gradient: Any, x: Any, sign: int, space: Any) -> Any:
     """A user's gradient in the structure, shape and dtype of x."""
     if hasattr(x, "shape") and isinstance(gradient, list | tuple):
         gradient = space.stack([space.asarray(g) for g in gradient])
-    if jax.tree.structure(gradient) != jax.tree.structure(x):
-        raise ValueError(f"grad must return what x is, {jax.tree.structure(x)}, got {jax.tree.structure(gradient)}")
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (gradient, x)]
+    if structures[0] != structures[1]:
+        raise ValueError(f"grad must return what x is, {structures[1]}, got {structures[0]}")
 
     def leaf(g: Any, p: Any) -> Any:
         g = space.asarray(g)
@@ -290,108 +290,5 @@ def _shaped(gradient: Any, x: Any, sign: int, space: Any) -> Any:
     return jax.tree.map(leaf, gradient, x)
 
 
-# -- checks at the start ----------------------------------------------------------------------------------
-
-
-def _check_start(problem: Problem) -> None:
-    value, grad = problem.value_and_grad(problem.x0, *problem.data)
-    start = _short_point(problem.x0)
-    if not np.isfinite(value):
-        raise ValueError(f"the objective is {problem.sign * value} at the start x0 = {start}; start where it is finite")
-    for path, leaf in jax.tree_util.tree_leaves_with_path(grad):
-        if not np.isfinite(leaf).all():
-            bad = np.argwhere(~np.isfinite(leaf))[0].tolist() if leaf.ndim else ""
-            raise ValueError(
-                f"the gradient{jax.tree_util.keystr(path)}{bad or ''} is {leaf[tuple(bad)] if leaf.ndim else leaf} "
-                f"at the start x0 = {start}, where the objective is {problem.sign * value:g}: it is not "
-                "differentiable there; move the start a little"
-            )
-
-
-def _disagreement_with_numpy(problem: Problem) -> str:
-    """Why the traced function is not the NumPy function; empty if it is, as far as the start shows."""
-    x0, data = problem.x0, problem.data
-    first, second = problem.plain(x0, *data), problem.plain(x0, *data)
-    if first != second and not (np.isnan(first) and np.isnan(second)):
-        if problem.grad is None:
-            raise ValueError(_RANDOM)
-        return "the objective gives different values for the same x"
-    value, grad = problem.value_and_grad(x0, *data)
-    if not np.isfinite([first, value, *(leaf.sum() for leaf in jax.tree.leaves(grad))]).all():
-        return ""  # not a matter of tracing: the check of the start has a message for it
-    scale = abs(first) + float(np.abs(as_vector(grad) * as_vector(x0)).sum())
-    tolerance = {"float64": 1e-9, "float32": 1e-3}[dtype_of(x0).name]
-    if not abs(problem.sign * value - first) <= tolerance * scale:
-        return (
-            f"traced, the function gives {problem.sign * value:.6g} at the start, in plain NumPy {first:.6g}: "
-            "it depends on the type of its argument or writes through a slice"
-        )
-    slope, quotient, allowed = _slopes(problem, grad, first)
-    if abs(slope - quotient) > allowed:
-        return f"traced, the slope at the start is {slope:.6g}, differences in plain NumPy give {quotient:.6g}"
-    return ""
-
-
-def _check_given_gradient(problem: Problem) -> None:
-    _, grad = problem.value_and_grad(problem.x0, *problem.data)
-    value = problem.sign * float(problem.value(problem.x0, *problem.data))
-    slope, quotient, allowed = _slopes(problem, grad, value)
-    if abs(slope - quotient) > allowed:
-        raise ValueError(
-            f"grad disagrees with the objective: along a random direction at x0 its slope is {slope:.6g}, "
-            f"differences of the objective give {quotient:.6g}; leave grad out, or correct it"
-        )
-
-
-def _slopes(problem: Problem, grad: Any, value: float) -> tuple[float, float, float]:
-    """The slope along one direction by gradient and by differences of the user's values, and what may differ.
-
-    Two lengths of the difference are tried, and the nearer one counts, so that a bend nearby does no harm.
-    """
-    draw = np.random.default_rng(0)
-    x0 = jax.tree.map(lambda leaf: leaf.astype(np.float64), problem.x0)
-    way = jax.tree.map(lambda leaf: draw.normal(size=leaf.shape) * np.maximum(1, np.abs(leaf)), x0)
-    length = np.sqrt(sum(float((w**2).sum()) for w in jax.tree.leaves(way)))
-    parts = [
-        (problem.sign * g.astype(np.float64) * w)
-        for g, w in zip(jax.tree.leaves(grad), jax.tree.leaves(way), strict=True)
-    ]
-    slope = float(sum(part.sum() for part in parts)) / length
-    size = float(sum(np.abs(part).sum() for part in parts)) / length
-    eps = np.finfo(np.float64).eps
-    best = (np.inf, slope, np.inf)
-    for h in (eps ** (1 / 3), eps ** (1 / 3) / 32):
-        step = h * max(1.0, length / np.sqrt(sum(w.size for w in jax.tree.leaves(way)))) / length
-
-        def shifted(by: float) -> Any:
-            return jax.tree.map(lambda p, w: p + by * w, x0, way)
-
-        ahead = problem.plain(shifted(step), *problem.data)
-        behind = problem.plain(shifted(-step), *problem.data)
-        if not (np.isfinite(ahead) and np.isfinite(behind)):
-            return slope, slope, np.inf
-        quotient = (ahead - behind) / (2 * step * length)
-        rounding = 100 * eps * max(abs(value), abs(ahead), abs(behind)) / (step * length)
-        allowed = {"float64": 1e-4, "float32": 2e-2}[dtype_of(problem.x0).name] * size + rounding
-        best = min(best, (abs(slope - quotient) - allowed, quotient, allowed))
-    return slope, best[1], best[2]
-
-
-def _warn_of_float32_constants(problem: Problem) -> None:
-    if problem.is_traced and dtype_of(problem.x0) == np.float64:
-        consts = problem.traced(*problem.data).consts
-        if any(str(getattr(c, "dtype", "")) in {"float32", "float16", "bfloat16"} for c in consts):
-            warnings.warn(
-                "the objective holds a float32 constant in a float64 run, so its values are only right to about "
-                "7 digits: make the constant with NumPy, or inside the function",
-                stacklevel=4,
-            )
-
-
 def _equal_constants(a: Traced, b: Traced) -> bool:
     return all(np.array_equal(p, q, equal_nan=True) for p, q in zip(a.consts, b.consts, strict=True))
-
-
-def _short_point(x: Any) -> str:
-    text = np.array2string(x, threshold=6, precision=6, separator=", ") if hasattr(x, "shape") else repr(x)
-    return text if len(text) < 80 else f"{text[:77]}..."

@@ -27,6 +27,7 @@ def as_parameters(x0: Any) -> Any:
     """
     x0 = x0.to_numpy() if hasattr(x0, "to_numpy") else x0
     if _is_tree(x0):
+        structure: Any
         leaves, structure = jax.tree.flatten(x0)
         arrays = [_as_array(leaf) for leaf in leaves]
         typed = [hasattr(leaf, "dtype") and array.dtype.kind == "f" for leaf, array in zip(leaves, arrays, strict=True)]
@@ -63,6 +64,7 @@ def as_vector(parameters: Any) -> np.ndarray:
 
 def from_vector(vector: np.ndarray, parameters: Any) -> Any:
     """The numbers of `vector` in the structure, shapes and dtypes of `parameters`."""
+    structure: Any
     leaves, structure = jax.tree.flatten(parameters)
     ends = np.cumsum([leaf.size for leaf in leaves])
     pieces = np.split(vector, ends[:-1])

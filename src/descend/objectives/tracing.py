@@ -12,12 +12,13 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-__all__ = ["Traced", "trace"]
+__all__ = ["Traced", "is_float64", "trace"]
 
 _MOST_EXECUTABLES = 64
 _executables: OrderedDict[Any, tuple[Any, Callable[..., Any]]] = OrderedDict()
@@ -61,7 +62,7 @@ def trace(function: Callable[..., Any], x: Any, *data: Any) -> Traced:
 
     Must run in the float64 context that the executable will run in.
     """
-    closed, shape = jax.make_jaxpr(lambda *args: function(*args), return_shape=True)(x, *data)
+    closed, shape = jax.make_jaxpr(partial(function), return_shape=True)(x, *data)  # new each time, or JAX remembers
     text = str(closed.jaxpr)
     hidden = tuple(_fingerprint(const) for const in _hidden_constants(closed.jaxpr))
     opaque = function if "callback" in text else None
@@ -71,9 +72,15 @@ def trace(function: Callable[..., Any], x: Any, *data: Any) -> Traced:
         hidden,
         opaque,
         str(jax.tree.structure((x, data))),
-        jax.config.jax_enable_x64,
+        is_float64(),
     )
     return Traced(closed.jaxpr, closed.consts, jax.tree.structure(shape), key)
+
+
+def is_float64() -> bool:
+    """Whether JAX computes in float64 here (the setting is a matter of context and thread)."""
+    config: Any = jax.config
+    return bool(config.jax_enable_x64)
 
 
 def _typed(const: Any) -> Any:
@@ -82,7 +89,7 @@ def _typed(const: Any) -> Any:
 
 def _fingerprint(const: Any) -> tuple[Any, ...]:
     array = np.asarray(const)
-    return array.shape, array.dtype.str, hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+    return array.shape, array.dtype.str, hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def _hidden_constants(jaxpr: Any) -> Iterator[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -45,7 +46,7 @@ def as_svg(run: Run) -> str:
 
 def _variables(run: Run) -> int:
     """1 or 2 where the run's path can be drawn over its variables, else 0."""
-    shape = getattr(run.x_array, "shape", None)
-    if run.trace.x is None:
+    is_tree = not isinstance(run.x_array, np.ndarray)
+    if run.trace.x is None or is_tree:
         return 0
-    return {(): 1, (1,): 1, (2,): 2}.get(shape, 0)  # type: ignore[call-overload, no-any-return]
+    return {(): 1, (1,): 1, (2,): 2}.get(run.x_array.shape, 0)

@@ -42,7 +42,8 @@ def axes(ax: Axes | None, **kwargs: Any) -> Axes:
     import matplotlib.pyplot as plt
 
     figure = plt.figure(layout="constrained")
-    return figure.add_subplot(**kwargs)
+    new: Axes = figure.add_subplot(**kwargs)
+    return new
 
 
 def mark(ax: Axes, *points: Any, kind: str) -> None:

@@ -1,0 +1,115 @@
+"""Checks of an objective at its start: they cost a few evaluations and unmask what cannot be trusted."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from descend.objectives.parameters import as_vector, dtype_of, from_vector
+
+if TYPE_CHECKING:
+    from descend.objectives.function import Problem
+
+__all__ = ["RANDOM", "check_given_gradient", "check_start", "disagreement_with_numpy", "warn_of_float32_constants"]
+
+RANDOM = (
+    "the objective gives different values for the same x: it is random or keeps state. "
+    "Draw the random numbers once, outside of it; sampled data is data=(X, y) with batch_size="
+)
+
+
+def check_start(problem: Problem) -> None:
+    """Raise a ValueError where cost or gradient is not finite at the start."""
+    value, grad = problem.value_and_grad(problem.x0, *problem.data)
+    start = _short_point(problem.x0)
+    if not np.isfinite(value):
+        raise ValueError(f"the objective is {problem.sign * value} at the start x0 = {start}; start where it is finite")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(grad):
+        if not np.isfinite(leaf).all():
+            bad = np.argwhere(~np.isfinite(leaf))[0].tolist() if leaf.ndim else ""
+            raise ValueError(
+                f"the gradient{jax.tree_util.keystr(path)}{bad or ''} is {leaf[tuple(bad)] if leaf.ndim else leaf} "
+                f"at the start x0 = {start}, where the objective is {problem.sign * value:g}: it is not "
+                "differentiable there; move the start a little"
+            )
+
+
+def disagreement_with_numpy(problem: Problem) -> str:
+    """Why the traced function is not the NumPy function; empty if it is, as far as the start shows."""
+    x0, data = problem.x0, problem.data
+    first, second = problem.plain(x0, *data), problem.plain(x0, *data)
+    if first != second and not (np.isnan(first) and np.isnan(second)):
+        if problem.grad is None:
+            raise ValueError(RANDOM)
+        return "the objective gives different values for the same x"
+    value, grad = problem.value_and_grad(x0, *data)
+    if not np.isfinite([first, value, *(leaf.sum() for leaf in jax.tree.leaves(grad))]).all():
+        return ""  # not a matter of tracing: the check of the start has a message for it
+    scale = abs(first) + float(np.abs(as_vector(grad) * as_vector(x0)).sum())
+    tolerance = {"float64": 1e-9, "float32": 1e-3}[dtype_of(x0).name]
+    if not abs(problem.sign * value - first) <= tolerance * scale:
+        return (
+            f"traced, the function gives {problem.sign * value:.6g} at the start, in plain NumPy {first:.6g}: "
+            "it depends on the type of its argument or writes through a slice"
+        )
+    slope, quotient, allowed = _slopes(problem, grad, first)
+    if abs(slope - quotient) > allowed:
+        return f"traced, the slope at the start is {slope:.6g}, differences in plain NumPy give {quotient:.6g}"
+    return ""
+
+
+def check_given_gradient(problem: Problem) -> None:
+    """Raise a ValueError where the user's gradient is not that of the objective."""
+    _, grad = problem.value_and_grad(problem.x0, *problem.data)
+    value = problem.sign * float(problem.value(problem.x0, *problem.data))
+    slope, quotient, allowed = _slopes(problem, grad, value)
+    if abs(slope - quotient) > allowed:
+        raise ValueError(
+            f"grad disagrees with the objective: along a random direction at x0 its slope is {slope:.6g}, "
+            f"differences of the objective give {quotient:.6g}; leave grad out, or correct it"
+        )
+
+
+def _slopes(problem: Problem, grad: Any, value: float) -> tuple[float, float, float]:
+    """The slope along one direction by gradient and by differences of the user's values, and what may differ.
+
+    Two lengths of the difference are tried, and the nearer one counts, so that a bend nearby does no harm.
+    """
+    x0 = as_vector(problem.x0).astype(np.float64)
+    double = jax.tree.map(lambda leaf: leaf.astype(np.float64), problem.x0)
+    way = np.random.default_rng(0).normal(size=x0.size) * np.maximum(1, np.abs(x0))
+    way /= np.linalg.norm(way)
+    parts = problem.sign * as_vector(grad).astype(np.float64) * way
+    slope, size = float(parts.sum()), float(np.abs(parts).sum())
+    eps = float(np.finfo(np.float64).eps)
+    best = (np.inf, slope, np.inf)
+    for h in (eps ** (1 / 3), eps ** (1 / 3) / 32):
+        step = h * max(1.0, float(np.linalg.norm(x0)) / x0.size**0.5)
+        ahead, behind = (problem.plain(from_vector(x0 + by * way, double), *problem.data) for by in (step, -step))
+        if not (np.isfinite(ahead) and np.isfinite(behind)):
+            return slope, slope, np.inf
+        quotient = (ahead - behind) / (2 * step)
+        rounding = 100 * eps * max(abs(value), abs(ahead), abs(behind)) / step
+        allowed = {"float64": 1e-4, "float32": 2e-2}[dtype_of(problem.x0).name] * size + rounding
+        best = min(best, (abs(slope - quotient) - allowed, quotient, allowed))
+    return slope, best[1], best[2]
+
+
+def warn_of_float32_constants(problem: Problem) -> None:
+    """Warn where a constant made in float32 spoils a float64 run."""
+    if problem.is_traced and dtype_of(problem.x0) == np.float64:
+        consts = problem.traced(*problem.data).consts
+        if any(str(getattr(c, "dtype", "")) in {"float32", "float16", "bfloat16"} for c in consts):
+            warnings.warn(
+                "the objective holds a float32 constant in a float64 run, so its values are only right to about "
+                "7 digits: make the constant with NumPy, or inside the function",
+                stacklevel=5,
+            )
+
+
+def _short_point(x: Any) -> str:
+    text = np.array2string(x, threshold=6, precision=6, separator=", ") if hasattr(x, "shape") else repr(x)
+    return text if len(text) < 80 else f"{text[:77]}..."
