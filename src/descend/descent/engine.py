@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -139,14 +140,9 @@ class CompiledEngine(_Engine):
                 c, i, (steps, numbers, searched, xs) = loop
                 target = (c.state.t + stride - 1) // stride * stride + 1
                 c = jax.lax.while_loop(lambda c: unfinished(c) & (c.state.t < target), one, c)
-                row = jnp.stack([c.f, c.size, c.lr])
-                table = (
-                    steps.at[i].set(_step_of(c)),
-                    numbers.at[i].set(row),
-                    searched.at[i].set(c.searched),
-                    xs.at[i].set(flat(c.kept)) if keeps_x else xs,
-                )
-                return c, i + 1, table
+                row = (_step_of(c), jnp.stack([c.f, c.size, c.lr]), c.searched, flat(c.kept)[: xs.shape[1]])
+                write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)  # in place; .at[] is not
+                return c, i + 1, tuple(map(write, (steps, numbers, searched, xs), row))
 
             kind = dtype_of(carry.kept)
             table = (
