@@ -35,6 +35,7 @@ __all__ = [
 RUNNING, SMALL_GRADIENT, NOT_FINITE = range(3)
 
 _ROWS_A_CHUNK = 1_024
+_SECONDS_A_CHUNK = 0.1
 _BYTES_A_CHUNK = 4 * 2**20
 
 
@@ -183,17 +184,17 @@ class EagerEngine(_Engine):
     _order: tuple[int, Any] = (-1, None)  # the epoch under way and the order of its rows
 
     def run(self, method: Any, carry: Carry, gtol: Any, rows: int, stride: int, last: int) -> tuple[Carry, Rows]:
-        """See `CompiledEngine.run`; besides, it stops after a fifth of a second or at an interrupt."""
+        """See `CompiledEngine.run`; besides, it stops after a tenth of a second, or at an interrupt."""
         table: list[tuple[Any, ...]] = []
         begin = time.perf_counter()
         with np.errstate(all="ignore"):
             while carry.code == RUNNING and carry.state.t <= last and len(table) < rows:
                 carry = self.step(method, self._at(int(carry.state.t)), gtol, carry)
                 ends = carry.code != RUNNING or carry.state.t > last
-                late = time.perf_counter() - begin > 0.2 or self.interrupted()
-                if ends or late or (carry.state.t - 1) % stride == 0:
+                is_row, is_interrupted = (carry.state.t - 1) % stride == 0, self.interrupted()
+                if is_row or ends or is_interrupted:
                     table.append((_step_of(carry), carry.f, carry.size, carry.lr, carry.searched, flat(carry.kept)))
-                if late:
+                if is_interrupted or (is_row and time.perf_counter() - begin > _SECONDS_A_CHUNK):
                     break
         steps, f, size, lr, searched, xs = (np.array(column) for column in zip(*table, strict=True))
         steps = steps.astype(np.int64)
