@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self, dataclass_transform
 import jax
 import numpy as np
 
-__all__ = ["Declared", "Range", "between", "nearest", "nonnegative", "positive"]
+__all__ = ["Declared", "Range", "above", "between", "nearest", "nonnegative", "positive"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Range:
 def positive(default: float, meaning: str = "", *, cure: str = "") -> Any:
     """A field that must be > 0."""
     return _field(default, Range(0.0, math.inf, True, True, meaning, cure))
+
+
+def above(low: float, default: float, meaning: str = "", *, cure: str = "") -> Any:
+    """A field that must be > low."""
+    return _field(default, Range(low, math.inf, True, True, meaning, cure))
 
 
 def nonnegative(default: float, meaning: str = "", *, cure: str = "") -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from descend.fields import between, positive
+from descend.methods.means import running
 from descend.methods.method import Method, Rate, rate
 from descend.words import sqrt
 
-__all__ = ["AdaGrad", "RMSProp"]
+__all__ = ["AdaDelta", "AdaGrad", "RMSProp"]
 
 
 class AdaGrad(Method):
@@ -49,5 +50,27 @@ class RMSProp(Method):
     @staticmethod
     def step(g: Any, v: Any, lr: Any, rho: Any, eps: Any) -> Any:
         """One coordinate's change and its running mean of squared gradients."""
-        v = rho * v + (1 - rho) * g**2
+        v = running(v, rho, g**2)
         return -lr * g / (sqrt(v) + eps), v
+
+
+class AdaDelta(Method):
+    """RMSProp whose rate is the root of a running mean of its own squared changes: it needs no rate.
+
+    Wins where nobody knows the scale of the parameters: the units of its steps come out right. Fails by
+    starting very slowly, because the first changes are of the size of √ε.
+    torch, keras and optax write the same rule (with lr = 1 as in the paper; keras' default is 0.001).
+    """
+
+    paper = "Zeiler (2012), arXiv:1212.5701, algorithm 1; Ruder (2016), arXiv:1609.04747, section 4.4"
+
+    lr: Rate = rate(1.0)
+    rho: float = between(0, 1, 0.95, "decay of both running means")
+    eps: float = positive(1e-6, "size of the first squared change")
+
+    @staticmethod
+    def step(g: Any, v: Any, u: Any, lr: Any, rho: Any, eps: Any) -> Any:
+        """One coordinate's change and the running means of its squared gradient and squared change."""
+        v = running(v, rho, g**2)
+        change = -sqrt(u + eps) / sqrt(v + eps) * g
+        return lr * change, v, running(u, rho, change**2)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from descend.fields import between
+from descend.methods.means import running
 from descend.methods.method import Method, Rate, rate
 
-__all__ = ["GradientDescent", "Momentum", "Nesterov"]
+__all__ = ["QHM", "GradientDescent", "Momentum", "Nesterov"]
 
 
 class GradientDescent(Method):
@@ -69,3 +70,23 @@ class Nesterov(Method):
         """One coordinate's change and its velocity."""
         v = mu * v - lr * g
         return mu * v - lr * g, v
+
+
+class QHM(Method):
+    """Quasi-hyperbolic momentum: a mean of the plain step and the step of momentum.
+
+    Wins a little over Momentum with strong smoothing (β near 1), because ν < 1 keeps it awake to the newest
+    gradient. With ν = 0 it is gradient descent, with ν = 1 momentum with lr·(1 − β). Fails where they do.
+    """
+
+    paper = "Ma & Yarats (2019), arXiv:1810.06801, equation 3"
+
+    lr: Rate = rate(0.01)
+    beta: float = between(0, 1, 0.999, "decay of the running mean of the gradient")
+    nu: float = between(0, 1, 0.7, "share of the running mean in the step")
+
+    @staticmethod
+    def step(g: Any, m: Any, lr: Any, beta: Any, nu: Any) -> Any:
+        """One coordinate's change and its running mean."""
+        m = running(m, beta, g)
+        return -lr * ((1 - nu) * g + nu * m), m

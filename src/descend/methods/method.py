@@ -5,7 +5,8 @@ coordinate, in the paper's symbols. Its parameters are told apart by name:
 
 - `g`: the gradient; `x`: the parameter; `t`: the number of the step, 1, 2, …; each only if the formula asks;
 - the names of the fields: the hyperparameters;
-- all other names: slots, state of the same shape as the parameters, zero at the start.
+- all other names: slots, state of the same shape as the parameters, zero at the start unless `starts` names the
+  hyperparameter at which it starts.
 
 It returns the change of `x`, followed by the new slots in the order of the parameters. It uses operators and the
 words of `descend.words` only.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -56,6 +58,7 @@ class Method(Declared):
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     slots: ClassVar[tuple[str, ...]] = ()
+    starts: ClassVar[dict[str, str]] = {}  # slot → the hyperparameter at which it starts, if not at zero
     step: ClassVar[Callable[..., Any]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -91,11 +94,15 @@ class Method(Declared):
         leaf, lr = jax.tree.leaves(params)[0], self._rate()
         return State(
             t=np.int32(0),
-            slots=tuple(jax.tree.map(zeros_like, params) for _ in self.slots),
+            slots=tuple(jax.tree.map(partial(self._fresh, slot), params) for slot in self.slots),
             stepsize=lr.init(params) if isinstance(lr, StepSize) else (),
             lr=like(np.nan, leaf),
             evaluations=np.int32(0),
         )
+
+    def _fresh(self, slot: str, leaf: Any) -> Any:
+        zeros = zeros_like(leaf)
+        return zeros + like(getattr(self, self.starts[slot]), zeros) if slot in self.starts else zeros
 
     def update(
         self,
@@ -135,7 +142,7 @@ class Method(Declared):
     # -- how a formula for one coordinate is applied to a whole pytree --------------------------------------
 
     def _rate(self) -> Any:
-        return getattr(self, "lr", 1.0)
+        return getattr(self, "lr", np.nan)
 
     def _change(self, lr: Any, grads: Any, state: State, params: Any) -> tuple[Any, tuple[Any, ...]]:
         structure: Any

@@ -9,7 +9,7 @@ traced numbers. What cannot be traced is refused with `UntraceableError`, which 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,12 @@ _OTHER_NAMES = {
 
 class UntraceableError(TypeError):
     """The function does something with its argument that has no traced counterpart."""
+
+    latest: ClassVar[UntraceableError | None] = None  # also where the function itself has caught it
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        UntraceableError.latest = self
 
 
 class Bridged(NDArrayOperatorsMixin):
@@ -62,7 +68,8 @@ class Bridged(NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         if dtype is not None and np.dtype(dtype) != object:
             raise UntraceableError(
-                f"np.asarray(x, dtype={np.dtype(dtype).name}) cannot hold a traced number: write np.asarray(x)"
+                f"np.asarray(x, dtype={np.dtype(dtype).name}), or a plain array into which x is stored, cannot hold "
+                "traced numbers: write np.asarray(x); build arrays with np.array([...]) or np.zeros_like(x)"
             )
         if self.value.size > _LARGEST_OBJECT_ARRAY:
             raise UntraceableError(
@@ -79,7 +86,8 @@ class Bridged(NDArrayOperatorsMixin):
         if name.startswith("__") or name == "value":
             raise AttributeError(name)
         if name in _IN_PLACE:
-            raise UntraceableError(f"x.{name}() changes the array in place: write np.{name}(x)")
+            instead = "np.sort(x)" if name == "sort" else "the new array that you need, e.g. with np.where"
+            raise UntraceableError(f"x.{name}() changes the array in place: write {instead}")
         if isinstance(getattr(np, name, None), np.ufunc):  # NumPy asks the elements of an object array
             return lambda *args: bridged(_counterpart(name, "ufunc")(self.value, *unbridged(args)))
         found = getattr(self.value, name)
@@ -202,6 +210,10 @@ _CURES = {
     "setting an array element": "a plain array cannot hold traced numbers: build it with np.array([...])",
     "object arrays are not supported": "SciPy's compiled code needs a plain array: use np.linalg, or give grad=",
     "unsupported data types": "SciPy's compiled code needs a plain array: use a dense NumPy matrix, or give grad=",
+    "must use inplace=False": "np.fill_diagonal, np.put and np.add.at change an array in place: build a new one, e.g. np.where",
+    "JAX arrays are immutable": "a change in place that cannot be traced: build a new array, e.g. with np.where",
+    "casting rule": "masked arrays cannot be traced: write np.where(mask, a, b)",
+    "unexpected keyword argument": "a keyword of NumPy without traced counterpart (where=, casting=, …): write np.where",
     "unsupported format string": "x as text needs a plain number: compute with x itself",
     "Cannot interpret value": "a library needs a plain array there: use NumPy's own functions on x",
 }  # fmt: skip

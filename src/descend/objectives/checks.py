@@ -13,7 +13,7 @@ from descend.objectives.parameters import as_vector, dtype_of, from_vector
 if TYPE_CHECKING:
     from descend.objectives.function import Problem
 
-__all__ = ["RANDOM", "check_given_gradient", "check_start", "disagreement_with_numpy", "warn_of_float32_constants"]
+__all__ = ["RANDOM", "check_given_gradient", "check_start", "disagreement_with_numpy", "has_slope_where_gradient_is_nan", "warn_of_float32_constants"]
 
 RANDOM = (
     "the objective gives different values for the same x: it is random or keeps state. "
@@ -35,6 +35,27 @@ def check_start(problem: Problem) -> None:
                 f"at the start x0 = {start}, where the objective is {problem.sign * value:g}: it is not "
                 "differentiable there; move the start a little"
             )
+
+
+def has_slope_where_gradient_is_nan(problem: Problem) -> bool:
+    """Whether the gradient at the start is not finite although differences from both sides agree on a slope."""
+    value, grad = problem.value_and_grad(problem.x0, *problem.data)
+    point, slopes = as_vector(problem.x0).astype(np.float64), as_vector(grad)
+    bad = np.nonzero(~np.isfinite(slopes))[0]
+    if not np.isfinite(value) or not bad.size or bad.size > 100:
+        return False
+    double = jax.tree.map(lambda leaf: leaf.astype(np.float64), problem.x0)
+    here = problem.plain(double, *problem.data)
+    for i in bad:
+        h = 1e-6 * max(1.0, abs(point[i]))
+        sides = []
+        for sign in (1, -1):
+            moved = point.copy()
+            moved[i] += sign * h
+            sides.append(sign * (problem.plain(from_vector(moved, double), *problem.data) - here) / h)
+        if not np.isfinite(sides).all() or abs(sides[0] - sides[1]) > 1e-3 * (1 + abs(sides[0]) + abs(sides[1])):
+            return False
+    return True
 
 
 def disagreement_with_numpy(problem: Problem) -> str:

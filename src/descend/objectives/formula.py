@@ -108,6 +108,8 @@ class Formula:
         return self._numeric(self._bind(x))
 
     def _bind(self, x: Any) -> dict[str, Any]:
+        if isinstance(x, dict):
+            raise TypeError(f"a formula takes a number or a vector of {', '.join(self.variables)}, got a dict")
         shape = np.shape(x)
         if shape == () and self.n == 1:
             return {self.variables[0]: x}

@@ -19,12 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from descend.objectives.bridge import bridged, explain_refusal, unbridged
+from descend.objectives.bridge import UntraceableError, bridged, explain_refusal, unbridged
 from descend.objectives.checks import (
     RANDOM,
     check_given_gradient,
     check_start,
     disagreement_with_numpy,
+    has_slope_where_gradient_is_nan,
     warn_of_float32_constants,
 )
 from descend.objectives.differences import central_differences
@@ -166,6 +167,12 @@ def prepare(
         else:
             _choose(problem, call_grad)
         warn_of_float32_constants(problem)
+        if not written_in_words and grad is None and problem.is_traced and has_slope_where_gradient_is_nan(problem):
+            problem.reason = (
+                "automatic differentiation gives nan at the start, where the function has a slope: np.where, nansum or "
+                "a root at 0 hide a nan in what they leave out; make that part finite, too, or give grad="
+            )
+            _go_eager(problem)
         check_start(problem)
         if grad is not None:
             check_given_gradient(problem)
@@ -189,16 +196,16 @@ def _choose(problem: Problem, grad: Callable[..., Any] | None) -> None:
         except Exception:  # it is JAX code no more: something that it uses has changed
             problem._traces.clear()
     problem.program, problem.gradient = as_numpy, GIVEN if grad else NUMPY
+    UntraceableError.latest = None
     try:
         problem.traced(*data)
     except Exception as error:  # anything may come out of a user's function that meets a tracer
         refusal = error
     else:
-        disagreement = disagreement_with_numpy(problem)
-        if not disagreement:
-            return
-        problem.reason = disagreement
-        _go_eager(problem)
+        swallowed = UntraceableError.latest
+        problem.reason = str(swallowed) if swallowed else disagreement_with_numpy(problem)
+        if problem.reason:
+            _go_eager(problem)
         return
     problem.program, problem.gradient = as_jax, GIVEN if grad else JAX
     problem._traces.clear()
@@ -215,6 +222,10 @@ def _choose(problem: Problem, grad: Callable[..., Any] | None) -> None:
         return
     if first.key != second.key or not _equal_constants(first, second):
         raise ValueError(RANDOM)
+    if isinstance(refusal, UntraceableError) and disagreement_with_numpy(problem):
+        problem.reason = str(refusal)  # NumPy code that JAX reads differently, e.g. += on a slice
+        _go_eager(problem)
+        return
     if is_float64() and re.search("pure_callback|io_callback", first.key[0]):
         problem.reason = "JAX runs its callbacks in the global precision, not in this run's float64"
         _go_eager(problem)

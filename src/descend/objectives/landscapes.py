@@ -105,6 +105,8 @@ def landscape(name: str, n: int | None = None, kappa: float = 100.0) -> Landscap
     ValueError
         Unknown name (the nearest is suggested) or a dimension that it does not have.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"a landscape has a name such as 'rosenbrock', got {name!r}")
     plain = {_plain(key): key for key in LANDSCAPES}
     if _plain(name) not in plain:
         raise ValueError(

@@ -29,6 +29,8 @@ def as_parameters(x0: Any) -> Any:
     if _is_tree(x0):
         structure: Any
         leaves, structure = jax.tree.flatten(x0)
+        if not leaves:
+            raise ValueError("x0 is empty; give the numbers to start from")
         arrays = [_as_array(leaf) for leaf in leaves]
         typed = [hasattr(leaf, "dtype") and array.dtype.kind == "f" for leaf, array in zip(leaves, arrays, strict=True)]
         floats = [array.dtype for array, is_typed in zip(arrays, typed, strict=True) if is_typed]
@@ -116,6 +118,8 @@ def _is_tree_node(x0: Any) -> bool:
 def _as_array(value: Any) -> np.ndarray:
     if isinstance(value, str | bytes | bool | None) or (not np.isscalar(value) and callable(value)):
         raise TypeError(f"x0 must be numbers, got {value!r} ({type(value).__name__})")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError("x0 is a masked array; fill it first: x0.filled(0.0)")
     try:
         array = np.array(value)
     except ValueError as error:
@@ -125,7 +129,8 @@ def _as_array(value: Any) -> np.ndarray:
     if array.dtype.kind == "f" and array.dtype.itemsize in {4, 8} and array.dtype.isnative:
         return array
     if array.dtype.kind == "f" or array.dtype.name in {"bfloat16"} or "float" in array.dtype.name:
-        raise TypeError(f"x0 is {array.dtype.name}; a descent runs in float32 or float64: give x0.astype(np.float32)")
+        nearest = "float64" if array.dtype.itemsize > 8 else "float32"
+        raise TypeError(f"x0 is {array.dtype.name}; a descent runs in float32 or float64: give x0.astype(np.{nearest})")
     if array.dtype.kind == "c":
         raise TypeError("x0 is complex; minimise over the real and imaginary parts as two real numbers")
     raise TypeError(f"x0 must be numbers, got {value!r} ({array.dtype.name})")
