@@ -35,7 +35,7 @@ def imports() -> list[tuple[str, str, bool]]:
         if part == "__init__":
             continue
         tree = ast.parse(path.read_text())
-        top = set(ast.walk(tree)) if False else {id(n) for n in tree.body}
+        top = {id(n) for n in tree.body}
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "descend":
                 names = (node.module or "").split(".")[1:2] or [alias.name for alias in node.names]

@@ -14,6 +14,7 @@ import typer
 from descend.descent import Outcome, Run, minimize
 from descend.methods import GradientDescent, Method, catalogue, method_named
 from descend.objectives import LANDSCAPES, Landscape, landscape
+from descend.objectives.landscapes import is_landscape
 
 __all__ = ["main"]
 
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="Gradient descent you can read, see and trust.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -61,7 +63,7 @@ def minimize_command(
         _check_target(target, kinds)
     run = minimize(
         objective,
-        _start(start, dtype),
+        _start(start, dtype, objective),
         _method(method, lr, settings or []),
         steps=steps,
         gtol=tol,
@@ -121,13 +123,21 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line; exit with the code that the README documents."""
     arguments = sys.argv[1:] if argv is None else argv
     debug = "--debug" in arguments
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    terminated: list[int] = []
+
+    def terminate(number: int, _: object) -> None:  # as Ctrl-C: the run ends between steps and is saved
+        terminated.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, terminate)
     # A formula or a start may begin with a minus: a blank keeps it from being read as an option.
-    arguments = [f" {a}" if re.match(r"-[^-]", a) else a for a in arguments if a != "--debug"]
+    arguments = [f" {a}" if re.match(r"-[^-h]", a) else a for a in arguments if a != "--debug"]
     try:
         app(arguments, prog_name="descend")
+    except SystemExit as end:
+        sys.exit(143 if terminated and end.code == 130 else end.code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(143 if terminated else 130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(4)
@@ -135,6 +145,8 @@ def main(argv: list[str] | None = None) -> None:
         _fail(error, 2, debug)
     except OSError as error:
         _fail(error, 4, debug)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(error: Exception, code: int, debug: bool) -> None:
@@ -150,13 +162,13 @@ def _exit_code(outcome: Outcome | None) -> int:
     return 0 if outcome in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED} else 3
 
 
-def _start(text: str | None, dtype: str) -> Any:
+def _start(text: str | None, dtype: str, objective: str) -> Any:
     import numpy as np
 
     if dtype not in {"float64", "float32"}:
         raise BadInputError(f"--dtype must be float64 or float32, got {dtype!r}")
     if text is None:
-        return None
+        return np.asarray(landscape(objective).start, dtype=dtype) if is_landscape(objective) else None
     try:
         numbers = [float(part) for part in re.split(r"[,;\s]+", text.strip(" ()[]\t"))]
     except ValueError:

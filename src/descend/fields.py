@@ -142,6 +142,8 @@ class Declared:
         wrong = f"{name} must be a number {legal}, got {value!r} ({type(value).__name__})"
         if isinstance(value, str | bytes | bool | None | complex):
             raise TypeError(wrong)
+        if isinstance(value, jax.core.Tracer):  # a number to be, inside somebody's jit
+            return
         try:
             numbers = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):

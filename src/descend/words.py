@@ -41,10 +41,8 @@ __all__ = [
     "log1p",
     "log2",
     "log10",
-    "logaddexp",
     "maximum",
     "minimum",
-    "negligible",
     "norm",
     "prod",
     "repeat_while",
@@ -117,12 +115,6 @@ def _log_base(base: int) -> Callable[[Any], Any]:
     return log_base
 
 
-def _logaddexp(a: Any, b: Any) -> Any:
-    import sympy
-
-    return sympy.log(sympy.exp(a) + sympy.exp(b))
-
-
 sqrt = _word("sqrt")
 cbrt = _word("cbrt")
 exp = _word("exp")
@@ -131,7 +123,6 @@ log = _word("log")
 log1p = _word("log1p", lambda x: log(1 + x))
 log2 = _word("log2", _log_base(2))
 log10 = _word("log10", _log_base(10))
-logaddexp = _word("logaddexp", _logaddexp)
 sin = _word("sin")
 cos = _word("cos")
 tan = _word("tan")
@@ -170,8 +161,11 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def norm(a: Any) -> Any:
-    """The Euclidean length of a pytree: a number."""
-    return sqrt(dot(a, a))
+    """The Euclidean length of a pytree: a number. It over- and underflows only where the length itself does."""
+    scale = largest(a)
+    safe = where(scale > 0, scale, 1)
+    unit = jax.tree.map(lambda leaf: leaf / like(safe, leaf), a)
+    return scale * sqrt(dot(unit, unit))
 
 
 def largest(a: Any) -> Any:
@@ -191,16 +185,6 @@ def difference(a: Any, b: Any) -> Any:
 def along(x: Any, lr: Any, d: Any) -> Any:
     """`x + lr * d`, leaf by leaf: the point reached by going `lr` along `d`."""
     return jax.tree.map(lambda p, q: p + like(lr, p) * q, x, d)
-
-
-def negligible(change: Any, x: Any, tolerance: Any) -> Any:
-    """Whether no element of `x` would move by more than `tolerance` of its own magnitude."""
-    pairs = zip(jax.tree.leaves(change), jax.tree.leaves(x), strict=True)
-    small = [(abs(d) <= like(tolerance, p) * abs(p)).all() for d, p in pairs]
-    result = small[0]
-    for other in small[1:]:
-        result = result & other
-    return result
 
 
 def flat(x: Any) -> Any:

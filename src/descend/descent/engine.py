@@ -28,6 +28,7 @@ __all__ = [
     "Carry",
     "CompiledEngine",
     "EagerEngine",
+    "Evaluations",
     "engine_for",
 ]
 
@@ -52,12 +53,21 @@ class Carry(NamedTuple):
     code: Any  # why it ended, RUNNING while it has not
 
 
-Step = Callable[[Any, Callable[[Any], Any], Any, Carry], Carry]
+class Evaluations(NamedTuple):
+    """The objective as one step sees it."""
+
+    value_and_grad: Callable[[Any], tuple[Any, Any]]
+    value: Callable[[Any], Any]
 
 
-def engine_for(problem: Problem, sampling: Sampling | None, step: Step) -> CompiledEngine | EagerEngine:
+Step = Callable[[Any, Evaluations, Any, Carry], Carry]
+
+
+def engine_for(problem: Problem, sampling: Sampling | None, step: Step, method: Any) -> CompiledEngine | EagerEngine:
     """The engine that fits the objective."""
-    return (CompiledEngine if problem.is_traced else EagerEngine)(problem, sampling, step)
+    if problem.is_traced:
+        return CompiledEngine(problem, sampling, step, method.program_key())
+    return EagerEngine(problem, sampling, step)
 
 
 class _Engine:
@@ -74,27 +84,33 @@ class _Engine:
     @property
     def samples(self) -> bool:
         """Whether each step sees a batch instead of all data."""
-        return self.sampling is not None and self.sampling.batch_size is not None
+        return self.sampling is not None and self.sampling.samples
+
+    def rows_of(self, steps: Any, numbers: Any, searched: Any, xs: Any) -> Rows:
+        """The rows as the trace takes them."""
+        steps, numbers = steps.astype(np.int64), numbers.astype(np.float64)
+        evaluations = searched + (steps + 1) * self.problem.evaluations_per_gradient
+        return Rows(steps, *numbers.T, evaluations, xs if self.keeps_x else None)
 
 
 class CompiledEngine(_Engine):
     """Runs many steps in one compiled call; lengths and hyperparameters are its arguments, not its shape."""
 
-    def __init__(self, problem: Problem, sampling: Sampling | None, step: Step) -> None:
+    def __init__(self, problem: Problem, sampling: Sampling | None, step: Step, method_key: Any) -> None:
         super().__init__(problem, sampling, step)
         with precision(problem.x0):
             self._data = jax.device_put(problem.data)
-            if sampling is not None and sampling.batch_size is not None:
+            if sampling is not None and sampling.samples:
                 whole, short = (
                     problem.traced(*jax.tree.map(lambda a, k=k: a[:k], problem.data))
-                    for k in (sampling.batch_size, sampling.short)
+                    for k in (sampling.size, sampling.short)
                 )
                 self._programs = (whole, short)
             else:
                 self._programs = (problem.traced(*problem.data),) * 2
             self._consts = jax.device_put(tuple(p.consts for p in self._programs))
             shape = (sampling.rows, sampling.batch_size) if sampling is not None and self.samples else None
-            purpose = ("chunk", self.step, shape, self._programs[1].key, self.keeps_x)
+            purpose = ("chunk", self.step, method_key, shape, self._programs[1].key, self.keeps_x)
             self._chunk = self._programs[0].compiled(purpose, self._chunk_of_steps)
         self._orders: tuple[int, Any, int] | None = None
 
@@ -115,10 +131,7 @@ class CompiledEngine(_Engine):
             )  # fmt: skip
             kept = int(count)
             steps, numbers, searched, xs = (np.asarray(column)[:kept] for column in table)
-        steps = steps.astype(np.int64)
-        evaluations = searched + (steps + 1) * self.problem.evaluations_per_gradient
-        f, size, lr = numbers.T.astype(np.float64)
-        return carry, Rows(steps, f, size, lr, evaluations, xs if self.keeps_x else None)
+        return carry, self.rows_of(steps, numbers, searched, xs)
 
     def _chunk_of_steps(self) -> Callable[..., Any]:
         step, programs, sampling = self.step, self._programs, self.sampling
@@ -135,7 +148,9 @@ class CompiledEngine(_Engine):
                 return (c.code == RUNNING) & (c.state.t <= last)
 
             def one(c: Carry) -> Carry:
-                return step(method, at(c.state.t), gtol, c)
+                evaluate = at(c.state.t)
+                # Asked for the value alone, the compiler leaves the gradient out.
+                return step(method, Evaluations(evaluate, lambda x: evaluate(x)[0]), gtol, c)
 
             def one_row(loop: Any) -> Any:
                 c, i, (steps, numbers, searched, xs) = loop
@@ -163,7 +178,7 @@ def _batch(
 ) -> Callable[[Any], Any]:
     """Value and gradient on the batch of step `t`; the short batch that ends an epoch has its own program."""
     epoch, place = t // sampling.batches - first_epoch, t % sampling.batches
-    size = sampling.batch_size or sampling.rows
+    size = sampling.size
 
     def on(k: int, length: int) -> Callable[[Any], Any]:
         def evaluate(x: Any) -> Any:
@@ -193,25 +208,22 @@ class EagerEngine(_Engine):
                 ends = carry.code != RUNNING or carry.state.t > last
                 is_row, is_interrupted = (carry.state.t - 1) % stride == 0, self.interrupted()
                 if is_row or ends or is_interrupted:
-                    table.append((_step_of(carry), carry.f, carry.size, carry.lr, carry.searched, flat(carry.kept)))
+                    numbers = (carry.f, carry.size, carry.lr)
+                    table.append((_step_of(carry), numbers, carry.searched, flat(carry.kept)))
                 if is_interrupted or (is_row and time.perf_counter() - begin > _SECONDS_A_CHUNK):
                     break
-        steps, f, size, lr, searched, xs = (np.array(column) for column in zip(*table, strict=True))
-        steps = steps.astype(np.int64)
-        evaluations = searched + (steps + 1) * self.problem.evaluations_per_gradient
-        f, size, lr = (column.astype(np.float64) for column in (f, size, lr))
-        return carry, Rows(steps, f, size, lr, evaluations, xs if self.keeps_x else None)
+        return carry, self.rows_of(*(np.array(column) for column in zip(*table, strict=True)))
 
-    def _at(self, t: int) -> Callable[[Any], Any]:
+    def _at(self, t: int) -> Evaluations:
         data = self.problem.data
         if self.sampling is not None and self.samples:
             epoch, place = divmod(t, self.sampling.batches)
-            size = self.sampling.batch_size or self.sampling.rows
+            size = self.sampling.size
             if epoch != self._order[0]:
                 self._order = (epoch, self.sampling.order(epoch))
             rows = self._order[1][place * size : (place + 1) * size]
             data = jax.tree.map(lambda part: part[rows], data)
-        return lambda x: self.problem.value_and_grad(x, *data)
+        return Evaluations(lambda x: self.problem.value_and_grad(x, *data), lambda x: self.problem.value(x, *data))
 
 
 def _step_of(carry: Carry) -> Any:

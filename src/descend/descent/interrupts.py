@@ -18,7 +18,8 @@ class Interrupts:
         self._before: Any = None
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and signal.getsignal(signal.SIGINT) not in {signal.SIG_IGN, None}:  # None: not Python's to restore
             self._before = signal.signal(signal.SIGINT, self._note)
         return self
 

@@ -12,15 +12,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from descend.descent.ending import Ended, judge
-from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT, Carry, EagerEngine, engine_for
+from descend.descent.ending import judge
+from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT, Carry, EagerEngine, Evaluations, engine_for
 from descend.descent.interrupts import Interrupts
-from descend.descent.outcome import Judgement, gradient_scale
+from descend.descent.outcome import gradient_scale, length
 from descend.descent.progress import Progress
 from descend.descent.run import Run
 from descend.descent.sampling import Sampling, as_data
 from descend.descent.trace import Trace
-from descend.descent.watch import Watch, checked_tolerance
+from descend.descent.watch import Ended, Tolerances, Watch
 from descend.methods import Adam, GradientDescent, Method
 from descend.objectives.function import prepare
 from descend.objectives.named import named
@@ -99,9 +99,11 @@ def minimize(
         The input makes no sense; the message says what came, what is legal and the cure.
     """
     begin = time.perf_counter()
-    _check_options(grad=grad, callback=callback, time_limit=time_limit)
+    tolerances = Tolerances(gtol, xtol, ftol)
+    _check_options(grad=grad, callback=callback, time_limit=time_limit, maximize=maximize)
     objective, x0, in_words = named(objective, x0)
     x0 = as_parameters(x0)
+    kind = dtype_of(x0)
     parts = as_data(data, x0) if data is not None else ()
     sampling = _sampling(parts, batch_size, epochs, seed, steps)
     method = _ready(method, sampling, x0)
@@ -111,16 +113,15 @@ def minimize(
     before = time.perf_counter()
     scale = gradient_scale(problem, x0, slope)
     one_evaluation = time.perf_counter() - before
-    small = _gradient_tolerance(x0, gtol, scale, sampled=_samples(sampling))
-    watch = Watch(dtype_of(x0), xtol, ftol, sampled=_samples(sampling))
-
-    engine = engine_for(problem, sampling, one_step)
+    small = kind.type(-1 if _samples(sampling) else tolerances.gradient(kind, scale))  # one batch tells nothing
+    watch = Watch(kind, tolerances, sampled=_samples(sampling))
+    engine = engine_for(problem, sampling, one_step, method)
     trace = Trace()
     carry = _start(method, x0)
     chunk_rows, ended = _rows_within(_SECONDS_A_CHUNK / 4, one_evaluation), None
 
-    def run_so_far(judgement: Judgement | None = None) -> Run:
-        return Run(objective, problem, method, carry.kept, trace, sampling, seed, begin, judgement)
+    def run_so_far() -> Run:
+        return Run(objective, problem, method, carry.kept, trace, sampling, seed, begin)
 
     with Interrupts() as interrupts, Progress(progress, last) as bar:
         if isinstance(engine, EagerEngine):
@@ -146,27 +147,28 @@ def minimize(
                     callback(run_so_far())
                 except StopIteration:
                     ended = Ended.INTERRUPTED
-    if ended is None:
-        ended = {
-            RUNNING: Ended.ALL_STEPS,
-            SMALL_GRADIENT: Ended.SMALL_GRADIENT,
-            NOT_FINITE: Ended.NOT_FINITE,
-        }[int(carry.code)]
-    return run_so_far(judge(run_so_far(), ended, float(small), first=(value, slope), xtol=xtol, ftol=ftol))
+    if not len(trace):  # not even the first evaluation was finite: the start is all there is
+        trace.begin_at(x0 if engine.keeps_x else None, float(value), length(slope))
+    run = run_so_far()
+    run.bad_x = jax.tree.map(np.asarray, carry.x) if carry.code == NOT_FINITE else None
+    reasons = {RUNNING: Ended.ALL_STEPS, SMALL_GRADIENT: Ended.SMALL_GRADIENT, NOT_FINITE: Ended.NOT_FINITE}
+    run.settle()
+    run.judgement = judge(run, ended or reasons[int(carry.code)], tolerances, first=(value, slope))
+    return run
 
 
-def one_step(method: Method, value_and_grad: Callable[[Any], tuple[Any, Any]], gtol: Any, c: Carry) -> Carry:
+def one_step(method: Method, evaluate: Evaluations, gtol: Any, c: Carry) -> Carry:
     """Evaluate where the last step led, keep that point if it is finite, and let the method change it.
 
     Written in words: it runs compiled and in plain Python.
     """
-    f, g = value_and_grad(c.x)
+    f, g = evaluate.value_and_grad(c.x)
     size = norm(g)
     finite = isfinite(f + size)
-    change, state = method.update(g, c.state, c.x, value=f, value_fn=lambda x: value_and_grad(x)[0])
+    change, state = method.update(g, c.state, c.x, value=f, value_fn=evaluate.value)
     code = where(finite, where(size <= gtol, SMALL_GRADIENT, RUNNING), NOT_FINITE)
     return Carry(
-        x=jax.tree.map(lambda p, d: p + d, c.x, change),
+        x=jax.tree.map(lambda p, d: where(finite, p + d, p), c.x, change),
         state=state,
         kept=jax.tree.map(lambda new, old: where(finite, new, old), c.x, c.kept),
         f=where(finite, f, c.f),
@@ -208,17 +210,19 @@ def _ready(method: Method | None, sampling: Sampling | None, x0: Any) -> Method:
 
 
 def _check_options(
-    *, grad: Callable[..., Any] | None, callback: Callable[..., Any] | None, time_limit: float | None
+    *, grad: Callable[..., Any] | None, callback: Callable[..., Any] | None, time_limit: float | None, maximize: bool
 ) -> None:
+    if not isinstance(maximize, bool | np.bool):
+        raise TypeError(f"maximize must be True or False, got {maximize!r}")
     for name, function in (("grad", grad), ("callback", callback)):
         if function is not None and not callable(function):
             raise TypeError(f"{name} must be a function, got {function!r}")
-    if time_limit is not None and not (isinstance(time_limit, int | float) and time_limit > 0):
+    if time_limit is not None and not (isinstance(time_limit, int | float | np.number) and time_limit > 0):
         raise ValueError(f"time_limit must be a number of seconds > 0, got {time_limit!r}")
 
 
 def _samples(sampling: Sampling | None) -> bool:
-    return sampling is not None and sampling.batch_size is not None
+    return sampling is not None and sampling.samples
 
 
 def _sampling(
@@ -244,7 +248,7 @@ def _sampling(
 def _last_step(sampling: Sampling | None, steps: int | None, epochs: int | None) -> int:
     if steps is not None:
         return _whole("steps", steps, least=0)
-    if sampling is not None and (epochs is not None or sampling.batch_size is not None):
+    if sampling is not None and (epochs is not None or sampling.samples):
         return _whole("epochs × batches", (100 if epochs is None else epochs) * sampling.batches)
     return 10_000
 
@@ -253,11 +257,3 @@ def _whole(name: str, value: Any, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value < 2**31 - 1:
         raise ValueError(f"{name} must be a whole number from {least} to 2,147,483,646, got {value!r}")
     return int(value)
-
-
-def _gradient_tolerance(x0: Any, gtol: float | None, scale: float, *, sampled: bool) -> Any:
-    kind = dtype_of(x0)
-    tolerance = float(np.finfo(kind).eps) ** 0.5 if gtol is None else checked_tolerance("gtol", gtol)
-    if sampled or tolerance == 0:  # the gradient of one batch tells nothing about the whole
-        return kind.type(-1)
-    return kind.type(tolerance * min(1.0, scale))

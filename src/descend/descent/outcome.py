@@ -1,9 +1,9 @@
-"""How a run ended, and the evidence for it. A failure is never called a success.
+"""How a run can end, and how to find out what is around the point where it ended.
 
 The loop only knows that a gradient was small, that x stood still, that the cost stopped falling, or that a
-number was not finite. What that means is judged here, by evaluating the objective a few times around the last
-point: whether the cost falls along some direction (then it is no minimum), and whether a longer or a shorter
-step would lower it (then the rate is at fault, not the precision).
+number was not finite. What that means is found by evaluating the objective a few times around the last point:
+whether the cost falls along some direction (then it is no minimum), and whether a longer or a shorter step
+would lower it (then the rate is at fault, not the precision).
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import numpy as np
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
 
-__all__ = ["Judgement", "Outcome", "gradient_scale", "length", "step_that_helps", "surroundings"]
+__all__ = ["Judgement", "Outcome", "gradient_scale", "length", "noise_of", "step_that_helps", "surroundings"]
 
-_MOST_DIRECTIONS = {True: 64, False: 8}  # by whether the objective is traced: the Hessian costs 2n gradients
+_DENSE = {True: 64, False: 8}  # up to so many variables the whole Hessian is differenced, by whether traced
+_KRYLOV = 10_000  # up to so many variables, if traced, its lowest eigenvector is sought by Lanczos' method
+_FEW = 32  # coordinates that are looked at where there are too many
 
 
 class Outcome(enum.Enum):
@@ -29,7 +31,7 @@ class Outcome(enum.Enum):
     CONVERGED = "converged"
     STEPS_EXHAUSTED = "all steps made, not yet converged"
     OUT_OF_TIME = "out of time"
-    STALLED = "stalled before a minimum"
+    STALLED = "stalled"
     DIVERGED = "diverged"
     PRECISION_FLOOR = "stopped at the precision of the numbers"
     INTERRUPTED = "interrupted"
@@ -66,11 +68,24 @@ def gradient_scale(problem: Problem, x: Any, grad: Any) -> float:
     return max(size, bend * reach) if np.isfinite(bend) else size
 
 
+def noise_of(problem: Problem, x: Any, f: float) -> float:
+    """How far rounding alone moves the cost: the largest change over a few moves by some spacings of x."""
+    point = as_vector(x)
+    spacing = np.spacing(np.maximum(np.abs(point), np.finfo(point.dtype).tiny ** 0.5))
+    draw = np.random.default_rng(0)
+    values = [
+        float(problem.value(from_vector(point + spacing * draw.integers(-4, 5, point.size), x), *problem.data))
+        for _ in range(6)
+    ]
+    moved = [abs(value - f) for value in values if np.isfinite(value)]
+    return max([4 * float(np.finfo(point.dtype).eps) * abs(f), *moved])
+
+
 def surroundings(problem: Problem, x: Any, f: float, grad: Any) -> tuple[bool, str]:
     """What is around x, where the gradient is as good as zero: is it flat, and where does the cost fall?
 
-    Looked at are the coordinates and, from differences of the gradient, the direction of lowest curvature;
-    where there are too many coordinates for that, some random directions.
+    Looked at are the direction of lowest curvature and the coordinates, in growing steps for as long as the
+    cost does not rise: beyond a barrier a lower cost is another valley, not this one.
 
     Returns
     -------
@@ -81,35 +96,67 @@ def surroundings(problem: Problem, x: Any, f: float, grad: Any) -> tuple[bool, s
     """
     point = as_vector(x)
     eps = float(np.finfo(point.dtype).eps)
-    slope, flat = length(grad), True
+    slope, rounding, flat = length(grad), 4 * noise_of(problem, x, f), True
+    slope = slope if np.isfinite(slope) else 0.0
     for direction in _directions(problem, x):
-        h = eps**0.25 * max(1.0, float(np.abs(point * direction).max()))
-        rounding = 16 * eps * abs(f)
+        reach = max(1.0, float(np.abs(point * direction).max()))
         for sign in (1, -1):
-            value = float(problem.value(from_vector(point + sign * h * direction, x), *problem.data))
-            if value < f - 2 * slope * h - rounding:
-                toward = np.array2string(sign * direction, precision=3, suppress_small=True, threshold=6)
-                return False, toward
-            flat = flat and abs(value - f) <= rounding
+            before, h = f, eps**0.25 * reach
+            while h <= 0.1 * reach:
+                value = float(problem.value(from_vector(point + sign * h * direction, x), *problem.data))
+                flat = flat and abs(value - f) <= rounding
+                if not value <= before + rounding:
+                    break
+                if value < f - 2 * slope * h - rounding:
+                    return False, np.array2string(sign * direction, precision=3, suppress_small=True, threshold=6)
+                before, h = value, 2 * h
     return flat, ""
 
 
 def _directions(problem: Problem, x: Any) -> list[np.ndarray]:
     point = as_vector(x)
     n = point.size
-    if n > _MOST_DIRECTIONS[problem.is_traced]:
-        random = np.random.default_rng(0).normal(size=(8, n))
-        return list(random / np.linalg.norm(random, axis=1, keepdims=True))
+    h = np.maximum(1, np.abs(point)) * np.finfo(point.dtype).eps ** (1 / 3)
 
     def gradient(at: np.ndarray) -> np.ndarray:
         return as_vector(problem.value_and_grad(from_vector(at, x), *problem.data)[1]).astype(np.float64)
 
-    reach = np.maximum(1, np.abs(point)) * np.finfo(point.dtype).eps ** (1 / 3)
-    hessian = np.array([(gradient(point + h) - gradient(point - h)) / (2 * h.max()) for h in np.diag(reach)])
-    directions = list(np.eye(n))
-    if np.isfinite(hessian).all():
-        directions.insert(0, np.linalg.eigh((hessian + hessian.T) / 2)[1][:, 0])
-    return directions
+    def bend(way: np.ndarray) -> np.ndarray:
+        """The Hessian times a direction, by differences of the gradient."""
+        scale = h.max() / np.abs(way).max()
+        return (gradient(point + scale * way) - gradient(point - scale * way)) / (2 * scale)
+
+    if n <= _DENSE[problem.is_traced]:
+        hessian = np.array([bend(way) for way in np.eye(n)])
+        lowest = np.linalg.eigh((hessian + hessian.T) / 2)[1][:, 0] if np.isfinite(hessian).all() else None
+    else:
+        lowest = _lowest_by_lanczos(bend, n) if problem.is_traced and n <= _KRYLOV else None
+    coordinates = list(np.eye(n)) if n <= _DENSE[True] else [_unit(i, n) for i in _spread_indices(n)]
+    return coordinates if lowest is None else [lowest, *coordinates]
+
+
+def _lowest_by_lanczos(bend: Any, n: int) -> np.ndarray | None:
+    from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
+
+    start = np.random.default_rng(0).normal(size=n)
+    operator = LinearOperator((n, n), matvec=lambda v: bend(v.ravel()), dtype=np.float64)
+    try:
+        vectors = eigsh(operator, k=1, which="SA", v0=start, maxiter=30, tol=1e-2)[1]
+    except ArpackNoConvergence as partial:
+        vectors = partial.eigenvectors
+    except ArpackError:  # e.g. a Hessian of zeros: no direction stands out
+        return None
+    return vectors[:, 0] if vectors.size and np.isfinite(vectors).all() else None
+
+
+def _spread_indices(n: int) -> list[int]:
+    return sorted({*range(_FEW // 2), *range(n - _FEW // 2, n)})
+
+
+def _unit(i: int, n: int) -> np.ndarray:
+    way = np.zeros(n)
+    way[i] = 1.0
+    return way
 
 
 def step_that_helps(problem: Problem, x: Any, f: float, grad: Any) -> tuple[float, float]:
@@ -123,13 +170,13 @@ def step_that_helps(problem: Problem, x: Any, f: float, grad: Any) -> tuple[floa
     if size == 0 or not np.isfinite(size):
         return best
     eps = float(np.finfo(dtype_of(x)).eps)
-    reach = max(1.0, float(np.abs(as_vector(x)).max()))
+    reach, rounding = max(1.0, float(np.abs(as_vector(x)).max())), 2 * noise_of(problem, x, f)
     for k in range(60):
         far = 10 * reach * 0.5**k
         if far < eps * reach:
             break
         value = float(problem.value(_moved(x, grad, -far / size), *problem.data))
-        if value < best[1] - 8 * eps * abs(f):
+        if value < best[1] - rounding:
             best = (far, value)
     return best
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from descend.descent.outcome import Judgement, Outcome, length
 from descend.descent.sampling import Sampling
-from descend.descent.trace import Trace
+from descend.descent.trace import Rows, Trace
 from descend.methods import Method
 from descend.objectives.function import Problem
-from descend.objectives.parameters import as_vector, dtype_of
+from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.stepsizes import StepSize
 
 __all__ = ["Run"]
@@ -58,16 +58,16 @@ class Run:
         sampling: Sampling | None,
         seed: int,
         begin: float,
-        judgement: Judgement | None,
     ) -> None:
         self.objective = objective
         self.problem = problem
         self.method = method
-        self.x_array = jax.tree.map(np.asarray, kept)  # the last finite point, 0-d for a number
+        self.x_array = jax.tree.map(np.array, kept)  # the last finite point, 0-d for a number
         self.sampling = sampling
         self.seed = seed
         self.seconds = time.perf_counter() - begin
-        self.judgement = judgement
+        self.judgement: Judgement | None = None
+        self.bad_x: Any = None  # where cost or gradient was not finite, if the run ended there
         self.trace = _in_user_terms(trace, problem, sampling)
         self._final: tuple[float, Any] | None = None
 
@@ -97,10 +97,33 @@ class Run:
         value, grad = self._final
         return value, grad, length(grad)
 
+    def settle(self) -> None:
+        """Evaluate the last point now, while the objective is what it was.
+
+        A batch may be finite where the whole data is not: then the latest kept point is taken at which all is.
+        """
+        rows, back = len(self.trace) - 1, 1
+        while not np.isfinite(self.cost_and_gradient()[0]) and self.trace.x is not None and rows > 0:
+            rows, back = max(0, rows - back), 2 * back
+            self.trace.end_at(rows)
+            self.x_array = from_vector(self.trace.x[rows], self.x_array)
+            self._final = None
+
+    def move_to_bad_x(self, step: int) -> None:
+        """Take the point without a gradient after all: it is the better one."""
+        self.x_array, self._final = self.bad_x, None
+        cost, _, _ = self.cost_and_gradient()
+        row = Rows(
+            np.array([step]), np.array([self.problem.sign * cost]), np.array([np.nan]), self.trace.lr[-1:],
+            self.trace.evaluations[-1:] + self.problem.evaluations_per_gradient,
+            None if self.trace.x is None else as_vector(self.bad_x)[None],
+        )  # fmt: skip
+        self.trace.extend(row, self.trace.seconds[-1], self.seconds)
+
     @property
     def best(self) -> dict[str, Any]:
         """The best row of the trace: step, f, and x where the trace keeps it (lowest cost, or highest)."""
-        row = int(np.argmin(self.problem.sign * self.trace.f))
+        row = int(np.nanargmin(self.problem.sign * self.trace.f))
         found = {"step": int(self.trace.step[row]), "f": float(self.trace.f[row])}
         if self.trace.x is not None:
             found["x"] = self.trace.x[row]

@@ -28,14 +28,24 @@ class Sampling:
     seed: int
 
     @property
+    def samples(self) -> bool:
+        """Whether each step sees a batch instead of all data."""
+        return self.batch_size is not None
+
+    @property
+    def size(self) -> int:
+        """Rows in a whole batch."""
+        return self.batch_size or self.rows
+
+    @property
     def batches(self) -> int:
         """Steps per epoch; the last batch of an epoch is shorter where the rows do not divide evenly."""
-        return 1 if self.batch_size is None else -(-self.rows // self.batch_size)
+        return -(-self.rows // self.size)
 
     @property
     def short(self) -> int:
         """Rows in the last batch of an epoch."""
-        return self.rows if self.batch_size is None else self.rows - (self.batches - 1) * self.batch_size
+        return self.rows - (self.batches - 1) * self.size
 
     def orders(self, step: int) -> tuple[int, np.ndarray, int]:
         """From the epoch of `step` on: its number, some epochs' orders (epochs, rows), their last step."""
@@ -52,7 +62,7 @@ class Sampling:
     def seen(self, steps: np.ndarray) -> np.ndarray:
         """How many rows were used before each of these steps."""
         epochs, batches = np.divmod(steps, self.batches)
-        return np.asarray(epochs * self.rows + batches * (self.batch_size or self.rows))
+        return np.asarray(epochs * self.rows + batches * self.size)
 
 
 def as_data(data: Any, x: Any) -> tuple[Any, ...]:
@@ -97,4 +107,6 @@ def _as_rows(part: Any, kind: np.dtype[Any]) -> np.ndarray:
             bad = np.argwhere(~np.isfinite(array))[0].tolist()
             raise ValueError(f"data holds {array[tuple(bad)]} at {bad}; fill or drop such rows first")
         return array.astype(kind)
+    if array.dtype.kind in "iu" and kind == np.float32 and np.abs(array).max() > np.iinfo(np.int32).max:
+        return array.astype(kind)  # in a float32 run whole numbers have 32 bits, and would wrap around
     return array

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from descend.objectives.parameters import as_vector
+
 __all__ = ["MOST_ROWS", "Rows", "Trace"]
 
 MOST_ROWS = 2_000
@@ -72,6 +74,8 @@ class Trace:
 
     def extend(self, rows: Rows, since: float, until: float) -> None:
         """Append the rows that are new (a run that stops repeats its last), made between two times."""
+        if len(self) and self.step[-1] % self.stride:  # the end of a chunk between two strides
+            self.end_at(len(self) - 2)
         last = self.step[-1] if len(self) else -1
         new = np.diff(rows.step, prepend=last) > 0
         if new.any():
@@ -87,6 +91,16 @@ class Trace:
             chosen = self.step % self.stride == 0
             chosen[-1] = True  # the point where the run stands
             self._keep(chosen)
+
+    def begin_at(self, x: Any, f: float, gradient_norm: float) -> None:
+        """A trace of the start alone."""
+        once = np.ones(1)
+        start = None if x is None else as_vector(x)[None]
+        self.extend(
+            Rows(np.zeros(1, np.int64), f * once, gradient_norm * once, np.nan * once, once.astype(np.int64), start),
+            0.0,
+            0.0,
+        )
 
     def end_at(self, row: int) -> None:
         """Forget the rows after this one."""

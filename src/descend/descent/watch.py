@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from descend.descent.trace import Trace
 
-__all__ = ["Ended", "Watch", "checked_tolerance"]
+__all__ = ["Ended", "Tolerances", "Watch"]
 
 _STILL_ROWS = 10
 _PATIENCE = 1_000  # steps without progress that are always granted
@@ -27,6 +28,26 @@ class Ended(enum.Enum):
     INTERRUPTED = enum.auto()
 
 
+@dataclass(frozen=True)
+class Tolerances:
+    """gtol, xtol and ftol as the user gave them: None leaves the choice to the dtype, 0 switches off."""
+
+    gtol: float | None
+    xtol: float | None
+    ftol: float | None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if value is not None and not (is_number and 0 <= value < np.inf):
+                raise ValueError(f"{name} must be a number >= 0, got {value!r}; 0 switches it off")
+
+    def gradient(self, kind: np.dtype[Any], scale: float) -> float:
+        """The gradient norm that counts as zero for an objective of that scale; negative if switched off."""
+        base = float(np.finfo(kind).eps) ** 0.5 if self.gtol is None else float(self.gtol)
+        return base * min(1.0, scale) if base else -1.0
+
+
 class Watch:
     """Looks at the trace between chunks and says at which row the run got stuck.
 
@@ -34,10 +55,10 @@ class Watch:
     tell nothing about the whole, and without the points there is no row to go back to: then it never answers.
     """
 
-    def __init__(self, kind: np.dtype[Any], xtol: float | None, ftol: float | None, *, sampled: bool) -> None:
+    def __init__(self, kind: np.dtype[Any], tolerances: Tolerances, *, sampled: bool) -> None:
         eps = float(np.finfo(kind).eps)
-        self._xtol = eps / 4 if xtol is None else checked_tolerance("xtol", xtol)
-        self._ftol = eps if ftol is None else checked_tolerance("ftol", ftol)
+        self._xtol = eps / 4 if tolerances.xtol is None else float(tolerances.xtol)
+        self._ftol = eps if tolerances.ftol is None else float(tolerances.ftol)
         self._sampled = sampled
         self._looked_at = -1  # the last step that was looked at
 
@@ -71,10 +92,3 @@ class Watch:
         lowest = np.minimum.accumulate(f)
         idle = (earlier >= 0) & (lowest[earlier] - lowest[rows] <= self._ftol * np.abs(lowest[rows]))
         return int(rows[np.argmax(idle)]) if self._ftol and idle.any() else None
-
-
-def checked_tolerance(name: str, value: Any) -> float:
-    """A tolerance as the user gave it, or a ValueError."""
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value < np.inf:
-        return float(value)
-    raise ValueError(f"{name} must be a number >= 0, got {value!r}; 0 switches it off")

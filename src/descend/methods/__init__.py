@@ -8,6 +8,7 @@ from descend.methods.proximal import FTRLProximal
 from descend.methods.sign import Lion, Rprop, SignSGD, Signum
 
 __all__ = [
+    "QHM",
     "AMSGrad",
     "AdaBelief",
     "AdaDelta",
@@ -23,7 +24,6 @@ __all__ = [
     "NAdamW",
     "Nadam",
     "Nesterov",
-    "QHM",
     "RAdam",
     "RMSProp",
     "Rprop",

@@ -91,7 +91,7 @@ class Method(Declared):
 
     def init(self, params: Any) -> State:
         """The state before the first step from `params` (a number, an array or any pytree of them)."""
-        leaf, lr = jax.tree.leaves(params)[0], self._rate()
+        leaf, lr = (*jax.tree.leaves(params), np.float32(0))[0], self._rate()
         return State(
             t=np.int32(0),
             slots=tuple(jax.tree.map(partial(self._fresh, slot), params) for slot in self.slots),
@@ -126,8 +126,7 @@ class Method(Declared):
             at = At(t, params, grads, lambda: self._change(1.0, grads, state, params)[0], value, value_fn)
             lr, memory, count = lr.next(memory, at)
         change, slots = self._change(lr, grads, state, params)
-        used = like(lr, jax.tree.leaves(grads)[0])
-        return change, State(t, slots, memory, used, state.evaluations + count)
+        return change, State(t, slots, memory, like(lr, state.lr), state.evaluations + count)
 
     def optax(self) -> Any:
         """The method as an `optax.GradientTransformationExtraArgs` (needs optax)."""
@@ -155,6 +154,8 @@ class Method(Declared):
             points = structure.flatten_up_to(params)
         else:
             points = leaves
+        if not leaves:  # a part of a tree that a mask has emptied
+            return grads, state.slots
         results = []
         for g, x, *slots in zip(leaves, points, *columns, strict=True):
             known = {"g": g, "x": x, **dict(zip(self.slots, slots, strict=True))}
@@ -163,6 +164,19 @@ class Method(Declared):
             results.append(result if isinstance(result, tuple) else (result,))
         change, *new = (structure.unflatten(column) for column in zip(*results, strict=True))
         return change, tuple(new)
+
+    def program_key(self) -> Any:
+        """What a compiled loop of this method may be looked up by.
+
+        The classes of this library do not change; a user's own may have been redefined, or use a global that
+        has changed: their formula is traced, and a step size of theirs is compiled anew each time.
+        """
+        own = [type(part) for part in (self, self._rate()) if isinstance(part, Declared)]
+        if all(part.__module__.startswith("descend.") for part in own):
+            return tuple(own)
+        if any(issubclass(part, StepSize) and not part.__module__.startswith("descend.") for part in own):
+            return object()
+        return (*own, str(jax.make_jaxpr(lambda *args: type(self).step(*args))(*(1.0 for _ in self._asked))))
 
     # -- what can be derived from the formula ---------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from descend.fields import nonnegative, positive
+from descend.fields import nonnegative
 from descend.methods.method import Method, Rate, rate
 from descend.words import sign, sqrt, where
 

@@ -24,7 +24,7 @@ _LARGEST_OBJECT_ARRAY = 2_000  # each element becomes a line of the traced progr
 _IN_PLACE = {"sort", "fill", "resize", "put", "itemset", "partition", "setflags", "byteswap", "setfield"}
 _OTHER_NAMES = {
     "amax": "max", "amin": "min", "round_": "round", "psi": "digamma", "product": "prod",
-    "true_divide": "divide", "conjugate": "conj", "logical_or": "logical_or",
+    "true_divide": "divide", "conjugate": "conj",
 }  # fmt: skip
 
 
@@ -210,10 +210,10 @@ _CURES = {
     "setting an array element": "a plain array cannot hold traced numbers: build it with np.array([...])",
     "object arrays are not supported": "SciPy's compiled code needs a plain array: use np.linalg, or give grad=",
     "unsupported data types": "SciPy's compiled code needs a plain array: use a dense NumPy matrix, or give grad=",
-    "must use inplace=False": "np.fill_diagonal, np.put and np.add.at change an array in place: build a new one, e.g. np.where",
+    "must use inplace=False": "np.fill_diagonal and the like change an array in place: build a new one with np.where",
     "JAX arrays are immutable": "a change in place that cannot be traced: build a new array, e.g. with np.where",
     "casting rule": "masked arrays cannot be traced: write np.where(mask, a, b)",
-    "unexpected keyword argument": "a keyword of NumPy without traced counterpart (where=, casting=, …): write np.where",
+    "unexpected keyword argument": "a keyword of NumPy without traced counterpart (where=, …): write np.where",
     "unsupported format string": "x as text needs a plain number: compute with x itself",
     "Cannot interpret value": "a library needs a plain array there: use NumPy's own functions on x",
 }  # fmt: skip

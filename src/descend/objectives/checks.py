@@ -13,7 +13,14 @@ from descend.objectives.parameters import as_vector, dtype_of, from_vector
 if TYPE_CHECKING:
     from descend.objectives.function import Problem
 
-__all__ = ["RANDOM", "check_given_gradient", "check_start", "disagreement_with_numpy", "has_slope_where_gradient_is_nan", "warn_of_float32_constants"]
+__all__ = [
+    "RANDOM",
+    "check_given_gradient",
+    "check_start",
+    "disagreement_with_numpy",
+    "has_slope_where_gradient_is_nan",
+    "warn_of_float32_constants",
+]
 
 RANDOM = (
     "the objective gives different values for the same x: it is random or keeps state. "
@@ -97,7 +104,7 @@ def check_given_gradient(problem: Problem) -> None:
 def _slopes(problem: Problem, grad: Any, value: float) -> tuple[float, float, float]:
     """The slope along one direction by gradient and by differences of the user's values, and what may differ.
 
-    Two lengths of the difference are tried, and the nearer one counts, so that a bend nearby does no harm.
+    Two lengths of the difference are tried: what they differ by is not held against the gradient.
     """
     x0 = as_vector(problem.x0).astype(np.float64)
     double = jax.tree.map(lambda leaf: leaf.astype(np.float64), problem.x0)
@@ -106,17 +113,21 @@ def _slopes(problem: Problem, grad: Any, value: float) -> tuple[float, float, fl
     parts = problem.sign * as_vector(grad).astype(np.float64) * way
     slope, size = float(parts.sum()), float(np.abs(parts).sum())
     eps = float(np.finfo(np.float64).eps)
-    best = (np.inf, slope, np.inf)
+    center = problem.plain(double, *problem.data)
+    quotients, sides, rounding = [], [], 0.0
     for h in (eps ** (1 / 3), eps ** (1 / 3) / 32):
         step = h * max(1.0, float(np.linalg.norm(x0)) / x0.size**0.5)
         ahead, behind = (problem.plain(from_vector(x0 + by * way, double), *problem.data) for by in (step, -step))
         if not (np.isfinite(ahead) and np.isfinite(behind)):
             return slope, slope, np.inf
-        quotient = (ahead - behind) / (2 * step)
+        quotients.append((ahead - behind) / (2 * step))
+        sides = [(ahead - center) / step, (center - behind) / step]
         rounding = 100 * eps * max(abs(value), abs(ahead), abs(behind)) / step
-        allowed = {"float64": 1e-4, "float32": 2e-2}[dtype_of(problem.x0).name] * size + rounding
-        best = min(best, (abs(slope - quotient) - allowed, quotient, allowed))
-    return slope, best[1], best[2]
+    # What the two lengths differ by is the bend of the function; at a kink any slope between the sides is right.
+    nearest = float(np.clip(slope, min(sides), max(sides)))
+    spread = 2 * abs(quotients[0] - quotients[1])
+    allowed = {"float64": 1e-4, "float32": 2e-2}[dtype_of(problem.x0).name] * size + rounding + spread
+    return (slope, nearest, allowed) if abs(slope - nearest) <= allowed else (slope, quotients[1], allowed)
 
 
 def warn_of_float32_constants(problem: Problem) -> None:
@@ -126,7 +137,7 @@ def warn_of_float32_constants(problem: Problem) -> None:
         if any(str(getattr(c, "dtype", "")) in {"float32", "float16", "bfloat16"} for c in consts):
             warnings.warn(
                 "the objective holds a float32 constant in a float64 run, so its values are only right to about "
-                "7 digits: make the constant with NumPy, or inside the function",
+                "7 digits: make the constant in float64 with NumPy, or inside the function",
                 stacklevel=5,
             )
 

@@ -57,7 +57,7 @@ OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 }
 
 _WRITTEN_FOR = {"^": "**", "π": "pi", "·": "*", "×": "*", "−": "-", "²": "**2", "³": "**3"}
-_LEGAL = re.compile(r"[A-Za-z0-9_+\-*/(),. ^π·×−²³]")
+_LEGAL = re.compile(r"[A-Za-z0-9+\-*/(),. ^π·×−²³]")
 
 
 class FormulaError(ValueError):
@@ -95,7 +95,7 @@ class Formula:
         self.text = text
         self._reading = _Reading(text)
         self.variables = self._reading.variables
-        self._numeric = self._reading.compiled(number=lambda v: v)
+        self._numeric = self._reading.compiled(number=lambda v: v, folds=True)
 
     @property
     def n(self) -> int:
@@ -104,7 +104,8 @@ class Formula:
 
     def __call__(self, x: Any) -> Any:
         """The value at x: a number, or a vector with one element per variable."""
-        x = np.float64(x) if isinstance(x, int | float) else x  # Python's own raise where NumPy gives inf or nan
+        if isinstance(x, int | float | list | tuple):  # Python's own raise where NumPy gives inf or nan
+            x = np.asarray(x, dtype=np.float64)[()]
         return self._numeric(self._bind(x))
 
     def _bind(self, x: Any) -> dict[str, Any]:
@@ -127,7 +128,7 @@ class Formula:
 
         symbols = {name: sympy.Symbol(name, real=True) for name in self.variables}
         exact = {math.pi: sympy.pi, math.e: sympy.E, math.tau: 2 * sympy.pi}
-        symbolic = self._reading.compiled(number=lambda v: exact.get(v, sympy.sympify(v)))
+        symbolic = self._reading.compiled(number=lambda v: exact.get(v, sympy.sympify(v)), folds=False)
         return sympy.sympify(symbolic(symbols))
 
     def latex(self) -> str:
@@ -175,6 +176,10 @@ class _Reading:
             )
         parsed = ""
         depth = 0
+        if doubled := re.search("[²³]{2}", self.text):
+            raise FormulaError("write a power of several digits with ^", self.text, doubled.start() + 1)
+        if literal := re.search(r"(?<![A-Za-z0-9.])0[xXbBoO]", self.text):
+            raise FormulaError("write the product with *, and numbers in decimal", self.text, literal.start() + 1)
         for column, character in enumerate(self.text, 1):
             if not _LEGAL.fullmatch(character):
                 hint = "; type the right-hand side only" if character == "=" else ""
@@ -304,12 +309,14 @@ class _Reading:
             return tuple(f"x{i}" for i in range(1, count + 1))
         return ("x", "y", "z")[: "xyz".index(max(lettered)) + 1]
 
-    def compiled(self, number: Callable[[Any], Any]) -> Callable[[dict[str, Any]], Any]:
+    def compiled(self, number: Callable[[Any], Any], *, folds: bool) -> Callable[[dict[str, Any]], Any]:
         """The formula as a function of its variables by name; `number` turns literals into the wanted kind.
+
+        If it `folds`, what holds no variable is one number; if not, only powers are, so that 1/3 stays a ratio.
 
         It runs as a program for a stack machine, so that a long sum needs no deep recursion.
         """
-        program = list(self._program(self.tree, number))
+        program = list(self._program(self.tree, number, folds))
 
         def run(variables: dict[str, Any]) -> Any:
             stack: list[Any] = []
@@ -321,26 +328,32 @@ class _Reading:
 
         return run
 
-    def _program(self, node: ast.expr, number: Callable[[Any], Any]) -> Iterator[tuple[int, Callable[..., Any]]]:
+    def _program(
+        self, node: ast.expr, number: Callable[[Any], Any], folds: bool
+    ) -> Iterator[tuple[int, Callable[..., Any]]]:
         """(how many operands, what to do with them), operands first."""
-        folds = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
         match node:
-            case ast.Constant(value=int() as literal) if abs(literal) < LARGEST_WHOLE:
-                constant = number(literal)
-                yield 0, lambda _: constant
-            case _ if id(node) in self.constants and (folds or isinstance(node, ast.Constant | ast.Name)):
-                constant = number(self.constants[id(node)])
+            case _ if id(node) in self.constants and (folds or self._is_single(node)):
+                value = self.constants[id(node)]
+                is_whole = value.is_integer() and abs(value) < LARGEST_WHOLE
+                constant = number(int(value) if is_whole else value)
                 yield 0, lambda _: constant
             case ast.Name(id=name):
                 yield 0, lambda variables: variables[name]
             case ast.UnaryOp(op=op, operand=operand):
-                yield from self._program(operand, number)
+                yield from self._program(operand, number, folds)
                 yield 1, OPERATORS[type(op)]
             case ast.BinOp(left=left, op=op, right=right):
-                yield from self._program(left, number)
-                yield from self._program(right, number)
+                yield from self._program(left, number, folds)
+                yield from self._program(right, number, folds)
                 yield 2, OPERATORS[type(op)]
             case ast.Call(func=ast.Name(id=name), args=args):
                 for arg in args:
-                    yield from self._program(arg, number)
+                    yield from self._program(arg, number, folds)
                 yield len(args), FUNCTIONS[name][1]
+
+    def _is_single(self, node: ast.expr) -> bool:
+        """Whether a constant is one number for SymPy, too: a literal, a name, or a power, which could be huge."""
+        is_pow = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "pow"
+        is_power = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
+        return is_pow or is_power or isinstance(node, ast.Constant | ast.Name)

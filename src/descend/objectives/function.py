@@ -30,7 +30,7 @@ from descend.objectives.checks import (
 )
 from descend.objectives.differences import central_differences
 from descend.objectives.parameters import dtype_of, spread_over
-from descend.objectives.tracing import Traced, is_float64, trace
+from descend.objectives.tracing import Traced, is_float64, same_constants, trace
 
 __all__ = ["ObjectiveError", "Problem", "precision", "prepare"]
 
@@ -58,6 +58,8 @@ class Problem:
     reason: str = ""  # why it is not got in a better way; empty if it is exact
     program: Callable[..., Any] | None = None  # (x, *data) -> value and gradient, to be traced; None if eager
     grad: Callable[..., Any] | None = None  # the user's, shaped and signed
+    started: bool = False  # after the checks an error of arithmetic is a place without a value
+    error: Exception | None = None  # the latest such error
     _traces: dict[Any, Traced] = field(default_factory=dict)
 
     @property
@@ -81,14 +83,25 @@ class Problem:
                 return self.traced(*data).value_and_grad(x, *data)
         value = self.value(x, *data)
         if self.grad is not None:
-            return value, self.grad(x, *data)
+            with precision(x):
+                return value, self.grad(x, *data)
         return value, central_differences(lambda p: self.value(p, *data), x)
 
     def value(self, x: Any, *data: Any) -> Any:
-        """Cost at one point (a NumPy number of the dtype of x)."""
+        """Cost at one point (a NumPy number of the dtype of x); nan where a called function has no value."""
         if self.is_traced:
             return self.value_and_grad(x, *data)[0]
-        return dtype_of(self.x0).type(self.sign * self.plain(x, *data))
+        try:
+            value = self.plain(x, *data)
+        except (ArithmeticError, ValueError, ObjectiveError) as error:  # math.log(-1.0), 1/0, (-1.0)**0.5
+            if not self.started:
+                raise
+            self.error, value = error, np.nan
+        return dtype_of(self.x0).type(self.sign * value)
+
+    def zero_gradient(self) -> Any:
+        """A gradient of zeros."""
+        return jax.tree.map(np.zeros_like, self.x0)
 
     def at_points(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The user's values and gradients at many points of shape (k, …), on all data.
@@ -117,8 +130,8 @@ class Problem:
         return 1 if self.is_traced or self.grad is not None else 1 + 2 * size
 
     def plain(self, x: Any, *data: Any) -> float:
-        """The user's value from plain NumPy arguments, which it may change without harm."""
-        with np.errstate(all="ignore"):
+        """The user's value from plain NumPy arguments; it may change x without harm."""
+        with np.errstate(all="ignore"), precision(x):
             result = self.call(jax.tree.map(lambda leaf: leaf.copy()[()], x), *data)
         return float(_as_number(result, np))
 
@@ -165,7 +178,7 @@ def prepare(
             problem.traced(*data)
             problem.gradient = FORMULA
         else:
-            _choose(problem, call_grad)
+            _choose(problem, objective, call_grad)
         warn_of_float32_constants(problem)
         if not written_in_words and grad is None and problem.is_traced and has_slope_where_gradient_is_nan(problem):
             problem.reason = (
@@ -176,62 +189,73 @@ def prepare(
         check_start(problem)
         if grad is not None:
             check_given_gradient(problem)
+    problem.started = True
     return problem
 
 
-_known_as_jax: weakref.WeakSet[Any] = weakref.WeakSet()  # code that was traced as JAX before: tried as such first
+_known_as_jax: weakref.WeakSet[Any] = weakref.WeakSet()  # functions that were traced as JAX: tried as such first
 
 
-def _choose(problem: Problem, grad: Callable[..., Any] | None) -> None:
+def _choose(problem: Problem, objective: Callable[..., Any], grad: Callable[..., Any] | None) -> None:
     """Find the best way in which the function can run: NumPy traced, JAX traced, or eager."""
-    x0, data, sign = problem.x0, problem.data, problem.sign
-    as_numpy = _program(_through_bridge(problem.call), grad and _through_bridge(grad), sign)
-    as_jax = _program(problem.call, grad, sign)
-    code = getattr(problem.call, "__code__", None)
-    if code in _known_as_jax and grad is None:
-        problem.program, problem.gradient = as_jax, JAX
-        try:
-            problem.traced(*data)
+    as_numpy = _program(_through_bridge(problem.call), grad and _through_bridge(grad), problem.sign)
+    as_jax = _program(problem.call, grad, problem.sign)
+    if _is_known(objective):
+        problem.program, problem.gradient = as_jax, GIVEN if grad else JAX
+        with contextlib.suppress(Exception):  # it is JAX code no more: something that it uses has changed
+            _refuse_callbacks(problem)
             return
-        except Exception:  # it is JAX code no more: something that it uses has changed
-            problem._traces.clear()
+        problem._traces.clear()
     problem.program, problem.gradient = as_numpy, GIVEN if grad else NUMPY
     UntraceableError.latest = None
     try:
-        problem.traced(*data)
+        problem.traced(*problem.data)
     except Exception as error:  # anything may come out of a user's function that meets a tracer
-        refusal = error
-    else:
-        swallowed = UntraceableError.latest
-        problem.reason = str(swallowed) if swallowed else disagreement_with_numpy(problem)
-        if problem.reason:
-            _go_eager(problem)
+        _choose_without_numpy(problem, as_jax, error, has_grad=grad is not None)
+        if problem.is_traced:
+            with contextlib.suppress(TypeError):  # what cannot be remembered is found out anew each time
+                _known_as_jax.add(objective)
         return
-    problem.program, problem.gradient = as_jax, GIVEN if grad else JAX
+    swallowed = UntraceableError.latest
+    problem.reason = str(swallowed) if swallowed else disagreement_with_numpy(problem)
+    if problem.reason:
+        _go_eager(problem)
+
+
+def _choose_without_numpy(problem: Problem, as_jax: Callable[..., Any], refusal: Exception, *, has_grad: bool) -> None:
+    problem.program, problem.gradient = as_jax, GIVEN if has_grad else JAX
     problem._traces.clear()
     try:
-        first = problem.traced(*data)
-        second = trace(as_jax, x0, *data)
+        first = problem.traced(*problem.data)
+        second = trace(as_jax, problem.x0, *problem.data)
     except ObjectiveError:
         raise
     except Exception as error:
         of_bridge = "__jax_array__" not in str(refusal) and "Bridged" not in str(refusal)
         problem.reason = explain_refusal(refusal if of_bridge else error)
         _go_eager(problem)
-        problem.plain(x0, *data)  # a mistake in the function, as opposed to an untraceable one, is raised here
+        problem.plain(problem.x0, *problem.data)  # a mistake in the function, not an untraceable one, is raised here
         return
-    if first.key != second.key or not _equal_constants(first, second):
+    if first.key != second.key or not same_constants(first, second):
         raise ValueError(RANDOM)
-    if isinstance(refusal, UntraceableError) and disagreement_with_numpy(problem):
+    _refuse_callbacks(problem)
+    if problem.is_traced and isinstance(refusal, UntraceableError) and disagreement_with_numpy(problem):
         problem.reason = str(refusal)  # NumPy code that JAX reads differently, e.g. += on a slice
         _go_eager(problem)
-        return
-    if is_float64() and re.search("pure_callback|io_callback", first.key[0]):
+
+
+def _is_known(objective: Callable[..., Any]) -> bool:
+    try:
+        return objective in _known_as_jax
+    except TypeError:
+        return False
+
+
+def _refuse_callbacks(problem: Problem) -> None:
+    program = problem.traced(*problem.data)
+    if is_float64() and re.search("pure_callback|io_callback", program.key[0]):
         problem.reason = "JAX runs its callbacks in the global precision, not in this run's float64"
         _go_eager(problem)
-        return
-    if code is not None:
-        _known_as_jax.add(code)
 
 
 def _go_eager(problem: Problem) -> None:
@@ -299,7 +323,3 @@ def _shaped(gradient: Any, x: Any, sign: int, space: Any) -> Any:
         return space.asarray(sign * g.reshape(p.shape), dtype=p.dtype)
 
     return jax.tree.map(leaf, gradient, x)
-
-
-def _equal_constants(a: Traced, b: Traced) -> bool:
-    return all(np.array_equal(p, q, equal_nan=True) for p, q in zip(a.consts, b.consts, strict=True))

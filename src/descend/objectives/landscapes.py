@@ -88,7 +88,7 @@ class Landscape:
         return str(sympy.latex(self.expression()))
 
 
-def landscape(name: str, n: int | None = None, kappa: float = 100.0) -> Landscape:
+def landscape(name: str, n: int | None = None, kappa: float | None = None) -> Landscape:
     """The landscape of that name.
 
     Parameters
@@ -98,7 +98,7 @@ def landscape(name: str, n: int | None = None, kappa: float = 100.0) -> Landscap
     n
         Number of variables, for those that exist in any dimension; their own unless given.
     kappa
-        Condition number of the ill-conditioned quadratic, ≥ 1.
+        Condition number of the ill-conditioned quadratic, ≥ 1; 100 unless given.
 
     Raises
     ------
@@ -112,10 +112,14 @@ def landscape(name: str, n: int | None = None, kappa: float = 100.0) -> Landscap
         raise ValueError(
             f"unknown landscape {name!r}; legal: {', '.join(LANDSCAPES)}.{nearest(name, list(LANDSCAPES))}"
         )
+    if n is not None and not (isinstance(n, int | np.integer) and n >= 1):
+        raise ValueError(f"n must be a whole number >= 1, got {n!r}")
     key = plain[_plain(name)]
     make = LANDSCAPES[key]
     if key == "ill-conditioned":
-        return ill_conditioned(2 if n is None else n, kappa)
+        return ill_conditioned(2 if n is None else n, 100.0 if kappa is None else kappa)
+    if kappa is not None:
+        raise ValueError(f"{key} has no kappa; only ill-conditioned has")
     if key in ANY_DIMENSION:
         return make(ANY_DIMENSION[key] if n is None else n)
     found = make()

@@ -34,6 +34,8 @@ def named(objective: Callable[..., Any] | str, x0: Any) -> tuple[Callable[..., A
             objective = Formula(objective)
     if x0 is None:
         if not isinstance(objective, Landscape):
-            raise TypeError("x0 is missing: give the point to start from, minimize(f, 5.0), on the command line --from 5")
+            raise TypeError(
+                "x0 is missing: give the point to start from, minimize(f, 5.0), on the command line --from 5"
+            )
         x0 = objective.start
     return objective, x0, bool(getattr(objective, "written_in_words", False))

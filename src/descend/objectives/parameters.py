@@ -124,6 +124,7 @@ def _as_array(value: Any) -> np.ndarray:
         array = np.array(value)
     except ValueError as error:
         raise TypeError(f"x0 must be numbers in a regular shape, got {value!r}: {error}") from None
+    array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind in "iu":
         return array
     if array.dtype.kind == "f" and array.dtype.itemsize in {4, 8} and array.dtype.isnative:

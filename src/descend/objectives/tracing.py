@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
-__all__ = ["Traced", "is_float64", "trace"]
+__all__ = ["Traced", "is_float64", "same_constants", "trace"]
 
 _MOST_EXECUTABLES = 64
 _executables: OrderedDict[Any, tuple[Any, Callable[..., Any]]] = OrderedDict()
@@ -71,7 +71,7 @@ def trace(function: Callable[..., Any], x: Any, *data: Any) -> Traced:
         tuple((c.shape, str(c.dtype)) for c in map(_typed, closed.consts)),
         hidden,
         opaque,
-        str(jax.tree.structure((x, data))),
+        jax.tree.structure((x, data)),
         is_float64(),
     )
     return Traced(closed.jaxpr, closed.consts, jax.tree.structure(shape), key)
@@ -83,12 +83,23 @@ def is_float64() -> bool:
     return bool(config.jax_enable_x64)
 
 
+def same_constants(a: Traced, b: Traced) -> bool:
+    """Whether two programs hold equal constants."""
+    pairs = zip(map(_plain, a.consts), map(_plain, b.consts), strict=True)
+    return all(np.array_equal(p, q, equal_nan=p.dtype.kind in "fc") for p, q in pairs)
+
+
 def _typed(const: Any) -> Any:
     return const if hasattr(const, "dtype") else np.asarray(const)
 
 
+def _plain(const: Any) -> np.ndarray:
+    is_key = jax.dtypes.issubdtype(_typed(const).dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(const) if is_key else const)
+
+
 def _fingerprint(const: Any) -> tuple[Any, ...]:
-    array = np.asarray(const)
+    array = _plain(const)
     return array.shape, array.dtype.str, hashlib.sha256(array.tobytes()).hexdigest()
 
 

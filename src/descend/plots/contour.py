@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from descend.descent import Run
 from descend.objectives import Landscape
-from descend.plots.style import GREEN, ORANGE, axes, domain_of, mark, objective_at, path_of, shown
+from descend.plots.style import ORANGE, axes, domain_of, mark, objective_at, path_of, shown
 
 __all__ = ["contour_field", "contours", "surface"]
 
@@ -65,15 +65,16 @@ def surface(objective: Callable[..., Any] | str | Run, domain: Domain | None = N
     is_steep = _is_steep(z)
 
     def height(value: Any) -> Any:  # on a steep surface all but the peaks would lie on the floor
-        return np.log10(np.maximum(value - low, 1e-4 * (high - low)) / (high - low)) if is_steep else value
+        return np.log10(1 + 1e3 * np.maximum(value - low, 0) / (high - low)) if is_steep else value
 
     ax.plot_surface(*np.meshgrid(x, y), height(z), cmap="cividis", alpha=0.8, linewidth=0, rcount=80, ccount=80)  # type: ignore[attr-defined]
-    ax.set(xlabel="x1", ylabel="x2", title="Cost (log scale above the lowest)" if is_steep else "Cost")
+    ax.set(xlabel="x1", ylabel="x2", title="Cost (log scale, 0 at the lowest)" if is_steep else "Cost")
     if isinstance(objective, Run):
         path = shown(objective)
         costs = height(objective.trace.f[: len(path)])
         ax.plot(*path.T, costs, color=ORANGE, marker=".", markersize=4, zorder=5, label="path")
-        ax.plot(*path[-1:].T, costs[-1:], color=GREEN, marker="*", markersize=12, zorder=6, label="end")
+        mark(ax, *path[:1].T, costs[:1], kind="start")
+        mark(ax, *path[-1:].T, costs[-1:], kind="end")
         ax.legend()
     return ax
 
@@ -81,9 +82,11 @@ def surface(objective: Callable[..., Any] | str | Run, domain: Domain | None = N
 def _grid(
     objective: Callable[..., Any] | str | Run, domain: Domain | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if isinstance(objective, Run) and path_of(objective).shape[1] != 2:
+        raise ValueError(f"contours need two variables, this run has {path_of(objective).shape[1]}; see history(run)")
     if domain is None:
         domain = domain_of(objective) if isinstance(objective, Run) else [(-10, 10), (-10, 10)]
-    if len(domain) != 2 or not all(low < high for low, high in domain):
+    if np.shape(domain) != (2, 2) or not all(low < high for low, high in domain):
         raise ValueError(f"a domain here is two pairs (low, high) with low < high, got {domain!r}")
     problem = objective_at(objective, domain)
     if problem.x0.shape != (2,):

@@ -40,6 +40,10 @@ def gradient_curve(objective: Objective | Run, domain: tuple[float, float] = (-1
 
 def path_on_curve(run: Run, ax: Axes | None = None) -> Axes:
     """The steps of a run of one variable on the curve of its cost, start and end marked."""
+    if path_of(run).shape[1] != 1:
+        raise ValueError(
+            f"a path on a curve needs one variable, this run has {path_of(run).shape[1]}; see contours(run)"
+        )
     ax = axes(ax)
     (domain,) = domain_of(run)
     cost_curve(run, domain, ax)
@@ -59,9 +63,9 @@ def path_on_curve(run: Run, ax: Axes | None = None) -> Axes:
 
 
 def _sampled(objective: Objective | Run, domain: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    low, high = domain
-    if not low < high:
+    if np.shape(domain) != (2,) or not domain[0] < domain[1]:
         raise ValueError(f"a domain is (low, high) with low < high, got {domain!r}")
+    low, high = domain
     problem = objective_at(objective, [domain])
     x = np.linspace(low, high, _POINTS, dtype=problem.x0.dtype)
     f, g = problem.at_points(x.reshape(-1, *problem.x0.shape))

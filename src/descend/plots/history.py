@@ -29,8 +29,21 @@ def history(run: Run, ax: Axes | None = None) -> Axes:
         ax.set_yscale("log")
     ax.set(xlabel="step", title="Cost and gradient")
     ax.set_ylabel("cost", color=BLUE)
+    for axis, side in ((ax, -1), (beside, 1)):  # the cost above, the gradient below: else they may coincide
+        _make_room(axis, side)
     ax.grid(alpha=0.25)
     return ax
+
+
+def _make_room(ax: Axes, side: int) -> None:
+    """Leave a fifth of the height empty, below (-1) or above (1) what is drawn."""
+    low, high = ax.get_ylim()
+    if ax.get_yscale() == "log":
+        more = (high / low) ** 0.2
+        ax.set_ylim(low / more if side < 0 else low, high * more if side > 0 else high)
+    else:
+        more = 0.2 * (high - low)
+        ax.set_ylim(low - more if side < 0 else low, high + more if side > 0 else high)
 
 
 def rates(runs: Sequence[Run], ax: Axes | None = None) -> Axes:
