@@ -92,7 +92,7 @@ def test_exit_codes_tell_the_outcome(descend: Any, arguments: list[str], code: i
         (["minimize", "x^2", "--from", "five"], 2, "--from must be numbers like 5 or -1.2,1, got 'five'"),
         (["minimize", "x^2", "--from", "nan"], 2, "a start must be finite"),
         (["minimize", "x^2", "--from", "1,2"], 2, "the formula has 1 variable (x), the point has 2 numbers"),
-        (["minimize", "x^2", "--from", "5", "--method", "adma"], 2, "Did you mean 'adam'?"),
+        (["minimize", "x^2", "--from", "5", "--method", "adamm"], 2, "Did you mean 'adam'?"),
         (["minimize", "x^2", "--from", "5", "--lr", "0"], 2, "lr must be > 0, got 0.0"),
         (["minimize", "x^2", "--from", "5", "--lr", "fast"], 2, "'--lr'"),
         (
@@ -111,7 +111,7 @@ def test_exit_codes_tell_the_outcome(descend: Any, arguments: list[str], code: i
         (["minimize", "x^2", "--from", "5", "--save", "a.pickle"], 2, "must end in one of"),
         (["minimize", "x^2", "--from", "5", "--save", "/no/such/folder/a.csv"], 4, "does not exist"),
         (["minimize", "log(x)", "--from", "-1"], 2, "the objective is nan at the start"),
-        (["methods", "adma"], 2, "unknown method 'adma'"),
+        (["methods", "adamm"], 2, "unknown method 'adamm'"),
         (["landscapes", "rosenbork"], 2, "Did you mean 'rosenbrock'?"),
         (["minimise", "x^2"], 2, "No such command"),
     ],

@@ -39,8 +39,8 @@ def test_methods_are_found_by_name(text: str) -> None:
 
 
 def test_an_unknown_method_suggests_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"unknown method 'adma'; legal: .*Did you mean 'adam'\?"):
-        method_named("adma")
+    with pytest.raises(ValueError, match=r"unknown method 'adamm'; legal: .*Did you mean 'adam'\?"):
+        method_named("adamm")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_the_printed_formula_is_the_code(method: type[Method]) -> None:
         results.append(value)
     expected = method.step(**arguments)
     expected = expected if isinstance(expected, tuple) else (expected,)
-    assert results == pytest.approx([*expected[1:], expected[0]], rel=1e-12)
+    assert results == pytest.approx([float(value) for value in (*expected[1:], expected[0])], rel=1e-12)
     assert r"\Delta x_{t}" in method.latex()
 
 

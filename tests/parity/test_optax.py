@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from descend import AdaGrad, Adam, BarzilaiBorwein, GradientDescent, Momentum, Nesterov, RMSProp
-from descend.methods import AdaBelief, AdaDelta, AdaMax, AdamW, Lion, Nadam, NAdamW, RAdam, Rprop, SignSGD, Yogi
+from descend.methods import AdaBelief, AdaDelta, AdaMax, AdamW, Lion, Nadam, NAdamW, RAdam, SignSGD, Yogi
 
 PAIRS = [
     (GradientDescent(0.1), lambda: optax.sgd(0.1)),
@@ -26,11 +26,10 @@ PAIRS = [
     (NAdamW(0.03, decay=0.1), lambda: optax.nadamw(0.03, weight_decay=0.1)),
     (RAdam(0.03, beta2=0.99), lambda: optax.radam(0.03, b2=0.99)),
     (AdaBelief(0.03, eps=1e-8), lambda: optax.adabelief(0.03, eps=1e-8, eps_root=1e-8)),
-    (Yogi(0.03), lambda: optax.yogi(0.03, initial_accumulator_value=0.0)),
+    (Yogi(0.03), lambda: optax.chain(optax.scale_by_yogi(eps=1e-3, initial_accumulator_value=0.0), optax.scale(-0.03))),
     (AdaDelta(0.5, rho=0.9, eps=1e-4), lambda: optax.adadelta(0.5, rho=0.9, eps=1e-4)),
     (Lion(0.03, decay=0.1), lambda: optax.lion(0.03, weight_decay=0.1)),
     (SignSGD(0.03), lambda: optax.sign_sgd(0.03)),
-    (Rprop(0.1, up=1.3, down=0.4), lambda: optax.rprop(0.1, eta_minus=0.4, eta_plus=1.3)),
 ]
 
 

@@ -121,7 +121,7 @@ def test_rates_compares_runs_and_marks_divergence() -> None:
 
 def test_the_surface_carries_the_path() -> None:
     run = minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=50)
-    assert labels(plots.surface(run)) == {"path", "end"}
+    assert labels(plots.surface(run)) == {"path", "start", "end"}
     assert plots.surface("x^2 + y^2").get_title() == "Cost"
 
 

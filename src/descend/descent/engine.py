@@ -90,7 +90,8 @@ class _Engine:
         """The rows as the trace takes them."""
         steps, numbers = steps.astype(np.int64), numbers.astype(np.float64)
         evaluations = searched + (steps + 1) * self.problem.evaluations_per_gradient
-        return Rows(steps, *numbers.T, evaluations, xs if self.keeps_x else None)
+        f, size, lr = numbers.T
+        return Rows(steps, f, size, lr, evaluations, xs if self.keeps_x else None)
 
 
 class CompiledEngine(_Engine):

@@ -138,6 +138,7 @@ def _directions(problem: Problem, x: Any) -> list[np.ndarray]:
 def _lowest_by_lanczos(bend: Any, n: int) -> np.ndarray | None:
     from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
 
+    vectors: np.ndarray
     start = np.random.default_rng(0).normal(size=n)
     operator = LinearOperator((n, n), matvec=lambda v: bend(v.ravel()), dtype=np.float64)
     try:

@@ -75,7 +75,7 @@ class Rprop(Method):
 
     Wins on full gradients of badly scaled problems. Fails on batches: their signs turn at random. This is
     iRprop⁻: after a turn the coordinate rests for one step.
-    torch writes the same rule; optax does too (`rprop`).
+    torch writes the same rule.
     """
 
     paper = "Igel & Hüsken (2003), Neurocomputing 50 (iRprop⁻); Riedmiller & Braun (1993)"
@@ -91,6 +91,7 @@ class Rprop(Method):
     def step(g: Any, h: Any, delta: Any, up: Any, down: Any, smallest: Any, largest: Any) -> Any:
         """One coordinate's change, its last gradient (0 after a turn) and its step."""
         grown, shrunk = minimum(delta * up, largest), maximum(delta * down, smallest)
-        delta = where(g * h > 0, grown, where(g * h < 0, shrunk, delta))
-        h = where(g * h < 0, 0 * g, g)
+        kept = sign(g) * sign(h)  # 1 where the sign stays, -1 where it turns
+        delta = where(kept > 0, grown, where(kept < 0, shrunk, delta))
+        h = where(kept < 0, 0 * g, g)
         return -sign(h) * delta, h, delta

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 __all__ = ["Traced", "is_float64", "same_constants", "trace"]
@@ -94,7 +95,7 @@ def _typed(const: Any) -> Any:
 
 
 def _plain(const: Any) -> np.ndarray:
-    is_key = jax.dtypes.issubdtype(_typed(const).dtype, jax.dtypes.prng_key)
+    is_key = jnp.issubdtype(_typed(const).dtype, jax.dtypes.prng_key)
     return np.asarray(jax.random.key_data(const) if is_key else const)
 
 

@@ -64,8 +64,8 @@ class BarzilaiBorwein(Search):
         """See `StepSize.next`; needs the cost and the function."""
         s = difference(at.x, state.x)
         curvature = dot(s, difference(at.g, state.g))
-        slope = dot(at.g, at.d)
-        tiny = np.finfo(slope.dtype).tiny.item()
+        reach = maximum(largest(at.d), np.finfo(curvature.dtype).tiny.item())
+        slope = dot(at.g, jax.tree.map(lambda leaf: leaf / like(reach, leaf), at.d))  # per unit of x: g·d may overflow
         costs = (at.f, *state.costs[:-1])
         ceiling = costs[0]
         for cost in costs[1:]:
@@ -75,11 +75,11 @@ class BarzilaiBorwein(Search):
 
         known = curvature > 0
         secant = dot(s, s) / where(known, curvature, 1)
-        opening = like(self.first, slope) / maximum(largest(at.d), tiny)
+        opening = like(self.first, slope) / reach
         lr = where(at.t == 1, opening, where(known, secant, 2 * state.lr))
 
         def too_high(trial: _Trial) -> Any:
-            enough = ceiling + _SUFFICIENT * trial.lr * slope
+            enough = ceiling + _SUFFICIENT * (trial.lr * reach) * slope
             return ~(trial.cost <= enough) & (trial.count < _MOST_TRIALS)
 
         def shorten(trial: _Trial) -> _Trial:

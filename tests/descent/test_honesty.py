@@ -1,0 +1,337 @@
+"""Cases that once were called by a wrong name, or went wrong without a word."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from descend import Adam, GradientDescent, Method, Outcome, landscape, minimize
+from descend.methods.method import Rate, rate
+from descend.objectives.function import DIFFERENCES, JAX, NUMPY
+
+rng = np.random.default_rng(0)
+A, b = rng.normal(size=(30, 3)), rng.normal(size=30)
+
+
+def test_writes_through_a_view_are_never_read_as_jax_code() -> None:
+    def cost(w: Any) -> Any:
+        r = A @ w - b
+        first = r[:10]
+        first *= 5
+        return (r**2).sum()
+
+    run = minimize(cost, np.zeros(3))
+    assert run.gradient == DIFFERENCES
+    assert "slice" in run.gradient_reason
+    assert run.fun == pytest.approx(cost(run.x))
+    np.testing.assert_allclose(
+        run.x,
+        np.linalg.lstsq(A * np.r_[[5.0] * 10, [1.0] * 20][:, None], b * np.r_[[5.0] * 10, [1.0] * 20], rcond=None)[0],
+        rtol=1e-5,
+    )
+
+
+def test_a_refusal_that_the_function_catches_is_not_forgotten() -> None:
+    def cost(x: Any) -> Any:
+        v = (x**2).sum()
+        try:
+            if v < 1:
+                v = v + 5 * (x[0] - 0.5) ** 2
+        except Exception:  # noqa: S110
+            pass
+        return v
+
+    run = minimize(cost, [2.0, 2.0])
+    assert run.gradient == DIFFERENCES
+    assert run.fun == pytest.approx(float(cost(np.asarray(run.x))))
+
+
+def test_one_jax_objective_does_not_vouch_for_others() -> None:
+    minimize(lambda x, y: jnp.sin(x) ** 2 + jnp.exp(y**2), [1.0, 2.0])
+    with pytest.raises(ValueError, match="random"):
+        minimize(lambda x, y: x**2 + y**2 + rng.normal(), [1.0, 2.0])
+    run = minimize(lambda x, y: x**2 + y**2 if isinstance(x, np.floating) else (x - 7) ** 2 + y**2, [1.0, 2.0])
+    assert run.gradient == DIFFERENCES
+    np.testing.assert_allclose(run.x, 0, atol=1e-6)
+
+
+def test_eager_jax_code_runs_in_the_dtype_of_the_run() -> None:
+    seen = set()
+
+    def cost(x: Any) -> float:
+        value = jnp.sum((x - np.pi) ** 2) + 10.0
+        seen.add(str(value.dtype))
+        return float(value)
+
+    run = minimize(cost, [3.0, 4.0])
+    assert run.success, run.message
+    np.testing.assert_allclose(run.x, np.pi, atol=1e-6)
+    assert "float32" not in seen
+
+
+def test_the_cost_is_that_of_the_run_whatever_changes_later() -> None:
+    runs = []
+    for lam in (1.0, 2.0, 3.0):
+        runs.append(minimize(lambda x: lam * (1 + (float(x) - 1) ** 2), 0.0))
+    assert [run.fun for run in runs] == pytest.approx([1, 2, 3])
+    X = np.array([1.0, 2.0, 3.0])
+    run = minimize(lambda w: np.sum((X * w - 1) ** 2), 0.0)
+    X[:] = 100
+    assert run.fun == pytest.approx(3 / 7)
+
+
+def test_a_tolerance_that_was_asked_for_is_kept() -> None:
+    assert minimize("x^2", 5.0, GradientDescent(0.1), gtol=1e-14, steps=100).outcome is Outcome.STEPS_EXHAUSTED
+    data = rng.normal(size=20)
+    off = minimize(lambda m, x: np.mean((x - m) ** 2), 0.0, GradientDescent(0.1), data=data, gtol=0, steps=200)
+    assert off.outcome in {Outcome.PRECISION_FLOOR, Outcome.STEPS_EXHAUSTED}
+
+
+def test_gradients_neither_under_nor_overflow_in_their_norm() -> None:
+    tiny = minimize(lambda x: np.float32(1e-25) * np.sum((x - 3) ** 2), np.zeros(2, np.float32))
+    np.testing.assert_allclose(tiny.x, 3, rtol=1e-3)
+    huge = minimize(lambda w: np.sum((w * np.float32(1e10) - np.float32(3e10)) ** 2), np.zeros(2, np.float32))
+    np.testing.assert_allclose(huge.x, 3, rtol=1e-3)
+
+
+def test_a_run_whose_first_batch_is_not_finite_has_its_start_in_the_trace() -> None:
+    run = minimize(
+        lambda w, x: jnp.mean(jnp.log(x - x.min() + (x.shape[0] > 1)) * w + w**2), 1.0, GradientDescent(0.1),
+        data=np.arange(5.0), batch_size=1, epochs=2,
+    )  # fmt: skip
+    assert run.outcome is Outcome.DIVERGED
+    assert run.trace.step.tolist() == [0]
+    assert run.best["f"] == run.trace.f[0]
+    assert run._repr_html_()
+
+
+def test_a_redefined_method_is_not_the_old_one() -> None:
+    ends = []
+    for factor in (1.0, 2.0):
+
+        class Scaled(Method):
+            """Gradient descent times a factor from outside."""
+
+            lr: Rate = rate(0.1)
+
+            @staticmethod
+            def step(g: Any, lr: Any) -> Any:
+                return -factor * lr * g
+
+        ends.append(minimize(lambda x: x**2, 5.0, Scaled(0.1), steps=3).x)
+    assert ends == pytest.approx([5 * 0.8**3, 5 * 0.6**3])
+
+
+def test_classes_of_parameters_may_be_defined_again() -> None:
+    for _ in range(2):
+
+        class P(NamedTuple):
+            a: Any
+            b: Any
+
+        assert minimize(lambda p: np.sum(p.a**2) + p.b**2, P(np.ones(2), 3.0)).success
+
+
+@pytest.mark.parametrize(
+    ("objective", "x0", "kwargs"),
+    [
+        (lambda x: np.abs(x), 0.1, {"method": GradientDescent(10.0), "steps": 101}),
+        (
+            lambda x: np.log1p(100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2),
+            [-1.2, 1.0],
+            {"method": GradientDescent(0.5), "steps": 1000},
+        ),
+        (lambda x: np.tanh(x**2), 0.5, {"method": GradientDescent(100.0)}),
+    ],
+)
+def test_what_ends_worse_than_it_began_is_no_success(objective: Any, x0: Any, kwargs: Any) -> None:
+    run = minimize(objective, x0, **kwargs)
+    assert run.outcome is Outcome.DIVERGED
+    assert "worse than" in run.message
+
+
+@pytest.mark.parametrize(
+    ("objective", "x0", "lr"),
+    [
+        (lambda x: x**3, 1.0, 0.1),
+        (lambda x: x - np.sin(x), 1.0, 0.5),
+        (lambda x: x[0] ** 2 - x[1] ** 6, [1.0, 0.01], 0.1),
+        (lambda x: np.sum(x[:-1] ** 2) - x[-1] ** 2, np.r_[np.ones(99), 0.0], 0.1),
+        (
+            lambda x: (
+                jnp.sum(x[:500] ** 2) + jnp.sum((x[500:] + jnp.roll(x[500:], 1)) ** 2) - 0.3 * jnp.sum(x[500:505]) ** 2
+            ),
+            np.zeros(900),
+            0.1,
+        ),
+        (lambda x: float(np.sum(x[:-1] ** 2) - 0.01 * x[-1] ** 2), np.zeros(9), 0.1),
+    ],
+)
+def test_inflections_and_saddles_are_no_minima(objective: Any, x0: Any, lr: float) -> None:
+    run = minimize(objective, x0, GradientDescent(lr), steps=100_000)
+    assert run.outcome is Outcome.STALLED, run.message
+    assert "falls along" in run.message
+
+
+def stress(points: Any) -> Any:
+    d = np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1))
+    i, j = np.triu_indices(len(points), 1)
+    return ((d[i, j] - 1) ** 2).sum()
+
+
+@pytest.mark.parametrize(
+    ("objective", "x0"),
+    [
+        (lambda w: np.nansum((w - np.array([1.0, np.nan, 3.0])) ** 2), 0.0),
+        (stress, np.random.default_rng(0).normal(size=(3, 2))),
+        (lambda x: np.where(x > 0, x**2 * np.log(x), 0).sum() + np.sum((x - 2) ** 2), [0.0, 1.0]),
+    ],
+)
+def test_a_nan_of_automatic_differentiation_alone_is_no_kink(objective: Any, x0: Any) -> None:
+    run = minimize(objective, x0, steps=300)
+    assert run.gradient == DIFFERENCES
+    assert "automatic differentiation gives nan" in run.gradient_reason
+    assert run.fun < run.trace.f[0]
+
+
+def test_a_nan_of_the_gradient_on_the_way_is_told_apart_from_divergence() -> None:
+    run = minimize(lambda x: np.where(x > 0, np.sqrt(x) * x, x**2).sum(), [1.0, 2.0], GradientDescent(0.5))
+    if run.outcome is Outcome.DIVERGED:
+        assert "the gradient is not finite, though the cost is" in run.message
+
+
+@pytest.mark.parametrize(
+    ("objective", "x0"), [(np.linalg.norm, [1.0, 2.0]), (lambda x: np.linalg.norm(x - 1), [3.0, 2.0])]
+)
+def test_a_minimum_at_a_kink_is_found(objective: Any, x0: Any) -> None:
+    run = minimize(objective, x0)
+    assert run.outcome in {Outcome.CONVERGED, Outcome.PRECISION_FLOOR}, run.message
+    assert run.fun < 1e-6
+    assert np.isfinite(run.fun)
+
+
+def test_regressions_in_their_own_units_converge() -> None:
+    z = rng.normal(size=500)
+    p = 5e5 + 1.5e5 * z + 2e4 * rng.normal(size=500)
+    run = minimize(lambda w: np.sum((w[0] + w[1] * z - p) ** 2), [0, 0])
+    assert run.success, run.message
+    np.testing.assert_allclose(run.x, np.polynomial.polynomial.polyfit(z, p, 1), rtol=1e-10)
+
+
+def test_rounding_is_no_saddle() -> None:
+    for seed in range(10):
+        x0 = np.random.default_rng(seed).normal(size=2) * 3
+        run = minimize(lambda x: 1 - x @ np.array([1, 2]) / (np.linalg.norm(x) * np.sqrt(5)), x0)
+        assert run.outcome is not Outcome.STALLED, run.message
+
+
+def test_a_large_constant_part_is_named() -> None:
+    run = minimize(lambda x: 1e12 + (float(x) - 3) ** 2, 0.0)
+    assert not run.success
+    assert "too coarse" in run.message or "rounding of a large constant" in run.message
+
+
+def test_sampled_runs_end_at_a_finite_cost() -> None:
+    W = np.random.default_rng(0).normal(size=(60, 3))
+    for seed in range(4):
+        run = minimize(
+            lambda w, X, y: np.mean((X @ w - y) ** 2), np.zeros(3), GradientDescent(3.0),
+            data=(W, W @ np.array([1, 2, 3])), batch_size=1, steps=500, seed=seed,
+        )  # fmt: skip
+        assert run.outcome is Outcome.DIVERGED
+        assert np.isfinite(run.fun)
+        assert np.isfinite(run.x).all()
+
+
+def test_climbing_is_told_in_its_own_words() -> None:
+    run = minimize(np.cos, np.pi, maximize=True)
+    assert run.outcome is Outcome.STALLED
+    assert "minimum or saddle" in run.message
+    with pytest.raises(TypeError, match="maximize must be True or False, got 'no'"):
+        minimize(np.cos, 1.0, maximize="no")  # type: ignore[arg-type]
+
+
+def test_errors_of_arithmetic_on_the_way_are_places_without_a_value() -> None:
+    run = minimize(lambda x: 10 * float(x) - math.log(x), 5.0)
+    assert run.x == pytest.approx(0.1, rel=1e-5)
+    far = minimize(lambda x: float(x) - math.log(x), 5.0, GradientDescent(10.0))
+    assert far.outcome is Outcome.DIVERGED
+    assert "math" in far.message or "log" in far.message or "ValueError" in far.message
+    assert far.plot()
+    with pytest.raises(ValueError, match="math|expected"):
+        minimize(lambda x: math.log(x), -1.0)
+
+
+def test_exact_gradients_are_not_refused_where_value_and_slope_vanish_or_bend() -> None:
+    assert minimize(lambda x: x**2 + x**3, 0.0, grad=lambda x: 2 * x + 3 * x**2).success
+    assert minimize(lambda x: (np.exp(x) - 1) ** 2, 0.0).gradient == NUMPY
+    kinked = minimize(lambda x: np.sum(np.maximum(x, 0) + (x + 1) ** 2), [0.0], grad=lambda x: (x > 0) + 2 * (x + 1))
+    assert kinked.success
+
+
+def test_evaluations_by_differences_are_counted_as_they_are_made() -> None:
+    calls = [0]
+
+    def cost(x: Any) -> float:
+        calls[0] += 1
+        return math.fsum(float(v) ** 2 * (i + 1) for i, v in enumerate(x))
+
+    minimize(cost, [1.0, 2.0, 3.0], steps=0)
+    checks, calls[0] = calls[0], 0
+    run = minimize(cost, [1.0, 2.0, 3.0], steps=5, gtol=0)
+    assert run.nfev <= calls[0] <= run.nfev + checks + 60
+
+
+def test_keys_of_jax_are_constants() -> None:
+    key = jax.random.key(0)
+    run = minimize(lambda x: jnp.sum((x - jax.random.normal(key, (2,))) ** 2), [1.0, 2.0])
+    assert run.success
+    assert run.gradient == JAX
+
+
+def test_whole_numbers_in_float32_runs_do_not_wrap() -> None:
+    run = minimize(lambda w, x: jnp.mean((w - x) ** 2) / 1e18, np.float32(0), data=np.array([3_000_000_000, 1]))
+    assert run.x == pytest.approx(1.5e9, rel=1e-2)
+
+
+def test_constants_of_formulas_may_be_large() -> None:
+    assert minimize("100000*100000*(x-1)^2", np.float32(3)).x == pytest.approx(1, abs=1e-3)
+    assert minimize("x^2*pow(10,100)", 1.0).x == pytest.approx(0, abs=1e-8)
+
+
+def test_runs_may_be_written_to() -> None:
+    run = minimize("x^2 + y^2", [1.0, 2.0])
+    run.x[...] += 1
+    run.jac[...] += 1
+
+
+def test_smaller_matters() -> None:
+    assert minimize("x^2", np.array(5.0).astype(">f8")).success
+    assert minimize("x^2", 5.0, time_limit=np.float32(30)).success  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="masked"):
+        minimize("x^2 + y^2", np.ma.array([1.0, 2.0], mask=[False, True]))
+    with pytest.raises(ValueError, match="empty"):
+        minimize(lambda p: 0.0, {})
+    with pytest.raises(TypeError, match="a landscape has a name"):
+        landscape(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="has no kappa"):
+        landscape("booth", kappa=3.0)
+    with pytest.raises(ValueError, match="whole number >= 1"):
+        landscape("bowl", n=0)
+
+
+def test_the_optax_protocol_meets_masks_and_injected_numbers() -> None:
+    import optax
+
+    params = {"w": jnp.ones(2), "b": jnp.ones(1)}
+    split = optax.multi_transform({"a": Adam(0.1).optax(), "z": GradientDescent(0.1).optax()}, {"w": "a", "b": "a"})
+    change, _ = split.update(params, split.init(params), params)
+    np.testing.assert_allclose(change["w"], -0.1, rtol=1e-5)
+    injected = optax.inject_hyperparams(lambda lr: Adam(lr).optax())(lr=0.1)
+    change, _ = jax.jit(injected.update)(params, injected.init(params), params)
+    np.testing.assert_allclose(change["w"], -0.1, rtol=1e-5)
