@@ -147,7 +147,7 @@ def _lowest_by_lanczos(bend: Any, n: int) -> np.ndarray | None:
         vectors = partial.eigenvectors
     except ArpackError:  # e.g. a Hessian of zeros: no direction stands out
         return None
-    return vectors[:, 0] if vectors.size and np.isfinite(vectors).all() else None
+    return np.asarray(vectors[:, 0]) if vectors.size and np.isfinite(vectors).all() else None
 
 
 def _spread_indices(n: int) -> list[int]:
