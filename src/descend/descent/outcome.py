@@ -124,7 +124,8 @@ def _directions(problem: Problem, x: Any) -> list[np.ndarray]:
     def bend(way: np.ndarray) -> np.ndarray:
         """The Hessian times a direction, by differences of the gradient."""
         scale = h.max() / np.abs(way).max()
-        return (gradient(point + scale * way) - gradient(point - scale * way)) / (2 * scale)
+        rise: np.ndarray = gradient(point + scale * way) - gradient(point - scale * way)
+        return rise / (2 * scale)
 
     if n <= _DENSE[problem.is_traced]:
         hessian = np.array([bend(way) for way in np.eye(n)])
@@ -147,7 +148,7 @@ def _lowest_by_lanczos(bend: Any, n: int) -> np.ndarray | None:
         vectors = partial.eigenvectors
     except ArpackError:  # e.g. a Hessian of zeros: no direction stands out
         return None
-    return np.asarray(vectors[:, 0]) if vectors.size and np.isfinite(vectors).all() else None
+    return vectors[:, 0] if vectors.size and np.isfinite(vectors).all() else None
 
 
 def _spread_indices(n: int) -> list[int]:
