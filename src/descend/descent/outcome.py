@@ -124,8 +124,7 @@ def _directions(problem: Problem, x: Any) -> list[np.ndarray]:
     def bend(way: np.ndarray) -> np.ndarray:
         """The Hessian times a direction, by differences of the gradient."""
         scale = h.max() / np.abs(way).max()
-        rise: np.ndarray = gradient(point + scale * way) - gradient(point - scale * way)
-        return rise / (2 * scale)
+        return np.asarray((gradient(point + scale * way) - gradient(point - scale * way)) / (2 * scale))
 
     if n <= _DENSE[problem.is_traced]:
         hessian = np.array([bend(way) for way in np.eye(n)])
