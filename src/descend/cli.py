@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from descend.descent import Outcome, Run, minimize
+from descend.descent import Outcome, Run, minimize, report
 from descend.methods import GradientDescent, Method, catalogue, method_named
 from descend.objectives import LANDSCAPES, Landscape, landscape
 from descend.objectives.landscapes import is_landscape
@@ -220,7 +220,7 @@ def _report(run: Run, plot: Path | None, save: Path | None) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    head, body = run.rows()
+    head, body = report.table(run.trace)
     table = Table(box=None, header_style="bold")
     for name in head:
         table.add_column(name, justify="right")

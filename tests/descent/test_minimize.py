@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from descend import Adam, BarzilaiBorwein, GradientDescent, Momentum, Outcome, Run, minimize
+from descend.descent import report
 from descend.descent.trace import MOST_ROWS
 from descend.objectives import tracing
 
@@ -323,7 +324,7 @@ def test_a_run_shows_table_and_picture_in_a_notebook() -> None:
 
 
 def test_the_table_has_the_first_some_middle_and_the_last_steps() -> None:
-    head, body = minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=100).rows()
+    head, body = report.table(minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=100).trace)
     assert head == ["step", "x1", "x2", "cost", "gradient", "lr"]
     steps = [row[0] for row in body]
     assert steps[:6] == ["0", "1", "2", "3", "4", "5"]

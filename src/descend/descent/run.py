@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import jax
 import numpy as np
 
 from descend.descent.outcome import Judgement, Outcome, length
+from descend.descent.report import as_html, as_text
 from descend.descent.sampling import Sampling
+from descend.descent.saving import saved
 from descend.descent.trace import Rows, Trace
 from descend.methods import Method
 from descend.objectives.function import Problem
@@ -20,8 +22,6 @@ from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.stepsizes import StepSize
 
 __all__ = ["Run"]
-
-_SHOWN_STEPS = (6, 4, 4)  # first, middle and last rows of a printed trace
 
 
 class Run:
@@ -68,7 +68,7 @@ class Run:
         self.seconds = time.perf_counter() - begin
         self.judgement: Judgement | None = None
         self.bad_x: Any = None  # where cost or gradient was not finite, if the run ended there
-        self.trace = _in_user_terms(trace, problem, sampling)
+        self.trace = replace(trace, f=problem.sign * trace.f, sampling=sampling)  # in the user's sign
         self._final: tuple[float, Any] | None = None
 
     # -- where it ended -----------------------------------------------------------------------------------
@@ -219,91 +219,13 @@ class Run:
 
     def save(self, path: str | Path) -> Path:
         """Write the trace, with the summary as metadata, to a .parquet, .csv or .json file."""
-        import pyarrow as pa
-
-        path = Path(path)
-        table = pa.table(self.trace.columns()).replace_schema_metadata({"descend": json.dumps(self.summary())})
-        if path.suffix == ".parquet":
-            from pyarrow import parquet
-
-            parquet.write_table(table, path)
-        elif path.suffix == ".csv":
-            from pyarrow import csv
-
-            csv.write_csv(table, path)
-        elif path.suffix == ".json":
-            columns = {name: _jsonable(column) for name, column in self.trace.columns().items()}
-            path.write_text(json.dumps(self.summary() | {"trace": columns}), encoding="utf-8")
-        else:
-            raise ValueError(f"a run is saved as .parquet, .csv or .json, got {path.name!r}")
-        return path
-
-    def rows(self) -> tuple[list[str], list[list[str]]]:
-        """Head and rows of a short readable trace: the first, some middle and the last steps."""
-        trace = self.trace
-        n = len(trace)
-        first, middle, last = _SHOWN_STEPS
-        if n <= first + middle + last + 2:
-            chosen = list(range(n))
-        else:
-            between = np.linspace(first, n - last - 1, middle + 2).round().astype(int)[1:-1]
-            chosen = [*range(first), *between.tolist(), *range(n - last, n)]
-        shows_x = trace.x is not None and trace.x.shape[1] <= 4
-        names = [name for name in trace.columns() if name.startswith("x")] if shows_x else []
-        head = ["step", *names, "cost", "gradient", "lr"]
-        body, before = [], -1
-        for row in chosen:
-            if row > before + 1:
-                body.append(["…"] * len(head))
-            before = row
-            xs = [f"{v:.6g}" for v in trace.x[row]] if shows_x and trace.x is not None else []
-            rate = "" if np.isnan(trace.lr[row]) else f"{trace.lr[row]:.4g}"
-            body.append([f"{trace.step[row]:,}", *xs, f"{trace.f[row]:.8g}", f"{trace.gradient_norm[row]:.3g}", rate])
-        return head, body
+        return saved(self.trace, self.summary(), Path(path))
 
     def __repr__(self) -> str:
-        x = self.x
-        text = np.array2string(np.asarray(x), threshold=8, precision=8) if hasattr(x, "shape") else repr(x)
-        lines = [self.message, f"  x        {text}", f"  fun      {self.fun:.10g}"]
-        lines += [f"  method   {_described(self.method)}, {self.dtype}"]
-        lines += [f"  steps    {self.nit:,} in {self.seconds:.2g} s, {self.nfev:,} evaluations"]
-        lines += [f"  gradient {self.gradient}" + (f": {self.gradient_reason}" if self.gradient_reason else "")]
-        return "\n".join(lines)
+        return as_text(self)
 
     def _repr_html_(self) -> str:
         """Table and picture, for a notebook."""
         from descend import plots
 
-        head, body = self.rows()
-        cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in body)
-        titles = "".join(f"<th>{name}</th>" for name in head)
-        return (
-            f"<p>{_escaped(self.message)}</p><div style='display:flex;gap:2em;align-items:flex-start'>"
-            f"<table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table>{plots.as_svg(self)}</div>"
-        )
-
-
-def _in_user_terms(trace: Trace, problem: Problem, sampling: Sampling | None) -> Trace:
-    """The trace as it stands, with the cost in the user's sign and, for sampled data, the rows seen."""
-    view = Trace(**vars(trace))
-    view.f = problem.sign * trace.f
-    if sampling is not None:
-        view.rows_seen = sampling.seen(trace.step)
-        view.epoch = view.rows_seen / sampling.rows
-    return view
-
-
-def _described(method: Method) -> str:
-    values = ", ".join(
-        f"{n}={_described(v) if isinstance(v, StepSize) else format(float(v), '.6g')}"  # type: ignore[arg-type]
-        for n, v in ((n, getattr(method, n)) for n in method.names())
-    )
-    return f"{type(method).__name__}({values})"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _jsonable(column: np.ndarray) -> list[Any]:
-    return [None if isinstance(v, float) and not np.isfinite(v) else v for v in column.tolist()]
+        return as_html(self, plots.as_svg(self))

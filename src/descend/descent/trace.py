@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.descent.sampling import Sampling
 from descend.objectives.parameters import as_vector
 
 __all__ = ["MOST_ROWS", "Rows", "Trace"]
@@ -60,12 +61,21 @@ class Trace:
     evaluations: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     seconds: np.ndarray = field(default_factory=lambda: np.empty(0))
     x: np.ndarray | None = None
-    epoch: np.ndarray | None = None
-    rows_seen: np.ndarray | None = None
     stride: int = 1
+    sampling: Sampling | None = None
 
     def __len__(self) -> int:
         return len(self.step)
+
+    @property
+    def rows_seen(self) -> np.ndarray | None:
+        """Rows of data used before each step, int64."""
+        return None if self.sampling is None else self.sampling.seen(self.step)
+
+    @property
+    def epoch(self) -> np.ndarray | None:
+        """Passes over the data before each step."""
+        return None if self.sampling is None else self.sampling.seen(self.step) / self.sampling.rows
 
     @property
     def room(self) -> int:

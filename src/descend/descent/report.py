@@ -1,0 +1,79 @@
+"""A run as a person reads it: a few lines, a short table, a cell of a notebook."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from descend.methods import Method
+from descend.stepsizes import StepSize
+
+if TYPE_CHECKING:
+    from descend.descent.run import Run
+    from descend.descent.trace import Trace
+
+__all__ = ["as_html", "as_text", "table"]
+
+_SHOWN = (6, 4, 4)  # first, middle and last rows of a table
+_MOST_X = 4  # columns of parameters in a table
+
+
+def table(trace: Trace) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a short trace: the first, some middle and the last steps."""
+    names = [name for name in trace.columns() if name.startswith("x")]
+    xs = trace.x if trace.x is not None and len(names) <= _MOST_X else np.empty((len(trace), 0))
+    head = ["step", *names[: xs.shape[1]], "cost", "gradient", "lr"]
+    body: list[list[str]] = []
+    before = -1
+    for row in _chosen(len(trace)):
+        if row > before + 1:
+            body.append(["…"] * len(head))
+        before = row
+        rate = "" if np.isnan(trace.lr[row]) else f"{trace.lr[row]:.4g}"
+        point = [f"{v:.6g}" for v in xs[row]]
+        body.append([f"{trace.step[row]:,}", *point, f"{trace.f[row]:.8g}", f"{trace.gradient_norm[row]:.3g}", rate])
+    return head, body
+
+
+def _chosen(n: int) -> list[int]:
+    first, middle, last = _SHOWN
+    if n <= first + middle + last + 2:
+        return list(range(n))
+    between = np.linspace(first, n - last - 1, middle + 2).round().astype(int)[1:-1]
+    return [*range(first), *between.tolist(), *range(n - last, n)]
+
+
+def as_text(run: Run) -> str:
+    """The outcome as a sentence, and the numbers."""
+    x: Any = run.x
+    point = np.array2string(np.asarray(x), threshold=8, precision=8) if hasattr(x, "shape") else repr(x)
+    gradient = f"{run.gradient}: {run.gradient_reason}" if run.gradient_reason else run.gradient
+    lines = {
+        "x": point,
+        "fun": f"{run.fun:.10g}",
+        "method": f"{_described(run.method)}, {run.dtype}",
+        "steps": f"{run.nit:,} in {run.seconds:.2g} s, {run.nfev:,} evaluations",
+        "gradient": gradient,
+    }
+    return "\n".join([run.message, *(f"  {name:<8} {text}" for name, text in lines.items())])
+
+
+def as_html(run: Run, picture: str) -> str:
+    """The outcome, the table and a picture (SVG) side by side."""
+    head, body = table(run.trace)
+    cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in body)
+    titles = "".join(f"<th>{name}</th>" for name in head)
+    return (
+        f"<p>{html.escape(run.message)}</p><div style='display:flex;gap:2em;align-items:flex-start'>"
+        f"<table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table>{picture}</div>"
+    )
+
+
+def _described(rule: Method | StepSize) -> str:
+    numbers = {name: getattr(rule, name) for name in rule.names()}
+    values = [
+        f"{n}={_described(v) if isinstance(v, StepSize) else format(float(v), '.6g')}" for n, v in numbers.items()
+    ]
+    return f"{type(rule).__name__}({', '.join(values)})"

@@ -1,0 +1,45 @@
+"""A run on disk: its trace as a table, its summary beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from descend.descent.trace import Trace
+
+__all__ = ["saved"]
+
+
+def saved(trace: Trace, summary: dict[str, Any], path: Path) -> Path:
+    """Write a .parquet (summary in the schema's metadata, key `descend`), .csv (trace alone) or .json file.
+
+    Raises
+    ------
+    ValueError
+        Another kind of file.
+    OSError
+        The file cannot be written.
+    """
+    if path.suffix == ".json":
+        columns = {name: _without_nan(column) for name, column in trace.columns().items()}
+        path.write_text(json.dumps(summary | {"trace": columns}), encoding="utf-8")
+        return path
+    if path.suffix not in {".parquet", ".csv"}:
+        raise ValueError(f"a run is saved as .parquet, .csv or .json, got {path.name!r}")
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    table = pa.table(trace.columns()).replace_schema_metadata({"descend": json.dumps(summary)})
+    if path.suffix == ".parquet":
+        parquet.write_table(table, path)
+    else:
+        csv.write_csv(table, path)
+    return path
+
+
+def _without_nan(column: np.ndarray) -> list[Any]:
+    """JSON has no nan: it is null there."""
+    return [None if isinstance(v, float) and not np.isfinite(v) else v for v in column.tolist()]
