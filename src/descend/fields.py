@@ -90,7 +90,7 @@ class Declared:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Turn the annotated fields into a frozen dataclass and teach JAX its structure."""
         super().__init_subclass__(**kwargs)
-        dataclasses.dataclass(frozen=True, init=False)(cls)
+        dataclasses.dataclass(init=False, repr=False, eq=False)(cls)  # what is common to all is written once, below
         cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
                 inspect.Parameter(f.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=f.default, annotation=f.type)
@@ -116,6 +116,21 @@ class Declared:
             value = given.get(f.name, f.default)
             self._check(f.name, value, f.metadata["range"])
             object.__setattr__(self, f.name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise dataclasses.FrozenInstanceError(f"{type(self).__name__} is a value: make a new one with another {name}")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.names())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._values() == other._values()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.names())
 
     @classmethod
     def names(cls) -> list[str]:

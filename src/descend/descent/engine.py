@@ -155,8 +155,8 @@ class CompiledEngine(_Engine):
 
             def one_row(loop: Any) -> Any:
                 c, i, (steps, numbers, searched, xs) = loop
-                target = (c.state.t + stride - 1) // stride * stride + 1
-                c = jax.lax.while_loop(lambda c: unfinished(c) & (c.state.t < target), one, c)
+                target = jnp.minimum((c.state.t + stride - 1) // stride * stride, last) + 1
+                c = jax.lax.while_loop(lambda c: (c.code == RUNNING) & (c.state.t < target), one, c)
                 row = (_step_of(c), jnp.stack([c.f, c.size, c.lr]), c.searched, flat(c.kept)[: xs.shape[1]])
                 write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)  # in place; .at[] is not
                 return c, i + 1, tuple(map(write, (steps, numbers, searched, xs), row))
