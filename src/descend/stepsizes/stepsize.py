@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -12,16 +13,16 @@ from descend.words import along
 __all__ = ["At", "Search", "StepSize"]
 
 
-class StepSize(Declared):
+class StepSize(Declared, ABC):
     """A rule for the learning rate. It stands wherever a number may: `GradientDescent(lr=BarzilaiBorwein())`."""
 
+    @abstractmethod
     def init(self, x: Any) -> Any:
         """The state before the first step from `x` (any pytree of numbers and arrays)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def next(self, state: Any, at: At) -> tuple[Any, Any, Any]:
         """The rate of the step that leaves `at.x`, the next state, and how often the objective was called."""
-        raise NotImplementedError
 
 
 class Search(StepSize):
