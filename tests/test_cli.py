@@ -131,6 +131,19 @@ def test_debug_shows_the_traceback() -> None:
     assert "FormulaError" in shown.stderr
 
 
+def test_what_cannot_be_written_does_not_take_the_result_with_it(
+    descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("descend.descent.run.saved", full)
+    code, out, err = descend("minimize", "x^2", "--from", "5", "--json", "--save", str(tmp_path / "a.csv"))
+    assert code == 4
+    assert json.loads(out)["outcome"] == "CONVERGED"
+    assert "No space left" in err
+
+
 def test_files_are_written(descend: Any, tmp_path: Path) -> None:
     picture, trace = tmp_path / "a.png", tmp_path / "t.parquet"
     code, out, _ = descend(

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,14 +71,16 @@ def minimize_command(
         maximize=maximize,
         time_limit=time_limit,
     )
-    if save is not None:
-        run.save(save)
-    if plot is not None:
-        _plot(run, plot)
     if as_json:
-        print(json.dumps(_finite(run.summary())))
+        print(json.dumps(_finite(run.summary())), flush=True)
     else:
-        _report(run, plot, save)
+        _report(run)
+    # Written last: what cannot be written must not take the result with it.
+    for what, path, write in (("trace", save, run.save), ("picture", plot, partial(_plot, run))):
+        if path is not None:
+            write(path)
+            if not as_json:
+                print(f"The {what} is in {path}.")
     raise typer.Exit(_exit_code(run.outcome))
 
 
@@ -215,7 +218,7 @@ def _plot(run: Run, path: Path) -> None:
         plots.overview(run).savefig(path, dpi=150)
 
 
-def _report(run: Run, plot: Path | None, save: Path | None) -> None:
+def _report(run: Run) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -230,9 +233,6 @@ def _report(run: Run, plot: Path | None, save: Path | None) -> None:
     good = _exit_code(run.outcome) == 0
     console.print()
     console.print(run.message + ".", style="green" if run.success else "" if good else "yellow", soft_wrap=True)
-    for what, path in (("picture", plot), ("trace", save)):
-        if path is not None:
-            console.print(f"The {what} is in {path}.", soft_wrap=True, markup=False)
 
 
 def _show_method(method: type[Method], console: Any) -> None:
