@@ -12,7 +12,7 @@ from descend.objectives.parameters import as_vector
 
 __all__ = ["MOST_ROWS", "Rows", "Trace"]
 
-MOST_ROWS = 2_000
+MOST_ROWS = 1_000
 MOST_BYTES_OF_X = 64 * 2**20
 
 
@@ -30,7 +30,7 @@ class Rows:
 
 @dataclass
 class Trace:
-    """What happened at each kept step. All arrays have one length, at most about 2,000; float64 unless said.
+    """What happened at each kept step. All arrays have one length, at most about 1,000; float64 unless said.
 
     Attributes
     ----------
