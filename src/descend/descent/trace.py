@@ -12,7 +12,7 @@ from descend.objectives.parameters import as_vector
 
 __all__ = ["MOST_ROWS", "Rows", "Trace"]
 
-MOST_ROWS = 1_000
+MOST_ROWS = 1_024  # a run of a thousand steps keeps them all
 MOST_BYTES_OF_X = 64 * 2**20
 
 
