@@ -86,12 +86,12 @@ class _Engine:
         """Whether each step sees a batch instead of all data."""
         return self.sampling is not None and self.sampling.samples
 
-    def rows_of(self, steps: Any, numbers: Any, searched: Any, xs: Any) -> Rows:
-        """The rows as the trace takes them."""
-        steps, numbers = steps.astype(np.int64), numbers.astype(np.float64)
+    def rows_of(self, counts: np.ndarray, numbers: np.ndarray) -> Rows:
+        """The rows as the trace takes them: of (step, searched) and (f, gradient norm, lr, x…)."""
+        steps, searched = counts.astype(np.int64).T
+        f, size, lr = numbers[:, :3].astype(np.float64).T
         evaluations = searched + (steps + 1) * self.problem.evaluations_per_gradient
-        f, size, lr = numbers.T
-        return Rows(steps, f, size, lr, evaluations, xs if self.keeps_x else None)
+        return Rows(steps, f, size, lr, evaluations, numbers[:, 3:] if self.keeps_x else None)
 
 
 class CompiledEngine(_Engine):
@@ -130,9 +130,8 @@ class CompiledEngine(_Engine):
                 self._consts, method, carry, gtol, self._data, orders, np.int32(first_epoch),
                 np.int32(min(rows, self.capacity)), np.int32(stride), np.int32(last),
             )  # fmt: skip
-            kept = int(count)
-            steps, numbers, searched, xs = (np.asarray(column)[:kept] for column in table)
-        return carry, self.rows_of(steps, numbers, searched, xs)
+            counts, numbers = (np.asarray(part)[: int(count)] for part in table)
+        return carry, self.rows_of(counts, numbers)
 
     def _chunk_of_steps(self) -> Callable[..., Any]:
         step, programs, sampling = self.step, self._programs, self.sampling
@@ -154,20 +153,16 @@ class CompiledEngine(_Engine):
                 return step(method, Evaluations(evaluate, lambda x: evaluate(x)[0]), gtol, c)
 
             def one_row(loop: Any) -> Any:
-                c, i, (steps, numbers, searched, xs) = loop
+                c, i, (counts, numbers) = loop
                 target = jnp.minimum((c.state.t + stride - 1) // stride * stride, last) + 1
                 c = jax.lax.while_loop(lambda c: (c.code == RUNNING) & (c.state.t < target), one, c)
-                row = (_step_of(c), jnp.stack([c.f, c.size, c.lr]), c.searched, flat(c.kept)[: xs.shape[1]])
+                xs = flat(c.kept) if keeps_x else jnp.zeros(0, c.f.dtype)
+                row = jnp.stack([_step_of(c), c.searched]), jnp.concatenate([jnp.stack([c.f, c.size, c.lr]), xs])
                 write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)  # in place; .at[] is not
-                return c, i + 1, tuple(map(write, (steps, numbers, searched, xs), row))
+                return c, i + 1, (write(counts, row[0]), write(numbers, row[1]))
 
-            kind = dtype_of(carry.kept)
-            table = (
-                jnp.zeros(capacity, jnp.int32),
-                jnp.zeros((capacity, 3), kind),
-                jnp.zeros(capacity, jnp.int32),
-                jnp.zeros((capacity, flat(carry.kept).size if keeps_x else 0), kind),
-            )
+            width = 3 + (flat(carry.kept).size if keeps_x else 0)
+            table = jnp.zeros((capacity, 2), jnp.int32), jnp.zeros((capacity, width), dtype_of(carry.kept))
             start = (carry, jnp.int32(0), table)
             return jax.lax.while_loop(lambda loop: unfinished(loop[0]) & (loop[1] < rows), one_row, start)
 
@@ -201,19 +196,20 @@ class EagerEngine(_Engine):
 
     def run(self, method: Any, carry: Carry, gtol: Any, rows: int, stride: int, last: int) -> tuple[Carry, Rows]:
         """See `CompiledEngine.run`; besides, it stops after a tenth of a second, or at an interrupt."""
-        table: list[tuple[Any, ...]] = []
+        counts: list[Any] = []
+        numbers: list[Any] = []
         begin = time.perf_counter()
         with np.errstate(all="ignore"):
-            while carry.code == RUNNING and carry.state.t <= last and len(table) < rows:
+            while carry.code == RUNNING and carry.state.t <= last and len(counts) < rows:
                 carry = self.step(method, self._at(int(carry.state.t)), gtol, carry)
                 ends = carry.code != RUNNING or carry.state.t > last
                 is_row, is_interrupted = (carry.state.t - 1) % stride == 0, self.interrupted()
                 if is_row or ends or is_interrupted:
-                    numbers = (carry.f, carry.size, carry.lr)
-                    table.append((_step_of(carry), numbers, carry.searched, flat(carry.kept)))
+                    counts.append((_step_of(carry), carry.searched))
+                    numbers.append(np.concatenate([(carry.f, carry.size, carry.lr), flat(carry.kept)]))
                 if is_interrupted or (is_row and time.perf_counter() - begin > _SECONDS_A_CHUNK):
                     break
-        return carry, self.rows_of(*(np.array(column) for column in zip(*table, strict=True)))
+        return carry, self.rows_of(np.array(counts), np.array(numbers))
 
     def _at(self, t: int) -> Evaluations:
         data = self.problem.data

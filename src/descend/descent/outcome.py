@@ -17,6 +17,7 @@ import numpy as np
 
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
+from descend.words import along, difference, norm
 
 __all__ = ["Judgement", "Outcome", "gradient_scale", "length", "noise_of", "step_that_helps", "surroundings"]
 
@@ -63,8 +64,8 @@ def gradient_scale(problem: Problem, x: Any, grad: Any) -> float:
         return 0.0
     reach = max(1.0, float(np.abs(as_vector(x)).max()))
     h = float(np.finfo(dtype_of(x)).eps) ** (1 / 3) * reach
-    _, ahead = problem.value_and_grad(_moved(x, grad, h / size), *problem.data)
-    bend = length(jax.tree.map(lambda a, b: a - b, ahead, grad)) / h
+    _, ahead = problem.value_and_grad(along(x, h / size, grad), *problem.data)
+    bend = length(difference(ahead, grad)) / h
     return max(size, bend * reach) if np.isfinite(bend) else size
 
 
@@ -176,18 +177,13 @@ def step_that_helps(problem: Problem, x: Any, f: float, grad: Any) -> tuple[floa
         far = 10 * reach * 0.5**k
         if far < eps * reach:
             break
-        value = float(problem.value(_moved(x, grad, -far / size), *problem.data))
+        value = float(problem.value(along(x, -far / size, grad), *problem.data))
         if value < best[1] - rounding:
             best = (far, value)
     return best
 
 
 def length(tree: Any) -> float:
-    """The Euclidean length of a pytree of NumPy arrays, which does not overflow where its elements do not."""
-    vector = as_vector(tree).astype(np.float64)
-    largest = float(np.abs(vector).max())
-    return largest * float(np.linalg.norm(vector / largest)) if 0 < largest < np.inf else largest
-
-
-def _moved(x: Any, direction: Any, by: float) -> Any:
-    return jax.tree.map(lambda p, d: np.asarray(p + p.dtype.type(by) * d, p.dtype), x, direction)
+    """The Euclidean length of a pytree of NumPy arrays, in float64; not finite where they are not."""
+    with np.errstate(invalid="ignore"):
+        return float(norm(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)))

@@ -87,13 +87,13 @@ class Trace:
         if len(self) and self.step[-1] % self.stride:  # the end of a chunk between two strides
             self.end_at(len(self) - 2)
         last = self.step[-1] if len(self) else -1
-        new = np.diff(rows.step, prepend=last) > 0
+        new = rows.step > np.concatenate([[last], rows.step[:-1]])
         if new.any():
             steps = rows.step[new]
             share = (steps - last) / (steps[-1] - last)
-            self.seconds = np.append(self.seconds, since + share * (until - since))
+            self.seconds = np.concatenate([self.seconds, since + share * (until - since)])
             for name in ("step", "f", "gradient_norm", "lr", "evaluations"):
-                setattr(self, name, np.append(getattr(self, name), getattr(rows, name)[new]))
+                setattr(self, name, np.concatenate([getattr(self, name), getattr(rows, name)[new]]))
             if rows.x is not None:
                 self.x = rows.x[new] if self.x is None else np.concatenate([self.x, rows.x[new]])
         while len(self) > MOST_ROWS:
@@ -117,9 +117,10 @@ class Trace:
         self._keep(np.arange(len(self)) <= row)
 
     def _keep(self, chosen: np.ndarray) -> None:
+        places = np.flatnonzero(chosen)
         for name in ("step", "f", "gradient_norm", "lr", "evaluations", "seconds", "x"):
             if (column := getattr(self, name)) is not None:
-                setattr(self, name, column[chosen])
+                setattr(self, name, column[places])
 
     def columns(self) -> dict[str, np.ndarray]:
         """Name → column, the parameters as x (one number) or x1, x2, …."""

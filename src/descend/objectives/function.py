@@ -46,6 +46,9 @@ def precision(x: Any) -> contextlib.AbstractContextManager[Any]:
     return jax.enable_x64(dtype_of(x) == np.float64)  # type: ignore[no-any-return]
 
 
+Program = tuple[Callable[..., Any], Callable[..., Any] | None]  # (x, *data) -> value, and -> gradient if given
+
+
 @dataclass
 class Problem:
     """One objective at one start: how to get its value and gradient, both of the cost to be minimised."""
@@ -56,7 +59,7 @@ class Problem:
     call: Callable[..., Any]  # (x, *data) -> the user's value, in whatever kind the arguments are
     gradient: str = ""  # how the gradient is got: one of the sentences above
     reason: str = ""  # why it is not got in a better way; empty if it is exact
-    program: Callable[..., Any] | None = None  # (x, *data) -> value and gradient, to be traced; None if eager
+    program: Program | None = None  # to be traced; None if eager
     grad: Callable[..., Any] | None = None  # the user's, shaped and signed
     started: bool = False  # after the checks an error of arithmetic is a place without a value
     error: Exception | None = None  # the latest such error
@@ -73,7 +76,7 @@ class Problem:
         shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(data))
         if shapes not in self._traces:
             with precision(self.x0):
-                self._traces[shapes] = trace(self.program, self.x0, *data)
+                self._traces[shapes] = trace(*self.program, self.x0, *data)
         return self._traces[shapes]
 
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:
@@ -222,12 +225,12 @@ def _choose(problem: Problem, objective: Callable[..., Any], grad: Callable[...,
         _go_eager(problem)
 
 
-def _choose_without_numpy(problem: Problem, as_jax: Callable[..., Any], refusal: Exception, *, has_grad: bool) -> None:
+def _choose_without_numpy(problem: Problem, as_jax: Program, refusal: Exception, *, has_grad: bool) -> None:
     problem.program, problem.gradient = as_jax, GIVEN if has_grad else JAX
     problem._traces.clear()
     try:
         first = problem.traced(*problem.data)
-        second = trace(as_jax, problem.x0, *problem.data)
+        second = trace(*as_jax, problem.x0, *problem.data)
     except ObjectiveError:
         raise
     except Exception as error:
@@ -267,14 +270,12 @@ class ObjectiveError(TypeError):
     """The objective's result is not one real number."""
 
 
-def _program(call: Callable[..., Any], grad: Callable[..., Any] | None, sign: int) -> Callable[..., tuple[Any, Any]]:
+def _program(call: Callable[..., Any], grad: Callable[..., Any] | None, sign: int) -> Program:
     def value(x: Any, *data: Any) -> Any:
         cost = _as_number(call(x, *data), jnp).astype(dtype_of(x))
         return cost if sign > 0 else -cost
 
-    if grad is None:
-        return jax.value_and_grad(value)
-    return lambda x, *data: (value(x, *data), _shaped(grad(x, *data), x, sign, jnp))
+    return value, grad and (lambda x, *data: _shaped(grad(x, *data), x, sign, jnp))
 
 
 def _through_bridge(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,61 +21,92 @@ import numpy as np
 
 __all__ = ["Traced", "is_float64", "same_constants", "trace"]
 
-_MOST_EXECUTABLES = 64
-_executables: OrderedDict[Any, tuple[Any, Callable[..., Any]]] = OrderedDict()
+_MOST_MADE = 128
+_made: OrderedDict[Any, Any] = OrderedDict()  # gradient programs and executables, by what was traced
 
 
 @dataclass(frozen=True)
 class Traced:
     """The program `(x, *data) -> (value, gradient)` of one function at given shapes."""
 
-    jaxpr: Any
+    program: Callable[..., Any]  # (consts, x, *data) -> (value, gradient)
+    jaxpr: Any  # what was traced; kept with all that is made of it, because its text may hold addresses
     consts: list[Any]
-    structure: Any  # of the result
     key: Any
 
     def __call__(self, consts: list[Any], x: Any, *data: Any) -> Any:
         """Run the program with its constants given (inside another traced function, or eagerly)."""
-        flat = jax.tree.leaves((x, data))
-        results = jax.core.eval_jaxpr(self.jaxpr, consts, *flat)
-        return jax.tree.unflatten(self.structure, results)
+        return self.program(consts, x, *data)
 
     def compiled(self, purpose: Any, build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
         """The executable for `purpose` made of this program; `build` is called only if there is none yet."""
-        key = (self.key, purpose)
-        if key not in _executables:
-            # The program is kept with the executable: its text may hold addresses, which must not be reused.
-            _executables[key] = (self.jaxpr, jax.jit(build()))
-            while len(_executables) > _MOST_EXECUTABLES:
-                _executables.popitem(last=False)
-        _executables.move_to_end(key)
-        return _executables[key][1]
+        executable: Callable[..., Any] = _once((self.key, purpose), self.jaxpr, lambda: jax.jit(build()))
+        return executable
 
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:
         """Value and gradient at one point, compiled, as NumPy."""
-        executable = self.compiled("value and gradient", lambda: self.__call__)
+        executable = self.compiled("value and gradient", lambda: self.program)
         value, grad = executable(self.consts, x, *data)
         return np.asarray(value)[()], jax.tree.map(np.asarray, grad)
 
 
-def trace(function: Callable[..., Any], x: Any, *data: Any) -> Traced:
-    """Trace `function(x, *data) -> (value, gradient)` at the shapes of its arguments.
+def trace(value: Callable[..., Any], grad: Callable[..., Any] | None, x: Any, *data: Any) -> Traced:
+    """Trace `value(x, *data)`, and its gradient unless `grad(x, *data)` is given, at the shapes of its arguments.
 
+    The gradient is a function of the program that was traced: it is derived once per program, unless a rule
+    for it is the user's own (`jax.custom_jvp`), which the text of the value does not show.
     Must run in the float64 context that the executable will run in.
     """
-    closed, shape = jax.make_jaxpr(partial(function), return_shape=True)(x, *data)  # new each time, or JAX remembers
-    text = str(closed.jaxpr)
-    hidden = tuple(_fingerprint(const) for const in _hidden_constants(closed.jaxpr))
-    opaque = function if "callback" in text else None
+    if grad is not None:
+        return _traced(value, lambda x, *data: (value(x, *data), grad(x, *data)), x, *data)
+    forward = _traced(value, partial(value), x, *data)
+    if "custom_" in forward.key[0]:
+        return _traced(value, jax.value_and_grad(value), x, *data)
+
+    def derive() -> Callable[..., Any]:
+        both = jax.make_jaxpr(jax.value_and_grad(forward.program, argnums=1), return_shape=True)
+        closed, shape = both(forward.consts, x, *data)
+        structure = jax.tree.structure(shape)
+        return lambda *args: _evaluated(closed.jaxpr, closed.consts, args, structure)
+
+    return replace(forward, program=_once(("gradient", forward.key), forward.jaxpr, derive))
+
+
+def _traced(origin: Callable[..., Any], function: Callable[..., Any], x: Any, *data: Any) -> Traced:
+    """A function as a program whose constants are arguments. It must be new each time, or JAX remembers it.
+
+    Callbacks to Python do not show in the text of a program: with them it is looked up by its `origin`, too.
+    """
+    closed, shape = jax.make_jaxpr(function, return_shape=True)(x, *data)
+    jaxpr, structure = closed.jaxpr, jax.tree.structure(shape)
+    text = str(jaxpr)
     key = (
         text,
         tuple((c.shape, str(c.dtype)) for c in map(_typed, closed.consts)),
-        hidden,
-        opaque,
+        tuple(_fingerprint(const) for const in _hidden_constants(jaxpr)),
+        origin if "callback" in text else None,
         jax.tree.structure((x, data)),
         is_float64(),
     )
-    return Traced(closed.jaxpr, closed.consts, jax.tree.structure(shape), key)
+
+    def program(consts: list[Any], x: Any, *data: Any) -> Any:
+        return _evaluated(jaxpr, consts, (x, data), structure)
+
+    return Traced(program, jaxpr, closed.consts, key)
+
+
+def _evaluated(jaxpr: Any, consts: list[Any], args: Any, structure: Any) -> Any:
+    return jax.tree.unflatten(structure, jax.core.eval_jaxpr(jaxpr, consts, *jax.tree.leaves(args)))
+
+
+def _once(key: Any, keep: Any, make: Callable[[], Any]) -> Any:
+    """What `make` made for this key, the first time; the least recently used are forgotten."""
+    if key not in _made:
+        _made[key] = (keep, make())
+        while len(_made) > _MOST_MADE:
+            _made.popitem(last=False)
+    _made.move_to_end(key)
+    return _made[key][1]
 
 
 def is_float64() -> bool:
