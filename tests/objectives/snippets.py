@@ -339,6 +339,9 @@ REFUSED: dict[str, Snippet] = {
     "scipy.linalg.solve": lambda x: scipy.linalg.solve(A, x) @ x,
     "scipy.sparse": lambda x: x @ (scipy.sparse.csr_matrix(A) @ x),
     "string formatting": lambda x: float(f"{x[0]:.17g}") ** 2 + np.sum(x[1:] ** 2),
+    "fill_diagonal": lambda x: (lambda m: np.fill_diagonal(m, 1.0) or np.sum(m * m))(np.outer(x, x)),
+    "masked array": lambda x: (np.ma.masked_array(x, mask=[False, True, False]) ** 2).mean() + np.sum(x**2),
+    "where=": lambda x: np.sum(x**2) + np.sqrt(x, where=np.array([True, False, True]), out=np.zeros(3)).sum(),
     "sort in place": lambda x: (lambda y: y.sort() or np.sum(y * np.arange(3)))(x.copy()),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,12 @@ def test_animations(tmp_path: Path, suffix: str, begins: bytes) -> None:
     run = minimize("x^2 + 3*y^2", [5.0, 5.0], GradientDescent(0.1), steps=6)
     path = plots.save_animation(run, tmp_path / f"film{suffix}")
     assert path.read_bytes().startswith(begins)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="an .mp4 film is written by ffmpeg, which is not installed")
+def test_a_film_in_mp4(tmp_path: Path) -> None:
+    run = minimize("x^2 + 3*y^2", [5.0, 5.0], GradientDescent(0.1), steps=6)
+    assert plots.save_animation(run, tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 def test_bad_pictures() -> None:
