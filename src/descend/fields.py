@@ -11,12 +11,28 @@ import dataclasses
 import difflib
 import inspect
 import math
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
 import numpy as np
 
-__all__ = ["Declared", "Range", "above", "between", "nearest", "nonnegative", "positive"]
+__all__ = [
+    "REQUIRED",
+    "Declared",
+    "Part",
+    "Range",
+    "above",
+    "anything",
+    "between",
+    "nearest",
+    "nonnegative",
+    "part",
+    "positive",
+    "whole",
+]
+
+REQUIRED: Any = dataclasses.MISSING  # in the place of a default: the field must be given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,18 +45,61 @@ class Range:
     high_open: bool
     meaning: str
     cure: str = ""
+    whole: bool = False
+    any_rank: bool = False  # arrays are values, not axes of a sweep
 
     def __str__(self) -> str:
         """The range as a reader would write it: `> 0`, `in [0, 1)`."""
+        kind = "whole, " if self.whole else ""
+        if math.isinf(self.low):
+            return "any number"
         if math.isinf(self.high):
-            return f"{'>' if self.low_open else '>='} {self.low:g}"
-        return f"in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
+            return f"{kind}{'>' if self.low_open else '>='} {self.low:g}"
+        return f"{kind}in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
 
     def contains(self, value: float) -> bool:
         """Whether `value` is finite and inside."""
         above = value > self.low if self.low_open else value >= self.low
         below = value < self.high if self.high_open else value <= self.high
-        return math.isfinite(value) and above and below
+        return math.isfinite(value) and above and below and not (self.whole and value != math.floor(value))
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a TypeError or ValueError, with what is legal, unless all numbers of `value` are inside."""
+        wrong = f"{name} must be a number {self}, got {value!r} ({type(value).__name__})"
+        if isinstance(value, str | bytes | bool | None | complex):
+            raise TypeError(wrong)
+        if isinstance(value, jax.core.Tracer):  # a number to be, inside somebody's jit
+            return
+        try:
+            numbers = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(wrong) from None
+        if numbers.size == 0:
+            raise ValueError(f"{name} is an empty array: give at least one number")
+        for number in numbers.ravel().tolist():
+            if not math.isfinite(number):
+                raise ValueError(f"{name} must be {self} and finite, got {number!r}")
+            if not self.contains(number):
+                cure = f"; {self.cure}" if self.cure else ""
+                raise ValueError(f"{name} must be {self}, got {number!r}{cure}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A field that holds other declared things: a method inside a method, schedules one after the other."""
+
+    meaning: str
+    fits: Callable[[Any], bool]
+    legal: str
+
+    def __str__(self) -> str:
+        """What may stand here."""
+        return self.legal
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise a TypeError unless `value` may stand here."""
+        if not self.fits(value):
+            raise TypeError(f"{name} must be {self.legal}, got {value!r}")
 
 
 def positive(default: float, meaning: str = "", *, cure: str = "") -> Any:
@@ -63,7 +122,22 @@ def between(low: float, high: float, default: float, meaning: str = "", *, cure:
     return _field(default, Range(low, high, False, True, meaning, cure))
 
 
-def _field(default: float, legal: Range) -> Any:
+def whole(low: int, default: int, meaning: str = "", *, cure: str = "") -> Any:
+    """A field that must be a whole number >= low."""
+    return _field(default, Range(low, math.inf, False, True, meaning, cure, whole=True))
+
+
+def anything(default: float, meaning: str = "") -> Any:
+    """A field that may be any finite number, or an array of them that belongs to x coordinate by coordinate."""
+    return _field(default, Range(-math.inf, math.inf, True, True, meaning, any_rank=True))
+
+
+def part(fits: Callable[[Any], bool], legal: str, meaning: str = "", default: Any = REQUIRED) -> Any:
+    """A field that holds other declared things: `fits` tells which, `legal` says it in words."""
+    return _field(default, Part(meaning, fits, legal))
+
+
+def _field(default: Any, legal: Range | Part) -> Any:
     return dataclasses.field(default=default, metadata={"range": legal})
 
 
@@ -93,7 +167,12 @@ class Declared:
         dataclasses.dataclass(init=False, repr=False, eq=False)(cls)  # what is common to all is written once, below
         cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
-                inspect.Parameter(f.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=f.default, annotation=f.type)
+                inspect.Parameter(
+                    f.name,
+                    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                    default=inspect.Parameter.empty if f.default is REQUIRED else f.default,
+                    annotation=f.type,
+                )
                 for f in dataclasses.fields(cls)
             ]
         )
@@ -114,6 +193,8 @@ class Declared:
             given[name] = value
         for f in dataclasses.fields(self):
             value = given.get(f.name, f.default)
+            if value is REQUIRED:
+                raise TypeError(f"{type(self).__name__} needs {f.name}: {f.metadata['range'].meaning}")
             self._check(f.name, value, f.metadata["range"])
             object.__setattr__(self, f.name, value)
 
@@ -138,7 +219,7 @@ class Declared:
         return [f.name for f in dataclasses.fields(cls)]
 
     @classmethod
-    def ranges(cls) -> dict[str, Range]:
+    def ranges(cls) -> dict[str, Range | Part]:
         """Name → legal range of each field."""
         return {f.name: f.metadata["range"] for f in dataclasses.fields(cls)}
 
@@ -153,30 +234,39 @@ class Declared:
         return f"{cls.__name__} has no hyperparameter {name!r}; it has {', '.join(cls.names()) or 'none'}.{hint}"
 
     @classmethod
-    def _check(cls, name: str, value: Any, legal: Range) -> None:
-        wrong = f"{name} must be a number {legal}, got {value!r} ({type(value).__name__})"
-        if isinstance(value, str | bytes | bool | None | complex):
-            raise TypeError(wrong)
-        if isinstance(value, jax.core.Tracer):  # a number to be, inside somebody's jit
-            return
-        try:
-            numbers = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(wrong) from None
-        for number in numbers.ravel().tolist():
-            if not math.isfinite(number):
-                raise ValueError(f"{name} must be {legal} and finite, got {number!r}")
-            if not legal.contains(number):
-                cure = f"; {legal.cure}" if legal.cure else ""
-                raise ValueError(f"{name} must be {legal}, got {number!r}{cure}")
+    def _check(cls, name: str, value: Any, legal: Range | Part) -> None:
+        legal.check(name, value)
 
-    def _flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], None]:
+    def parts(self) -> Iterator[Declared]:
+        """This and all declared things inside."""
+        yield self
+        for f in dataclasses.fields(self):
+            for value in jax.tree.leaves(getattr(self, f.name), is_leaf=_is_declared):
+                if isinstance(value, Declared):
+                    yield from value.parts()
+
+    def numbers(self, prefix: str = "") -> Iterator[tuple[str, Any, Range]]:
+        """Name, value and range of each number, also of those inside parts: `lr`, `lr.steps`, …."""
+        for f in dataclasses.fields(self):
+            value, legal = getattr(self, f.name), f.metadata["range"]
+            for path, inner in jax.tree_util.tree_leaves_with_path(value, is_leaf=_is_declared):
+                name = f"{prefix}{f.name}{jax.tree_util.keystr(path)}"
+                if isinstance(inner, Declared):
+                    yield from inner.numbers(f"{name}.")
+                elif isinstance(legal, Range):
+                    yield name, inner, legal
+
+    def _flatten_with_keys(self) -> tuple[Any, Any]:
         return [(jax.tree_util.GetAttrKey(n), getattr(self, n)) for n in self.names()], None
 
     @classmethod
-    def _unflatten(cls, _: None, leaves: Any) -> Self:
+    def _unflatten(cls, aux: Any, leaves: Any) -> Self:
         """Rebuild without checking: JAX also puts tracers and placeholders in the leaves' places."""
         new = object.__new__(cls)
         for name, leaf in zip(cls.names(), leaves, strict=True):
             object.__setattr__(new, name, leaf)
         return new
+
+
+def _is_declared(value: object) -> bool:
+    return isinstance(value, Declared)

@@ -8,6 +8,8 @@ read by plain Python, by the compiler and by the printer of LaTeX.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -44,6 +46,7 @@ __all__ = [
     "maximum",
     "minimum",
     "norm",
+    "precision",
     "prod",
     "repeat_while",
     "sign",
@@ -70,7 +73,8 @@ class Word(Protocol):
 def _is_symbolic(value: object) -> bool:
     if isinstance(value, np.ndarray):
         return value.dtype.kind == "O" and value.size > 0 and _is_symbolic(value.flat[0])
-    return type(value).__module__.startswith("sympy.")
+    sympy = sys.modules.get("sympy")  # who has a symbol has imported it
+    return sympy is not None and isinstance(value, sympy.Basic)
 
 
 def _word(name: str, symbolic: Callable[..., Any] | str | None = None) -> Word:
@@ -217,6 +221,11 @@ def repeat_while(condition: Callable[[Any], Any], body: Callable[[Any], Any], st
     while condition(state):
         state = body(state)
     return state
+
+
+def precision(dtype: Any) -> contextlib.AbstractContextManager[Any]:
+    """The context in which JAX computes in float64 if `dtype` is, whatever its global setting."""
+    return jax.enable_x64(dtype == np.float64)  # type: ignore[no-any-return]
 
 
 def _added(numbers: list[Any]) -> Any:

@@ -103,6 +103,17 @@ def test_the_same_call_gives_the_same_bits_whatever_the_chunks(monkeypatch: pyte
         assert other[-1] is traces[0][-1]
 
 
+@pytest.mark.parametrize("rows", [7, 100, 100_000])
+def test_where_a_run_gets_stuck_does_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """A chunk may bring more rows than the trace keeps: the watch looks at them before they are thinned."""
+    import importlib
+
+    module = importlib.import_module("descend.descent.minimize")
+    monkeypatch.setattr(module, "_rows_within", lambda *_: rows)
+    run = minimize(lambda w: np.sum(np.abs(w - np.array([1, 2, 3.3]))), np.zeros(3))
+    assert (run.nit, run.trace.stride) == (409, 1)
+
+
 def test_maximize_climbs() -> None:
     run = minimize("5 - (x - 2)^2", 0.0, GradientDescent(0.1), maximize=True, steps=500)
     assert run.success
@@ -288,7 +299,11 @@ def test_a_progress_bar_appears_on_wish_and_leaves_nothing_else(capsys: pytest.C
         ({"gtol": -1e-3}, ValueError, "gtol must be a number >= 0, got -0.001; 0 switches it off"),
         ({"xtol": float("nan")}, ValueError, "xtol must be a number >= 0"),
         ({"ftol": "tight"}, ValueError, "ftol must be a number >= 0, got 'tight'"),
-        ({"method": "adam"}, TypeError, "method must be a Method such as Adam(lr=0.1), got 'adam'"),
+        (
+            {"method": "adam"},
+            TypeError,
+            "method must be a Method such as Adam(lr=0.1), or an optax transformation, got 'adam'",
+        ),
         ({"method": Adam(lr=np.array([0.1, 0.2]))}, ValueError, "lr is an array of 2 numbers"),
         ({"batch_size": 2}, ValueError, "batch_size needs data"),
         ({"epochs": 2}, ValueError, "epochs needs data"),

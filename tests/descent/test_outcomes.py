@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import Adam, GradientDescent, Momentum, Outcome, Run, minimize
+from descend import Adam, GradientDescent, Momentum, NAdamW, Outcome, Run, SignSGD, minimize
 from descend.objectives import LANDSCAPES
 
 C, S, D, P, E = (
@@ -58,8 +58,19 @@ CASES: list[tuple[str, Outcome, str, Any]] = [
     ("a rate too small to move x", S, "larger learning rate", case("x^2", 5.0, GradientDescent(1e-20))),
     ("circling the minimum", S, "smaller", case("abs(x)", 5.0, GradientDescent(0.3), steps=5_000)),
     ("circling with Adam", S, "smaller", case("abs(x) + abs(y)", [5.0, 3.0], Adam(0.1), steps=50_000)),
-    ("the floor of float32", P, "float64 reaches further", case("abs(x - 1/3)", np.float32(5))),
-    ("the floor of float64", P, "rounding", case("abs(x - 1/3)", 5.0)),
+    ("the floor of float32", P, "float64 reaches further", case("(x - 0.1)^2 + (x - 0.7)^2 + exp(x)", np.float32(5), gtol=1e-20)),
+    ("the floor of float64", P, "rounding", case("(x - 0.1)^2 + (x - 0.7)^2 + exp(x)", 5.0, gtol=1e-20)),
+    ("the kink of an absolute value", C, "at a kink", case("abs(x - 1/3)", 5.0)),
+    ("the median", C, "at a kink", case(lambda c: np.sum(np.abs(np.array([1, 2, 3, 10.0, 20]) - c)), 0.0)),
+    ("a root that falls for ever", S, "run far out", case("-sqrt(x)", 1.0)),
+    ("a logarithm that falls for ever", S, "run far out", case("-log(1 + x^2)", 1.0)),
+    ("an odd power", S, "maximum or saddle", case("(x - 1)^7", 3.0)),
+    ("a form without a bound", D, "no bound", case("x^2 + y^2 - 3*x*y", [1.0, 1.0])),
+    ("a pole", D, "no bound", case("1/x", -1.0)),
+    ("jumps", S, "changes in jumps", case(lambda x: np.floor(x) ** 2, 5.3)),
+    ("signs that circle", S, "smaller learning rate", case("(x - pi)^2", 0.0, SignSGD(0.01), steps=50_000)),
+    ("a penalty of the method", S, "pulls x towards 0", case("(x - pi)^2", 0.0, NAdamW(0.1), steps=50_000)),
+    ("the edge of a logarithm", S, "a little ahead it is nan", case("x*log(x) + 0*log(x - 0.5)", 2.0)),
 ]  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from descend import GradientDescent, Method, Momentum, Nesterov, minimize
-from descend.fields import Range
 from descend.methods import (
     QHM,
     AdaDelta,
@@ -41,7 +40,7 @@ def _numbers_may_overflow() -> Iterator[None]:
         yield
 
 
-def numbers_in(legal: Range) -> st.SearchStrategy[float]:
+def numbers_in(legal: Any) -> st.SearchStrategy[float]:
     low = legal.low + 1e-6 if legal.low_open else legal.low
     high = min(legal.high, 10.0)
     return st.floats(low, high, exclude_max=legal.high_open and high == legal.high, allow_subnormal=False)
@@ -140,7 +139,8 @@ def test_coordinates_do_not_know_of_each_other(
     plain, _ = walk(chosen, gs, np.ones(3))
     permuted, _ = walk(chosen, np.asarray(gs)[:, order].tolist(), np.ones(3))
     for a, b in zip(plain, permuted, strict=True):
-        np.testing.assert_array_equal(a[order], b)
+        # Sums over all coordinates round differently in another order.
+        np.testing.assert_allclose(a[order], b, rtol=1e-9 if method.shared else 0.0)
 
 
 @blind_to_x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ from descend import (
 )
 from descend.methods import catalogue, method_named
 from descend.methods.method import Rate, rate
+from descend.stepsizes import Asks
 
 
 def test_the_catalogue_lists_the_methods_simple_ones_first() -> None:
@@ -29,7 +31,7 @@ def test_the_catalogue_lists_the_methods_simple_ones_first() -> None:
     assert names[:5] == ["gradient-descent", "sign-sgd", "adagrad", "momentum", "nesterov"]
     assert {
         "adabelief", "adadelta", "adam", "adamax", "adamw", "amsgrad", "ftrl-proximal", "lion", "nadam", "nadamw",
-        "qhm", "radam", "rmsprop", "rprop", "signum", "yogi",
+        "qhm", "radam", "rmsprop", "rprop", "signum", "yogi", "prodigy", "dadaptadam",
     } == set(names[5:])  # fmt: skip
 
 
@@ -56,13 +58,15 @@ def test_an_unknown_method_suggests_the_nearest() -> None:
 )
 def test_roles_are_read_off_the_formula(method: type[Method], slots: tuple[str, ...], scales: bool) -> None:
     assert method.slots == slots
-    assert method.scales_with_rate() == scales
+    assert method.fits(Asks.PROPORTIONAL) == scales
     assert method.paper
     assert method.__doc__
 
 
 def test_a_search_with_a_method_that_does_not_scale_is_refused() -> None:
-    with pytest.raises(ValueError, match="the change of Momentum is not proportional to lr"):
+    with pytest.raises(
+        ValueError, match="is for a method whose change is proportional to lr, .* which Momentum is not"
+    ):
         Momentum(lr=BarzilaiBorwein())
     assert isinstance(AdaGrad(lr=BarzilaiBorwein()).lr, BarzilaiBorwein)
 
@@ -76,21 +80,27 @@ def test_the_printed_formula_is_the_code(method: type[Method]) -> None:
         arguments["t"] = 3.0
     if method.name == "ftrl-proximal":
         arguments["l1"] = 0.01  # so that the coordinate is not held at zero
+    gathered = tuple(inspect.signature(method.gather).parameters) if method.gather is not None else ()
+    arguments |= {n: float(draw.uniform(0.2, 0.8)) for n in gathered if n not in {*arguments, *method.sums}}
+    remembered = {*method.slots, *method.shared}
     written = {"lr": "eta", "eps": "epsilon"}
     known = {}
     for name, value in arguments.items():
-        symbol = (
-            f"{name}_t-1" if name in method.slots else f"{name}_t" if name in {"g", "x"} else written.get(name, name)
-        )
+        symbol = f"{name}_t-1" if name in remembered else f"{name}_t" if name in {"g", "x"} else written.get(name, name)
         known[sympy.Symbol(symbol)] = value
     results = []
     for equation in method.equations():
-        value = float(equation.rhs.subs(known))
-        known[equation.lhs] = value
+        right = equation.rhs.replace(sympy.Function("Σ"), lambda term: term)  # of one coordinate the sum is the term
+        known[equation.lhs] = value = float(right.subs(known))
         results.append(value)
-    expected = method.step(**arguments)
-    expected = expected if isinstance(expected, tuple) else (expected,)
-    assert results == pytest.approx([float(value) for value in (*expected[1:], expected[0])], rel=1e-12)
+    expected = method.step(**{name: arguments[name] for name in method._asked})
+    change, *rest = expected if isinstance(expected, tuple) else (expected,)
+    slots = [value for name, value in zip(method.slots, rest, strict=False) if method.starts.get(name) != "x"]
+    numbers = []
+    if method.gather is not None:
+        arguments |= dict(zip(method.sums, rest[len(method.slots) :], strict=True))
+        numbers = list(reversed(method.gather(**{name: arguments[name] for name in gathered})))
+    assert results == pytest.approx([float(value) for value in (*slots, change, *numbers)], rel=1e-12)
     assert r"\Delta x_{t}" in method.latex()
 
 

@@ -6,15 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descend.descent.outcome import Judgement, Outcome, gradient_scale, length, step_that_helps, surroundings
+from descend.descent.outcome import (
+    Judgement,
+    Outcome,
+    at_kink,
+    gradient_scale,
+    length,
+    runs_away,
+    step_that_helps,
+    surroundings,
+)
 from descend.descent.watch import Ended, Tolerances
 from descend.objectives.function import DIFFERENCES
-from descend.objectives.parameters import as_vector, dtype_of
+from descend.objectives.parameters import as_vector, dtype_of, from_vector
+from descend.words import along
 
 if TYPE_CHECKING:
     from descend.descent.run import Run
 
 __all__ = ["judge"]
+
+_STILL = "x no longer moves"
+_PENALTIES = {"decay", "l1", "l2"}  # hyperparameters that pull x towards 0
+_FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
+_WITHOUT_BOUND = 1e12  # a cost that has fallen by so many times its first size, and still moves, has no bound
 
 
 def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]) -> Judgement:
@@ -46,9 +61,11 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
         growth = f", and its gradient has grown from {first_size:.3g} to {size:.3g}" if size > first_size else ""
         return Judgement(Outcome.DIVERGED, f"{_worse(run, first_f)}{growth}; try a smaller learning rate")
     if ended is Ended.STANDS_STILL:
-        return _stuck(run, "x no longer moves", f, grad, size, tolerances)
+        return _stuck(run, _STILL, f, grad, size, tolerances)
     if ended is Ended.NO_PROGRESS:
-        return _stuck(run, f"the cost no longer {_falls(run)}", f, grad, size, tolerances)
+        return _stuck(
+            run, "the cost has not got any better for half the run (ftol=0 would go on)", f, grad, size, tolerances
+        )
     return Judgement(
         Outcome.STEPS_EXHAUSTED,
         f"after {run.nit:,} steps the cost is {run.fun:.6g} and the gradient norm {size:.3g}"
@@ -73,18 +90,32 @@ def _falls(run: Run) -> str:
 
 def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Judgement:
     kind = "maximum or saddle" if run.problem.sign > 0 else "minimum or saddle"
-    flat, toward = surroundings(run.problem, run.x_array, f, grad)
+    extreme = "minimum" if run.problem.sign > 0 else "maximum"
+    flat, toward = surroundings(run.problem, run.x_array, f, run.method.slope(run.x_array, grad), run.method.reach)
+    if f - first > _margin(run, first):
+        return Judgement(
+            Outcome.DIVERGED,
+            f"{_worse(run, first)}, where the gradient is as good as zero; try a smaller learning rate",
+        )
+    if toward and size == 0 and _is_constant_near(run, f):
+        return Judgement(
+            Outcome.STALLED,
+            f"the gradient is zero everywhere near, though the cost {_falls(run)} along {toward}: it changes in jumps "
+            "(floor, round, a count of errors), which no gradient can see. Put a smooth cost in its place",
+        )
+    far = runs_away(run.problem, run.x_array, f, grad, run.problem.x0)
+    if far:
+        return Judgement(
+            Outcome.STALLED,
+            f"the gradient norm {size:.2g} is small only because x has run far out, and the cost still {_falls(run)} "
+            f"there, by {far:.3g} if x goes as far again: it seems to have no {extreme} on this way",
+        )
     if toward:
         place = f"a {kind}. Start elsewhere, or a little beside it"
         if run.gradient == DIFFERENCES:
             place = f"a {kind}, or differences in {run.dtype} are too coarse there. Give grad=, or start elsewhere"
         return Judgement(
             Outcome.STALLED, f"the gradient is as good as zero, but the cost {_falls(run)} along {toward}: {place}"
-        )
-    if f - first > _margin(run, first):
-        return Judgement(
-            Outcome.DIVERGED,
-            f"{_worse(run, first)}, where the gradient is as good as zero; try a smaller learning rate",
         )
     if flat and f >= first:
         constant = ", or it drowns in the rounding of a large constant part: leave that out" if abs(f) > 1e6 else ""
@@ -93,7 +124,6 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             f"the cost is flat around x, and no better than at the start ({run.fun:.6g}): a plateau{constant}. "
             "Start elsewhere",
         )
-    extreme = "minimum" if run.problem.sign > 0 else "maximum"
     where = "all over the data, " if run.sampling is not None else ""
     return Judgement(
         Outcome.CONVERGED,
@@ -101,8 +131,30 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
     )
 
 
+def _circles(run: Run) -> bool:
+    """Whether the last kept points lie on a way that leads nowhere, or are the same again and again."""
+    if run.trace.x is None or len(run.trace) < _FEW_ROWS:
+        return False
+    last = run.trace.x[-_FEW_ROWS:]
+    way = float(np.linalg.norm(np.diff(last, axis=0), axis=1).sum())
+    return way == 0 < run.trace.stride - 1 or length(last[-1] - last[0]) < 0.2 * way
+
+
+def _is_constant_near(run: Run, f: float) -> bool:
+    point = as_vector(run.x_array)
+    draw = np.random.default_rng(0)
+    moves = (point + 1e-4 * np.maximum(1, np.abs(point)) * draw.normal(size=point.size) for _ in range(4))
+    values = (run.problem.value(from_vector(move, run.x_array), *run.problem.data) for move in moves)
+    return abs(f) < 1e6 and all(float(value) == f for value in values)
+
+
 def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: Tolerances) -> Judgement:
-    far, lowest = step_that_helps(run.problem, run.x_array, f, grad)
+    fallen = run.problem.sign * run.trace.f[0] - f
+    if fallen > _WITHOUT_BOUND * max(1.0, abs(run.trace.f[0])):
+        return Judgement(
+            Outcome.DIVERGED, f"the cost has gone to {run.fun:.3g} without coming to rest: it has no bound there"
+        )
+    far, lowest = step_that_helps(run.problem, run.x_array, f, grad, run.method.reach)
     gain = f - lowest
     xtol, ftol = tolerances.xtol or 0.0, tolerances.ftol or 0.0
     asked = {
@@ -114,18 +166,38 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
             return Judgement(
                 Outcome.CONVERGED, f"{what}, and no step along the gradient would help by more than {tolerance}"
             )
+    if gain == 0 and run.problem.is_traced and at_kink(run.problem, run.x_array, f, grad):
+        zero = run.problem.zero_gradient()
+        if not surroundings(run.problem, run.x_array, f, zero, run.method.reach)[1]:
+            return _kink(run, run.nit)
+    if gain == 0 and size > 0:
+        ahead = run.method.reach(run.x_array, along(run.x_array, -1e-3 / size, grad))
+        edge = float(run.problem.value(ahead, *run.problem.data))
+        if not np.isfinite(edge):
+            return Judgement(
+                Outcome.STALLED,
+                f"{what}: the cost {run.fun:.6g} would fall further, but a little ahead it is {edge} (a log or root of "
+                "what becomes 0?); write it in a form that is finite there, e.g. np.logaddexp for a logistic loss",
+            )
     if gain == 0:
         return Judgement(
             Outcome.PRECISION_FLOOR,
             f"{what} in {run.dtype}, though the gradient norm is {size:.2g}: no step along it betters the cost "
             f"{run.fun:.6g} by more than rounding" + ("; float64 reaches further" if run.dtype == "float32" else ""),
         )
-    made = float(run.trace.lr[-1]) * size
-    kind = "longer" if far > made else "shorter"
-    advice = "" if run.lr is None else f"; try a {'larger' if kind == 'longer' else 'smaller'} learning rate"
+    circles = _circles(run)
+    kind = "longer" if not circles and far > float(run.trace.lr[-1]) * size else "shorter"
+    decays = [name for name, value, _ in run.method.numbers() if name.split(".")[-1] in _PENALTIES and value > 0]
+    if decays:
+        advice = f"; the method's {' and '.join(decays)} pulls x towards 0, away from the minimum of the cost alone"
+    else:
+        advice = "" if run.lr is None else f"; try a {'larger' if kind == 'longer' else 'smaller'} learning rate"
+    if what != _STILL and not circles:
+        advice += "; ftol=0 goes on all the same"
     return Judgement(
         Outcome.STALLED,
-        f"{what}, though a {kind} step along the gradient, of length {far:.2g}, would change it from "
+        f"{'x circles' if circles else what}, though a {kind} step along the gradient, of length {far:.2g}, would "
+        f"change the cost from "
         f"{run.fun:.6g} to {run.problem.sign * lowest:.6g}{advice}",
     )
 
@@ -151,17 +223,21 @@ def _not_finite(run: Run) -> Judgement:
     )
 
 
+def _kink(run: Run, step: int) -> Judgement:
+    return Judgement(
+        Outcome.CONVERGED,
+        f"after {step:,} steps x is at a kink, where there is no gradient, and in no direction does the cost "
+        f"{_falls(run)[:-1]} ({run.fun:.6g})",
+    )
+
+
 def _no_gradient(run: Run, step: int, cost: float) -> Judgement:
     """The cost is finite at the bad point, only its gradient is not: a kink there, perhaps the minimum itself."""
     zero = run.problem.zero_gradient()
     flat, toward = surroundings(run.problem, run.bad_x, cost, zero)
     if not toward and not flat and cost <= run.cost_and_gradient()[0]:
         run.move_to_bad_x(step)
-        return Judgement(
-            Outcome.CONVERGED,
-            f"after {step:,} steps x is at a kink, where there is no gradient, and in no direction does the cost "
-            f"{_falls(run)[:-1]} ({run.fun:.6g})",
-        )
+        return _kink(run, step)
     return Judgement(
         Outcome.DIVERGED,
         f"at step {step:,} the gradient is not finite, though the cost is ({run.problem.sign * cost:.6g}): there is "

@@ -51,6 +51,7 @@ class Carry(NamedTuple):
     lr: Any  # step size that led there
     searched: Any  # evaluations by step sizes so far
     code: Any  # why it ended, RUNNING while it has not
+    answer: Any = ()  # what the rule hands out in the place of `kept`; () where that is `kept` itself
 
 
 class Evaluations(NamedTuple):

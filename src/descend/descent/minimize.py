@@ -21,11 +21,11 @@ from descend.descent.run import Run
 from descend.descent.sampling import Sampling, as_data
 from descend.descent.trace import Trace
 from descend.descent.watch import Ended, Tolerances, Watch
-from descend.methods import Adam, GradientDescent, Method
+from descend.methods import Adam, GradientDescent, Rule, as_rule
 from descend.objectives.function import prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of, from_vector
-from descend.stepsizes import BarzilaiBorwein, Search
+from descend.stepsizes import BarzilaiBorwein, StepSize
 from descend.words import isfinite, norm, where
 
 __all__ = ["minimize"]
@@ -36,7 +36,7 @@ _SECONDS_A_CHUNK = 0.1
 def minimize(
     objective: Callable[..., Any] | str,
     x0: Any = None,
-    method: Method | None = None,
+    method: Any = None,
     *,
     steps: int | None = None,
     grad: Callable[..., Any] | None = None,
@@ -63,8 +63,9 @@ def minimize(
         Where to start: a number, a vector or array of any shape, or a pytree of them. float32 stays float32,
         float64 stays float64, whole numbers become float64. A landscape has a start of its own.
     method
-        The update rule, e.g. `Adam(lr=0.1)`. Default: gradient descent with safeguarded Barzilai–Borwein
-        steps, which needs no tuning; `Adam(lr=0.01)` where batches are sampled.
+        The update rule, e.g. `Adam(lr=0.1)`, `ClipGlobalNorm(Adam(0.1), 1.0)` or `optax.adam(0.1)`. Default:
+        gradient descent with safeguarded Barzilai–Borwein steps, which needs no tuning; `Adam(lr=0.01)` where
+        batches are sampled.
     steps
         Stop after this many steps; default 10,000. With sampled data give `epochs` instead, default 100.
     grad
@@ -147,8 +148,11 @@ def minimize(
                     callback(run_so_far())
                 except StopIteration:
                     ended = Ended.INTERRUPTED
+            trace.thin()  # not before the watch has looked: what it finds must not depend on the chunks
     if not len(trace):  # not even the first evaluation was finite: the start is all there is
         trace.begin_at(x0 if engine.keeps_x else None, float(value), length(slope))
+    if ended is not None or carry.code != SMALL_GRADIENT:  # where the path converged, that point is the answer
+        carry = _answered(carry)
     run = run_so_far()
     run.bad_x = jax.tree.map(np.asarray, carry.x) if carry.code == NOT_FINITE else None
     reasons = {RUNNING: Ended.ALL_STEPS, SMALL_GRADIENT: Ended.SMALL_GRADIENT, NOT_FINITE: Ended.NOT_FINITE}
@@ -157,15 +161,17 @@ def minimize(
     return run
 
 
-def one_step(method: Method, evaluate: Evaluations, gtol: Any, c: Carry) -> Carry:
+def one_step(method: Rule, evaluate: Evaluations, gtol: Any, c: Carry) -> Carry:
     """Evaluate where the last step led, keep that point if it is finite, and let the method change it.
 
     Written in words: it runs compiled and in plain Python.
     """
     f, g = evaluate.value_and_grad(c.x)
-    size = norm(g)
+    size = norm(method.slope(c.x, g))
     finite = isfinite(f + size)
-    change, state = method.update(g, c.state, c.x, value=f, value_fn=evaluate.value)
+    change, state = method.update(
+        g, c.state, c.x, value=f, value_fn=evaluate.value, grad_fn=lambda x: evaluate.value_and_grad(x)[1]
+    )
     code = where(finite, where(size <= gtol, SMALL_GRADIENT, RUNNING), NOT_FINITE)
     return Carry(
         x=jax.tree.map(lambda p, d: where(finite, p + d, p), c.x, change),
@@ -176,6 +182,7 @@ def one_step(method: Method, evaluate: Evaluations, gtol: Any, c: Carry) -> Carr
         lr=where(finite, c.state.lr, c.lr),
         searched=c.state.evaluations,
         code=code.astype(np.int32),
+        answer=jax.tree.map(lambda new, old: where(finite, new, old), method.answer(c.state, c.x), c.answer),
     )
 
 
@@ -183,30 +190,42 @@ def _rows_within(seconds: float, one: float) -> int:
     return max(1, int(min(seconds / one, 1e6)))
 
 
-def _start(method: Method, x0: Any) -> Carry:
+def _start(method: Rule, x0: Any) -> Carry:
     unknown, none = dtype_of(x0).type(np.nan), np.int32(0)
-    return Carry(x0, method.init(x0), x0, f=unknown, size=unknown, lr=unknown, searched=none, code=none)
+    state = method.init(x0)
+    return Carry(
+        x0, state, x0, f=unknown, size=unknown, lr=unknown, searched=none, code=none, answer=method.answer(state, x0)
+    )
 
 
-def _ready(method: Method | None, sampling: Sampling | None, x0: Any) -> Method:
+def _answered(carry: Carry) -> Carry:
+    return carry._replace(kept=carry.answer) if jax.tree.leaves(carry.answer) else carry
+
+
+def _ready(method: Any, sampling: Sampling | None, x0: Any) -> Rule:
     """The method with its numbers in the dtype of x, so that a new number is not a new compilation."""
     if method is None:
         method = Adam(lr=0.01) if _samples(sampling) else GradientDescent(lr=BarzilaiBorwein())
-    if not isinstance(method, Method):
-        raise TypeError(f"method must be a Method such as Adam(lr=0.1), got {method!r}")
-    for path, leaf in jax.tree_util.tree_leaves_with_path(method):
-        if np.ndim(leaf) > 0:
+    rule = as_rule(method)
+    for name, value, legal in rule.numbers():
+        if np.ndim(value) > 0 and not legal.any_rank:
             raise ValueError(
-                f"{jax.tree_util.keystr(path)[1:]} is an array of {np.size(leaf)} numbers; minimize takes one: "
-                "run it once per number"
+                f"{name} is an array of {np.size(value)} numbers; minimize takes one: "
+                "sweep(objective, x0, method) makes a run for each"
             )
-    if _samples(sampling) and isinstance(getattr(method, "lr", None), Search):
-        raise ValueError(
-            f"{type(method.lr).__name__} compares costs and gradients of successive steps, which batches make "  # type: ignore[attr-defined]
-            "incomparable: give a number as lr, or batch_size=None"
-        )
+    for part in rule.parts():
+        if _samples(sampling) and isinstance(part, StepSize) and part.compares:
+            raise ValueError(
+                f"{type(part).__name__} compares costs and gradients of successive steps, which batches make "
+                "incomparable: give a number or a schedule as lr, or batch_size=None"
+            )
     kind = dtype_of(x0)
-    return jax.tree.map(lambda leaf: np.asarray(leaf, kind)[()], method)  # type: ignore[no-any-return]
+    ready: Rule = jax.tree.map(lambda leaf: np.asarray(leaf, kind)[()], rule)
+    nearest = ready.reach(x0, x0)
+    for inside, given in zip(jax.tree.leaves(nearest), jax.tree.leaves(x0), strict=True):
+        if not np.allclose(inside, given, rtol=1e-5, atol=1e-8):
+            raise ValueError(f"x0 lies outside the set of the projection; start inside it, e.g. at {nearest}")
+    return ready
 
 
 def _check_options(

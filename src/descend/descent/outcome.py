@@ -9,6 +9,7 @@ would lower it (then the rate is at fault, not the precision).
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,28 @@ from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.words import along, difference, norm
 
-__all__ = ["Judgement", "Outcome", "gradient_scale", "length", "noise_of", "step_that_helps", "surroundings"]
+__all__ = [
+    "Judgement",
+    "Outcome",
+    "at_kink",
+    "gradient_scale",
+    "length",
+    "noise_of",
+    "runs_away",
+    "step_that_helps",
+    "surroundings",
+]
 
 _DENSE = {True: 64, False: 8}  # up to so many variables the whole Hessian is differenced, by whether traced
 _KRYLOV = 10_000  # up to so many variables, if traced, its lowest eigenvector is sought by Lanczos' method
 _FEW = 32  # coordinates that are looked at where there are too many
+
+
+Reach = Callable[[Any, Any], Any]  # (from, to) -> the nearest point to which the rule may go
+
+
+def _anywhere(x: Any, to: Any) -> Any:
+    return to
 
 
 class Outcome(enum.Enum):
@@ -62,7 +80,7 @@ def gradient_scale(problem: Problem, x: Any, grad: Any) -> float:
     size = length(grad)
     if size == 0:
         return 0.0
-    reach = max(1.0, float(np.abs(as_vector(x)).max()))
+    reach = _reach(x)
     h = float(np.finfo(dtype_of(x)).eps) ** (1 / 3) * reach
     _, ahead = problem.value_and_grad(along(x, h / size, grad), *problem.data)
     bend = length(difference(ahead, grad)) / h
@@ -82,11 +100,12 @@ def noise_of(problem: Problem, x: Any, f: float) -> float:
     return max([4 * float(np.finfo(point.dtype).eps) * abs(f), *moved])
 
 
-def surroundings(problem: Problem, x: Any, f: float, grad: Any) -> tuple[bool, str]:
+def surroundings(problem: Problem, x: Any, f: float, grad: Any, go: Reach = _anywhere) -> tuple[bool, str]:
     """What is around x, where the gradient is as good as zero: is it flat, and where does the cost fall?
 
     Looked at are the direction of lowest curvature and the coordinates, in growing steps for as long as the
-    cost does not rise: beyond a barrier a lower cost is another valley, not this one.
+    cost does not rise: beyond a barrier a lower cost is another valley, not this one. Only points to which
+    `go` lets x go count.
 
     Returns
     -------
@@ -103,8 +122,9 @@ def surroundings(problem: Problem, x: Any, f: float, grad: Any) -> tuple[bool, s
         reach = max(1.0, float(np.abs(point * direction).max()))
         for sign in (1, -1):
             before, h = f, eps**0.25 * reach
-            while h <= 0.1 * reach:
-                value = float(problem.value(from_vector(point + sign * h * direction, x), *problem.data))
+            while h <= reach:
+                there = go(x, from_vector(point + sign * h * direction, x))
+                value = float(problem.value(there, *problem.data))
                 flat = flat and abs(value - f) <= rounding
                 if not value <= before + rounding:
                     break
@@ -112,6 +132,47 @@ def surroundings(problem: Problem, x: Any, f: float, grad: Any) -> tuple[bool, s
                     return False, np.array2string(sign * direction, precision=3, suppress_small=True, threshold=6)
                 before, h = value, 2 * h
     return flat, ""
+
+
+def runs_away(problem: Problem, x: Any, f: float, grad: Any, start: Any) -> float:
+    """By how much the cost still falls where x has gone a thousand times as far as the start; 0 if it does not.
+
+    The slope of a cost without a minimum, such as -log(x), becomes small far out. A minimum that is far away is
+    told from that by a few steps of growing length, up to the distance itself: they would rise.
+    """
+    reach, size = _reach(x), length(grad)
+    if reach < 1e3 * _reach(start) or size == 0:
+        return 0.0
+    rounding, before = noise_of(problem, x, f), f
+    for k in range(5, -1, -1):
+        value = float(problem.value(along(x, -reach * 0.5**k / size, grad), *problem.data))
+        if not value < before - rounding:
+            return 0.0
+        before = value
+    return f - before
+
+
+def at_kink(problem: Problem, x: Any, f: float, grad: Any) -> bool:
+    """Whether the cost rises on both sides along the gradient, as steeply from near as from nearer.
+
+    Around a smooth minimum the rise per length shrinks with the length; at a kink it does not.
+    """
+    size = length(grad)
+    if not 0 < size < np.inf:
+        return False
+    eps, reach, rounding = float(np.finfo(dtype_of(x)).eps), _reach(x), 10 * noise_of(problem, x, f)
+    rises = []
+    for h in (eps**0.25 * reach, eps**0.5 * reach):
+        sides = [float(problem.value(along(x, by * h / size, grad), *problem.data)) - f for by in (1, -1)]
+        if not (np.isfinite(sides).all() and min(sides) > rounding):
+            return False
+        rises.append(min(sides) / h)
+    return bool(rises[1] > 0.5 * rises[0])
+
+
+def _reach(x: Any) -> float:
+    """The scale of x: its largest magnitude, at least 1."""
+    return max(1.0, float(np.abs(as_vector(x)).max()))
 
 
 def _directions(problem: Problem, x: Any) -> list[np.ndarray]:
@@ -161,23 +222,23 @@ def _unit(i: int, n: int) -> np.ndarray:
     return way
 
 
-def step_that_helps(problem: Problem, x: Any, f: float, grad: Any) -> tuple[float, float]:
+def step_that_helps(problem: Problem, x: Any, f: float, grad: Any, go: Reach = _anywhere) -> tuple[float, float]:
     """The length of the step along -gradient that lowers the cost most, and the cost there.
 
     Lengths from the spacing of the numbers up to 10 · max(1, |x|) are tried; f itself comes back if none
-    lowers the cost by more than rounding.
+    lowers the cost by more than rounding. The step ends where `go` lets it.
     """
     size = length(grad)
     best = (0.0, f)
     if size == 0 or not np.isfinite(size):
         return best
     eps = float(np.finfo(dtype_of(x)).eps)
-    reach, rounding = max(1.0, float(np.abs(as_vector(x)).max())), 2 * noise_of(problem, x, f)
+    reach, rounding = _reach(x), 2 * noise_of(problem, x, f)
     for k in range(60):
         far = 10 * reach * 0.5**k
         if far < eps * reach:
             break
-        value = float(problem.value(along(x, -far / size, grad), *problem.data))
+        value = float(problem.value(go(x, along(x, -far / size, grad)), *problem.data))
         if value < best[1] - rounding:
             best = (far, value)
     return best

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descend.methods import Method
-from descend.stepsizes import StepSize
+from descend.fields import Declared
 
 if TYPE_CHECKING:
     from descend.descent.run import Run
     from descend.descent.trace import Trace
 
-__all__ = ["as_html", "as_text", "table"]
+__all__ = ["as_html", "as_text", "described", "table"]
 
 _SHOWN = (6, 4, 4)  # first, middle and last rows of a table
 _MOST_X = 4  # columns of parameters in a table
@@ -53,7 +52,7 @@ def as_text(run: Run) -> str:
     lines = {
         "x": point,
         "fun": f"{run.fun:.10g}",
-        "method": f"{_described(run.method)}, {run.dtype}",
+        "method": f"{described(run.method)}, {run.dtype}",
         "steps": f"{run.nit:,} in {run.seconds:.2g} s, {run.nfev:,} evaluations",
         "gradient": gradient,
     }
@@ -71,9 +70,16 @@ def as_html(run: Run, picture: str) -> str:
     )
 
 
-def _described(rule: Method | StepSize) -> str:
-    numbers = {name: getattr(rule, name) for name in rule.names()}
-    values = [
-        f"{n}={_described(v) if isinstance(v, StepSize) else format(float(v), '.6g')}" for n, v in numbers.items()
-    ]
-    return f"{type(rule).__name__}({', '.join(values)})"
+def described(value: Any) -> str:
+    """A rule as one would write it, its numbers in six digits."""
+    if isinstance(value, Declared):
+        return f"{type(value).__name__}({', '.join(f'{n}={described(getattr(value, n))}' for n in value.names())})"
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return f"({', '.join(map(described, value))})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{k!r}: {described(v)}' for k, v in value.items())}}}"
+    return (
+        format(float(value), ".6g")
+        if np.ndim(value) == 0 and not callable(value) and not hasattr(value, "_fields")
+        else "…"
+    )

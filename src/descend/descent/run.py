@@ -16,7 +16,7 @@ from descend.descent.report import as_html, as_text
 from descend.descent.sampling import Sampling
 from descend.descent.saving import saved
 from descend.descent.trace import Rows, Trace
-from descend.methods import Method
+from descend.methods import Rule
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.stepsizes import StepSize
@@ -52,7 +52,7 @@ class Run:
         self,
         objective: Callable[..., Any],
         problem: Problem,
-        method: Method,
+        method: Rule,
         kept: Any,
         trace: Trace,
         sampling: Sampling | None,
@@ -90,12 +90,12 @@ class Run:
         return jax.tree.map(lambda g: self.problem.sign * g, self.cost_and_gradient()[1])
 
     def cost_and_gradient(self) -> tuple[float, Any, float]:
-        """Cost, gradient and its norm at x, of the function that is minimised (-f if a maximum is sought)."""
+        """Cost, gradient and the norm of what of it may be followed, at x, of the function that is minimised."""
         if self._final is None:
             value, grad = self.problem.value_and_grad(self.x_array, *self.problem.data)
             self._final = (float(value), grad)
         value, grad = self._final
-        return value, grad, length(grad)
+        return value, grad, length(self.method.slope(self.x_array, grad))
 
     def settle(self) -> None:
         """Evaluate the last point now, while the objective is what it was.

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from descend.descent.minimize import minimize
-from descend.methods import Method
 
 __all__ = ["scipy"]
 
 _OPTIONS = {"maxiter": "steps", "tol": "gtol", "gtol": "gtol", "xtol": "xtol", "ftol": "ftol"}
 
 
-def scipy(method: Method | None = None) -> Callable[..., Any]:
+def scipy(method: Any = None) -> Callable[..., Any]:
     """A `method=` for `scipy.optimize.minimize`.
 
     `jac` may be a function, True, or left out (then the objective is traced, or differences are taken).

@@ -96,6 +96,9 @@ class Trace:
                 setattr(self, name, np.concatenate([getattr(self, name), getattr(rows, name)[new]]))
             if rows.x is not None:
                 self.x = rows.x[new] if self.x is None else np.concatenate([self.x, rows.x[new]])
+
+    def thin(self) -> None:
+        """Keep within the bound. Between `extend` and this all new rows can be looked at."""
         while len(self) > MOST_ROWS:
             self.stride *= 2
             chosen = self.step % self.stride == 0

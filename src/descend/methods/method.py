@@ -6,25 +6,30 @@ coordinate, in the paper's symbols. Its parameters are told apart by name:
 - `g`: the gradient; `x`: the parameter; `t`: the number of the step, 1, 2, …; each only if the formula asks;
 - the names of the fields: the hyperparameters;
 - all other names: slots, state of the same shape as the parameters, zero at the start unless `starts` names the
-  hyperparameter at which it starts.
+  hyperparameter at which it starts, or "x", the parameters themselves.
 
 It returns the change of `x`, followed by the new slots in the order of the parameters. It uses operators and the
 words of `descend.words` only.
+
+A method that needs sums over all coordinates (Prodigy) lists in `shared` the numbers that it keeps for all of them;
+`step` may ask for these and returns, after the slots, the terms to be summed; `gather` makes the new numbers of the
+old ones and the sums.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
 
-from descend.fields import Declared, Range, nearest, positive
-from descend.stepsizes import At, Search, StepSize
-from descend.words import like, zeros_like
+from descend.fields import Part, Range, nearest, positive
+from descend.methods.rule import Rule
+from descend.stepsizes import Asks, At, StepSize
+from descend.words import like, sum, zeros_like
 
 __all__ = ["Method", "Rate", "State", "catalogue", "method_named", "rate"]
 
@@ -44,46 +49,43 @@ class State(NamedTuple):
     stepsize: Any  # changes with each step: the state of the step size, () for a number
     lr: Any  # the rate used in the last step; nan before the first
     evaluations: Any  # how often the step size has called the objective
+    shared: tuple[Any, ...] = ()  # changes with each step: one number per name in `shared`
 
 
-class Method(Declared):
-    """One update rule. See the module's text for how to write one.
+class Method(Rule):
+    """One update rule, given by a formula for one coordinate. See the module's text for how to write one."""
 
-    A method is also an optax-like pair of pure functions: `init(params)` and `update(grads, state, params)`.
-    `optax.chain(optax.clip_by_global_norm(1.0), Adam(0.1))` works, and `init, update = Adam(0.1)` unpacks.
-    Step sizes that look at the cost need `.optax()` there, because `chain` hands extra arguments only to a
-    transformation that says it takes them.
-    """
-
-    name: ClassVar[str] = ""
-    paper: ClassVar[str] = ""
     slots: ClassVar[tuple[str, ...]] = ()
-    starts: ClassVar[dict[str, str]] = {}  # slot → the hyperparameter at which it starts, if not at zero
+    starts: ClassVar[dict[str, str]] = {}  # slot → the hyperparameter at which it starts, or "x"; else at zero
+    shared: ClassVar[dict[str, str]] = {}  # number for all coordinates → the hyperparameter at which it starts, or ""
     step: ClassVar[Callable[..., Any]]
+    gather: ClassVar[Any] = None  # a static method, or None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Read the roles of `step`'s parameters off their names."""
         super().__init_subclass__(**kwargs)
-        if "name" not in cls.__dict__:
-            cls.name = cls.__name__.lower()
-        cls._asked = tuple(inspect.signature(cls.step).parameters)
-        cls.slots = tuple(n for n in cls._asked if n not in {"g", "x", "t", *cls.names()})
+        cls._asked = tuple(inspect.signature(cls.step).parameters) if hasattr(cls, "step") else ()
+        known = {"g", "x", "t", *cls.names(), *cls.shared}
+        cls.slots = tuple(n for n in cls._asked if n not in known)
+        gathered = tuple(inspect.signature(cls.gather).parameters) if cls.gather is not None else ()
+        cls.sums = tuple(n for n in gathered if n not in known)
 
     _asked: ClassVar[tuple[str, ...]] = ()
+    sums: ClassVar[tuple[str, ...]] = ()  # what `gather` needs summed over all coordinates
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         stepsize = getattr(self, "lr", None)
-        if isinstance(stepsize, Search) and not self.scales_with_rate():
-            fitting = [m.__name__ for m in catalogue().values() if m.scales_with_rate()]
+        if isinstance(stepsize, StepSize) and not self.fits(stepsize.asks):
+            fitting = [m.__name__ for m in catalogue().values() if m.fits(stepsize.asks)]
             raise ValueError(
-                f"{type(self).__name__}(lr={type(stepsize).__name__}()) has no meaning: the step size scales the "
-                f"change at lr = 1, and the change of {type(self).__name__} is not proportional to lr. "
-                f"Give a number, or use {', '.join(fitting)}."
+                f"{type(self).__name__}(lr={type(stepsize).__name__}()) has no meaning: {type(stepsize).__name__} "
+                f"is for {stepsize.asks.value}, which {type(self).__name__} is not. "
+                f"Give a number or a schedule, or use {', '.join(fitting)}."
             )
 
     @classmethod
-    def _check(cls, name: str, value: Any, legal: Range) -> None:
+    def _check(cls, name: str, value: Any, legal: Range | Part) -> None:
         if not (name == "lr" and isinstance(value, StepSize)):
             super()._check(name, value, legal)
 
@@ -98,10 +100,13 @@ class Method(Declared):
             stepsize=lr.init(params) if isinstance(lr, StepSize) else (),
             lr=like(np.nan, leaf),
             evaluations=np.int32(0),
+            shared=tuple(like(getattr(self, start) if start else 0.0, leaf) for start in self.shared.values()),
         )
 
     def _fresh(self, slot: str, leaf: Any) -> Any:
         zeros = zeros_like(leaf)
+        if self.starts.get(slot) == "x":
+            return zeros + leaf
         return zeros + like(getattr(self, self.starts[slot]), zeros) if slot in self.starts else zeros
 
     def update(
@@ -112,41 +117,28 @@ class Method(Declared):
         *,
         value: Any = None,
         value_fn: Callable[[Any], Any] | None = None,
+        grad_fn: Callable[[Any], Any] | None = None,
         **_: Any,
     ) -> tuple[Any, State]:
-        """The change of the parameters, and the next state.
-
-        `grads`, and `params` where the formula asks for x, are pytrees of one structure. `value` (the cost)
-        and `value_fn` (parameters → cost) are for step sizes that look at them. Other extra arguments, which
-        optax hands to all parts of a chain, are not for us and are left alone.
-        """
+        """See `Rule.update`."""
         t = state.t + 1
         lr, count, memory = self._rate(), 0, state.stepsize
         if isinstance(lr, StepSize):
-            at = At(t, params, grads, lambda: self._change(1.0, grads, state, params)[0], value, value_fn)
+            at = At(t, params, grads, lambda: self._change(1.0, grads, state, params)[0], value, value_fn, grad_fn)
             lr, memory, count = lr.next(memory, at)
-        change, slots = self._change(lr, grads, state, params)
-        return change, State(t, slots, memory, like(lr, state.lr), state.evaluations + count)
-
-    def optax(self) -> Any:
-        """The method as an `optax.GradientTransformationExtraArgs` (needs optax)."""
-        import optax
-
-        return optax.GradientTransformationExtraArgs(self.init, self.update)
-
-    def __iter__(self) -> Iterator[Callable[..., Any]]:
-        """Unpack like a `GradientTransformation`: `init, update = Adam(0.1)`."""
-        return iter((self.init, self.update))
+        change, slots, shared = self._change(lr, grads, state, params)
+        return change, State(t, slots, memory, like(lr, state.lr), state.evaluations + count, shared)
 
     # -- how a formula for one coordinate is applied to a whole pytree --------------------------------------
 
     def _rate(self) -> Any:
         return getattr(self, "lr", np.nan)
 
-    def _change(self, lr: Any, grads: Any, state: State, params: Any) -> tuple[Any, tuple[Any, ...]]:
+    def _change(self, lr: Any, grads: Any, state: State, params: Any) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
         structure: Any
         leaves, structure = jax.tree.flatten(grads)
-        numbers = {n: getattr(self, n) for n in self.names()} | {"lr": lr, "t": state.t + 1}
+        numbers = dict(zip(self.shared, state.shared, strict=True))
+        numbers |= {n: getattr(self, n) for n in self.names()} | {"lr": lr, "t": state.t + 1}
         columns = [structure.flatten_up_to(slot) for slot in state.slots]
         if "x" in self._asked:
             if params is None:
@@ -155,49 +147,77 @@ class Method(Declared):
         else:
             points = leaves
         if not leaves:  # a part of a tree that a mask has emptied
-            return grads, state.slots
+            return grads, state.slots, state.shared
         results = []
         for g, x, *slots in zip(leaves, points, *columns, strict=True):
             known = {"g": g, "x": x, **dict(zip(self.slots, slots, strict=True))}
             args = [known[n] if n in known else like(numbers[n], g) for n in self._asked]
+            results.append(self._stepped(args))
+        columns = list(zip(*results, strict=True))
+        end = 1 + len(self.slots)
+        change, *new = (structure.unflatten(column) for column in columns[:end])
+        return change, tuple(new), self._gathered(numbers, columns[end:], leaves[0])
+
+    def _stepped(self, args: list[Any]) -> tuple[Any, ...]:
+        try:
             result = type(self).step(*args)
-            results.append(result if isinstance(result, tuple) else (result,))
-        change, *new = (structure.unflatten(column) for column in zip(*results, strict=True))
-        return change, tuple(new)
+        except jax.errors.TracerArrayConversionError as error:
+            raise TypeError(
+                f"{type(self).__name__}.step uses a function of NumPy: write it in operators and the words of "
+                "descend.words (sqrt, sign, maximum, where, …), which every reader understands"
+            ) from error
+        results = result if isinstance(result, tuple) else (result,)
+        count = 1 + len(self.slots) + len(self.sums)
+        if len(results) != count:
+            wanted = ", ".join(["the change", *self.slots, *self.sums])
+            raise TypeError(
+                f"{type(self).__name__}.step must return {count} value{'s' if count > 1 else ''} ({wanted}), "
+                f"got {len(results)}"
+            )
+        return results
 
-    def program_key(self) -> Any:
-        """What a compiled loop of this method may be looked up by.
+    def _gathered(self, numbers: dict[str, Any], terms: list[Any], leaf: Any) -> tuple[Any, ...]:
+        """The new shared numbers, of the terms that were computed for each coordinate of each leaf."""
+        if self.gather is None:
+            return ()
+        totals = [like(0.0, leaf)] * len(terms)
+        for i, parts in enumerate(terms):
+            for part in parts:
+                totals[i] = totals[i] + like(sum(part), leaf)
+        known = numbers | dict(zip(self.sums, totals, strict=True))
+        result = self.gather(*(like(known[n], leaf) for n in inspect.signature(self.gather).parameters))
+        return result if isinstance(result, tuple) else (result,)
 
-        The classes of this library do not change; a user's own may have been redefined, or use a global that
-        has changed: their formula is traced, and a step size of theirs is compiled anew each time.
-        """
-        own = [type(part) for part in (self, self._rate()) if isinstance(part, Declared)]
-        if all(part.__module__.startswith("descend.") for part in own):
-            return tuple(own)
-        if any(issubclass(part, StepSize) and not part.__module__.startswith("descend.") for part in own):
-            return object()
-        return (*own, str(jax.make_jaxpr(lambda *args: type(self).step(*args))(*(1.0 for _ in self._asked))))
+    def formula_as_text(self) -> str:
+        """The program of the formula: what a user's own method is compiled by."""
+        return "\n".join(
+            str(jax.make_jaxpr(partial(formula))(*(1.0 for _ in inspect.signature(formula).parameters)))
+            for formula in (type(self).step, self.gather)
+            if formula is not None
+        )
 
     # -- what can be derived from the formula ---------------------------------------------------------------
 
     @classmethod
-    def scales_with_rate(cls) -> bool:
-        """Whether the change is proportional to lr and the slots do not depend on it (found by trying)."""
+    def fits(cls, asks: Asks) -> bool:
+        """Whether a step size that asks this of a method makes sense with this one (found by trying the formula)."""
         if "lr" not in cls.names():
             return False
+        if asks is Asks.ANY:
+            return True
         draw = np.random.default_rng(0)
         known = {n: abs(draw.normal(size=8)) + 0.1 for n in cls._asked}
-        numbers = {f: like(cls.__dataclass_fields__[f].default, known["g"]) for f in cls.names()} | {"t": 3.0}
+        known |= {n: like(getattr(cls(), n), known["g"]) for n in cls.names()} | {"t": 3.0}
 
         def at(lr: float) -> tuple[Any, ...]:
-            result = cls.step(**{**known, **{n: v for n, v in numbers.items() if n in known}, "lr": lr})
+            result = cls.step(**{n: known[n] for n in cls._asked} | {"lr": lr})
             return result if isinstance(result, tuple) else (result,)
 
         one, two = at(0.1), at(0.2)
-        return bool(
-            np.allclose(2 * one[0], two[0], rtol=1e-12)
-            and all(np.array_equal(a, b) for a, b in zip(one[1:], two[1:], strict=True))
+        proportional = np.allclose(2 * one[0], two[0], rtol=1e-12) and all(
+            np.array_equal(a, b) for a, b in zip(one[1:], two[1:], strict=True)
         )
+        return bool(proportional and (asks is Asks.PROPORTIONAL or np.allclose(one[0], -0.1 * known["g"], rtol=1e-12)))
 
     @classmethod
     def equations(cls) -> list[Any]:

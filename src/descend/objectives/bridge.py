@@ -22,6 +22,7 @@ __all__ = ["Bridged", "UntraceableError", "bridged", "explain_refusal", "unbridg
 
 _LARGEST_OBJECT_ARRAY = 2_000  # each element becomes a line of the traced program
 _IN_PLACE = {"sort", "fill", "resize", "put", "itemset", "partition", "setflags", "byteswap", "setfield"}
+_MEANS = {"mean", "average", "var", "std"}  # of booleans: NumPy's are float64, JAX's float32
 _OTHER_NAMES = {
     "amax": "max", "amin": "min", "round_": "round", "psi": "digamma", "product": "prod",
     "true_divide": "divide", "conjugate": "conj",
@@ -62,6 +63,8 @@ class Bridged(NDArrayOperatorsMixin):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         out = kwargs.pop("out", None) if isinstance(kwargs, dict) else None
         function = _counterpart(func.__name__, func.__module__)
+        if func.__name__ in _MEANS:
+            args = (_as_floats(args[0]), *args[1:])
         result = bridged(function(*unbridged(args), **unbridged(kwargs)))
         return result if out is None else _write_into((out,), unbridged(result))
 
@@ -95,6 +98,8 @@ class Bridged(NDArrayOperatorsMixin):
             return bridged(found)
         if name in {"item", "tolist", "tobytes"}:
             raise UntraceableError(f"x.{name}() needs a plain number; leave it out and compute with x itself")
+        if name in _MEANS and self.value.dtype.kind == "b":
+            return getattr(_as_floats(self), name)
         return lambda *args, **kw: bridged(found(*unbridged(args), **unbridged(kw)))
 
     def __getitem__(self, index: Any) -> Bridged:
@@ -217,6 +222,12 @@ _CURES = {
     "unsupported format string": "x as text needs a plain number: compute with x itself",
     "Cannot interpret value": "a library needs a plain array there: use NumPy's own functions on x",
 }  # fmt: skip
+
+
+def _as_floats(value: Any) -> Any:
+    plain = unbridged(value)
+    is_boolean = getattr(getattr(plain, "dtype", None), "kind", "") == "b"
+    return Bridged(jnp.asarray(plain, jnp.float64 if is_float64() else jnp.float32)) if is_boolean else value
 
 
 def _counterpart(name: str, module: str) -> Callable[..., Any]:

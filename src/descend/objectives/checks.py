@@ -80,7 +80,7 @@ def disagreement_with_numpy(problem: Problem) -> str:
     tolerance = {"float64": 1e-9, "float32": 1e-3}[dtype_of(x0).name]
     if not abs(problem.sign * value - first) <= tolerance * scale:
         return (
-            f"traced, the function gives {problem.sign * value:.6g} at the start, in plain NumPy {first:.6g}: "
+            f"traced, the function gives {problem.sign * value:.17g} at the start, in plain NumPy {first:.17g}: "
             "it depends on the type of its argument or writes through a slice"
         )
     slope, quotient, allowed = _slopes(problem, grad, first)

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from descend import words
 from descend.objectives.bridge import UntraceableError, bridged, explain_refusal, unbridged
 from descend.objectives.checks import (
     RANDOM,
@@ -29,7 +30,7 @@ from descend.objectives.checks import (
     warn_of_float32_constants,
 )
 from descend.objectives.differences import central_differences
-from descend.objectives.parameters import dtype_of, spread_over
+from descend.objectives.parameters import check_takes_data, dtype_of, spread_over
 from descend.objectives.tracing import Traced, is_float64, same_constants, trace
 
 __all__ = ["ObjectiveError", "Problem", "precision", "prepare"]
@@ -43,7 +44,7 @@ DIFFERENCES = "approximate, by central differences"
 
 def precision(x: Any) -> contextlib.AbstractContextManager[Any]:
     """The context in which JAX computes in the dtype of `x`, whatever its global setting."""
-    return jax.enable_x64(dtype_of(x) == np.float64)  # type: ignore[no-any-return]
+    return words.precision(dtype_of(x))
 
 
 Program = tuple[Callable[..., Any], Callable[..., Any] | None]  # (x, *data) -> value, and -> gradient if given
@@ -168,6 +169,8 @@ def prepare(
     """
     if not callable(objective):
         raise TypeError(f"the objective must be a function, a formula or a landscape, got {objective!r}")
+    if data:
+        check_takes_data(objective, len(data))
     spread = not data and spread_over(objective, x0)
     call = _spread(objective) if spread else objective
     call_grad = _spread(grad) if spread and grad is not None else grad

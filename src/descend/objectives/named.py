@@ -7,10 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from descend.objectives.formula import Formula
-from descend.objectives.landscapes import Landscape, is_landscape, landscape
+from descend.fields import nearest
+from descend.objectives.formula import Formula, FormulaError
+from descend.objectives.landscapes import LANDSCAPES, Landscape, is_landscape, landscape
 
 __all__ = ["named"]
+
+
+def _formula(text: str) -> Formula:
+    try:
+        return Formula(text)
+    except FormulaError as error:
+        near = nearest(text, list(LANDSCAPES)) if text.strip().replace("-", "").isalpha() else ""
+        if not near:
+            raise
+        raise FormulaError(f"{text!r} is neither a formula nor a landscape.{near}", text, error.column) from None
 
 
 def named(objective: Callable[..., Any] | str, x0: Any) -> tuple[Callable[..., Any], Any, bool]:
@@ -31,7 +42,7 @@ def named(objective: Callable[..., Any] | str, x0: Any) -> tuple[Callable[..., A
             size = np.size(x0) if x0 is not None and np.ndim(x0) == 1 else None
             objective = landscape(objective, n=size)
         else:
-            objective = Formula(objective)
+            objective = _formula(objective)
     if x0 is None:
         if not isinstance(objective, Landscape):
             raise TypeError(

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-__all__ = ["as_parameters", "as_vector", "dtype_of", "from_vector", "spread_over"]
+__all__ = ["as_parameters", "as_vector", "check_takes_data", "dtype_of", "from_vector", "spread_over"]
 
 
 def as_parameters(x0: Any) -> Any:
@@ -101,6 +101,23 @@ def spread_over(function: Callable[..., Any], parameters: Any) -> bool:
             "or give the data with data=(X, y) if the others are data"
         )
     return True
+
+
+def check_takes_data(function: Callable[..., Any], parts: int) -> None:
+    """Raise a TypeError unless `function` can be called with the parameters and so many parts of data."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*range(1 + parts))
+    except TypeError:
+        names = ", ".join(signature.parameters)
+        raise TypeError(
+            f"with {parts} part{'s' if parts != 1 else ''} of data the objective is called with {1 + parts} arguments, "
+            f"the parameters and the data, but it takes ({names}): write it as f(w, {', '.join('XyZ'[:parts])}), with "
+            "all parameters in w"
+        ) from None
 
 
 def _is_tree(x0: Any) -> bool:

@@ -63,8 +63,8 @@ def path_on_curve(run: Run, ax: Axes | None = None) -> Axes:
 
 
 def _sampled(objective: Objective | Run, domain: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if np.shape(domain) != (2,) or not domain[0] < domain[1]:
-        raise ValueError(f"a domain is (low, high) with low < high, got {domain!r}")
+    if np.shape(domain) != (2,) or not -np.inf < domain[0] < domain[1] < np.inf:
+        raise ValueError(f"a domain is (low, high) with finite low < high, got {domain!r}")
     low, high = domain
     problem = objective_at(objective, [domain])
     x = np.linspace(low, high, _POINTS, dtype=problem.x0.dtype)

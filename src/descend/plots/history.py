@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from descend.descent import Run
-from descend.plots.style import BLUE, CYCLE, ORANGE, axes
+from descend.plots.style import BLUE, CYCLE, ORANGE, axes, drawable
 
 __all__ = ["history", "rates"]
 
@@ -17,15 +17,16 @@ def history(run: Run, ax: Axes | None = None) -> Axes:
     """Cost (left scale) and gradient norm (right scale) against the step."""
     ax = axes(ax)
     trace = run.trace
+    cost, norms = drawable(trace.f), drawable(trace.gradient_norm)
     beside = ax.twinx()
-    beside.plot(trace.step, trace.gradient_norm, color=ORANGE, linewidth=1, alpha=0.85, linestyle="--")
-    if (trace.gradient_norm > 0).any():
+    beside.plot(trace.step, norms, color=ORANGE, linewidth=1, alpha=0.85, linestyle="--")
+    if (norms > 0).any():
         beside.set_yscale("log")
     beside.set_ylabel("gradient norm (dashed)", color=ORANGE)
     ax.set_zorder(beside.get_zorder() + 1)
     ax.patch.set_visible(False)
-    ax.plot(trace.step, trace.f, color=BLUE, marker="." if len(trace) < 60 else "")
-    if _spans_decades(trace.f):
+    ax.plot(trace.step, cost, color=BLUE, marker="." if len(trace) < 60 else "")
+    if _spans_decades(cost):
         ax.set_yscale("log")
     ax.set(xlabel="step", title="Cost and gradient")
     ax.set_ylabel("cost", color=BLUE)
@@ -46,8 +47,10 @@ def _make_room(ax: Axes, side: int) -> None:
         ax.set_ylim(low - more if side < 0 else low, high + more if side > 0 else high)
 
 
-def rates(runs: Sequence[Run], ax: Axes | None = None) -> Axes:
+def rates(runs: Sequence[Run] | Run, ax: Axes | None = None) -> Axes:
     """The effect of the learning rate: x (of one variable) or the cost against the step, one line a run."""
+    if isinstance(runs, Run):
+        runs = [runs]
     if not runs:
         raise ValueError("rates needs at least one run")
     ax = axes(ax)
@@ -74,7 +77,8 @@ def rates(runs: Sequence[Run], ax: Axes | None = None) -> Axes:
 
 
 def _spans_decades(values: np.ndarray) -> bool:
-    return bool((values > 0).all() and values.max() > 50 * values.min())
+    known = values[np.isfinite(values)]
+    return bool(known.size and (known > 0).all() and known.max() > 50 * known.min())
 
 
 def _colours(count: int) -> list[str]:

@@ -23,6 +23,7 @@ __all__ = [
     "PURPLE",
     "axes",
     "domain_of",
+    "drawable",
     "mark",
     "objective_at",
     "shown",
@@ -73,9 +74,15 @@ def domain_of(run: Run) -> list[tuple[float, float]]:
             low, high = np.minimum(low, close.min(axis=0)), np.maximum(high, close.max(axis=0))
     span = np.maximum(high - low, 0.1 * max(float((high - low).max()), 0.5))
     far = float(np.abs(near).max())
+    span = np.maximum(span, 1e-6 * far)
     if path.shape[1] == 1 and 0.1 * far < span[0]:  # show the curve on both sides of the origin, too
         low, high = np.minimum(low, -far), np.maximum(high, far)
     return [(float(a), float(b)) for a, b in zip(low - 0.25 * span, high + 0.25 * span, strict=True)]
+
+
+def drawable(values: np.ndarray) -> np.ndarray:
+    """The values as a picture can show them: beyond 1e100 the line ends, because its axis would overflow."""
+    return np.where(np.abs(values) <= 1e100, values, np.nan)
 
 
 def path_of(run: Run) -> np.ndarray:

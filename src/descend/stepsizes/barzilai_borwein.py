@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from descend.fields import positive
-from descend.stepsizes.stepsize import At, Search
+from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import (
     difference,
     dot,
@@ -21,7 +21,7 @@ from descend.words import (
     zeros_like,
 )
 
-__all__ = ["BarzilaiBorwein"]
+__all__ = ["BarzilaiBorwein", "ShortBarzilaiBorwein"]
 
 _MEMORY = 10  # how many costs a step may be compared with (Raydan's M)
 _SUFFICIENT = 1e-4  # the share of the slope's promise that a step must keep (Raydan's γ)
@@ -41,16 +41,20 @@ class _Trial(NamedTuple):
     count: Any
 
 
-class BarzilaiBorwein(Search):
-    r"""The rate that makes lr·I the best inverse Hessian for the last step: s·s / s·y.
+class BarzilaiBorwein(StepSize):
+    """The rate that makes I/lr the best Hessian for the last step: s·s / s·y.
 
-    Here s is the last change of x and y the last change of the gradient. The rate is halved until the cost
-    falls below the highest of the last ten (which lets the cost rise for a while, as the rule needs). Where
-    the curvature along s is not positive the rate doubles.
+    Here s is the last change of x and y the last change of the gradient (the "long" step). The rate is halved
+    until the cost falls below the highest of the last ten (which lets the cost rise for a while, as the rule
+    needs). Where the curvature along s is not positive the rate doubles.
 
     Source: Barzilai & Borwein (1988), IMA J. Numer. Anal. 8; safeguard: Raydan (1997), SIAM J. Optim. 7,
     with the non-monotone condition of Grippo, Lampariello & Lucidi (1986).
     """
+
+    asks = Asks.PROPORTIONAL
+    compares = True
+    paper = "Barzilai & Borwein (1988), IMA J. Numer. Anal. 8; Raydan (1997), SIAM J. Optim. 7"
 
     first: float = positive(1.0, "the most that any coordinate moves in the first step, in units of x")
 
@@ -60,10 +64,14 @@ class BarzilaiBorwein(Search):
         number = dot(zeros, zeros)
         return _Memory(zeros, zeros, number, (number - like(np.inf, number),) * _MEMORY)
 
+    @staticmethod
+    def _secant(s: Any, y: Any, curvature: Any) -> Any:
+        return dot(s, s) / curvature
+
     def next(self, state: _Memory, at: At) -> tuple[Any, _Memory, Any]:
         """See `StepSize.next`; needs the cost and the function."""
-        s = difference(at.x, state.x)
-        curvature = dot(s, difference(at.g, state.g))
+        s, y = difference(at.x, state.x), difference(at.g, state.g)
+        curvature = dot(s, y)
         reach = maximum(largest(at.d), np.finfo(curvature.dtype).tiny.item())
         slope = dot(at.g, jax.tree.map(lambda leaf: leaf / like(reach, leaf), at.d))  # per unit of x: g·d may overflow
         costs = (at.f, *state.costs[:-1])
@@ -74,7 +82,7 @@ class BarzilaiBorwein(Search):
         ceiling = ceiling + 10 * np.finfo(ceiling.dtype).eps.item() * abs(ceiling)
 
         known = curvature > 0
-        secant = dot(s, s) / where(known, curvature, 1)
+        secant = self._secant(s, y, where(known, curvature, 1))
         opening = like(self.first, slope) / reach
         lr = where(at.t == 1, opening, where(known, secant, 2 * state.lr))
 
@@ -88,3 +96,17 @@ class BarzilaiBorwein(Search):
 
         found = repeat_while(too_high, shorten, _Trial(lr, at.value(lr), like(1, at.t)))
         return found.lr, _Memory(at.x, at.g, found.lr, costs), found.count
+
+
+class ShortBarzilaiBorwein(BarzilaiBorwein):
+    """The rate that makes lr·I the best inverse Hessian for the last step: s·y / y·y (the "short" step).
+
+    More careful than `BarzilaiBorwein`, with the same safeguard.
+
+    Source: Barzilai & Borwein (1988), IMA J. Numer. Anal. 8, equation 5.
+    """
+
+    @staticmethod
+    def _secant(s: Any, y: Any, curvature: Any) -> Any:
+        square = dot(y, y)
+        return curvature / where(square > 0, square, 1)

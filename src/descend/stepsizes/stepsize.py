@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from descend.fields import Declared
-from descend.words import along
+from descend.words import along, dot
 
-__all__ = ["At", "Search", "StepSize"]
+__all__ = ["Asks", "At", "StepSize"]
+
+
+class Asks(enum.Enum):
+    """What a step size needs a method to be. Which methods are that is found by trying their formula."""
+
+    ANY = "any method"
+    PROPORTIONAL = "a method whose change is proportional to lr, and whose slots do not depend on it"
+    GRADIENT = "plain gradient descent, whose change is -lr·g"
 
 
 class StepSize(Declared, ABC):
-    """A rule for the learning rate. It stands wherever a number may: `GradientDescent(lr=BarzilaiBorwein())`."""
+    """A rule for the learning rate. It stands wherever a number may: `GradientDescent(lr=BarzilaiBorwein())`.
+
+    Attributes
+    ----------
+    asks
+        Of which methods it makes sense.
+    compares
+        Whether it compares costs or gradients of successive steps, so that sampled batches, each with a cost
+        of its own, would mislead it.
+    paper
+        Where it comes from.
+    """
+
+    asks: ClassVar[Asks] = Asks.ANY
+    compares: ClassVar[bool] = False
+    paper: ClassVar[str] = ""
 
     @abstractmethod
     def init(self, x: Any) -> Any:
@@ -23,14 +47,6 @@ class StepSize(Declared, ABC):
     @abstractmethod
     def next(self, state: Any, at: At) -> tuple[Any, Any, Any]:
         """The rate of the step that leaves `at.x`, the next state, and how often the objective was called."""
-
-
-class Search(StepSize):
-    """A step size that scales the method's change at lr = 1 and looks at the cost along it.
-
-    It has a meaning only for a method whose change is proportional to `lr` and whose slots do not depend on
-    it, and only where the cost is that of the whole problem, not of a sampled batch.
-    """
 
 
 class At:
@@ -56,6 +72,7 @@ class At:
         change: Callable[[], Any],
         f: Any = None,
         value: Callable[[Any], Any] | None = None,
+        grad: Callable[[Any], Any] | None = None,
     ) -> None:
         self.t = t
         self.x = x
@@ -63,6 +80,7 @@ class At:
         self._change = change
         self._f = f
         self._value = value
+        self._grad = grad
 
     @property
     def f(self) -> Any:
@@ -81,3 +99,9 @@ class At:
         if self._value is None:
             raise TypeError("this step size needs the function f: pass value_fn= to update")
         return self._value(along(self.x, lr, self.d))
+
+    def slope(self, lr: Any) -> Any:
+        """The derivative of the cost along `d` at `x + lr * d`; a TypeError without the gradient function."""
+        if self._grad is None:
+            raise TypeError("this step size needs the gradient as a function: pass grad_fn= to update")
+        return dot(self._grad(along(self.x, lr, self.d)), self.d)

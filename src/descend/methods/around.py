@@ -1,0 +1,71 @@
+"""What may be put around a method: it sees the gradient before the method does, or the change after."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from descend.fields import part
+from descend.methods.rule import Rule
+
+__all__ = ["Around", "Wrapped", "inner"]
+
+
+def inner() -> Any:
+    """The field `method`: the rule that this one is put around."""
+    return part(lambda v: isinstance(v, Rule), "a method such as Adam(0.1)", "the method that it is put around")
+
+
+class Wrapped(NamedTuple):
+    """The state of the rule inside, and what the one around it remembers."""
+
+    inner: Any
+    own: Any = ()
+    extra: Any = 0  # evaluations of the objective by the rule around
+
+    @property
+    def t(self) -> Any:
+        """How many steps were made."""
+        return self.inner.t
+
+    @property
+    def lr(self) -> Any:
+        """The rate used in the last step."""
+        return self.inner.lr
+
+    @property
+    def evaluations(self) -> Any:
+        """How often the objective was called besides the gradient of each step."""
+        return self.inner.evaluations + self.extra
+
+
+class Around(Rule):
+    """A rule around another. A subclass declares `method: Rule = inner()` first, and overrides what it changes."""
+
+    method: Rule = inner()
+
+    @property
+    def lr(self) -> Any:
+        """The rate of the method inside."""
+        return getattr(self.method, "lr", None)
+
+    @property
+    def restricts(self) -> bool:  # type: ignore[override]
+        """Whether the rule inside does."""
+        return self.method.restricts
+
+    def init(self, params: Any) -> Wrapped:
+        """See `Rule.init`."""
+        return Wrapped(self.method.init(params))
+
+    def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
+        """See `Rule.update`."""
+        change, new = self.method.update(grads, state.inner, params, **extra)
+        return change, state._replace(inner=new)
+
+    def answer(self, state: Wrapped, x: Any) -> Any:
+        """See `Rule.answer`."""
+        return self.method.answer(state.inner, x)
+
+    def reach(self, x: Any, to: Any) -> Any:
+        """See `Rule.reach`."""
+        return self.method.reach(x, to)

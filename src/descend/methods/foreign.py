@@ -1,0 +1,101 @@
+"""Any optax transformation, as a rule of this library."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+import jax
+import numpy as np
+
+from descend.fields import part
+from descend.methods.rule import Rule
+from descend.words import like, precision
+
+__all__ = ["Optax", "as_rule"]
+
+
+class _State(NamedTuple):
+    t: Any
+    lr: Any  # unknown: optax does not say
+    evaluations: Any
+    theirs: Any
+
+
+class Optax(Rule):
+    """A transformation of optax where a method is asked for: `minimize(f, x0, optax.adam(0.1))`.
+
+    Its numbers are part of the compiled program: another rate compiles anew. It is handed the cost, the
+    gradient and the cost as a function, so that `optax.lbfgs()` and `optax.polyak_sgd()` work, too.
+    """
+
+    name = "optax"
+
+    transformation: Any = part(
+        lambda v: callable(getattr(v, "init", None)) and callable(getattr(v, "update", None)),
+        "an optax transformation such as optax.adam(0.1)",
+        "the transformation",
+    )
+
+    def _flatten_with_keys(self) -> Any:
+        return (), self.transformation  # no numbers: functions only
+
+    @classmethod
+    def _unflatten(cls, aux: Any, leaves: Any) -> Self:
+        new = object.__new__(cls)
+        object.__setattr__(new, "transformation", aux)
+        return new
+
+    def init(self, params: Any) -> _State:
+        """See `Rule.init`."""
+        leaf = jax.tree.leaves(params)[0]
+        with precision(leaf.dtype):
+            return _State(np.int32(0), like(np.nan, leaf), np.int32(0), self.transformation.init(params))
+
+    def update(self, grads: Any, state: _State, params: Any = None, **extra: Any) -> tuple[Any, _State]:
+        """See `Rule.update`.
+
+        Raises
+        ------
+        TypeError
+            The transformation needs arguments that a descent does not have.
+        """
+        import optax
+
+        transformation = optax.with_extra_args_support(self.transformation)
+        given = {"value": extra.get("value"), "grad": grads, "value_fn": extra.get("value_fn")}
+        leaf = jax.tree.leaves(grads)[0]
+        try:
+            with precision(leaf.dtype):
+                change, theirs = transformation.update(grads, state.theirs, params, **given)
+                change = jax.tree.map(lambda new, g: new.astype(g.dtype), change, grads)
+        except jax.errors.JAXTypeError as error:
+            raise TypeError(
+                "the optax transformation calls the objective inside a compiled program, which this objective "
+                "cannot be traced into; use a method of this library, or write the objective in NumPy or JAX"
+            ) from error
+        except TypeError as error:
+            if "argument" not in str(error):
+                raise
+            raise TypeError(
+                f"the optax transformation needs arguments that a descent does not give ({error}); it gives "
+                f"{', '.join(given)}"
+            ) from error
+        if not isinstance(leaf, jax.Array):  # a run in plain NumPy stays one
+            change, theirs = jax.tree.map(np.asarray, (change, theirs))
+        return change, state._replace(t=state.t + 1, theirs=theirs)
+
+
+def as_rule(method: Any) -> Rule:
+    """A rule, or an optax transformation made one.
+
+    Raises
+    ------
+    TypeError
+        It is neither.
+    """
+    if isinstance(method, Rule):
+        return method
+    if isinstance(method, tuple) and hasattr(method, "init") and hasattr(method, "update"):
+        return Optax(method)
+    hint = f"; {method.__name__} is a class: make one, {method.__name__}()" if isinstance(method, type) else ""
+    raise TypeError(f"method must be a Method such as Adam(lr=0.1), or an optax transformation, got {method!r}{hint}")

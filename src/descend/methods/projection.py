@@ -1,0 +1,121 @@
+"""Around a method: after each step the nearest point of a set is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from descend.fields import REQUIRED, Declared, anything, part, positive
+from descend.methods.around import Around, Wrapped, inner
+from descend.methods.rule import Rule
+from descend.words import along, difference, flat, like, maximum, minimum, norm, sign, sum, where
+
+__all__ = ["Ball", "Box", "L1Ball", "Projected", "Set", "Simplex"]
+
+
+class Set(Declared):
+    """A closed convex set. A subclass writes `nearest(x)`, for a pytree x."""
+
+    def nearest(self, x: Any) -> Any:
+        """The point of the set that is nearest to `x`."""
+        raise NotImplementedError
+
+
+class Box(Set):
+    """low ≤ x ≤ high, coordinate by coordinate; numbers, or arrays of the shape of x."""
+
+    low: float = anything(-np.inf, "the lowest value, -inf for none")
+    high: float = anything(np.inf, "the highest value, inf for none")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        for name, value in {**dict(zip(self.names(), args, strict=False)), **kwargs}.items():
+            if name in self.names() and np.isnan(np.asarray(value, float)).any():
+                raise ValueError(f"{name} holds nan: give a number, or inf for none")
+        super().__init__(*args, **kwargs)
+        if np.any(np.asarray(self.low) > np.asarray(self.high)):
+            raise ValueError(f"the box is empty: low = {self.low!r} lies above high = {self.high!r}")
+
+    @classmethod
+    def _check(cls, name: str, value: Any, legal: Any) -> None:
+        legal.check(name, np.nan_to_num(np.asarray(value, float)))  # infinite bounds are legal here
+
+    def nearest(self, x: Any) -> Any:
+        """See `Set.nearest`."""
+        return jax.tree.map(lambda p: maximum(minimum(p, like(self.high, p)), like(self.low, p)), x)
+
+
+class Ball(Set):
+    """|x| ≤ radius, in Euclidean length."""
+
+    radius: float = positive(1.0, "the largest length of x")
+
+    def nearest(self, x: Any) -> Any:
+        """See `Set.nearest`."""
+        size = norm(x)
+        factor = minimum(1, like(self.radius, size) / where(size > 0, size, 1))
+        return jax.tree.map(lambda p: p * like(factor, p), x)
+
+
+class Simplex(Set):
+    """x ≥ 0 with the sum `total`: probabilities, portfolios.
+
+    Source: Held, Wolfe & Crowder (1974), Math. Program. 6, by sorting.
+    """
+
+    total: float = positive(1.0, "the sum of all coordinates")
+
+    def nearest(self, x: Any) -> Any:
+        """See `Set.nearest`."""
+        threshold = _threshold(flat(x), self.total)
+        return jax.tree.map(lambda p: maximum(p - like(threshold, p), 0), x)
+
+
+class L1Ball(Set):
+    """The sum of magnitudes is at most `radius`: sparse points.
+
+    Source: Duchi et al. (2008), ICML, figure 1.
+    """
+
+    radius: float = positive(1.0, "the largest sum of magnitudes")
+
+    def nearest(self, x: Any) -> Any:
+        """See `Set.nearest`."""
+        sizes = abs(flat(x))
+        threshold = where(sum(sizes) > self.radius, _threshold(sizes, self.radius), 0)
+        return jax.tree.map(lambda p: sign(p) * maximum(abs(p) - like(threshold, p), 0), x)
+
+
+class Projected(Around):
+    """Each step ends at the nearest point of `onto`: `Projected(GradientDescent(0.1), Box(low=0))`.
+
+    The run has converged where the step of the gradient, projected, leads nowhere. Start inside the set.
+    optax: `projections`.
+    """
+
+    paper = "Goldstein (1964), Bull. AMS 70; Levitin & Polyak (1966)"
+    restricts = True
+
+    method: Rule = inner()
+    onto: Set = part(lambda v: isinstance(v, Set), "a set such as Box(low=0)", "the set", REQUIRED)
+
+    def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
+        """See `Rule.update`."""
+        change, new = super().update(grads, state, params, **extra)
+        return difference(self.onto.nearest(along(params, 1.0, change)), params), new
+
+    def reach(self, x: Any, to: Any) -> Any:
+        """See `Rule.reach`."""
+        return self.onto.nearest(self.method.reach(x, to))
+
+
+def _threshold(values: Any, total: Any) -> Any:
+    """What must be taken off all values, those that become negative being cut at 0, for the sum to be `total`."""
+    space = jnp if isinstance(values, jax.Array) else np
+    falling = space.sort(values)[::-1]
+    excess = space.cumsum(falling) - like(total, values)
+    counts = like(np.arange(1, values.size + 1), values)
+    kept = sum(where(falling - excess / counts > 0, 1, 0))
+    return excess[kept - 1] / like(kept, values)

@@ -1,0 +1,111 @@
+"""Rates from the local curvature of the cost, for plain gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+
+from descend.fields import above, positive
+from descend.stepsizes.stepsize import Asks, At, StepSize
+from descend.words import difference, dot, like, minimum, norm, repeat_while, sqrt, where, zeros_like
+
+__all__ = ["AdGD", "AdGD2", "InverseLipschitz"]
+
+_MOST_TRIALS = 60
+
+
+class _Last(NamedTuple):
+    x: Any
+    g: Any
+    lr: Any
+    ratio: Any  # of the last two rates
+
+
+class AdGD(StepSize):
+    """Adaptive gradient descent without descent: half the inverse of the local curvature, growing with care.
+
+    Two rules: do not grow the rate too fast, and do not overstep the curvature of the last step. There is no
+    line search and nothing to tune; converges for every convex cost that is locally smooth.
+    """
+
+    asks = Asks.GRADIENT
+    compares = True
+    paper = "Malitsky & Mishchenko (2020), ICML, arXiv:1910.09529, algorithm 1"
+
+    first: float = positive(1e-10, "the first rate; the second step finds a good one")
+
+    def init(self, x: Any) -> _Last:
+        """No past."""
+        zeros = jax.tree.map(zeros_like, x)
+        leaf = jax.tree.leaves(x)[0]
+        return _Last(zeros, zeros, like(self.first, leaf), like(self._first_ratio, leaf))
+
+    _first_ratio = 1e18  # θ₀ = +∞ in the paper: the curvature alone decides the second step
+
+    def next(self, state: _Last, at: At) -> tuple[Any, _Last, int]:
+        """See `StepSize.next`."""
+        moved, turned = norm(difference(at.x, state.x)), norm(difference(at.g, state.g))
+        curvature = turned / where(moved > 0, moved, 1)
+        lr = where(at.t == 1, state.lr, self._rate(state, curvature))
+        ratio = where(at.t == 1, state.ratio, lr / state.lr)
+        return lr, _Last(at.x, at.g, like(lr, state.lr), like(ratio, state.lr)), 0
+
+    @staticmethod
+    def _rate(last: _Last, curvature: Any) -> Any:
+        bent = curvature > 0
+        inverse = where(bent, 1 / (2 * where(bent, curvature, 1)), float("inf"))
+        return minimum(sqrt(1 + last.ratio) * last.lr, inverse)
+
+
+class AdGD2(AdGD):
+    """`AdGD` with longer steps: its refinement of 2024."""
+
+    paper = "Malitsky & Mishchenko (2024), NeurIPS, arXiv:2308.02261, algorithm 1"
+
+    @staticmethod
+    def _rate(last: _Last, curvature: Any) -> Any:
+        excess = 2 * (last.lr * curvature) ** 2 - 1
+        steep = excess > 0
+        bound = where(steep, last.lr / sqrt(where(steep, excess, 1)), float("inf"))
+        return minimum(sqrt(2 / 3 + last.ratio) * last.lr, bound)
+
+
+class _Trial(NamedTuple):
+    lr: Any
+    cost: Any
+    count: Any
+
+
+class InverseLipschitz(StepSize):
+    """1/L, with L found by trying: the rate shrinks until the parabola of curvature 1/lr lies above the cost.
+
+    The rate grows a little before each search, so that it follows the local curvature.
+
+    Source: Beck & Teboulle (2009), SIAM J. Imaging Sci. 2, with backtracking; growth as in Nesterov (2013).
+    """
+
+    asks = Asks.GRADIENT
+    compares = True
+    paper = "Beck & Teboulle (2009), SIAM J. Imaging Sci. 2(1), section 4; Nesterov (2013), Math. Program. 140"
+
+    first: float = positive(1.0, "the first rate that is tried")
+    growth: float = above(0.99, 1.5, "factor on the rate before each search")
+
+    def init(self, x: Any) -> Any:
+        """The rate at which the first search begins."""
+        return like(self.first, jax.tree.leaves(x)[0])
+
+    def next(self, state: Any, at: At) -> tuple[Any, Any, Any]:
+        """See `StepSize.next`; needs the cost and the function."""
+        promised = dot(at.g, at.g) / 2
+
+        def overshoots(trial: _Trial) -> Any:
+            return ~(trial.cost <= at.f - trial.lr * promised) & (trial.count < _MOST_TRIALS)
+
+        def shorten(trial: _Trial) -> _Trial:
+            shorter = trial.lr * like(0.5, trial.lr)
+            return _Trial(shorter, at.value(shorter), trial.count + 1)
+
+        found = repeat_while(overshoots, shorten, _Trial(state, at.value(state), like(1, at.t)))
+        return found.lr, found.lr * like(self.growth, found.lr), found.count
