@@ -65,23 +65,23 @@ class Range:
 
     def check(self, name: str, value: Any) -> None:
         """Raise a TypeError or ValueError, with what is legal, unless all numbers of `value` are inside."""
-        wrong = f"{name} must be a number {self}, got {value!r} ({type(value).__name__})"
         if isinstance(value, str | bytes | bool | None | complex):
-            raise TypeError(wrong)
+            raise TypeError(f"{name} must be a number {self}, got {value!r} ({type(value).__name__})")
         if isinstance(value, jax.core.Tracer):  # a number to be, inside somebody's jit
             return
         try:
             numbers = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
-            raise TypeError(wrong) from None
+            raise TypeError(f"{name} must be a number {self}, got {value!r} ({type(value).__name__})") from None
         if numbers.size == 0:
             raise ValueError(f"{name} is an empty array: give at least one number")
         for number in numbers.ravel().tolist():
+            if self.contains(number):
+                continue
             if not math.isfinite(number):
                 raise ValueError(f"{name} must be {self} and finite, got {number!r}")
-            if not self.contains(number):
-                cure = f"; {self.cure}" if self.cure else ""
-                raise ValueError(f"{name} must be {self}, got {number!r}{cure}")
+            cure = f"; {self.cure}" if self.cure else ""
+            raise ValueError(f"{name} must be {self}, got {number!r}{cure}")
 
 
 @dataclasses.dataclass(frozen=True)

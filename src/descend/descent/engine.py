@@ -30,6 +30,7 @@ __all__ = [
     "EagerEngine",
     "Evaluations",
     "engine_for",
+    "numbers_of",
 ]
 
 # Why the loop ended by itself (Carry.code).
@@ -61,7 +62,7 @@ class Evaluations(NamedTuple):
     value: Callable[[Any], Any]
 
 
-Step = Callable[[Any, Evaluations, Any, Carry], Carry]
+Step = Callable[..., Carry]  # (rule, evaluations, gtol, carry, and whether it runs) -> carry
 
 
 def engine_for(problem: Problem, sampling: Sampling | None, step: Step, method: Any) -> CompiledEngine | EagerEngine:
@@ -78,9 +79,12 @@ class _Engine:
         self.step = step
         x0 = problem.x0
         self.size = sum(leaf.size for leaf in jax.tree.leaves(x0))
-        bytes_of_x = self.size * dtype_of(x0).itemsize
-        self.keeps_x = bytes_of_x * MOST_ROWS <= MOST_BYTES_OF_X
-        self.capacity = int(np.clip(_BYTES_A_CHUNK // bytes_of_x, 16, _ROWS_A_CHUNK)) if self.keeps_x else 256
+        self.capacity, self.keeps_x = self._bounds(self.size * dtype_of(x0).itemsize)
+
+    def _bounds(self, bytes_of_x: int) -> tuple[int, bool]:
+        """How many rows a chunk may have, and whether with x."""
+        keeps_x = bytes_of_x * MOST_ROWS <= MOST_BYTES_OF_X
+        return int(np.clip(_BYTES_A_CHUNK // bytes_of_x, 16, _ROWS_A_CHUNK)) if keeps_x else 256, keeps_x
 
     @property
     def samples(self) -> bool:
@@ -112,11 +116,13 @@ class CompiledEngine(_Engine):
                 self._programs = (problem.traced(*problem.data),) * 2
             self._consts = jax.device_put(tuple(p.consts for p in self._programs))
             shape = (sampling.rows, sampling.batch_size) if sampling is not None and self.samples else None
-            purpose = ("chunk", self.step, method_key, shape, self._programs[1].key, self.keeps_x)
+            purpose = (*self._kind, self.step, method_key, shape, self._programs[1].key, self.capacity, self.keeps_x)
             self._chunk = self._programs[0].compiled(purpose, self._chunk_of_steps)
         self._orders: tuple[int, Any, int] | None = None
 
-    def run(self, method: Any, carry: Carry, gtol: Any, rows: int, stride: int, last: int) -> tuple[Carry, Rows]:
+    _kind: tuple[Any, ...] = ("one run",)  # what tells this engine's program from that of another kind of engine
+
+    def run(self, method: Any, carry: Any, gtol: Any, rows: int, stride: int, last: int) -> tuple[Any, Any]:
         """Make up to `rows * stride` steps, not beyond step `last`; return where it stands and the rows."""
         with precision(self.problem.x0):
             first_epoch, orders = 0, None
@@ -131,43 +137,66 @@ class CompiledEngine(_Engine):
                 self._consts, method, carry, gtol, self._data, orders, np.int32(first_epoch),
                 np.int32(min(rows, self.capacity)), np.int32(stride), np.int32(last),
             )  # fmt: skip
-            counts, numbers = (np.asarray(part)[: int(count)] for part in table)
-        return carry, self.rows_of(counts, numbers)
+            return carry, self.rows_of(*(np.asarray(part)[: int(count)] for part in table))
 
     def _chunk_of_steps(self) -> Callable[..., Any]:
-        step, programs, sampling = self.step, self._programs, self.sampling
-        capacity, keeps_x, samples = self.capacity, self.keeps_x, self.samples
+        programs, sampling, samples, capacity = self._programs, self.sampling, self.samples, self.capacity
 
         def chunk(consts, method, carry, gtol, data, orders, first_epoch, rows, stride, last):  # type: ignore[no-untyped-def]
-            def at(t: Any) -> Callable[[Any], Any]:
-                if not samples:
-                    return lambda x: programs[0](consts[0], x, *data)
-                assert sampling is not None  # noqa: S101 - where it samples
-                return _batch(programs, consts, sampling, data, orders, t, first_epoch)
-
-            def unfinished(c: Carry) -> Any:
-                return (c.code == RUNNING) & (c.state.t <= last)
-
-            def one(c: Carry) -> Carry:
-                evaluate = at(c.state.t)
+            def at(t: Any) -> Evaluations:
+                if samples:
+                    assert sampling is not None  # noqa: S101 - where it samples
+                    evaluate = _batch(programs, consts, sampling, data, orders, t, first_epoch)
+                else:
+                    evaluate = partial(_on_all, programs[0], consts[0], data)
                 # Asked for the value alone, the compiler leaves the gradient out.
-                return step(method, Evaluations(evaluate, lambda x: evaluate(x)[0]), gtol, c)
+                return Evaluations(evaluate, lambda x: evaluate(x)[0])
+
+            def one(c: Any) -> Any:
+                return self._one_step(method, at, gtol, c)
 
             def one_row(loop: Any) -> Any:
-                c, i, (counts, numbers) = loop
-                target = jnp.minimum((c.state.t + stride - 1) // stride * stride, last) + 1
-                c = jax.lax.while_loop(lambda c: (c.code == RUNNING) & (c.state.t < target), one, c)
-                xs = flat(c.kept) if keeps_x else jnp.zeros(0, c.f.dtype)
-                row = jnp.stack([_step_of(c), c.searched]), jnp.concatenate([jnp.stack([c.f, c.size, c.lr]), xs])
+                c, i, table = loop
+                target = jnp.minimum((_time(c) + stride - 1) // stride * stride, last) + 1
+                c = jax.lax.while_loop(lambda c: self._runs(c) & (_time(c) < target), one, c)
                 write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)  # in place; .at[] is not
-                return c, i + 1, (write(counts, row[0]), write(numbers, row[1]))
+                return c, i + 1, tuple(map(write, table, self._row(c)))
 
-            width = 3 + (flat(carry.kept).size if keeps_x else 0)
-            table = jnp.zeros((capacity, 2), jnp.int32), jnp.zeros((capacity, width), dtype_of(carry.kept))
-            start = (carry, jnp.int32(0), table)
-            return jax.lax.while_loop(lambda loop: unfinished(loop[0]) & (loop[1] < rows), one_row, start)
+            row = jax.eval_shape(self._row, carry)
+            table = tuple(jnp.zeros((capacity, *part.shape), part.dtype) for part in row)
+            return jax.lax.while_loop(
+                lambda loop: self._runs(loop[0]) & (_time(loop[0]) <= last) & (loop[1] < rows),
+                one_row,
+                (carry, jnp.int32(0), table),
+            )
 
         return chunk
+
+    # What an engine of many lanes does in another way:
+
+    def _one_step(self, method: Any, at: Callable[[Any], Evaluations], gtol: Any, c: Any) -> Any:
+        return self.step(method, at(c.state.t), gtol, c)
+
+    def _runs(self, c: Any) -> Any:
+        return c.code == RUNNING
+
+    def _row(self, c: Any) -> tuple[Any, Any]:
+        """What the trace keeps of a step: (step, searched) and (f, gradient norm, lr, x…)."""
+        return jnp.stack([_step_of(c), c.searched]), numbers_of(c, keeps_x=self.keeps_x)
+
+
+def numbers_of(c: Carry, *, keeps_x: bool) -> Any:
+    """Cost, gradient norm, rate and, if it is kept, x, as one vector."""
+    xs = flat(c.kept) if keeps_x else jnp.zeros(0, c.f.dtype)
+    return jnp.concatenate([jnp.stack([c.f, c.size, c.lr]), xs])
+
+
+def _time(c: Any) -> Any:
+    return c.state.t
+
+
+def _on_all(program: Any, consts: Any, data: Any, x: Any) -> Any:
+    return program(consts, x, *data)
 
 
 def _batch(

@@ -15,20 +15,20 @@ import numpy as np
 from descend.descent.ending import judge
 from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT, Carry, EagerEngine, Evaluations, engine_for
 from descend.descent.interrupts import Interrupts
+from descend.descent.options import check_options, last_step, ready, samples, sampling_of
 from descend.descent.outcome import gradient_scale, length
 from descend.descent.progress import Progress
 from descend.descent.run import Run
-from descend.descent.sampling import Sampling, as_data
+from descend.descent.sampling import as_data
 from descend.descent.trace import Trace
 from descend.descent.watch import Ended, Tolerances, Watch
-from descend.methods import Adam, GradientDescent, Rule, as_rule
+from descend.methods import Rule
 from descend.objectives.function import prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of, from_vector
-from descend.stepsizes import BarzilaiBorwein, StepSize
 from descend.words import isfinite, norm, where
 
-__all__ = ["minimize"]
+__all__ = ["minimize", "one_step", "start"]
 
 _SECONDS_A_CHUNK = 0.1
 
@@ -101,24 +101,24 @@ def minimize(
     """
     begin = time.perf_counter()
     tolerances = Tolerances(gtol, xtol, ftol)
-    _check_options(grad=grad, callback=callback, time_limit=time_limit, maximize=maximize)
+    check_options(grad=grad, callback=callback, time_limit=time_limit, maximize=maximize)
     objective, x0, in_words = named(objective, x0)
     x0 = as_parameters(x0)
     kind = dtype_of(x0)
     parts = as_data(data, x0) if data is not None else ()
-    sampling = _sampling(parts, batch_size, epochs, seed, steps)
-    method = _ready(method, sampling, x0)
-    last = _last_step(sampling, steps, epochs)
+    sampling = sampling_of(parts, batch_size, epochs, seed, steps)
+    method = ready(method, sampling, x0)
+    last = last_step(sampling, steps, epochs)
     problem = prepare(objective, x0, grad=grad, data=parts, maximize=maximize, written_in_words=in_words)
     value, slope = problem.value_and_grad(x0, *parts)
     before = time.perf_counter()
     scale = gradient_scale(problem, x0, slope)
     one_evaluation = time.perf_counter() - before
-    small = kind.type(-1 if _samples(sampling) else tolerances.gradient(kind, scale))  # one batch tells nothing
-    watch = Watch(kind, tolerances, sampled=_samples(sampling))
+    small = kind.type(-1 if samples(sampling) else tolerances.gradient(kind, scale))  # one batch tells nothing
+    watch = Watch(kind, tolerances, sampled=samples(sampling))
     engine = engine_for(problem, sampling, one_step, method)
     trace = Trace()
-    carry = _start(method, x0)
+    carry = start(method, x0)
     chunk_rows, ended = _rows_within(_SECONDS_A_CHUNK / 4, one_evaluation), None
 
     def run_so_far() -> Run:
@@ -161,14 +161,15 @@ def minimize(
     return run
 
 
-def one_step(method: Rule, evaluate: Evaluations, gtol: Any, c: Carry) -> Carry:
+def one_step(method: Rule, evaluate: Evaluations, gtol: Any, c: Carry, runs: Any = True) -> Carry:
     """Evaluate where the last step led, keep that point if it is finite, and let the method change it.
 
-    Written in words: it runs compiled and in plain Python.
+    Where `runs` is false (a lane that has ended) nothing of it changes but the method's slots, which nobody reads
+    any more. Written in words: it runs compiled and in plain Python.
     """
     f, g = evaluate.value_and_grad(c.x)
     size = norm(method.slope(c.x, g))
-    finite = isfinite(f + size)
+    finite = isfinite(f + size) & runs
     change, state = method.update(
         g, c.state, c.x, value=f, value_fn=evaluate.value, grad_fn=lambda x: evaluate.value_and_grad(x)[1]
     )
@@ -180,8 +181,8 @@ def one_step(method: Rule, evaluate: Evaluations, gtol: Any, c: Carry) -> Carry:
         f=where(finite, f, c.f),
         size=where(finite, size, c.size),
         lr=where(finite, c.state.lr, c.lr),
-        searched=c.state.evaluations,
-        code=code.astype(np.int32),
+        searched=where(runs, c.state.evaluations, c.searched),
+        code=where(runs, code, c.code).astype(np.int32),
         answer=jax.tree.map(lambda new, old: where(finite, new, old), method.answer(c.state, c.x), c.answer),
     )
 
@@ -190,7 +191,8 @@ def _rows_within(seconds: float, one: float) -> int:
     return max(1, int(min(seconds / one, 1e6)))
 
 
-def _start(method: Rule, x0: Any) -> Carry:
+def start(method: Rule, x0: Any) -> Carry:
+    """What the loop carries before the first step. In words, too."""
     unknown, none = dtype_of(x0).type(np.nan), np.int32(0)
     state = method.init(x0)
     return Carry(
@@ -200,79 +202,3 @@ def _start(method: Rule, x0: Any) -> Carry:
 
 def _answered(carry: Carry) -> Carry:
     return carry._replace(kept=carry.answer) if jax.tree.leaves(carry.answer) else carry
-
-
-def _ready(method: Any, sampling: Sampling | None, x0: Any) -> Rule:
-    """The method with its numbers in the dtype of x, so that a new number is not a new compilation."""
-    if method is None:
-        method = Adam(lr=0.01) if _samples(sampling) else GradientDescent(lr=BarzilaiBorwein())
-    rule = as_rule(method)
-    for name, value, legal in rule.numbers():
-        if np.ndim(value) > 0 and not legal.any_rank:
-            raise ValueError(
-                f"{name} is an array of {np.size(value)} numbers; minimize takes one: "
-                "sweep(objective, x0, method) makes a run for each"
-            )
-    for part in rule.parts():
-        if _samples(sampling) and isinstance(part, StepSize) and part.compares:
-            raise ValueError(
-                f"{type(part).__name__} compares costs and gradients of successive steps, which batches make "
-                "incomparable: give a number or a schedule as lr, or batch_size=None"
-            )
-    kind = dtype_of(x0)
-    ready: Rule = jax.tree.map(lambda leaf: np.asarray(leaf, kind)[()], rule)
-    nearest = ready.reach(x0, x0)
-    for inside, given in zip(jax.tree.leaves(nearest), jax.tree.leaves(x0), strict=True):
-        if not np.allclose(inside, given, rtol=1e-5, atol=1e-8):
-            raise ValueError(f"x0 lies outside the set of the projection; start inside it, e.g. at {nearest}")
-    return ready
-
-
-def _check_options(
-    *, grad: Callable[..., Any] | None, callback: Callable[..., Any] | None, time_limit: float | None, maximize: bool
-) -> None:
-    if not isinstance(maximize, bool | np.bool):
-        raise TypeError(f"maximize must be True or False, got {maximize!r}")
-    for name, function in (("grad", grad), ("callback", callback)):
-        if function is not None and not callable(function):
-            raise TypeError(f"{name} must be a function, got {function!r}")
-    if time_limit is not None and not (isinstance(time_limit, int | float | np.number) and time_limit > 0):
-        raise ValueError(f"time_limit must be a number of seconds > 0, got {time_limit!r}")
-
-
-def _samples(sampling: Sampling | None) -> bool:
-    return sampling is not None and sampling.samples
-
-
-def _sampling(
-    parts: tuple[Any, ...], batch_size: int | None, epochs: int | None, seed: int, steps: int | None
-) -> Sampling | None:
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
-    for name, count in (("batch_size", batch_size), ("epochs", epochs)):
-        if count is not None:
-            if not parts:
-                raise ValueError(f"{name} needs data: minimize(loss, w0, data=(X, y), {name}={count!r})")
-            _whole(name, count)
-    if steps is not None and epochs is not None:
-        raise ValueError(f"give steps or epochs, not both (steps={steps}, epochs={epochs})")
-    if not parts:
-        return None
-    count = len(jax.tree.leaves(parts)[0])
-    if batch_size is not None and batch_size > count:
-        raise ValueError(f"batch_size is {batch_size}, but the data has {count} rows; None takes all")
-    return Sampling(count, int(batch_size) if batch_size is not None else None, int(seed))
-
-
-def _last_step(sampling: Sampling | None, steps: int | None, epochs: int | None) -> int:
-    if steps is not None:
-        return _whole("steps", steps, least=0)
-    if sampling is not None and (epochs is not None or sampling.samples):
-        return _whole("epochs × batches", (100 if epochs is None else epochs) * sampling.batches)
-    return 10_000
-
-
-def _whole(name: str, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value < 2**31 - 1:
-        raise ValueError(f"{name} must be a whole number from {least} to 2,147,483,646, got {value!r}")
-    return int(value)

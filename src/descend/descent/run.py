@@ -219,7 +219,7 @@ class Run:
 
     def save(self, path: str | Path) -> Path:
         """Write the trace, with the summary as metadata, to a .parquet, .csv or .json file."""
-        return saved(self.trace, self.summary(), Path(path))
+        return saved(self.trace.columns(), self.summary(), Path(path))
 
     def __repr__(self) -> str:
         return as_text(self)

@@ -1,4 +1,4 @@
-"""A run on disk: its trace as a table, its summary beside it."""
+"""A result on disk: its table, its summary beside it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from descend.descent.trace import Trace
-
 __all__ = ["saved"]
 
 
-def saved(trace: Trace, summary: dict[str, Any], path: Path) -> Path:
-    """Write a .parquet (summary in the schema's metadata, key `descend`), .csv (trace alone) or .json file.
+def saved(columns: dict[str, np.ndarray], summary: dict[str, Any], path: Path, name: str = "trace") -> Path:
+    """Write a .parquet (summary in the schema's metadata, key `descend`), .csv (the table alone) or .json file.
 
     Raises
     ------
@@ -24,15 +22,15 @@ def saved(trace: Trace, summary: dict[str, Any], path: Path) -> Path:
         The file cannot be written.
     """
     if path.suffix == ".json":
-        columns = {name: _without_nan(column) for name, column in trace.columns().items()}
-        path.write_text(json.dumps(summary | {"trace": columns}), encoding="utf-8")
+        table = {key: _without_nan(column) for key, column in columns.items()}
+        path.write_text(json.dumps(summary | {name: table}), encoding="utf-8")
         return path
     if path.suffix not in {".parquet", ".csv"}:
         raise ValueError(f"a run is saved as .parquet, .csv or .json, got {path.name!r}")
     import pyarrow as pa
     from pyarrow import csv, parquet
 
-    table = pa.table(trace.columns()).replace_schema_metadata({"descend": json.dumps(summary)})
+    table = pa.table(columns).replace_schema_metadata({"descend": json.dumps(summary)})
     if path.suffix == ".parquet":
         parquet.write_table(table, path)
     else:

@@ -1,0 +1,272 @@
+"""Many runs of one objective in one compiled loop: the lanes of a sweep.
+
+Each lane has numbers of its own (those of the method that are swept, the start), and freezes when it has ended:
+nothing that happens in another lane touches it. The number of the step is shared by all, which is what makes the
+loop cheap: a power like β₁ᵗ is computed once, not once a lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from descend.descent.engine import (
+    NOT_FINITE,
+    RUNNING,
+    SMALL_GRADIENT,
+    Carry,
+    CompiledEngine,
+    EagerEngine,
+    Evaluations,
+    Step,
+    numbers_of,
+)
+from descend.descent.sampling import Sampling
+from descend.descent.trace import Rows
+from descend.objectives.function import Problem, precision
+from descend.objectives.parameters import as_vector, dtype_of
+
+__all__ = ["Ends", "run_lanes"]
+
+_MOST_BYTES = 64 * 2**20  # of the trace of all lanes in a call
+_FEWEST_ROWS = 64  # with fewer rows x is left out of them
+
+Start = Callable[[Any, Any], Carry]
+
+
+@dataclass
+class Ends:
+    """Where each lane ended, and what its trace kept. Arrays of NumPy; costs as they are minimised.
+
+    Attributes
+    ----------
+    step, rows
+        The steps of the kept rows, shape (rows,), and what was seen there: (rows, lanes, 3 or 3 + n) with cost,
+        gradient norm, rate and, where it is kept, x. A lane that has ended repeats its last row.
+    code, steps, searched
+        Why each lane ended, the step of its last finite point, evaluations by its step size: shape (lanes,).
+    last
+        Cost, gradient norm and rate there, shape (lanes, 3).
+    x
+        The point to hand out, shape (lanes, n).
+    """
+
+    step: np.ndarray
+    rows: np.ndarray
+    code: np.ndarray
+    steps: np.ndarray
+    searched: np.ndarray
+    last: np.ndarray
+    x: np.ndarray
+
+    def __getitem__(self, lanes: slice) -> Ends:
+        """Some of the lanes."""
+        return Ends(self.step, self.rows[:, lanes], *(a[lanes] for a in self._by_lane()))
+
+    def _by_lane(self) -> tuple[np.ndarray, ...]:
+        return self.code, self.steps, self.searched, self.last, self.x
+
+    @staticmethod
+    def joined(parts: list[Ends]) -> Ends:
+        """The lanes of several calls."""
+        columns = zip(*(part._by_lane() for part in parts), strict=True)
+        rows = np.concatenate([part.rows for part in parts], axis=1)
+        return Ends(parts[0].step, rows, *(np.concatenate(column) for column in columns))
+
+
+def run_lanes(
+    problem: Problem,
+    sampling: Sampling | None,
+    step: Step,
+    start: Start,
+    rules: Any,
+    batched: Any,
+    x0s: Any,
+    gtols: np.ndarray,
+    rows: int,
+    last: int,
+) -> Ends:
+    """Run all lanes to their ends.
+
+    Parameters
+    ----------
+    step, start
+        The step of the loop, and (rule, x0) → the carry before it.
+    rules
+        A rule whose swept leaves have shape (lanes,); `batched` has 0 in their places and None in the others.
+    x0s
+        The starts, each leaf with the lanes along its first axis.
+    gtols
+        The gradient norm that counts as zero, of each lane.
+    rows
+        So many rows of the trace are wanted.
+    last
+        The last step.
+    """
+    engine = (_LaneEngine if problem.is_traced else _OneByOne)(
+        problem, sampling, step, start, rules, batched, x0s, rows
+    )
+    return engine.run_all(gtols, max(1, -(-last // (engine.capacity - 1))), last)
+
+
+class _Lanes(NamedTuple):
+    """What the loop hands from step to step: the carry of each lane along the first axis, the step count shared."""
+
+    carry: Carry
+    ended: Any  # the step at which each lane's kept point was reached
+
+    @property
+    def state(self) -> Any:
+        """The states of the rule."""
+        return self.carry.state
+
+
+def _rows_that_fit(rows: int, lanes: int, itemsize: int, bytes_of_x: int) -> tuple[int, bool]:
+    """How many rows are kept, and whether with x."""
+    with_x, without = (max(2, _MOST_BYTES // (lanes * width)) for width in (3 * itemsize + bytes_of_x, 3 * itemsize))
+    keeps_x = with_x >= min(rows, _FEWEST_ROWS)
+    return min(rows, with_x if keeps_x else without), keeps_x
+
+
+class _LaneEngine(CompiledEngine):
+    """All lanes at once in a compiled loop."""
+
+    def __init__(
+        self, problem: Problem, sampling: Sampling | None, step: Step, start: Start, rules: Any, batched: Any,
+        x0s: Any, rows: int,
+    ) -> None:  # fmt: skip
+        lanes = len(jax.tree.leaves(x0s)[0])
+        self._lanes, self._wanted = lanes, rows
+        self.rules, self.x0s = rules, x0s
+        self._batched = batched
+        one = _lane_of(rules, batched, 0)
+        self._axes = _shared_between_lanes(start(one, problem.x0))
+        flags, structure = jax.tree.flatten(batched, is_leaf=_is_none)
+        self._kind = ("lanes", tuple(flags), structure)
+        super().__init__(problem, sampling, step, one.program_key())
+        with precision(problem.x0):
+            self._begin = self._programs[0].compiled(
+                ("begin", *self._kind, start, one.program_key()),
+                lambda: jax.vmap(start, in_axes=(self._batched, 0), out_axes=self._axes),
+            )
+
+    def run_all(self, gtols: np.ndarray, stride: int, last: int) -> Ends:
+        """See `run_lanes`."""
+        with precision(self.problem.x0):
+            carry = self._begin(self.rules, self.x0s)
+        state = _Lanes(carry, np.zeros(self._lanes, np.int32))
+        tables = []
+        while True:
+            state, table = self.run(self.rules, state, gtols, self.capacity, stride, last)
+            tables.append(table)
+            if int(state.state.t) > last or not np.any(np.asarray(state.carry.code) == RUNNING):
+                break
+        ended: Carry = jax.tree.map(np.asarray, state.carry)
+        steps, numbers = (np.concatenate(parts) for parts in zip(*tables, strict=True))
+        last_numbers = np.stack([ended.f, ended.size, ended.lr], axis=-1).astype(np.float64)
+        ends = np.asarray(state.ended, np.int64), ended.searched.astype(np.int64)
+        return Ends(steps, numbers, ended.code, *ends, last_numbers, _handed_out(ended))
+
+    def rows_of(self, counts: Any, numbers: Any) -> Any:
+        """The rows as they are."""
+        return counts.astype(np.int64), numbers
+
+    def _bounds(self, bytes_of_x: int) -> tuple[int, bool]:
+        return _rows_that_fit(self._wanted, self._lanes, dtype_of(self.problem.x0).itemsize, bytes_of_x)
+
+    def _one_step(self, method: Any, at: Callable[[Any], Evaluations], gtol: Any, c: Any) -> Any:
+        def lane(method: Any, old: Carry, gtol: Any) -> Any:
+            runs = old.code == RUNNING
+            return self.step(method, at(old.state.t), gtol, old, runs), runs
+
+        carry, ran = jax.vmap(lane, in_axes=(self._batched, self._axes, 0), out_axes=(self._axes, 0))(
+            method, c.carry, gtol
+        )
+        here = c.carry.state.t - (carry.code == NOT_FINITE)
+        return _Lanes(carry, jnp.where(ran, here, c.ended))
+
+    def _runs(self, c: Any) -> Any:
+        return (c.carry.code == RUNNING).any()
+
+    def _row(self, c: Any) -> tuple[Any, Any]:
+        numbers = jax.vmap(lambda carry: numbers_of(carry, keeps_x=self.keeps_x), in_axes=(self._axes,))(c.carry)
+        return c.carry.state.t - 1, numbers
+
+
+class _OneByOne:
+    """The lanes one after the other in plain Python, for an objective that can only be called."""
+
+    def __init__(
+        self, problem: Problem, sampling: Sampling | None, step: Step, start: Start, rules: Any, batched: Any,
+        x0s: Any, rows: int,
+    ) -> None:  # fmt: skip
+        self._engine = EagerEngine(problem, sampling, step)
+        self._start, self._rules, self._batched, self._x0s = start, rules, batched, x0s
+        self.capacity = rows
+
+    def run_all(self, gtols: np.ndarray, stride: int, last: int) -> Ends:
+        """See `run_lanes`."""
+        steps = np.unique(np.append(np.arange(0, last + 1, stride), last))
+        table, ends = [], []
+        for i, gtol in enumerate(gtols):
+            rule = _lane_of(self._rules, self._batched, i)
+            carry = self._start(rule, jax.tree.map(lambda leaf, i=i: leaf[i], self._x0s))
+            made = []
+            while carry.code == RUNNING and carry.state.t <= last:
+                carry, rows = self._engine.run(rule, carry, gtol, len(steps), stride, last)
+                made.append(rows)
+            step = np.concatenate([rows.step for rows in made])
+            numbers = np.concatenate([_numbers_of_rows(rows) for rows in made])
+            table.append(numbers[np.searchsorted(step, steps, side="right").clip(1) - 1])
+            ends.append((int(carry.code), step[-1], int(carry.searched), numbers[-1, :3], _handed_out_by_one(carry)))
+        code, made_steps, searched, final, x = (np.array(column) for column in zip(*ends, strict=True))
+        return Ends(steps, np.stack(table, axis=1), code, made_steps, searched, final, x)
+
+
+def _numbers_of_rows(rows: Rows) -> np.ndarray:
+    xs = [] if rows.x is None else [rows.x]
+    return np.column_stack([rows.f, rows.gradient_norm, rows.lr, *xs])
+
+
+def _lane_of(rules: Any, batched: Any, i: int) -> Any:
+    return jax.tree.map(
+        lambda axis, leaf: leaf if axis is None else np.asarray(leaf)[i], batched, rules, is_leaf=_is_none
+    )
+
+
+def _handed_out(carry: Carry) -> np.ndarray:
+    """The answers of all lanes, or, of those that converged, the points at which they did; shape (lanes, n)."""
+    kept = _as_rows(carry.kept)
+    if not jax.tree.leaves(carry.answer):
+        return kept
+    return np.where((carry.code == SMALL_GRADIENT)[:, None], kept, _as_rows(carry.answer))
+
+
+def _handed_out_by_one(carry: Carry) -> np.ndarray:
+    has_answer = jax.tree.leaves(carry.answer) and carry.code != SMALL_GRADIENT
+    return as_vector(carry.answer if has_answer else carry.kept)
+
+
+def _as_rows(tree: Any) -> np.ndarray:
+    leaves = jax.tree.leaves(tree)
+    return np.concatenate([np.asarray(leaf).reshape(len(leaf), -1) for leaf in leaves], axis=1)
+
+
+def _shared_between_lanes(carry: Carry) -> Any:
+    """The axis of the lanes in each leaf of a carry: 0, or None for the step count, which all lanes share."""
+
+    def axis(path: Any, leaf: Any) -> int | None:
+        last = path[-1]
+        is_time = isinstance(last, jax.tree_util.GetAttrKey) and last.name == "t" and leaf.dtype == np.int32
+        return None if is_time else 0
+
+    return jax.tree_util.tree_map_with_path(axis, carry)
+
+
+def _is_none(value: object) -> bool:
+    return value is None

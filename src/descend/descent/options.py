@@ -1,0 +1,101 @@
+"""The options that `minimize`, `sweep` and `race` have in common, checked and made ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.descent.sampling import Sampling
+from descend.methods import Adam, GradientDescent, Rule, as_rule
+from descend.objectives.parameters import dtype_of
+from descend.stepsizes import BarzilaiBorwein, StepSize
+
+__all__ = ["cast", "check_options", "last_step", "ready", "samples", "sampling_of"]
+
+
+def ready(method: Any, sampling: Sampling | None, x0: Any) -> Rule:
+    """The method with its numbers in the dtype of x, so that a new number is not a new compilation."""
+    if method is None:
+        method = Adam(lr=0.01) if samples(sampling) else GradientDescent(lr=BarzilaiBorwein())
+    rule = as_rule(method)
+    for name, value, legal in rule.numbers():
+        if np.ndim(value) > 0 and not legal.any_rank:
+            raise ValueError(
+                f"{name} is an array of {np.size(value)} numbers; minimize takes one: "
+                "sweep(objective, x0, method) makes a run for each"
+            )
+    for part in rule.parts():
+        if samples(sampling) and isinstance(part, StepSize) and part.compares:
+            raise ValueError(
+                f"{type(part).__name__} compares costs and gradients of successive steps, which batches make "
+                "incomparable: give a number or a schedule as lr, or batch_size=None"
+            )
+    rule = cast(rule, dtype_of(x0))
+    nearest = rule.reach(x0, x0)
+    for inside, given in zip(jax.tree.leaves(nearest), jax.tree.leaves(x0), strict=True):
+        if not np.allclose(inside, given, rtol=1e-5, atol=1e-8):
+            raise ValueError(f"x0 lies outside the set of the projection; start inside it, e.g. at {nearest}")
+    return rule
+
+
+def cast(rule: Rule, kind: np.dtype[Any]) -> Rule:
+    """The rule with its numbers in that dtype, so that a new number is not a new compilation."""
+    made: Rule = jax.tree.map(lambda leaf: np.asarray(leaf, kind)[()], rule)
+    return made
+
+
+def check_options(
+    *, grad: Callable[..., Any] | None, callback: Callable[..., Any] | None, time_limit: float | None, maximize: bool
+) -> None:
+    """Raise where an option makes no sense, before any work is done."""
+    if not isinstance(maximize, bool | np.bool):
+        raise TypeError(f"maximize must be True or False, got {maximize!r}")
+    for name, function in (("grad", grad), ("callback", callback)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} must be a function, got {function!r}")
+    if time_limit is not None and not (isinstance(time_limit, int | float | np.number) and time_limit > 0):
+        raise ValueError(f"time_limit must be a number of seconds > 0, got {time_limit!r}")
+
+
+def samples(sampling: Sampling | None) -> bool:
+    """Whether each step sees a batch instead of all data."""
+    return sampling is not None and sampling.samples
+
+
+def sampling_of(
+    parts: tuple[Any, ...], batch_size: int | None, epochs: int | None, seed: int, steps: int | None
+) -> Sampling | None:
+    """How the steps see the data; None where there is none."""
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
+    for name, count in (("batch_size", batch_size), ("epochs", epochs)):
+        if count is not None:
+            if not parts:
+                raise ValueError(f"{name} needs data: minimize(loss, w0, data=(X, y), {name}={count!r})")
+            _whole(name, count)
+    if steps is not None and epochs is not None:
+        raise ValueError(f"give steps or epochs, not both (steps={steps}, epochs={epochs})")
+    if not parts:
+        return None
+    count = len(jax.tree.leaves(parts)[0])
+    if batch_size is not None and batch_size > count:
+        raise ValueError(f"batch_size is {batch_size}, but the data has {count} rows; None takes all")
+    return Sampling(count, int(batch_size) if batch_size is not None else None, int(seed))
+
+
+def last_step(sampling: Sampling | None, steps: int | None, epochs: int | None) -> int:
+    """The last step that may be made."""
+    if steps is not None:
+        return _whole("steps", steps, least=0)
+    if sampling is not None and (epochs is not None or sampling.samples):
+        return _whole("epochs × batches", (100 if epochs is None else epochs) * sampling.batches)
+    return 10_000
+
+
+def _whole(name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value < 2**31 - 1:
+        raise ValueError(f"{name} must be a whole number from {least} to 2,147,483,646, got {value!r}")
+    return int(value)
