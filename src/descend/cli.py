@@ -1,7 +1,8 @@
-"""The command line: `descend minimize`, `descend methods`, `descend landscapes`."""
+"""The command line: `descend minimize`, `sweep`, `race`, `methods`, `landscapes`."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import signal
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from descend.descent import Outcome, Run, minimize, report
+from descend.descent import Outcome, Run, minimize, race, report, sweep
 from descend.methods import GradientDescent, Method, catalogue, method_named
 from descend.objectives import LANDSCAPES, Landscape, landscape
 from descend.objectives.landscapes import is_landscape
@@ -84,6 +85,89 @@ def minimize_command(
     raise typer.Exit(_exit_code(run.outcome))
 
 
+@app.command("sweep")
+def sweep_command(
+    objective: Annotated[str, typer.Argument(metavar="FORMULA|LANDSCAPE", help='"sin(x) + x**2/10", or rosenbrock')],
+    start: Annotated[str | None, typer.Option("--from", help="Start: 5, or -1.2,1. A landscape has its own.")] = None,
+    method: Annotated[str, typer.Option(help="See descend methods.")] = "gradient-descent",
+    lr: Annotated[str, typer.Option(help="low:high:count (spaced by ratios), or a list 0.1,0.2.")] = "1e-4:100:61",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9, or more values of it: mu=0:0.99:12.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="At most so many steps.")] = 1_000,
+    dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    maximize: Annotated[bool, typer.Option("--maximize", help="Climb instead.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Picture: .png .svg .pdf")] = None,
+    save: Annotated[Path | None, typer.Option(help="Table: .parquet, .csv or .json.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Try many learning rates (and other hyperparameters) in one compiled call."""
+    _check_target(plot, _PLOTTED_AS - _FILMS)
+    _check_target(save, _SAVED_AS)
+    chosen = method_named(method)
+    values = {"lr": _values("lr", lr)} if "lr" in chosen.names() else {}
+    for setting in settings or []:
+        key, _, text = setting.partition("=")
+        values[key.strip()] = _values(f"--set {key.strip()}", text)
+    numbers: dict[str, Any] = {key: v if len(v) > 1 else v[0] for key, v in values.items()}
+    result = sweep(objective, _start(start, dtype, objective), chosen(**numbers), steps=steps, maximize=maximize)
+    _hand_out(result, as_json=as_json, plot=plot, save=save, what="sweep")
+    raise typer.Exit(3 if result.has_diverged.all() else 0)
+
+
+@app.command("race")
+def race_command(
+    objectives: Annotated[
+        list[str], typer.Argument(metavar="FORMULA|LANDSCAPE...", help="One, or several landscapes.")
+    ],
+    start: Annotated[str | None, typer.Option("--from", help="Start of a single one. A landscape has its own.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Names, adam,momentum. Default: all.")] = None,
+    steps: Annotated[int, typer.Option(help="So many steps for each rate.")] = 1_000,
+    rates: Annotated[str, typer.Option(help="Rates: low:high:count (spaced by ratios), or a list.")] = "1e-6:100:64",
+    target: Annotated[float, typer.Option(help="The share of the possible fall that may be left at the goal.")] = 1e-6,
+    plot: Annotated[Path | None, typer.Option(help="Picture: .png .svg .pdf")] = None,
+    save: Annotated[Path | None, typer.Option(help="Table: .parquet, .csv or .json.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Race methods against each other, each at its best rate."""
+    _check_target(plot, _PLOTTED_AS - _FILMS)
+    _check_target(save, _SAVED_AS)
+    what = objectives if len(objectives) > 1 else objectives[0]
+    names = None if methods is None else [name for name in re.split(r"[,\s]+", methods) if name]
+    x0 = _start(start, "float64", objectives[0]) if len(objectives) == 1 else None
+    result = race(what, x0, names, steps=steps, rates=_values("--rates", rates), target=target)
+    _hand_out(result, as_json=as_json, plot=plot, save=save, what="race")
+
+
+def _values(name: str, text: str) -> Any:
+    """`low:high:count`, spaced by ratios (evenly from 0), or a list of numbers."""
+    import numpy as np
+
+    try:
+        if ":" not in text:
+            return np.array([float(part) for part in re.split(r"[,;\s]+", text.strip())])
+        low, high, count = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise BadInputError(f"{name} takes numbers 0.1,0.2 or low:high:count like 1e-4:1:50, got {text!r}") from None
+    if count < 1 or count != int(count):
+        raise BadInputError(f"{name}: the count must be a whole number >= 1, got {count:g}")
+    return np.geomspace(low, high, int(count)) if low > 0 and high > 0 else np.linspace(low, high, int(count))
+
+
+def _hand_out(result: Any, *, as_json: bool, plot: Path | None, save: Path | None, what: str) -> None:
+    print(json.dumps(_finite(result.summary())) if as_json else result, flush=True)
+    if save is not None:
+        result.save(save)
+    if plot is not None:
+        from descend import plots
+
+        overview = plots.sweep_overview if what == "sweep" else plots.race_overview
+        overview(result).savefig(plot, dpi=150)
+    for kind, path in (("table", save), ("picture", plot)):
+        if path is not None and not as_json:
+            print(f"The {kind} is in {path}.")
+
+
 @app.command("methods")
 def methods_command(
     name: Annotated[str | None, typer.Argument(help="One of them, for its formula.")] = None,
@@ -101,6 +185,12 @@ def methods_command(
         defaults = ", ".join(f"{n}={getattr(method(), n):g}" for n in method.names())
         table.add_row(key, defaults, _first_line(method))
     console.print(table)
+    for title, kinds in (("step sizes, as lr=", _step_sizes()), ("around a method", _wrappers())):
+        table = Table(title, "what it does", box=None, header_style="bold")
+        for kind in kinds:
+            table.add_row(kind.__name__, _first_line(kind))
+        console.print()
+        console.print(table)
     console.print("\ndescend methods NAME shows the formula.", style="dim")
 
 
@@ -236,8 +326,6 @@ def _report(run: Run) -> None:
 
 
 def _show_method(method: type[Method], console: Any) -> None:
-    import inspect
-
     import sympy
     from rich.table import Table
 
@@ -278,10 +366,29 @@ def _point(point: Any) -> str:
     return f"({', '.join(f'{v:.6g}' for v in point)})" if isinstance(point, tuple) else f"{point:.6g}"
 
 
-def _first_line(method: type[Method]) -> str:
-    return (method.__doc__ or "").strip().splitlines()[0]
+def _step_sizes() -> list[type]:
+    from descend import stepsizes
+
+    found = [getattr(stepsizes, name) for name in stepsizes.__all__]
+    return [kind for kind in found if issubclass(kind, stepsizes.StepSize) and not inspect.isabstract(kind)]
 
 
-def _finite(summary: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: such a cost is null."""
-    return {k: None if isinstance(v, float) and v - v != 0 else v for k, v in summary.items()}
+def _wrappers() -> list[type]:
+    from descend import methods
+
+    found = [getattr(methods, name) for name in methods.__all__]
+    kinds = (methods.Around, methods.Groups, methods.Frozen)
+    return [k for k in found if isinstance(k, type) and issubclass(k, kinds) and k is not methods.Around]
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0]
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity and no nan: such a number is null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and value - value != 0 else value

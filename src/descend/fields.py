@@ -20,6 +20,7 @@ import numpy as np
 __all__ = [
     "REQUIRED",
     "Declared",
+    "Number",
     "Part",
     "Range",
     "above",
@@ -32,6 +33,7 @@ __all__ = [
     "whole",
 ]
 
+Number = float | np.ndarray  # a hyperparameter; an array of them, shape (k,), is an axis of a sweep
 REQUIRED: Any = dataclasses.MISSING  # in the place of a default: the field must be given
 
 

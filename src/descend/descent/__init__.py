@@ -2,8 +2,10 @@
 
 from descend.descent.minimize import minimize
 from descend.descent.outcome import Outcome
+from descend.descent.race import Race, race
 from descend.descent.run import Run
 from descend.descent.scipy_method import scipy
+from descend.descent.sweep import Sweep, sweep
 from descend.descent.trace import Trace
 
-__all__ = ["Outcome", "Run", "Trace", "minimize", "scipy"]
+__all__ = ["Outcome", "Race", "Run", "Sweep", "Trace", "minimize", "race", "scipy", "sweep"]

@@ -117,9 +117,10 @@ class CompiledEngine(_Engine):
             self._consts = jax.device_put(tuple(p.consts for p in self._programs))
             shape = (sampling.rows, sampling.batch_size) if sampling is not None and self.samples else None
             purpose = (*self._kind, self.step, method_key, shape, self._programs[1].key, self.capacity, self.keeps_x)
-            self._chunk = self._programs[0].compiled(purpose, self._chunk_of_steps)
+            self._chunk = self._programs[0].compiled(purpose, self._chunk_of_steps, quickly=self._quickly)
         self._orders: tuple[int, Any, int] | None = None
 
+    _quickly = False  # whether it is more important to compile than to run fast
     _kind: tuple[Any, ...] = ("one run",)  # what tells this engine's program from that of another kind of engine
 
     def run(self, method: Any, carry: Any, gtol: Any, rows: int, stride: int, last: int) -> tuple[Any, Any]:

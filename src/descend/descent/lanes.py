@@ -90,6 +90,7 @@ def run_lanes(
     gtols: np.ndarray,
     rows: int,
     last: int,
+    quickly: bool = False,
 ) -> Ends:
     """Run all lanes to their ends.
 
@@ -107,10 +108,11 @@ def run_lanes(
         So many rows of the trace are wanted.
     last
         The last step.
+    quickly
+        Compile quickly rather than for speed.
     """
-    engine = (_LaneEngine if problem.is_traced else _OneByOne)(
-        problem, sampling, step, start, rules, batched, x0s, rows
-    )
+    kind = _LaneEngine if problem.is_traced else _OneByOne
+    engine = kind(problem, sampling, step, start, rules, batched, x0s, rows, quickly)
     return engine.run_all(gtols, max(1, -(-last // (engine.capacity - 1))), last)
 
 
@@ -138,8 +140,9 @@ class _LaneEngine(CompiledEngine):
 
     def __init__(
         self, problem: Problem, sampling: Sampling | None, step: Step, start: Start, rules: Any, batched: Any,
-        x0s: Any, rows: int,
+        x0s: Any, rows: int, quickly: bool,
     ) -> None:  # fmt: skip
+        self._quickly = quickly
         lanes = len(jax.tree.leaves(x0s)[0])
         self._lanes, self._wanted = lanes, rows
         self.rules, self.x0s = rules, x0s
@@ -153,6 +156,7 @@ class _LaneEngine(CompiledEngine):
             self._begin = self._programs[0].compiled(
                 ("begin", *self._kind, start, one.program_key()),
                 lambda: jax.vmap(start, in_axes=(self._batched, 0), out_axes=self._axes),
+                quickly=quickly,
             )
 
     def run_all(self, gtols: np.ndarray, stride: int, last: int) -> Ends:
@@ -203,7 +207,7 @@ class _OneByOne:
 
     def __init__(
         self, problem: Problem, sampling: Sampling | None, step: Step, start: Start, rules: Any, batched: Any,
-        x0s: Any, rows: int,
+        x0s: Any, rows: int, quickly: bool,
     ) -> None:  # fmt: skip
         self._engine = EagerEngine(problem, sampling, step)
         self._start, self._rules, self._batched, self._x0s = start, rules, batched, x0s

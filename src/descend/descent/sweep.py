@@ -116,7 +116,7 @@ def sweep(
                     batched=jax.tree.map(lambda leaf: 0 if np.ndim(leaf) else None, _picked(rule, here)),
                     x0s=jax.tree.map(lambda *leaves: np.stack(leaves), *(points[i] for i in which)),
                     gtols=small[which].astype(dtype_of(x0)),
-                    rows=min(rows, last + 1),
+                    rows=rows,
                     last=last,
                 )
             )  # fmt: skip
@@ -276,7 +276,7 @@ class Sweep:
             costs = np.where(self.has_diverged, np.inf, costs)
         # Of lanes that are as good as equal the one that got there first.
         lowest = costs.min()
-        equal = costs <= lowest + 1e-12 * abs(lowest)
+        equal = costs <= lowest + 1e-12 * (np.nanmax(self.ends.rows[0, :, 0]) - lowest)
         return int(np.argmin(np.where(equal, self.steps, np.iinfo(np.int64).max)))
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from descend.fields import between, nonnegative, positive
+from descend.fields import Number, between, nonnegative, positive
 from descend.methods.means import running, unbiased
 from descend.methods.method import Method, Rate, rate
 from descend.words import maximum, sign, sqrt, where
@@ -28,9 +28,9 @@ class Adam(Method):
     paper = "Kingma & Ba (2015), arXiv:1412.6980, algorithm 1; Ruder (2016), arXiv:1609.04747, section 4.6"
 
     lr: Rate = rate(0.001)
-    beta1: float = between(0, 1, 0.9, _MEAN)
-    beta2: float = between(0, 1, 0.999, _SQUARE)
-    eps: float = positive(1e-8, _EPS)
+    beta1: Number = between(0, 1, 0.9, _MEAN)
+    beta2: Number = between(0, 1, 0.999, _SQUARE)
+    eps: Number = positive(1e-8, _EPS)
 
     @staticmethod
     def step(g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
@@ -51,10 +51,10 @@ class AdamW(Method):
     paper = "Loshchilov & Hutter (2019), arXiv:1711.05101, algorithm 2"
 
     lr: Rate = rate(0.001)
-    beta1: float = between(0, 1, 0.9, _MEAN)
-    beta2: float = between(0, 1, 0.999, _SQUARE)
-    eps: float = positive(1e-8, _EPS)
-    decay: float = nonnegative(0.01, "weight decay λ, times lr")
+    beta1: Number = between(0, 1, 0.9, _MEAN)
+    beta2: Number = between(0, 1, 0.999, _SQUARE)
+    eps: Number = positive(1e-8, _EPS)
+    decay: Number = nonnegative(0.01, "weight decay λ, times lr")
 
     @staticmethod
     def step(g: Any, x: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, decay: Any) -> Any:
@@ -74,9 +74,9 @@ class AdaMax(Method):
     paper = "Kingma & Ba (2015), arXiv:1412.6980, algorithm 2; Ruder (2016), arXiv:1609.04747, section 4.7"
 
     lr: Rate = rate(0.002)
-    beta1: float = between(0, 1, 0.9, _MEAN)
-    beta2: float = between(0, 1, 0.999, "decay of the largest gradient")
-    eps: float = positive(1e-8, _EPS)
+    beta1: Number = between(0, 1, 0.9, _MEAN)
+    beta2: Number = between(0, 1, 0.999, "decay of the largest gradient")
+    eps: Number = positive(1e-8, _EPS)
 
     @staticmethod
     def step(g: Any, m: Any, u: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
@@ -97,9 +97,9 @@ class Nadam(Method):
     paper = "Dozat (2016), ICLR workshop; Ruder (2016), arXiv:1609.04747, section 4.8"
 
     lr: Rate = rate(0.001)
-    beta1: float = between(0, 1, 0.9, _MEAN)
-    beta2: float = between(0, 1, 0.999, _SQUARE)
-    eps: float = positive(1e-8, _EPS)
+    beta1: Number = between(0, 1, 0.9, _MEAN)
+    beta2: Number = between(0, 1, 0.999, _SQUARE)
+    eps: Number = positive(1e-8, _EPS)
 
     @staticmethod
     def step(g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
@@ -119,10 +119,10 @@ class NAdamW(Method):
     paper = "Dozat (2016), ICLR workshop; Loshchilov & Hutter (2019), arXiv:1711.05101"
 
     lr: Rate = rate(0.001)
-    beta1: float = between(0, 1, 0.9, _MEAN)
-    beta2: float = between(0, 1, 0.999, _SQUARE)
-    eps: float = positive(1e-8, _EPS)
-    decay: float = nonnegative(0.01, "weight decay λ, times lr")
+    beta1: Number = between(0, 1, 0.9, _MEAN)
+    beta2: Number = between(0, 1, 0.999, _SQUARE)
+    eps: Number = positive(1e-8, _EPS)
+    decay: Number = nonnegative(0.01, "weight decay λ, times lr")
 
     @staticmethod
     def step(g: Any, x: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, decay: Any) -> Any:
@@ -143,9 +143,9 @@ class AMSGrad(Method):
     paper = "Reddi, Kale & Kumar (2018), arXiv:1904.09237, algorithm 2 (with Adam's bias correction)"
 
     lr: Rate = rate(0.001)
-    beta1: float = between(0, 1, 0.9, _MEAN)
-    beta2: float = between(0, 1, 0.999, _SQUARE)
-    eps: float = positive(1e-8, _EPS)
+    beta1: Number = between(0, 1, 0.9, _MEAN)
+    beta2: Number = between(0, 1, 0.999, _SQUARE)
+    eps: Number = positive(1e-8, _EPS)
 
     @staticmethod
     def step(g: Any, m: Any, v: Any, w: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
@@ -167,9 +167,9 @@ class RAdam(Method):
     paper = "Liu et al. (2020), arXiv:1908.03265, algorithm 2 (threshold 5, as its code has it)"
 
     lr: Rate = rate(0.001)
-    beta1: float = between(0, 1, 0.9, _MEAN)
-    beta2: float = between(0.61, 1, 0.999, f"{_SQUARE}; below 0.6 it could never be trusted")
-    eps: float = positive(1e-8, _EPS)
+    beta1: Number = between(0, 1, 0.9, _MEAN)
+    beta2: Number = between(0.61, 1, 0.999, f"{_SQUARE}; below 0.6 it could never be trusted")
+    eps: Number = positive(1e-8, _EPS)
 
     @staticmethod
     def step(g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
@@ -195,9 +195,9 @@ class AdaBelief(Method):
     paper = "Zhuang et al. (2020), arXiv:2010.07468, algorithm 2"
 
     lr: Rate = rate(0.001)
-    beta1: float = between(0, 1, 0.9, _MEAN)
-    beta2: float = between(0, 1, 0.999, "decay of the running mean of its squared surprise")
-    eps: float = positive(1e-16, _EPS)
+    beta1: Number = between(0, 1, 0.9, _MEAN)
+    beta2: Number = between(0, 1, 0.999, "decay of the running mean of its squared surprise")
+    eps: Number = positive(1e-16, _EPS)
 
     @staticmethod
     def step(g: Any, m: Any, s: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
@@ -218,9 +218,9 @@ class Yogi(Method):
     paper = "Zaheer et al. (2018), NeurIPS 31, algorithm 2 (with Adam's bias correction)"
 
     lr: Rate = rate(0.01)
-    beta1: float = between(0, 1, 0.9, _MEAN)
-    beta2: float = between(0, 1, 0.999, _SQUARE)
-    eps: float = positive(1e-3, _EPS)
+    beta1: Number = between(0, 1, 0.9, _MEAN)
+    beta2: Number = between(0, 1, 0.999, _SQUARE)
+    eps: Number = positive(1e-3, _EPS)
 
     @staticmethod
     def step(g: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from descend.fields import between, positive
+from descend.fields import Number, between, positive
 from descend.methods.means import running
 from descend.methods.method import Method, Rate, rate
 from descend.words import sqrt
@@ -24,7 +24,7 @@ class AdaGrad(Method):
     paper = "Duchi, Hazan & Singer (2011), JMLR 12; Ruder (2016), arXiv:1609.04747, section 4.3"
 
     lr: Rate = rate(1.0)
-    eps: float = positive(1e-8, "keeps the division from 0")
+    eps: Number = positive(1e-8, "keeps the division from 0")
 
     @staticmethod
     def step(g: Any, s: Any, lr: Any, eps: Any) -> Any:
@@ -44,8 +44,8 @@ class RMSProp(Method):
     paper = "Tieleman & Hinton (2012), Coursera lecture 6e; Ruder (2016), arXiv:1609.04747, section 4.5"
 
     lr: Rate = rate(0.001)
-    rho: float = between(0, 1, 0.9, "decay of the running mean")
-    eps: float = positive(1e-8, "keeps the division from 0")
+    rho: Number = between(0, 1, 0.9, "decay of the running mean")
+    eps: Number = positive(1e-8, "keeps the division from 0")
 
     @staticmethod
     def step(g: Any, v: Any, lr: Any, rho: Any, eps: Any) -> Any:
@@ -65,8 +65,8 @@ class AdaDelta(Method):
     paper = "Zeiler (2012), arXiv:1212.5701, algorithm 1; Ruder (2016), arXiv:1609.04747, section 4.4"
 
     lr: Rate = rate(1.0)
-    rho: float = between(0, 1, 0.95, "decay of both running means")
-    eps: float = positive(1e-6, "size of the first squared change")
+    rho: Number = between(0, 1, 0.95, "decay of both running means")
+    eps: Number = positive(1e-6, "size of the first squared change")
 
     @staticmethod
     def step(g: Any, v: Any, u: Any, lr: Any, rho: Any, eps: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from descend.fields import between
+from descend.fields import Number, between
 from descend.methods.means import running
 from descend.methods.method import Method, Rate, rate
 
@@ -24,6 +24,15 @@ class GradientDescent(Method):
 
     lr: Rate = rate(0.01)
 
+    @classmethod
+    def optimal(cls, L: float, mu: float) -> GradientDescent:
+        """The best constant rate for curvatures between mu > 0 and L: 2/(L + mu).
+
+        Source: Polyak (1987), Introduction to Optimization, section 1.4.
+        """
+        _check_curvatures(L, mu)
+        return cls(lr=2 / (L + mu))
+
     @staticmethod
     def step(g: Any, lr: Any) -> Any:
         """One coordinate's change."""
@@ -42,7 +51,19 @@ class Momentum(Method):
     paper = "Polyak (1964), USSR Comp. Math. 4(5); Ruder (2016), arXiv:1609.04747, section 4.1"
 
     lr: Rate = rate(0.01)
-    mu: float = between(0, 1, 0.9, "momentum, the share of the last change that is kept")
+    mu: Number = between(0, 1, 0.9, "momentum, the share of the last change that is kept")
+
+    @classmethod
+    def optimal(cls, L: float, mu: float) -> Momentum:
+        """The best constants for a quadratic with curvatures between mu > 0 and L.
+
+        lr = 4/(√L + √mu)², momentum ((√κ − 1)/(√κ + 1))² with κ = L/mu: each step contracts by about 1 − 2/√κ.
+
+        Source: Polyak (1964), USSR Comp. Math. 4(5).
+        """
+        _check_curvatures(L, mu)
+        root = (L / mu) ** 0.5
+        return cls(lr=4 / (L**0.5 + mu**0.5) ** 2, mu=((root - 1) / (root + 1)) ** 2)
 
     @staticmethod
     def step(g: Any, v: Any, lr: Any, mu: Any) -> Any:
@@ -63,7 +84,19 @@ class Nesterov(Method):
     paper = "Nesterov (1983), Soviet Math. Doklady 27; Ruder (2016), arXiv:1609.04747, section 4.2"
 
     lr: Rate = rate(0.01)
-    mu: float = between(0, 1, 0.9, "momentum, the share of the last change that is kept")
+    mu: Number = between(0, 1, 0.9, "momentum, the share of the last change that is kept")
+
+    @classmethod
+    def optimal(cls, L: float, mu: float) -> Nesterov:
+        """The constants with the best guarantee for curvatures between mu > 0 and L, also beyond quadratics.
+
+        lr = 1/L, momentum (√κ − 1)/(√κ + 1) with κ = L/mu: the cost contracts by 1 − 1/√κ.
+
+        Source: Nesterov (2004), Introductory Lectures on Convex Optimization, scheme 2.2.22.
+        """
+        _check_curvatures(L, mu)
+        root = (L / mu) ** 0.5
+        return cls(lr=1 / L, mu=(root - 1) / (root + 1))
 
     @staticmethod
     def step(g: Any, v: Any, lr: Any, mu: Any) -> Any:
@@ -82,11 +115,16 @@ class QHM(Method):
     paper = "Ma & Yarats (2019), arXiv:1810.06801, equation 3"
 
     lr: Rate = rate(0.01)
-    beta: float = between(0, 1, 0.999, "decay of the running mean of the gradient")
-    nu: float = between(0, 1, 0.7, "share of the running mean in the step")
+    beta: Number = between(0, 1, 0.999, "decay of the running mean of the gradient")
+    nu: Number = between(0, 1, 0.7, "share of the running mean in the step")
 
     @staticmethod
     def step(g: Any, m: Any, lr: Any, beta: Any, nu: Any) -> Any:
         """One coordinate's change and its running mean."""
         m = running(m, beta, g)
         return -lr * ((1 - nu) * g + nu * m), m
+
+
+def _check_curvatures(L: float, mu: float) -> None:
+    if not 0 < mu <= L < float("inf"):
+        raise ValueError(f"the curvatures must be 0 < mu <= L, got L = {L!r}, mu = {mu!r}")

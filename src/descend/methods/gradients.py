@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from descend.fields import nonnegative, positive, whole
+from descend.fields import Number, nonnegative, positive, whole
 from descend.methods.around import Around, Wrapped, inner
 from descend.methods.rule import Rule
 from descend.words import along, like, maximum, minimum, norm, precision, where
@@ -20,7 +20,7 @@ class ClipValue(Around):
     """Each coordinate of the gradient is kept within ±limit. torch: `clip_grad_value_`, optax: `clip`."""
 
     method: Rule = inner()
-    limit: float = positive(1.0, "the largest magnitude of a coordinate")
+    limit: Number = positive(1.0, "the largest magnitude of a coordinate")
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
@@ -32,7 +32,7 @@ class ClipNorm(Around):
     """The gradient of each array of the parameters is shortened to a length of at most `limit`. keras: `clipnorm`."""
 
     method: Rule = inner()
-    limit: float = positive(1.0, "the largest length")
+    limit: Number = positive(1.0, "the largest length")
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
@@ -48,7 +48,7 @@ class ClipGlobalNorm(Around):
     paper = "Pascanu, Mikolov & Bengio (2013), ICML, arXiv:1211.5063, algorithm 1"
 
     method: Rule = inner()
-    limit: float = positive(1.0, "the largest length")
+    limit: Number = positive(1.0, "the largest length")
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
@@ -62,7 +62,7 @@ class WeightDecay(Around):
     """
 
     method: Rule = inner()
-    decay: float = nonnegative(0.01, "weight decay λ")
+    decay: Number = nonnegative(0.01, "weight decay λ")
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
@@ -78,9 +78,9 @@ class GradientNoise(Around):
     paper = "Neelakantan et al. (2015), arXiv:1511.06807, section 3"
 
     method: Rule = inner()
-    eta: float = nonnegative(0.01, "variance at the start")
-    gamma: float = nonnegative(0.55, "how fast it falls")
-    seed: int = whole(0, 0, "of the random numbers")
+    eta: Number = nonnegative(0.01, "variance at the start")
+    gamma: Number = nonnegative(0.55, "how fast it falls")
+    seed: Number = whole(0, 0, "of the random numbers")
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
@@ -106,7 +106,7 @@ class SharpnessAware(Around):
     paper = "Foret et al. (2021), ICLR, arXiv:2010.01412, algorithm 1"
 
     method: Rule = inner()
-    rho: float = positive(0.05, "the distance")
+    rho: Number = positive(0.05, "the distance")
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`; needs the gradient as a function."""

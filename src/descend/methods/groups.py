@@ -85,9 +85,7 @@ class Groups(Rule):
 
     def init(self, params: Any) -> _Grouped:
         """See `Rule.init`."""
-        if not isinstance(params, dict) or set(params) != set(self.rules):
-            keys = sorted(params) if isinstance(params, dict) else type(params).__name__
-            raise ValueError(f"Groups has rules for {sorted(self.rules)}, the parameters are {keys}: give one for each")
+        self._check_keys(params)
         return _Grouped({key: rule.init(params[key]) for key, rule in self.rules.items()})
 
     def update(self, grads: Any, state: _Grouped, params: Any = None, **extra: Any) -> tuple[Any, _Grouped]:
@@ -110,7 +108,13 @@ class Groups(Rule):
 
     def reach(self, x: Any, to: Any) -> Any:
         """See `Rule.reach`."""
+        self._check_keys(x)
         return {key: rule.reach(x[key], to[key]) for key, rule in self.rules.items()}
+
+    def _check_keys(self, params: Any) -> None:
+        if not isinstance(params, dict) or set(params) != set(self.rules):
+            keys = sorted(params) if isinstance(params, dict) else type(params).__name__
+            raise ValueError(f"Groups has rules for {sorted(self.rules)}, the parameters are {keys}: give one for each")
 
 
 def _restricted(function: Callable[[Any], Any], params: Any, key: str, *, picks: bool) -> Callable[[Any], Any]:

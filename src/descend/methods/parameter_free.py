@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from descend.fields import between, nonnegative, positive
+from descend.fields import Number, between, nonnegative, positive
 from descend.methods.means import running
 from descend.methods.method import Method, Rate, rate
 from descend.words import maximum, sqrt
@@ -25,10 +25,10 @@ class DAdaptAdam(Method):
     shared: ClassVar[dict[str, str]] = {"d": "first", "r": ""}
 
     lr: Rate = rate(1.0)
-    beta1: float = between(0, 1, 0.9, "decay of the running mean of the gradient")
-    beta2: float = between(0, 1, 0.999, "decay of the running mean of its square")
-    eps: float = positive(1e-8, "keeps the division from 0")
-    first: float = positive(1e-6, "the first estimate of the distance")
+    beta1: Number = between(0, 1, 0.9, "decay of the running mean of the gradient")
+    beta2: Number = between(0, 1, 0.999, "decay of the running mean of its square")
+    eps: Number = positive(1e-8, "keeps the division from 0")
+    first: Number = positive(1e-6, "the first estimate of the distance")
 
     @staticmethod
     def step(g: Any, m: Any, v: Any, s: Any, d: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any) -> Any:
@@ -60,11 +60,11 @@ class Prodigy(Method):
     shared: ClassVar[dict[str, str]] = {"d": "first", "r": ""}
 
     lr: Rate = rate(1.0)
-    beta1: float = between(0, 1, 0.9, "decay of the running mean of the gradient")
-    beta2: float = between(0, 1, 0.999, "decay of the running mean of its square")
-    eps: float = positive(1e-8, "keeps the division from 0")
-    first: float = positive(1e-6, "the first estimate of the distance")
-    growth: float = nonnegative(1.0, "factor on each new estimate")
+    beta1: Number = between(0, 1, 0.9, "decay of the running mean of the gradient")
+    beta2: Number = between(0, 1, 0.999, "decay of the running mean of its square")
+    eps: Number = positive(1e-8, "keeps the division from 0")
+    first: Number = positive(1e-6, "the first estimate of the distance")
+    growth: Number = nonnegative(1.0, "factor on each new estimate")
 
     @staticmethod
     def step(

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from descend.fields import between, nonnegative, whole
+from descend.fields import Number, between, nonnegative, whole
 from descend.methods.around import Around, Wrapped, inner
 from descend.methods.means import running
 from descend.methods.rule import Rule
@@ -24,7 +24,7 @@ class DecoupledWeightDecay(Around):
     paper = "Loshchilov & Hutter (2019), arXiv:1711.05101, algorithms 1 and 2"
 
     method: Rule = inner()
-    decay: float = nonnegative(0.01, "weight decay λ, times lr")
+    decay: Number = nonnegative(0.01, "weight decay λ, times lr")
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
@@ -42,7 +42,7 @@ class Averaged(Around):
     paper = "Polyak & Juditsky (1992), SIAM J. Control Optim. 30; Ruppert (1988)"
 
     method: Rule = inner()
-    after: int = whole(0, 0, "the step from which on points are averaged")
+    after: Number = whole(0, 0, "the step from which on points are averaged")
 
     def init(self, params: Any) -> Wrapped:
         """See `Rule.init`."""
@@ -70,8 +70,8 @@ class ExponentialAverage(Averaged):
     paper = "Polyak & Juditsky (1992), SIAM J. Control Optim. 30"
 
     method: Rule = inner()
-    after: int = whole(0, 0, "the step from which on points are averaged")
-    decay: float = between(0, 1, 0.99, "what is kept of the mean in each step")
+    after: Number = whole(0, 0, "the step from which on points are averaged")
+    decay: Number = between(0, 1, 0.99, "what is kept of the mean in each step")
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
@@ -93,8 +93,8 @@ class Lookahead(Around):
     paper = "Zhang et al. (2019), NeurIPS, arXiv:1907.08610, algorithm 1"
 
     method: Rule = inner()
-    every: int = whole(1, 5, "fast steps between two slow ones")
-    share: float = between(0, 1.000001, 0.5, "of the way that the slow step goes")
+    every: Number = whole(1, 5, "fast steps between two slow ones")
+    share: Number = between(0, 1.000001, 0.5, "of the way that the slow step goes")
 
     def init(self, params: Any) -> Wrapped:
         """See `Rule.init`."""
@@ -122,7 +122,7 @@ class ScheduleFree(Around):
     paper = "Defazio et al. (2024), NeurIPS, arXiv:2405.15682, equations 3 to 5"
 
     method: Rule = inner()
-    beta: float = between(0.01, 1, 0.9, "share of the mean in the point at which the gradient is taken")
+    beta: Number = between(0.01, 1, 0.9, "share of the mean in the point at which the gradient is taken")
 
     def init(self, params: Any) -> Wrapped:
         """See `Rule.init`."""

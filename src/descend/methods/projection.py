@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from descend.fields import REQUIRED, Declared, anything, part, positive
+from descend.fields import REQUIRED, Declared, Number, anything, part, positive
 from descend.methods.around import Around, Wrapped, inner
 from descend.methods.rule import Rule
 from descend.words import along, difference, flat, like, maximum, minimum, norm, sign, sum, where
@@ -27,8 +27,8 @@ class Set(Declared):
 class Box(Set):
     """low ≤ x ≤ high, coordinate by coordinate; numbers, or arrays of the shape of x."""
 
-    low: float = anything(-np.inf, "the lowest value, -inf for none")
-    high: float = anything(np.inf, "the highest value, inf for none")
+    low: Number = anything(-np.inf, "the lowest value, -inf for none")
+    high: Number = anything(np.inf, "the highest value, inf for none")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         for name, value in {**dict(zip(self.names(), args, strict=False)), **kwargs}.items():
@@ -50,7 +50,7 @@ class Box(Set):
 class Ball(Set):
     """|x| ≤ radius, in Euclidean length."""
 
-    radius: float = positive(1.0, "the largest length of x")
+    radius: Number = positive(1.0, "the largest length of x")
 
     def nearest(self, x: Any) -> Any:
         """See `Set.nearest`."""
@@ -65,7 +65,7 @@ class Simplex(Set):
     Source: Held, Wolfe & Crowder (1974), Math. Program. 6, by sorting.
     """
 
-    total: float = positive(1.0, "the sum of all coordinates")
+    total: Number = positive(1.0, "the sum of all coordinates")
 
     def nearest(self, x: Any) -> Any:
         """See `Set.nearest`."""
@@ -79,7 +79,7 @@ class L1Ball(Set):
     Source: Duchi et al. (2008), ICML, figure 1.
     """
 
-    radius: float = positive(1.0, "the largest sum of magnitudes")
+    radius: Number = positive(1.0, "the largest sum of magnitudes")
 
     def nearest(self, x: Any) -> Any:
         """See `Set.nearest`."""

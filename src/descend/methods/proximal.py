@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from descend.fields import nonnegative
+from descend.fields import Number, nonnegative
 from descend.methods.method import Method, Rate, rate
 from descend.words import sign, sqrt, where
 
@@ -23,9 +23,9 @@ class FTRLProximal(Method):
     paper = "McMahan et al. (2013), KDD, algorithm 1"
 
     lr: Rate = rate(0.1)
-    beta: float = nonnegative(1.0, "smooths the first steps")
-    l1: float = nonnegative(0.0, "L1 penalty: a coordinate below it is exactly zero")
-    l2: float = nonnegative(0.0, "L2 penalty")
+    beta: Number = nonnegative(1.0, "smooths the first steps")
+    l1: Number = nonnegative(0.0, "L1 penalty: a coordinate below it is exactly zero")
+    l2: Number = nonnegative(0.0, "L2 penalty")
 
     @staticmethod
     def step(g: Any, x: Any, z: Any, n: Any, lr: Any, beta: Any, l1: Any, l2: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from descend.fields import above, between, nonnegative, positive
+from descend.fields import Number, above, between, nonnegative, positive
 from descend.methods.means import running
 from descend.methods.method import Method, Rate, rate
 from descend.words import maximum, minimum, sign, where
@@ -40,7 +40,7 @@ class Signum(Method):
     paper = "Bernstein et al. (2018), arXiv:1802.04434, algorithm 2"
 
     lr: Rate = rate(0.001)
-    beta: float = between(0, 1, 0.9, "decay of the running mean of the gradient")
+    beta: Number = between(0, 1, 0.9, "decay of the running mean of the gradient")
 
     @staticmethod
     def step(g: Any, m: Any, lr: Any, beta: Any) -> Any:
@@ -60,9 +60,9 @@ class Lion(Method):
     paper = "Chen et al. (2023), arXiv:2302.06675, algorithm 2"
 
     lr: Rate = rate(1e-4)
-    beta1: float = between(0, 1, 0.9, "share of the momentum in the step")
-    beta2: float = between(0, 1, 0.99, "decay of the momentum")
-    decay: float = nonnegative(0.0, "weight decay λ, times lr")
+    beta1: Number = between(0, 1, 0.9, "share of the momentum in the step")
+    beta2: Number = between(0, 1, 0.99, "decay of the momentum")
+    decay: Number = nonnegative(0.0, "weight decay λ, times lr")
 
     @staticmethod
     def step(g: Any, x: Any, m: Any, lr: Any, beta1: Any, beta2: Any, decay: Any) -> Any:
@@ -81,11 +81,11 @@ class Rprop(Method):
     paper = "Igel & Hüsken (2003), Neurocomputing 50 (iRprop⁻); Riedmiller & Braun (1993)"
     starts: ClassVar[dict[str, str]] = {"delta": "first"}
 
-    first: float = positive(0.01, "first step of each coordinate")
-    up: float = above(1, 1.2, "growth while the sign stays")
-    down: float = between(0, 1, 0.5, "shrinking when it turns")
-    smallest: float = positive(1e-6, "smallest step")
-    largest: float = positive(50.0, "largest step")
+    first: Number = positive(0.01, "first step of each coordinate")
+    up: Number = above(1, 1.2, "growth while the sign stays")
+    down: Number = between(0, 1, 0.5, "shrinking when it turns")
+    smallest: Number = positive(1e-6, "smallest step")
+    largest: Number = positive(50.0, "largest step")
 
     @staticmethod
     def step(g: Any, h: Any, delta: Any, up: Any, down: Any, smallest: Any, largest: Any) -> Any:

@@ -38,9 +38,17 @@ class Traced:
         """Run the program with its constants given (inside another traced function, or eagerly)."""
         return self.program(consts, x, *data)
 
-    def compiled(self, purpose: Any, build: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
-        """The executable for `purpose` made of this program; `build` is called only if there is none yet."""
-        executable: Callable[..., Any] = _once((self.key, purpose), self.jaxpr, lambda: jax.jit(build()))
+    def compiled(
+        self, purpose: Any, build: Callable[[], Callable[..., Any]], *, quickly: bool = False
+    ) -> Callable[..., Any]:
+        """The executable for `purpose` made of this program; `build` is called only if there is none yet.
+
+        Compiled quickly it runs slower: for many programs that each run for a moment.
+        """
+        options = {"xla_backend_optimization_level": 0} if quickly else None
+        executable: Callable[..., Any] = _once(
+            (self.key, purpose, quickly), self.jaxpr, lambda: jax.jit(build(), compiler_options=options)
+        )
         return executable
 
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:

@@ -1,6 +1,7 @@
 """Pictures: one function a picture; each draws on the Axes it is given, or on a new one, and returns it."""
 
 from descend.plots.animation import animate, save_animation
+from descend.plots.comparison import paths, profile, race, race_overview, rates_by_step, sweep, sweep_overview
 from descend.plots.contour import contours, surface
 from descend.plots.curve import cost_curve, gradient_curve, path_on_curve
 from descend.plots.history import history, rates
@@ -15,8 +16,15 @@ __all__ = [
     "history",
     "overview",
     "path_on_curve",
+    "paths",
     "picture",
+    "profile",
+    "race",
+    "race_overview",
     "rates",
+    "rates_by_step",
     "save_animation",
     "surface",
+    "sweep",
+    "sweep_overview",
 ]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from descend.fields import positive
+from descend.fields import Number, positive
 from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import (
     difference,
@@ -56,7 +56,7 @@ class BarzilaiBorwein(StepSize):
     compares = True
     paper = "Barzilai & Borwein (1988), IMA J. Numer. Anal. 8; Raydan (1997), SIAM J. Optim. 7"
 
-    first: float = positive(1.0, "the most that any coordinate moves in the first step, in units of x")
+    first: Number = positive(1.0, "the most that any coordinate moves in the first step, in units of x")
 
     def init(self, x: Any) -> _Memory:
         """No past: zero point, zero gradient, no costs."""

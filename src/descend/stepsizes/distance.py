@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from descend.fields import positive
+from descend.fields import Number, positive
 from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import difference, dot, like, maximum, norm, sqrt
 
@@ -30,7 +30,7 @@ class DoG(StepSize):
     asks = Asks.GRADIENT
     paper = "Ivgi, Hinder & Carmon (2023), ICML, arXiv:2302.12022, equation DoG"
 
-    first: float = positive(1e-4, "the first distance, as a share of 1 + |x0|")
+    first: Number = positive(1e-4, "the first distance, as a share of 1 + |x0|")
 
     def init(self, x: Any) -> _Travelled:
         """The start, and the first distance."""

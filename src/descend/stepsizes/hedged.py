@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.fields import REQUIRED, positive, whole
+from descend.fields import REQUIRED, Number, positive, whole
 from descend.stepsizes.schedule import Schedule
 from descend.stepsizes.stepsize import Asks
 from descend.words import cos, floor, sqrt, where
@@ -32,7 +32,7 @@ class Silver(Schedule):
     asks = Asks.GRADIENT
     paper = "Altschuler & Parrilo (2024), Math. Program., arXiv:2309.16530, equation 1.2"
 
-    L: float = _curvature("largest curvature")
+    L: Number = _curvature("largest curvature")
 
     def __call__(self, k: Any) -> Any:
         """The rate after k steps."""
@@ -48,9 +48,9 @@ class SilverStronglyConvex(Schedule):
     asks = Asks.GRADIENT
     paper = "Altschuler & Parrilo (2025), J. ACM 72, arXiv:2309.07879, section 3"
 
-    L: float = _curvature("largest curvature")
-    mu: float = _curvature("smallest curvature")
-    steps: int = whole(1, 64, "length of a block, a power of two")
+    L: Number = _curvature("largest curvature")
+    mu: Number = _curvature("smallest curvature")
+    steps: Number = whole(1, 64, "length of a block, a power of two")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -81,9 +81,9 @@ class Chebyshev(Schedule):
     asks = Asks.GRADIENT
     paper = "Young (1953), J. Math. Phys. 32; order: Agarwal, Goel & Zhang (2021), arXiv:2103.01338"
 
-    L: float = _curvature("largest curvature")
-    mu: float = _curvature("smallest curvature")
-    steps: int = whole(1, 16, "length of a block, a power of two")
+    L: Number = _curvature("largest curvature")
+    mu: Number = _curvature("smallest curvature")
+    steps: Number = whole(1, 16, "length of a block, a power of two")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

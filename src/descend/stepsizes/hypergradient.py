@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from descend.fields import nonnegative, positive
+from descend.fields import Number, nonnegative, positive
 from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import dot, like, maximum, zeros_like
 
@@ -28,8 +28,8 @@ class Hypergradient(StepSize):
     asks = Asks.PROPORTIONAL
     paper = "Baydin et al. (2018), ICLR, arXiv:1703.04782, algorithms 4 to 6"
 
-    lr: float = positive(0.01, "the first rate")
-    hyper: float = nonnegative(1e-4, "the rate at which the rate is learned")
+    lr: Number = positive(0.01, "the first rate")
+    hyper: Number = nonnegative(1e-4, "the rate at which the rate is learned")
 
     def init(self, x: Any) -> _Last:
         """The first rate; no change yet."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from descend.fields import above, between, positive
+from descend.fields import Number, above, between, positive
 from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import dot, isfinite, like, repeat_while, where
 
@@ -33,10 +33,10 @@ class Armijo(StepSize):
     compares = True
     paper = "Armijo (1966), Pacific J. Math. 16(1)"
 
-    first: float = positive(1.0, "the rate tried first")
-    shrink: float = between(0.01, 1, 0.5, "factor on the rate at each trial")
-    sufficient: float = between(0, 1, 1e-4, "share of the slope's promise that is enough (c₁)")
-    growth: float = above(0.99, 2.0, "the next search begins at so many times the rate found")
+    first: Number = positive(1.0, "the rate tried first")
+    shrink: Number = between(0.01, 1, 0.5, "factor on the rate at each trial")
+    sufficient: Number = between(0, 1, 1e-4, "share of the slope's promise that is enough (c₁)")
+    growth: Number = above(0.99, 2.0, "the next search begins at so many times the rate found")
 
     def init(self, x: Any) -> Any:
         """The rate at which the first search begins."""
@@ -80,9 +80,9 @@ class StrongWolfe(StepSize):
     compares = True
     paper = "Wolfe (1969), SIAM Review 11(2); Nocedal & Wright (2006), algorithms 3.5 and 3.6"
 
-    first: float = positive(1.0, "the rate tried first")
-    sufficient: float = between(0, 1, 1e-4, "share of the slope's promise that is enough (c₁)")
-    flatness: float = between(0, 1, 0.9, "share of the first slope that may remain (c₂)")
+    first: Number = positive(1.0, "the rate tried first")
+    sufficient: Number = between(0, 1, 1e-4, "share of the slope's promise that is enough (c₁)")
+    flatness: Number = between(0, 1, 0.9, "share of the first slope that may remain (c₂)")
 
     def init(self, x: Any) -> Any:
         """The rate at which the first search begins."""

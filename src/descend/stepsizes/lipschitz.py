@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from descend.fields import above, positive
+from descend.fields import Number, above, positive
 from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import difference, dot, like, minimum, norm, repeat_while, sqrt, where, zeros_like
 
@@ -26,30 +26,34 @@ class AdGD(StepSize):
     """Adaptive gradient descent without descent: half the inverse of the local curvature, growing with care.
 
     Two rules: do not grow the rate too fast, and do not overstep the curvature of the last step. There is no
-    line search and nothing to tune; converges for every convex cost that is locally smooth.
+    line search and nothing to tune; converges for every convex cost that is locally smooth. The first step is a
+    short one, only to feel the curvature.
     """
 
     asks = Asks.GRADIENT
     compares = True
     paper = "Malitsky & Mishchenko (2020), ICML, arXiv:1910.09529, algorithm 1"
 
-    first: float = positive(1e-10, "the first rate; the second step finds a good one")
+    first: Number = positive(1e-4, "length of the first step, as a share of 1 + |x|")
 
     def init(self, x: Any) -> _Last:
         """No past."""
-        zeros = jax.tree.map(zeros_like, x)
-        leaf = jax.tree.leaves(x)[0]
-        return _Last(zeros, zeros, like(self.first, leaf), like(self._first_ratio, leaf))
-
-    _first_ratio = 1e18  # θ₀ = +∞ in the paper: the curvature alone decides the second step
+        zeros, zero = jax.tree.map(zeros_like, x), zeros_like(norm(x))
+        return _Last(zeros, zeros, zero, zero)
 
     def next(self, state: _Last, at: At) -> tuple[Any, _Last, int]:
         """See `StepSize.next`."""
-        moved, turned = norm(difference(at.x, state.x)), norm(difference(at.g, state.g))
-        curvature = turned / where(moved > 0, moved, 1)
-        lr = where(at.t == 1, state.lr, self._rate(state, curvature))
-        ratio = where(at.t == 1, state.ratio, lr / state.lr)
+        size, moved = norm(at.g), norm(difference(at.x, state.x))
+        curvature = norm(difference(at.g, state.g)) / where(moved > 0, moved, 1)
+        opening = like(self.first, size) * (1 + norm(at.x)) / where(size > 0, size, 1)
+        second = where(curvature > 0, self._share / where(curvature > 0, curvature, 1), 10 * state.lr)
+        known = where(at.t > 2, state.lr, 1)  # so that nothing divides by 0 where it is not used
+        later = self._rate(state._replace(lr=known), curvature)
+        lr = where(at.t == 1, opening, where(at.t == 2, second, later))
+        ratio = where(at.t > 2, lr / known, 1 / 3)
         return lr, _Last(at.x, at.g, like(lr, state.lr), like(ratio, state.lr)), 0
+
+    _share = 0.5  # of the inverse of the curvature, in the second step
 
     @staticmethod
     def _rate(last: _Last, curvature: Any) -> Any:
@@ -62,6 +66,8 @@ class AdGD2(AdGD):
     """`AdGD` with longer steps: its refinement of 2024."""
 
     paper = "Malitsky & Mishchenko (2024), NeurIPS, arXiv:2308.02261, algorithm 1"
+
+    _share = 0.5**0.5  # the shortest first rate that the paper allows
 
     @staticmethod
     def _rate(last: _Last, curvature: Any) -> Any:
@@ -89,8 +95,8 @@ class InverseLipschitz(StepSize):
     compares = True
     paper = "Beck & Teboulle (2009), SIAM J. Imaging Sci. 2(1), section 4; Nesterov (2013), Math. Program. 140"
 
-    first: float = positive(1.0, "the first rate that is tried")
-    growth: float = above(0.99, 1.5, "factor on the rate before each search")
+    first: Number = positive(1.0, "the first rate that is tried")
+    growth: Number = above(0.99, 1.5, "factor on the rate before each search")
 
     def init(self, x: Any) -> Any:
         """The rate at which the first search begins."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from descend.fields import REQUIRED, between, nonnegative, positive, whole
+from descend.fields import REQUIRED, Number, between, nonnegative, positive, whole
 from descend.stepsizes.stepsize import At, StepSize
 from descend.words import isfinite, like, where
 
@@ -27,11 +27,11 @@ class ReduceOnPlateau(StepSize):
     for one that improves.) torch, keras: `ReduceLROnPlateau`, there counted in epochs.
     """
 
-    lr: float = positive(REQUIRED, "the rate at the start")
-    factor: float = between(0, 1, 0.1, "what is left of the rate after a reduction")
-    patience: int = whole(1, 10, "steps without improvement that are granted")
-    threshold: float = nonnegative(1e-4, "the least improvement, as a share of the best cost")
-    smallest: float = nonnegative(0.0, "the rate is not reduced below this")
+    lr: Number = positive(REQUIRED, "the rate at the start")
+    factor: Number = between(0, 1, 0.1, "what is left of the rate after a reduction")
+    patience: Number = whole(1, 10, "steps without improvement that are granted")
+    threshold: Number = nonnegative(1e-4, "the least improvement, as a share of the best cost")
+    smallest: Number = nonnegative(0.0, "the rate is not reduced below this")
 
     def init(self, x: Any) -> _Memory:
         """The first rate; no cost yet."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from descend.fields import anything, between, positive
+from descend.fields import Number, anything, between, positive
 from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import dot, like, maximum, minimum, where
 
@@ -23,7 +23,7 @@ class Polyak(StepSize):
     asks = Asks.PROPORTIONAL
     paper = "Polyak (1969), USSR Comp. Math. 9(3)"
 
-    fmin: float = anything(0.0, "the lowest cost f*")
+    fmin: Number = anything(0.0, "the lowest cost f*")
 
     def init(self, x: Any) -> tuple[()]:
         """Nothing to remember."""
@@ -50,9 +50,9 @@ class PolyakEstimated(StepSize):
     asks = Asks.PROPORTIONAL
     paper = "Bertsekas (2015), Convex Optimization Algorithms, section 3.2"
 
-    gap: float = positive(1.0, "how far below the best cost the first level lies")
-    growth: float = positive(1.5, "factor on the gap after a level was reached")
-    shrink: float = between(0, 1, 0.7, "factor on the gap after it was not")
+    gap: Number = positive(1.0, "how far below the best cost the first level lies")
+    growth: Number = positive(1.5, "factor on the gap after a level was reached")
+    shrink: Number = between(0, 1, 0.7, "factor on the gap after it was not")
 
     def init(self, x: Any) -> _Level:
         """No best cost yet."""

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from descend.fields import REQUIRED, between, nonnegative, part, positive, whole
+from descend.fields import REQUIRED, Number, between, nonnegative, part, positive, whole
 from descend.stepsizes.stepsize import At, StepSize
 from descend.words import cos, floor, like, log, maximum, minimum, where
 
@@ -61,7 +61,7 @@ def _steps() -> Any:
 class Constant(Schedule):
     """The same rate always: a number, as a part of `Joined`."""
 
-    lr: float = _rate()
+    lr: Number = _rate()
 
     def __call__(self, k: Any) -> Any:
         """The rate after k steps."""
@@ -71,9 +71,9 @@ class Constant(Schedule):
 class StepDecay(Schedule):
     """The rate times `factor` after each `every` steps. torch: `StepLR`."""
 
-    lr: float = _rate()
-    every: int = whole(1, REQUIRED, "steps between two drops")
-    factor: float = between(0, 1, 0.1, "what is left of the rate after a drop")
+    lr: Number = _rate()
+    every: Number = whole(1, REQUIRED, "steps between two drops")
+    factor: Number = between(0, 1, 0.1, "what is left of the rate after a drop")
 
     def __call__(self, k: Any) -> Any:
         """The rate after k steps."""
@@ -83,8 +83,8 @@ class StepDecay(Schedule):
 class ExponentialDecay(Schedule):
     """The rate times `factor` after each step. torch: `ExponentialLR`."""
 
-    lr: float = _rate()
-    factor: float = between(0, 1, 0.99, "what is left of the rate after a step")
+    lr: Number = _rate()
+    factor: Number = between(0, 1, 0.99, "what is left of the rate after a step")
 
     def __call__(self, k: Any) -> Any:
         """The rate after k steps."""
@@ -99,9 +99,9 @@ class InverseTime(Schedule):
 
     paper = "Robbins & Monro (1951), Ann. Math. Stat. 22"
 
-    lr: float = _rate()
-    decay: float = nonnegative(0.01, "how fast it falls")
-    power: float = positive(1.0, "1 falls as 1/k, 0.5 as 1/√k")
+    lr: Number = _rate()
+    decay: Number = nonnegative(0.01, "how fast it falls")
+    power: Number = positive(1.0, "1 falls as 1/k, 0.5 as 1/√k")
 
     def __call__(self, k: Any) -> Any:
         """The rate after k steps."""
@@ -114,10 +114,10 @@ class Polynomial(Schedule):
     torch: `PolynomialLR` (to 0), keras: `PolynomialDecay`, optax: `polynomial_schedule`.
     """
 
-    lr: float = _rate()
-    steps: int = _steps()
-    power: float = positive(1.0, "1 is a straight line")
-    end: float = _end()
+    lr: Number = _rate()
+    steps: Number = _steps()
+    power: Number = positive(1.0, "1 is a straight line")
+    end: Number = _end()
 
     def __call__(self, k: Any) -> Any:
         """The rate after k steps."""
@@ -130,9 +130,9 @@ class Cosine(Schedule):
 
     paper = "Loshchilov & Hutter (2017), arXiv:1608.03983, equation 5"
 
-    lr: float = _rate()
-    steps: int = _steps()
-    end: float = _end()
+    lr: Number = _rate()
+    steps: Number = _steps()
+    end: Number = _end()
 
     def __call__(self, k: Any) -> Any:
         """The rate after k steps."""
@@ -147,10 +147,10 @@ class CosineRestarts(Schedule):
 
     paper = "Loshchilov & Hutter (2017), arXiv:1608.03983"
 
-    lr: float = _rate()
-    steps: int = whole(1, REQUIRED, "length of the first wave")
-    growth: float = whole(1, 2, "each wave is so many times as long as the one before")
-    end: float = _end()
+    lr: Number = _rate()
+    steps: Number = whole(1, REQUIRED, "length of the first wave")
+    growth: Number = whole(1, 2, "each wave is so many times as long as the one before")
+    end: Number = _end()
 
     def __call__(self, k: Any) -> Any:
         """The rate after k steps."""
@@ -165,13 +165,16 @@ class CosineRestarts(Schedule):
 
 
 class Warmup(Schedule):
-    """From `start`·lr to lr in `steps` steps in a straight line, then lr. torch: `LinearLR`."""
+    """From `start`·lr to lr in `steps` steps in a straight line, then lr. torch: `LinearLR`.
+
+    It does not start at 0: such a step would be wasted, and some methods (FTRL) divide by the rate.
+    """
 
     paper = "Goyal et al. (2017), arXiv:1706.02677, section 2.2"
 
-    lr: float = _rate()
-    steps: int = _steps()
-    start: float = nonnegative(0.0, "the first rate, as a share of lr")
+    lr: Number = _rate()
+    steps: Number = _steps()
+    start: Number = positive(0.01, "the first rate, as a share of lr")
 
     def __call__(self, k: Any) -> Any:
         """The rate after k steps."""
@@ -186,11 +189,11 @@ class OneCycle(Schedule):
 
     paper = "Smith & Topin (2019), arXiv:1708.07120"
 
-    lr: float = positive(REQUIRED, "the highest rate")
-    steps: int = whole(2, REQUIRED, "length of the cycle")
-    rise: float = between(0, 1, 0.3, "share of the steps in which the rate rises")
-    first: float = positive(25.0, "the highest rate divided by the first")
-    last: float = positive(1e4, "the first rate divided by the last")
+    lr: Number = positive(REQUIRED, "the highest rate")
+    steps: Number = whole(2, REQUIRED, "length of the cycle")
+    rise: Number = between(0, 1, 0.3, "share of the steps in which the rate rises")
+    first: Number = positive(25.0, "the highest rate divided by the first")
+    last: Number = positive(1e4, "the first rate divided by the last")
 
     def __call__(self, k: Any) -> Any:
         """The rate after k steps."""
