@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.core import WORKLOADS
+from benchmarks import comparison, core
+
+WORKLOADS = core.WORKLOADS | comparison.WORKLOADS
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ class Result:
         if self.peer:
             ratios = [a / b for a, b in zip(self.ours, self.peer, strict=True)]
             low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
-            text += f"   peer {self._spread(self.peer)}   ratio {middle:.2f} [{low:.2f}, {high:.2f}]"
+            text += f"   peer {self._spread(self.peer)}   ratio {middle:.3g} [{low:.3g}, {high:.3g}]"
         return f"{text}   goal {self.goal}"
 
     def _spread(self, values: list[float]) -> str:

@@ -224,3 +224,57 @@ def test_signals(number: int, code: int, tmp_path: Path) -> None:
     out, _ = process.communicate(timeout=60)
     assert process.returncode == code
     assert json.loads(out)["outcome"] == "INTERRUPTED"
+
+
+def test_sweep_prints_the_best_lane_and_writes_table_and_picture(tmp_path: Path, descend: Any) -> None:
+    target = ["--plot", str(tmp_path / "s.png"), "--save", str(tmp_path / "s.csv")]
+    code, out, _ = descend("sweep", "parabola", "--lr", "0.01:10:13", "--steps", "200", *target)
+    assert code == 0
+    assert "13 lanes over 13 × lr" in out
+    assert "The picture is in" in out
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 14
+    two = [
+        "sweep",
+        "x^2 + y^2",
+        "--from",
+        "3,4",
+        "--method",
+        "momentum",
+        "--lr",
+        "0.1",
+        "--set",
+        "mu=0:0.9:4",
+        "--json",
+    ]
+    found = json.loads(descend(*two)[1])
+    assert found["axes"] == {"mu": pytest.approx([0.0, 0.3, 0.6, 0.9])}
+
+
+def test_race_prints_a_ranking(tmp_path: Path, descend: Any) -> None:
+    options = ["--methods", "momentum,adam", "--steps", "60", "--rates", "0.01:1:5", "--plot", str(tmp_path / "r.svg")]
+    code, out, _ = descend("race", "booth", *options)
+    assert code == 0
+    assert "2 methods on booth: up to 5 rates × 60 steps each" in out
+    assert "<svg" in (tmp_path / "r.svg").read_text()
+    found = json.loads(descend("race", "booth", "bowl", *options[:-2], "--json")[1])
+    assert found["problems"] == ["booth", "bowl"]
+    assert len(found["ranking"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["sweep", "x^2", "--from", "1", "--lr", "0.1:x:5"], "low:high:count"),
+        (["sweep", "x^2", "--from", "1", "--lr", "0.1:1:0"], "the count must be a whole number >= 1"),
+        (["sweep", "x^2", "--from", "1", "--lr", "0.1"], "nothing to sweep"),
+        (["sweep", "x^2", "--from", "1", "--lr=-1,2"], "lr must be > 0"),
+        (["sweep", "x^2", "--from", "1", "--plot", "film.gif"], "must end in one of"),
+        (["race", "bowl", "x^2"], "x0 is missing"),
+        (["race", "bowl", "--methods", "adamm"], "Did you mean 'adam'?"),
+    ],
+)
+def test_bad_sweeps_and_races(arguments: list[str], says: str, descend: Any) -> None:
+    code, _, err = descend(*arguments)
+    assert code == 2
+    assert says in err

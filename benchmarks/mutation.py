@@ -1,0 +1,129 @@
+"""Plants one error at a time in the formulas of the methods and counts how many the tests catch.
+
+`python -m benchmarks.mutation [--method NAME] [--show]`. Each operator, constant and name in each `step` and
+`gather` is changed in turn; the laws and the parity tests then run against the changed class, in a process of
+their own. It is no part of the quick path: it takes some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import inspect
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from descend.methods import Method, catalogue
+
+ROOT = Path(__file__).parent.parent
+_SWAPPED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult}
+_COMPARED = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.LtE: ast.Gt, ast.GtE: ast.Lt}
+_WORDS = {"maximum": "minimum", "minimum": "maximum", "sqrt": "abs", "sign": "abs", "abs": "sign"}
+
+
+def mutants(source: str) -> Iterator[tuple[str, str]]:
+    """(what was changed, the changed source) for each place of a function's source."""
+    tree = ast.parse(textwrap.dedent(source))
+    places = [node for node in ast.walk(tree) if _other(node) is not None]
+    for i, place in enumerate(places):
+        changed = copy.deepcopy(tree)
+        node = [node for node in ast.walk(changed) if _other(node) is not None][i]
+        before = ast.unparse(place)
+        _change(node)
+        yield f"{before}  →  {ast.unparse(node)}", ast.unparse(changed)
+
+
+def _other(node: ast.AST) -> object:
+    if isinstance(node, ast.BinOp):
+        return _SWAPPED.get(type(node.op))
+    if isinstance(node, ast.Compare):
+        return _COMPARED.get(type(node.ops[0]))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return ast.UAdd
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return node.value + 1
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _WORDS.get(node.func.id)
+    return None
+
+
+def _change(node: ast.AST) -> None:
+    other = _other(node)
+    if isinstance(node, ast.BinOp):
+        node.op = other()  # type: ignore[operator]
+    elif isinstance(node, ast.Compare):
+        node.ops[0] = other()  # type: ignore[operator]
+    elif isinstance(node, ast.UnaryOp):
+        node.op = ast.UAdd()
+    elif isinstance(node, ast.Constant):
+        node.value = other  # type: ignore[assignment]
+    elif isinstance(node, ast.Call):
+        node.func.id = str(other)  # type: ignore[attr-defined]
+
+
+_PLUGIN = """
+import inspect
+from descend.methods import catalogue
+method = catalogue()[{name!r}]
+scope = dict(vars(inspect.getmodule(method)))
+exec({source!r}, scope)
+setattr(method, {function!r}, staticmethod(scope[{function!r}]))
+
+
+def pytest_collection_modifyitems(items):
+    def speaks_of_others(item):
+        values = getattr(item, "callspec", None) and item.callspec.params.values() or ()
+        kinds = [v if isinstance(v, type) else type(v) for v in values]
+        known = [kind for kind in kinds if kind in set(catalogue().values())]
+        return bool(known) and method not in known
+
+    items[:] = [item for item in items if not speaks_of_others(item)]
+"""
+
+
+def is_caught(method: type[Method], function: str, source: str) -> bool:
+    """Whether the laws or the parity tests fail with the changed formula."""
+    source = source.replace("@staticmethod\n", "")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "planted.py").write_text(_PLUGIN.format(name=method.name, source=source, function=function))
+        command = [
+            sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "planted", "-p", "no:cacheprovider",
+            "tests/laws", "tests/parity", "tests/methods/test_methods.py",
+        ]  # fmt: skip
+        environment = {"PYTHONPATH": folder, "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu", "HOME": folder}
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+        return result.returncode == 1
+
+
+def main() -> None:
+    """Plant every error, print those that no test has noticed and the share that was caught."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--method", help="only this one")
+    parser.add_argument("--show", action="store_true", help="print the caught ones, too")
+    given = parser.parse_args()
+    chosen = [m for m in catalogue().values() if given.method in {None, m.name} and m.__module__.startswith("descend.")]
+    work = [
+        (method, function, what, source)
+        for method in chosen
+        for function in ("step", "gather")
+        if getattr(method, function) is not None
+        for what, source in mutants(inspect.getsource(getattr(method, function)))
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        caught = list(pool.map(lambda w: is_caught(w[0], w[1], w[3]), work))
+    for (method, _, what, _), is_seen in zip(work, caught, strict=True):
+        if not is_seen or given.show:
+            print(f"{'caught' if is_seen else 'MISSED':<7} {method.__name__:<14} {what}")
+    print(
+        f"{sum(caught)} of {len(caught)} planted errors caught ({100 * sum(caught) / len(caught):.1f} %)   goal ≥ 95 %"
+    )
+
+
+if __name__ == "__main__":
+    main()
