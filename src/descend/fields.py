@@ -204,7 +204,9 @@ class Declared:
         raise dataclasses.FrozenInstanceError(f"{type(self).__name__} is a value: make a new one with another {name}")
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.names())})"
+        values = {name: getattr(self, name) for name in self.names()}
+        plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in values.items()}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in plain.items())})"
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._values() == other._values()

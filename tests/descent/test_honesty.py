@@ -335,3 +335,55 @@ def test_the_optax_protocol_meets_masks_and_injected_numbers() -> None:
     injected = optax.inject_hyperparams(lambda lr: Adam(lr).optax())(lr=0.1)
     change, _ = jax.jit(injected.update)(params, injected.init(params), params)
     np.testing.assert_allclose(change["w"], -0.1, rtol=1e-5)
+
+
+def test_data_that_the_objective_does_not_take_is_named() -> None:
+    with pytest.raises(
+        TypeError, match="called with 3 arguments, .*takes \\(w, b, x, y\\): write it as f\\(w, X, y\\)"
+    ):
+        minimize(lambda w, b, x, y: 0.0, [0.0, 0.0], data=(np.ones(3), np.ones(3)))
+    with pytest.raises(TypeError, match="takes \\(w\\)"):
+        minimize(lambda w: 0.0, [0.0, 0.0], data=(np.ones(3), np.ones(3)))
+
+
+def test_a_misspelt_landscape_is_suggested() -> None:
+    with pytest.raises(
+        ValueError, match="'rosenbrok' is neither a formula nor a landscape. Did you mean 'rosenbrock'?"
+    ):
+        minimize("rosenbrok", 1.0)
+
+
+def test_the_mean_of_booleans_is_traced_as_numpy_computes_it() -> None:
+    run = minimize(lambda x: np.mean(x > np.array([0.3, 2, 2])) + np.sum(x**2), np.ones(3), GradientDescent(0.1))
+    assert run.gradient.startswith("exact, of the NumPy code")
+
+
+def test_a_direction_of_many_variables_names_the_largest() -> None:
+    run = minimize(lambda x: np.sum(x**2) - 3 * (x[100] - x[101]) ** 2, np.ones(200))
+    assert "in x[100]" in run.message
+    assert "in x[101]" in run.message
+
+
+def test_mistakes_in_an_own_method_are_explained() -> None:
+    class Forgetful(Method):
+        """Forgets its slot."""
+
+        lr: Rate = rate(0.1)
+
+        @staticmethod
+        def step(g: Any, v: Any, lr: Any) -> Any:
+            return -lr * (g + v)
+
+    class Numpy(Method):
+        """Uses NumPy's square root."""
+
+        lr: Rate = rate(0.1)
+
+        @staticmethod
+        def step(g: Any, lr: Any) -> Any:
+            return -lr * np.sqrt(np.asarray(g))
+
+    with pytest.raises(TypeError, match="Forgetful.step must return 2 values \\(the change, v\\), got 1"):
+        minimize("x^2", 1.0, Forgetful())
+    with pytest.raises(TypeError, match="Numpy.step uses a function of NumPy: write it in operators and the words"):
+        minimize("x^2", 1.0, Numpy())

@@ -255,28 +255,37 @@ def test_a_constant_gradient_makes_adam_step_by_lr_exactly() -> None:
     np.testing.assert_allclose(np.abs(changes), 0.1, rtol=1e-9)
 
 
+def contraction(method: Method, kappa: float, first: int, last: int) -> float:
+    """By how much the distance to the minimum of a quadratic shrinks in a step, on average from step to step."""
+    run = minimize(lambda x: 0.5 * (x[0] ** 2 + kappa * x[1] ** 2), [1.0, 1.0], method, steps=last, gtol=0, xtol=0)
+    assert run.trace.x is not None
+    distance = np.linalg.norm(run.trace.x, axis=1)
+    return float((distance[last] / distance[first]) ** (1 / (last - first)))
+
+
 @pytest.mark.parametrize("kappa", [10.0, 100.0])
 def test_gradient_descent_at_its_best_rate_converges_as_theory_says(kappa: float) -> None:
     """Measured contraction per step is (κ - 1)/(κ + 1) (Polyak 1987, section 1.4)."""
-    run = minimize(
-        lambda x: 0.5 * (x[0] ** 2 + kappa * x[1] ** 2),
-        [1.0, 1.0],
-        GradientDescent(2 / (1 + kappa)),
-        steps=200,
-        gtol=0,
-    )
-    assert run.trace.x is not None
-    distance = np.linalg.norm(run.trace.x, axis=1)
-    rate = (distance[60] / distance[20]) ** (1 / 40)
+    rate = contraction(GradientDescent.optimal(L=kappa, mu=1.0), kappa, 20, 60)
     assert rate == pytest.approx((kappa - 1) / (kappa + 1), rel=1e-6)
+    assert contraction(GradientDescent(1 / kappa), kappa, 20, 60) > rate
 
 
-def test_heavy_ball_with_polyaks_constants_is_faster_by_the_root_of_kappa() -> None:
-    kappa = 100.0
+@pytest.mark.parametrize("kappa", [25.0, 100.0, 400.0])
+def test_heavy_ball_and_nesterov_are_faster_by_the_root_of_kappa(kappa: float) -> None:
+    """About 1 - 2/√κ for the heavy ball, 1 - 1/√κ for Nesterov, where gradient descent has 1 - 2/κ."""
     root = np.sqrt(kappa)
-    best = Momentum(lr=float(4 / (1 + root) ** 2), mu=float(((root - 1) / (root + 1)) ** 2))
-    run = minimize(lambda x: 0.5 * (x[0] ** 2 + kappa * x[1] ** 2), [1.0, 1.0], best, steps=150, gtol=0)
-    assert run.trace.x is not None
-    distance = np.linalg.norm(run.trace.x, axis=1)
-    rate = (distance[140] / distance[40]) ** (1 / 100)
-    assert rate == pytest.approx((root - 1) / (root + 1), rel=0.03)
+    first, last = int(4 * root), int(20 * root)
+    heavy = contraction(Momentum.optimal(L=kappa, mu=1.0), kappa, first, last)
+    assert heavy == pytest.approx((root - 1) / (root + 1), abs=0.35 / root)
+    nesterov = contraction(Nesterov.optimal(L=kappa, mu=1.0), kappa, first, last)
+    assert nesterov == pytest.approx(1 - 1 / root, abs=0.25 / root)
+    assert heavy < nesterov < contraction(GradientDescent.optimal(L=kappa, mu=1.0), kappa, first, last)
+
+
+def test_optimal_constants_need_curvatures() -> None:
+    assert Momentum.optimal(L=4.0, mu=1.0) == Momentum(lr=4 / 9, mu=1 / 9)
+    assert Nesterov.optimal(L=4.0, mu=1.0) == Nesterov(lr=0.25, mu=1 / 3)
+    for method in (GradientDescent, Momentum, Nesterov):
+        with pytest.raises(ValueError, match="curvatures must be 0 < mu <= L"):
+            method.optimal(L=1.0, mu=0.0)

@@ -151,3 +151,13 @@ def test_bad_pictures() -> None:
         plots.cost_curve("x^2", (1, 1))
     with pytest.raises(ValueError, match="kept no path"):
         plots.path_on_curve(minimize(lambda x: np.sum(x**2), np.ones(10_000), GradientDescent(0.1), steps=2))
+
+
+@pytest.mark.parametrize(
+    ("objective", "x0", "lr"),
+    [("x^2 - y^2", [1.0, 1.0], 0.1), ("-x^2", 5.0, 0.1), ("x^2", 5.0, 1.5), ("x^2", 1e150, 1.0)],
+)
+def test_runs_to_the_end_of_the_numbers_have_a_picture(objective: str, x0: Any, lr: float, tmp_path: Path) -> None:
+    run = minimize(objective, x0, GradientDescent(lr))
+    plots.overview(run).savefig(tmp_path / "far.png")
+    assert (tmp_path / "far.png").stat().st_size > 10_000

@@ -58,7 +58,7 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     if ended is Ended.SMALL_GRADIENT or size <= max(small, rounded):
         return _stationary(run, f, grad, size, first_f)
     if f - first_f > _margin(run, first_f):
-        growth = f", and its gradient has grown from {first_size:.3g} to {size:.3g}" if size > first_size else ""
+        growth = f", and its gradient has grown from {first_size:.3g} to {size:.3g}" if size > 1.01 * first_size else ""
         return Judgement(Outcome.DIVERGED, f"{_worse(run, first_f)}{growth}; try a smaller learning rate")
     if ended is Ended.STANDS_STILL:
         return _stuck(run, _STILL, f, grad, size, tolerances)
@@ -150,7 +150,7 @@ def _is_constant_near(run: Run, f: float) -> bool:
 
 def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: Tolerances) -> Judgement:
     fallen = run.problem.sign * run.trace.f[0] - f
-    if fallen > _WITHOUT_BOUND * max(1.0, abs(run.trace.f[0])):
+    if fallen / _WITHOUT_BOUND > max(1.0, abs(run.trace.f[0])):
         return Judgement(
             Outcome.DIVERGED, f"the cost has gone to {run.fun:.3g} without coming to rest: it has no bound there"
         )

@@ -129,9 +129,19 @@ def surroundings(problem: Problem, x: Any, f: float, grad: Any, go: Reach = _any
                 if not value <= before + rounding:
                     break
                 if value < f - 2 * slope * h - rounding:
-                    return False, np.array2string(sign * direction, precision=3, suppress_small=True, threshold=6)
+                    return False, _in_words(sign * direction)
                 before, h = value, 2 * h
     return flat, ""
+
+
+def _in_words(direction: np.ndarray) -> str:
+    """A direction; of many variables its largest parts."""
+    direction = direction + 0.0  # no -0.0
+    if direction.size <= 6:
+        return np.array2string(direction, precision=3, suppress_small=True)
+    largest = np.argsort(-np.abs(direction))[:3]
+    parts = [f"{direction[i]:+.2g} in x[{i}]" for i in largest if abs(direction[i]) > 0.05]
+    return ", ".join(parts) + (", …" if (np.abs(direction) > 0.05).sum() > 3 else "")
 
 
 def runs_away(problem: Problem, x: Any, f: float, grad: Any, start: Any) -> float:

@@ -162,10 +162,7 @@ class Method(Rule):
         try:
             result = type(self).step(*args)
         except jax.errors.TracerArrayConversionError as error:
-            raise TypeError(
-                f"{type(self).__name__}.step uses a function of NumPy: write it in operators and the words of "
-                "descend.words (sqrt, sign, maximum, where, …), which every reader understands"
-            ) from error
+            raise self._not_in_words() from error
         results = result if isinstance(result, tuple) else (result,)
         count = 1 + len(self.slots) + len(self.sums)
         if len(results) != count:
@@ -190,10 +187,19 @@ class Method(Rule):
 
     def formula_as_text(self) -> str:
         """The program of the formula: what a user's own method is compiled by."""
-        return "\n".join(
-            str(jax.make_jaxpr(partial(formula))(*(1.0 for _ in inspect.signature(formula).parameters)))
-            for formula in (type(self).step, self.gather)
-            if formula is not None
+        try:
+            return "\n".join(
+                str(jax.make_jaxpr(partial(formula))(*(1.0 for _ in inspect.signature(formula).parameters)))
+                for formula in (type(self).step, self.gather)
+                if formula is not None
+            )
+        except jax.errors.TracerArrayConversionError as error:
+            raise self._not_in_words() from error
+
+    def _not_in_words(self) -> TypeError:
+        return TypeError(
+            f"{type(self).__name__}.step uses a function of NumPy: write it in operators and the words of "
+            "descend.words (sqrt, sign, maximum, where, …), which every reader understands"
         )
 
     # -- what can be derived from the formula ---------------------------------------------------------------
