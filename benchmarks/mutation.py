@@ -96,7 +96,12 @@ def is_caught(method: type[Method], function: str, source: str) -> bool:
             sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "planted", "-p", "no:cacheprovider",
             "tests/laws", "tests/parity", "tests/methods/test_methods.py",
         ]  # fmt: skip
-        environment = {"PYTHONPATH": folder, "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu", "HOME": folder}
+        environment = {
+            "PYTHONPATH": f"{folder}:{ROOT / 'src'}",
+            "PATH": "/usr/bin:/bin",
+            "JAX_PLATFORMS": "cpu",
+            "HOME": folder,
+        }
         result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
         return result.returncode == 1
 
@@ -115,11 +120,14 @@ def main() -> None:
         if getattr(method, function) is not None
         for what, source in mutants(inspect.getsource(getattr(method, function)))
     ]
+    caught = []
     with ThreadPoolExecutor(2) as pool:
-        caught = list(pool.map(lambda w: is_caught(w[0], w[1], w[3]), work))
-    for (method, _, what, _), is_seen in zip(work, caught, strict=True):
-        if not is_seen or given.show:
-            print(f"{'caught' if is_seen else 'MISSED':<7} {method.__name__:<14} {what}")
+        for (method, _, what, _), is_seen in zip(
+            work, pool.map(lambda w: is_caught(w[0], w[1], w[3]), work), strict=True
+        ):
+            caught.append(is_seen)
+            if not is_seen or given.show:
+                print(f"{'caught' if is_seen else 'MISSED':<7} {method.__name__:<14} {what}", flush=True)
     print(
         f"{sum(caught)} of {len(caught)} planted errors caught ({100 * sum(caught) / len(caught):.1f} %)   goal ≥ 95 %"
     )

@@ -270,7 +270,22 @@ def test_race_prints_a_ranking(tmp_path: Path, descend: Any) -> None:
         (["sweep", "x^2", "--from", "1", "--lr", "0.1"], "nothing to sweep"),
         (["sweep", "x^2", "--from", "1", "--lr=-1,2"], "lr must be > 0"),
         (["sweep", "x^2", "--from", "1", "--plot", "film.gif"], "must end in one of"),
-        (["race", "bowl", "x^2"], "x0 is missing"),
+        (["race", "bowl", "x^2"], "several objectives must be landscapes"),
+        (
+            [
+                "sweep",
+                "rosenbrock",
+                "--method",
+                "adam",
+                "--set",
+                "beta1=0.5,0.9",
+                "--set",
+                "beta2=0.5,0.9",
+                "--plot",
+                "s.png",
+            ],
+            "one axis or two",
+        ),
         (["race", "bowl", "--methods", "adamm"], "Did you mean 'adam'?"),
     ],
 )
@@ -278,3 +293,16 @@ def test_bad_sweeps_and_races(arguments: list[str], says: str, descend: Any) -> 
     code, _, err = descend(*arguments)
     assert code == 2
     assert says in err
+
+
+def test_a_sweep_whose_best_lane_is_no_minimum_exits_with_3(descend: Any) -> None:
+    code, out, _ = descend("sweep", "x^2 - y^2", "--from", "1,0", "--lr", "0.1,0.2")
+    assert code == 3
+    assert "maximum or saddle" in out
+
+
+def test_step_sizes_and_what_goes_around_a_method_are_shown_by_name(descend: Any) -> None:
+    for name, says in (("Armijo", "Backtracking"), ("lookahead", "arXiv:1907.08610")):
+        code, out, _ = descend("methods", name)
+        assert code == 0
+        assert says in out

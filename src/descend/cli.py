@@ -90,7 +90,7 @@ def sweep_command(
     objective: Annotated[str, typer.Argument(metavar="FORMULA|LANDSCAPE", help='"sin(x) + x**2/10", or rosenbrock')],
     start: Annotated[str | None, typer.Option("--from", help="Start: 5, or -1.2,1. A landscape has its own.")] = None,
     method: Annotated[str, typer.Option(help="See descend methods.")] = "gradient-descent",
-    lr: Annotated[str, typer.Option(help="low:high:count (spaced by ratios), or a list 0.1,0.2.")] = "1e-4:100:61",
+    lr: Annotated[str, typer.Option(help="low:high:count (by ratios; evenly from 0), or 0.1,0.2.")] = "1e-4:100:61",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9, or more values of it: mu=0:0.99:12.")
     ] = None,
@@ -110,9 +110,11 @@ def sweep_command(
         key, _, text = setting.partition("=")
         values[key.strip()] = _values(f"--set {key.strip()}", text)
     numbers: dict[str, Any] = {key: v if len(v) > 1 else v[0] for key, v in values.items()}
+    if plot is not None and sum(len(v) > 1 for v in values.values()) > 2:
+        raise BadInputError("a picture shows one axis or two: give fewer, or --save the table")
     result = sweep(objective, _start(start, dtype, objective), chosen(**numbers), steps=steps, maximize=maximize)
     _hand_out(result, as_json=as_json, plot=plot, save=save, what="sweep")
-    raise typer.Exit(3 if result.has_diverged.all() else 0)
+    raise typer.Exit(_exit_code(result.best.outcome))
 
 
 @app.command("race")
@@ -123,7 +125,7 @@ def race_command(
     start: Annotated[str | None, typer.Option("--from", help="Start of a single one. A landscape has its own.")] = None,
     methods: Annotated[str | None, typer.Option(help="Names, adam,momentum. Default: all.")] = None,
     steps: Annotated[int, typer.Option(help="So many steps for each rate.")] = 1_000,
-    rates: Annotated[str, typer.Option(help="Rates: low:high:count (spaced by ratios), or a list.")] = "1e-6:100:64",
+    rates: Annotated[str, typer.Option(help="low:high:count (by ratios), or a list.")] = "1e-6:100:64",
     target: Annotated[float, typer.Option(help="The share of the possible fall that may be left at the goal.")] = 1e-6,
     plot: Annotated[Path | None, typer.Option(help="Picture: .png .svg .pdf")] = None,
     save: Annotated[Path | None, typer.Option(help="Table: .parquet, .csv or .json.")] = None,
@@ -178,7 +180,11 @@ def methods_command(
 
     console = Console()
     if name is not None:
-        _show_method(method_named(name), console)
+        others = {kind.__name__.lower(): kind for kind in (*_step_sizes(), *_wrappers())}
+        if name.lower() in others:
+            _show_other(others[name.lower()], console)
+        else:
+            _show_method(method_named(name), console)
         return
     table = Table("method", "hyperparameters", "what it does", box=None, header_style="bold")
     for key, method in catalogue().items():
@@ -191,7 +197,7 @@ def methods_command(
             table.add_row(kind.__name__, _first_line(kind))
         console.print()
         console.print(table)
-    console.print("\ndescend methods NAME shows the formula.", style="dim")
+    console.print("\ndescend methods NAME shows one of them.", style="dim")
 
 
 @app.command("landscapes")
@@ -341,6 +347,18 @@ def _show_method(method: type[Method], console: Any) -> None:
         table.add_row(name, f"{getattr(method(), name):g}", str(legal), legal.meaning)
     console.print(table)
     console.print(f"\n{method.paper}", markup=False, style="dim", soft_wrap=True)
+
+
+def _show_other(kind: Any, console: Any) -> None:
+    """A step size, or what goes around a method: text, numbers, paper."""
+    console.print(kind.__name__, style="bold")
+    for paragraph in re.split(r"\n\s*\n", inspect.getdoc(kind) or ""):
+        console.print(" ".join(paragraph.split()), markup=False, highlight=False)
+        console.print()
+    for name, legal in kind.ranges().items():
+        console.print(f"{name}: {legal}; {legal.meaning}", markup=False, highlight=False)
+    if kind.paper:
+        console.print(f"\n{kind.paper}", markup=False, style="dim", soft_wrap=True)
 
 
 def _show_landscape(found: Landscape, console: Any) -> None:

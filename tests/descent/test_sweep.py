@@ -103,6 +103,35 @@ def test_a_saddle_is_not_called_a_minimum_in_a_lane() -> None:
     assert lanes.outcomes == [Outcome.STALLED, Outcome.CONVERGED]
 
 
+def test_which_lanes_diverged_does_not_depend_on_the_sign_of_the_cost_or_the_batch() -> None:
+    still = sweep("-exp(-(x - 1)^2)", 1.0, GradientDescent(np.array([0.1, 0.2])), steps=20)
+    assert not still.has_diverged.any()
+    up = sweep("4 - x^2", 1.0, GradientDescent(np.array([0.1, 0.2])), maximize=True, steps=20)
+    assert not up.has_diverged.any()
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=200)
+    y = 2 * x + 0.5 * draw.normal(size=200)
+
+    def loss(w: Any, x: Any, y: Any) -> Any:
+        return ((w * x - y) ** 2).mean()
+
+    for seed in range(5):
+        lanes = sweep(
+            loss, 0.0, GradientDescent(np.geomspace(1e-3, 0.1, 4)), data=(x, y), batch_size=1, steps=300, seed=seed
+        )
+        assert not lanes.has_diverged.any()
+
+
+def test_the_best_lane_has_the_lowest_cost() -> None:
+    lanes = sweep("sin(x) + x^2/10", method=GradientDescent(0.4), starts=[3.84, -3.0, 1e8], steps=500)
+    assert lanes.best.fun == lanes.fun.min() == pytest.approx(-0.7945823)
+
+
+def test_a_start_where_the_cost_is_not_finite_is_named() -> None:
+    with pytest.raises(ValueError, match="the objective is nan at start 1"):
+        sweep("-log(x) + x^2", method=Adam(0.1), starts=[1.0, -1.0])
+
+
 def test_new_rates_do_not_compile_again() -> None:
     sweep(rosen, START, Adam(np.geomspace(1e-3, 1, 5)), steps=10)
     before = set(tracing._made)
@@ -208,7 +237,10 @@ def test_pictures_of_sweeps() -> None:
         ),
         (lambda: sweep(rosen, START, Adam(RATES), starts=[START]), "give x0 or starts=, not both"),
         (lambda: sweep(rosen, None, Adam(RATES), starts=[]), "at least one"),
-        (lambda: sweep(rosen, None, Adam(RATES), starts=[[0.0, 1.0], [1.0]]), "all starts must have one shape"),
+        (
+            lambda: sweep(rosen, None, Adam(RATES), starts=[[0.0, 1.0], [1.0]]),
+            "all starts must have one structure and shape",
+        ),
         (lambda: sweep(rosen, START, Adam(RATES), rows=1), "rows must be a whole number >= 2"),
         (lambda: sweep(rosen, START, Adam(RATES), batch_size=3), "batch_size needs data"),
         (lambda: minimize(rosen, START, Adam(RATES)), "sweep(objective, x0, method) makes a run for each"),

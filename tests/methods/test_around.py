@@ -229,6 +229,31 @@ def cost(p: Any) -> Any:
     return jnp.sum((p["w"] - 1) ** 2) + jnp.sum((p["b"] - 2) ** 2)
 
 
+def test_what_would_leave_the_set_is_refused() -> None:
+    inside = Projected(GradientDescent(0.1), Box(low=0.0))
+    run = minimize("(x + 1)^2 + (y - 2)^2", [1.0, 1.0], Averaged(inside), steps=50, gtol=0)
+    assert (run.x >= 0).all()
+    for make, says in (
+        (lambda: Projected(Averaged(PLAIN), Box(low=0.0)), "hands out a point of its own"),
+        (lambda: Projected(ScheduleFree(PLAIN), Ball()), "hands out a point of its own"),
+        (lambda: ScheduleFree(inside), "would move the parameters out of where the rule inside has put them"),
+        (lambda: DecoupledWeightDecay(inside, 1.0), "would move the parameters out"),
+        (lambda: DecoupledWeightDecay(Optax(optax.adam(0.1))), "has no one rate"),
+        (lambda: Projected(Adam(0.1), Simplex()), "Adam has a step size of its own for each coordinate"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            make()
+    assert Projected(Adam(0.1), Box(low=0.0))
+    assert Projected(Momentum(0.1), Ball())
+
+
+@pytest.mark.parametrize("far", [1e9, 1e17])
+def test_points_far_outside_are_projected_without_loss(far: float) -> None:
+    for onto in (Simplex(), L1Ball(1.0)):
+        np.testing.assert_allclose(onto.nearest(np.array([far, 0.0, 0.0])), [1, 0, 0])
+        np.testing.assert_allclose(onto.nearest(np.array([far, 0.0, 0.0], np.float32)), [1, 0, 0])
+
+
 def test_groups_have_rules_of_their_own_and_frozen_parts_stay() -> None:
     run = minimize(cost, parameters(), Groups({"w": Adam(0.1), "b": Frozen()}))
     np.testing.assert_allclose(run.x["w"], 1, atol=1e-6)
@@ -285,9 +310,14 @@ def test_an_optax_transformation_that_needs_more_says_what() -> None:
         (lambda: Box(low=np.nan), "low holds nan"),
         (lambda: Simplex(total=0.0), "total must be > 0"),
         (
-            lambda: Projected(PLAIN, 3.0),  # type: ignore[arg-type]
+            lambda: Projected(PLAIN, 3.0),
             "onto must be a set such as Box(low=0)",
         ),
+        (
+            lambda: minimize("x^2 + y^2", [0.0, 0.0], Projected(PLAIN, Box(low=np.zeros(3)))),
+            "bounds of shape (3,), the parameters (2,)",
+        ),
+        (lambda: Adam([0.1, 0.2]), "many values are an array: np.array([0.1, 0.2])"),  # type: ignore[arg-type]
         (lambda: Groups({}), "rules must be a dict of methods"),
         (lambda: Lookahead(PLAIN, every=0), "every must be whole, >= 1"),
         (

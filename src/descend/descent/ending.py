@@ -28,6 +28,7 @@ __all__ = ["judge"]
 
 _STILL = "x no longer moves"
 _PENALTIES = {"decay", "l1", "l2"}  # hyperparameters that pull x towards 0
+_FAR_DOWN = 1e30  # the same, where nothing but its size speaks for it
 _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
 _WITHOUT_BOUND = 1e12  # a cost that has fallen by so many times its first size, and still moves, has no bound
 
@@ -65,6 +66,10 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     if ended is Ended.NO_PROGRESS:
         return _stuck(
             run, "the cost has not got any better for half the run (ftol=0 would go on)", f, grad, size, tolerances
+        )
+    if first_f - f > _FAR_DOWN * max(1.0, abs(first_f)):
+        return Judgement(
+            Outcome.DIVERGED, f"after {run.nit:,} steps the cost has gone to {run.fun:.3g}: it seems to have no bound"
         )
     return Judgement(
         Outcome.STEPS_EXHAUSTED,

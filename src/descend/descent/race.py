@@ -17,16 +17,19 @@ from descend.descent.options import cast, last_step, ready
 from descend.descent.report import described
 from descend.descent.run import Run
 from descend.descent.saving import saved
-from descend.methods import Method, Rule, as_rule, catalogue, method_named
+from descend.methods import Around, Method, Rule, as_rule, catalogue, method_named
 from descend.objectives import Landscape
 from descend.objectives.function import Problem, prepare
+from descend.objectives.landscapes import is_landscape
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of
+from descend.stepsizes import StepSize
 
 __all__ = ["Entry", "Race", "race"]
 
 _RATES = np.geomspace(1e-6, 1e2, 64)
 _ROWS = 1_001
+_WITHOUT_BOUND = 1e12  # a cost that falls by so many times its first size is taken to have no lowest value
 
 
 class Entry(NamedTuple):
@@ -124,11 +127,15 @@ def race(
     tried = np.asarray(_RATES if rates is None else rates, dtype=float)
     if tried.ndim != 1 or tried.size == 0:
         raise ValueError(f"rates must be an array of shape (k,) with at least one number, got shape {tried.shape}")
+    if isinstance(methods, str | Rule | type):
+        methods = [methods]
     rules = [_as_rule(method) for method in (catalogue().values() if methods is None else methods)]
     if not rules:
         raise ValueError("methods is empty: give at least one, or None for all")
+    for rule in rules:
+        _check_can_race(rule)
     courses = _courses(objectives, x0, maximize=maximize)
-    names = _distinct([described(rule) if _is_varied(rule) else type(rule).__name__ for rule in rules])
+    names = _distinct([_name_of(rule) for rule in rules])
     laps: dict[tuple[str, str], _Lap] = {}
     with Interrupts() as interrupts:
         for name, rule in zip(names, rules, strict=True):
@@ -150,9 +157,36 @@ def _as_rule(method: Any) -> Rule:
     return method() if isinstance(method, type) and issubclass(method, Method) else as_rule(method)
 
 
+def _check_can_race(rule: Rule) -> None:
+    for part in rule.parts():
+        if isinstance(part, Around) and part.hands_out:
+            raise ValueError(
+                f"a race compares the costs on the way, and {type(part).__name__} hands out another point: race the "
+                "method inside"
+            )
+    rates = [name for name, _, _ in rule.numbers() if name.split(".")[-1] == "lr"]
+    if len(rates) > 1:
+        raise ValueError(f"{type(rule).__name__} has {len(rates)} rates ({', '.join(rates)}); a race looks for one")
+
+
+def _name_of(rule: Rule) -> str:
+    """The class alone where its numbers are the defaults; else all numbers but the rate that is looked for."""
+    if not _is_varied(rule):
+        return type(rule).__name__
+    rate = next((value for name, value, _ in rule.numbers() if name.split(".")[-1] == "lr"), None)
+    text = described(rule)
+    return (
+        text
+        if rate is None
+        else text.replace(f"lr={float(rate):.6g}, ", "", 1).replace(f"(lr={float(rate):.6g})", "", 1)
+    )
+
+
 def _is_varied(rule: Rule) -> bool:
     """Whether the rule has numbers other than its defaults, its rate aside."""
-    return not (isinstance(rule, Method) and rule == type(rule)(**({"lr": rule.lr} if hasattr(rule, "lr") else {})))
+    if not isinstance(rule, Method) or isinstance(getattr(rule, "lr", None), StepSize):
+        return True
+    return rule != type(rule)(**({"lr": rule.lr} if hasattr(rule, "lr") else {}))
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -165,9 +199,12 @@ def _courses(objectives: Any, x0: Any, *, maximize: bool) -> list[_Course]:
         raise ValueError("with a list of landscapes each has its own start: leave x0 out")
     if many and not objectives:
         raise ValueError("the list of landscapes is empty")
+    for objective in objectives if many else []:
+        if not isinstance(objective, Landscape) and not (isinstance(objective, str) and is_landscape(objective)):
+            raise TypeError(
+                f"several objectives must be landscapes or names of them, which have own starts; got {objective!r}"
+            )
     found = [named(objective, x0) for objective in (objectives if many else [objectives])]
-    if many and not all(isinstance(objective, Landscape) for objective, _, _ in found):
-        raise TypeError("a list of objectives may hold landscapes and their names only: each needs its own start")
     if many:
         return _together([objective for objective, _, _ in found], maximize=maximize)
     objective, start_at, in_words = found[0]
@@ -238,7 +275,9 @@ def _lap(course: _Course, rule: Rule, rates: np.ndarray, last: int) -> _Lap:
 
 
 def _entry(lap: _Lap, lowest: float, target: float, sign: int) -> Entry:
-    goal = lowest + target * (lap.costs[0, 0] - lowest)
+    fall = lap.costs[0, 0] - lowest
+    has_bound = fall <= _WITHOUT_BOUND * max(1.0, abs(lap.costs[0, 0]))
+    goal = lowest + target * fall if has_bound else -np.inf  # there is nothing to reach where it falls for ever
     missed = ~(lap.costs <= goal)  # also where there is no cost any more
     rows = len(lap.step)
     first = np.where(missed.any(axis=0), rows - missed[::-1].argmax(axis=0), 0)  # from there on it stays
@@ -309,6 +348,8 @@ class Race:
     def run(self, method: str | None = None, problem: str | None = None) -> Run:
         """The run of a method (the winner) on a problem (the first), made again at its best rate, with its outcome."""
         key = (problem or self.problems[0], method or self.methods[0])
+        if key not in self.entries:
+            raise ValueError(f"no {key[1]!r} on {key[0]!r} in this race; there are {', '.join(self.methods)}")
         if key not in self._runs:
             course, entry = self._courses[key[0]], self.entries[key]
             self._runs[key] = minimize(

@@ -93,7 +93,8 @@ def sweep(
     axes = _axes(rule)
     if not axes and many is None:
         raise ValueError(
-            "there is nothing to sweep: give an array for a hyperparameter, Adam(lr=np.logspace(-4, 0, 50)), or starts="
+            "there is nothing to sweep: give an array for a hyperparameter, Adam(lr=np.logspace(-4, 0, 50)), or "
+            "starts=; on the command line --lr 1e-4:1:50"
         )
     last = last_step(sampling, 1_000 if steps is None and epochs is None and not samples(sampling) else steps, epochs)
     ready(_picked(rule, dict.fromkeys(axes, 0)), sampling, x0)
@@ -102,7 +103,7 @@ def sweep(
     lanes = np.indices([len(values) for values in names.values()]).reshape(len(names), -1)
     chosen = dict(zip(names, lanes, strict=True))
     points = [x0] if many is None else many
-    scale = [gradient_scale(problem, point, problem.value_and_grad(point, *parts)[1]) for point in points]
+    scale = [_scale_at(problem, i, point) for i, point in enumerate(points)]
     small = np.array([-1.0 if samples(sampling) else tolerances.gradient(dtype_of(x0), s) for s in scale])
     ends = []
     with Interrupts() as interrupts:
@@ -126,6 +127,13 @@ def sweep(
     return Sweep(objective, problem, rule, names, points, sampling, seed, tolerances, done, time.perf_counter() - begin)
 
 
+def _scale_at(problem: Problem, i: int, point: Any) -> float:
+    value, grad = problem.value_and_grad(point, *problem.data)
+    if not np.isfinite(value):
+        raise ValueError(f"the objective is {problem.sign * value} at start {i}, {point}: leave that start out")
+    return gradient_scale(problem, point, grad)
+
+
 def _groups(lanes: int) -> list[np.ndarray]:
     """The lanes in groups of one size, so that one program runs them all; the last is filled up with its last lane."""
     size = min(lanes, _MOST_LANES)
@@ -141,9 +149,9 @@ def _starts(objective: Any, x0: Any, starts: Any) -> tuple[list[Any] | None, Any
     if not given:
         raise ValueError(f"starts must be an array or a list of starts, with at least one, got {starts!r}")
     many = [as_parameters(start) for start in given]
-    shapes = {tuple(leaf.shape for leaf in jax.tree.leaves(start)) for start in many}
-    if len(shapes) > 1:
-        raise ValueError(f"all starts must have one shape, got {', '.join(map(str, sorted(shapes)))}")
+    kinds = {(jax.tree.structure(start), *(leaf.shape for leaf in jax.tree.leaves(start))) for start in many}
+    if len(kinds) > 1:
+        raise ValueError(f"all starts must have one structure and shape, got {', '.join(sorted(map(str, kinds)))}")
     return many, many[0]
 
 
@@ -247,8 +255,10 @@ class Sweep:
 
     @property
     def has_diverged(self) -> np.ndarray:
-        """Which lanes met a cost that is not finite, or ended at a higher one than they began; shape (lanes,)."""
-        worse = self.problem.sign * self.fun > self.ends.rows[0, :, 0] * (1 + 1e-12)
+        """Which lanes met a cost that is not finite, or ended at a worse one than they began; shape (lanes,)."""
+        first = self._first_costs[self._start_of_lane]
+        margin = 64 * float(np.finfo(self.x.dtype).eps) * np.abs(first)
+        worse = self.problem.sign * self.fun > first + margin
         return np.asarray((self.ends.code == NOT_FINITE) | worse | ~np.isfinite(self.fun))
 
     def __getitem__(self, lane: int) -> Run:
@@ -259,6 +269,15 @@ class Sweep:
         if lane not in self._runs:
             self._runs[lane] = self._run_of(lane)
         return self._runs[lane]
+
+    @property
+    def _start_of_lane(self) -> np.ndarray:
+        return self.values.get("start", np.zeros(len(self))).astype(int)
+
+    @cached_property
+    def _first_costs(self) -> np.ndarray:
+        """The cost of each start, on all data, as it is minimised."""
+        return np.array([self.problem.value(start, *self.problem.data) for start in self.starts], np.float64)
 
     @property
     def best(self) -> Run:
@@ -274,10 +293,7 @@ class Sweep:
         costs = np.where(np.isfinite(self.fun), self.problem.sign * self.fun, np.inf)
         if not self.has_diverged.all():
             costs = np.where(self.has_diverged, np.inf, costs)
-        # Of lanes that are as good as equal the one that got there first.
-        lowest = costs.min()
-        equal = costs <= lowest + 1e-12 * (np.nanmax(self.ends.rows[0, :, 0]) - lowest)
-        return int(np.argmin(np.where(equal, self.steps, np.iinfo(np.int64).max)))
+        return int(np.lexsort((self.steps, costs))[0])  # of equal ones the one that got there first
 
     @property
     def outcomes(self) -> list[Outcome]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from descend.fields import part
 from descend.methods.rule import Rule
@@ -41,7 +41,18 @@ class Wrapped(NamedTuple):
 class Around(Rule):
     """A rule around another. A subclass declares `method: Rule = inner()` first, and overrides what it changes."""
 
+    hands_out: ClassVar[bool] = False  # whether the answer is another point than the parameters
+    leaves_sets: ClassVar[bool] = False  # whether it moves the point after the rule inside has projected it
+
     method: Rule = inner()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.leaves_sets and self.method.restricts:
+            raise ValueError(
+                f"{type(self).__name__} would move the parameters out of where the rule inside has put them: "
+                f"put the projection (or the groups) around it"
+            )
 
     @property
     def lr(self) -> Any:

@@ -226,6 +226,16 @@ class Method(Rule):
         return bool(proportional and (asks is Asks.PROPORTIONAL or np.allclose(one[0], -0.1 * known["g"], rtol=1e-12)))
 
     @classmethod
+    def is_linear(cls) -> bool:
+        """Whether the first change is linear in the gradient, the same for all coordinates (found by trying)."""
+        if cls.shared:
+            return False
+        x = np.zeros(3)
+        gs = (np.array([1.0, -2.0, 0.5]), np.array([2.0, -4.0, 1.0]))
+        changes = [cls().update(g, cls().init(x), x)[0] for g in gs]
+        return bool(np.allclose(2 * changes[0], changes[1], rtol=1e-9))
+
+    @classmethod
     def equations(cls) -> list[Any]:
         """The formula as SymPy equations: one per slot, then the change. Printed in docs, pages and plots."""
         from descend.methods.symbols import equations

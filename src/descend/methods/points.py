@@ -23,8 +23,18 @@ class DecoupledWeightDecay(Around):
 
     paper = "Loshchilov & Hutter (2019), arXiv:1711.05101, algorithms 1 and 2"
 
+    leaves_sets = True
+
     method: Rule = inner()
     decay: Number = nonnegative(0.01, "weight decay λ, times lr")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.lr is None:
+            raise ValueError(
+                f"the decay is a share of the rate, and {type(self.method).__name__} has no one rate: put it inside, "
+                "around a method that has one, or use WeightDecay"
+            )
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
@@ -40,6 +50,7 @@ class Averaged(Around):
     """
 
     paper = "Polyak & Juditsky (1992), SIAM J. Control Optim. 30; Ruppert (1988)"
+    hands_out = True
 
     method: Rule = inner()
     after: Number = whole(0, 0, "the step from which on points are averaged")
@@ -115,11 +126,14 @@ class Lookahead(Around):
 class ScheduleFree(Around):
     """The gradient is taken between the method's own point z and the mean of these, x, which is handed out.
 
-    As good as a well-chosen schedule without one. The parameters are y = (1 − beta)·z + beta·x.
+    As good as a well-chosen schedule without one. The parameters are y = (1 − beta)·z + beta·x. As in the authors'
+    code the mean begins with the first step: the start has no weight in it.
     optax: `contrib.schedule_free`.
     """
 
     paper = "Defazio et al. (2024), NeurIPS, arXiv:2405.15682, equations 3 to 5"
+    hands_out = True
+    leaves_sets = True
 
     method: Rule = inner()
     beta: Number = between(0.01, 1, 0.9, "share of the mean in the point at which the gradient is taken")

@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.fields import REQUIRED, Declared, Number, anything, part, positive
 from descend.methods.around import Around, Wrapped, inner
+from descend.methods.method import Method
 from descend.methods.rule import Rule
 from descend.words import along, difference, flat, like, maximum, minimum, norm, sign, sum, where
 
@@ -44,6 +45,10 @@ class Box(Set):
 
     def nearest(self, x: Any) -> Any:
         """See `Set.nearest`."""
+        for leaf in jax.tree.leaves(x):
+            for bound in (self.low, self.high):
+                if np.ndim(bound) > 0 and np.shape(bound) != np.shape(leaf):
+                    raise ValueError(f"the box has bounds of shape {np.shape(bound)}, the parameters {np.shape(leaf)}")
         return jax.tree.map(lambda p: maximum(minimum(p, like(self.high, p)), like(self.low, p)), x)
 
 
@@ -69,8 +74,8 @@ class Simplex(Set):
 
     def nearest(self, x: Any) -> Any:
         """See `Set.nearest`."""
-        threshold = _threshold(flat(x), self.total)
-        return jax.tree.map(lambda p: maximum(p - like(threshold, p), 0), x)
+        top, below = _threshold(flat(x), self.total)
+        return jax.tree.map(lambda p: maximum(p - like(top, p) + like(below, p), 0), x)
 
 
 class L1Ball(Set):
@@ -84,14 +89,20 @@ class L1Ball(Set):
     def nearest(self, x: Any) -> Any:
         """See `Set.nearest`."""
         sizes = abs(flat(x))
-        threshold = where(sum(sizes) > self.radius, _threshold(sizes, self.radius), 0)
-        return jax.tree.map(lambda p: sign(p) * maximum(abs(p) - like(threshold, p), 0), x)
+        top, below = _threshold(sizes, self.radius)
+        is_outside = sum(sizes) > self.radius
+
+        def cut(p: Any) -> Any:
+            return where(is_outside, sign(p) * maximum(abs(p) - like(top, p) + like(below, p), 0), p)
+
+        return jax.tree.map(cut, x)
 
 
 class Projected(Around):
     """Each step ends at the nearest point of `onto`: `Projected(GradientDescent(0.1), Box(low=0))`.
 
-    The run has converged where the step of the gradient, projected, leads nowhere. Start inside the set.
+    The run has converged where the step of the gradient, projected, leads nowhere. Start inside the set. Methods that
+    scale each coordinate for itself (Adam, AdaGrad, signs) go with a Box alone.
     optax: `projections`.
     """
 
@@ -100,6 +111,20 @@ class Projected(Around):
 
     method: Rule = inner()
     onto: Set = part(lambda v: isinstance(v, Set), "a set such as Box(low=0)", "the set", REQUIRED)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for inside in self.method.parts():
+            if isinstance(inside, Around) and inside.hands_out:
+                raise ValueError(
+                    f"{type(inside).__name__} hands out a point of its own, which would not be projected: put the "
+                    "projection inside, Averaged(Projected(...))"
+                )
+            if isinstance(inside, Method) and not isinstance(self.onto, Box) and not inside.is_linear():
+                raise ValueError(
+                    f"{type(inside).__name__} has a step size of its own for each coordinate, for which the nearest "
+                    f"point of {type(self.onto).__name__} is the wrong one: use gradient descent or momentum, or a Box"
+                )
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
@@ -111,11 +136,15 @@ class Projected(Around):
         return self.onto.nearest(self.method.reach(x, to))
 
 
-def _threshold(values: Any, total: Any) -> Any:
-    """What must be taken off all values, those that become negative being cut at 0, for the sum to be `total`."""
+def _threshold(values: Any, total: Any) -> tuple[Any, Any]:
+    """What must be taken off all values, those that become negative being cut at 0, for the sum to be `total`.
+
+    Given as the largest value and how far below it: the difference of the two would lose what matters.
+    """
     space = jnp if isinstance(values, jax.Array) else np
-    falling = space.sort(values)[::-1]
+    top = values.max()
+    falling = space.sort(values - top)[::-1]
     excess = space.cumsum(falling) - like(total, values)
     counts = like(np.arange(1, values.size + 1), values)
     kept = sum(where(falling - excess / counts > 0, 1, 0))
-    return excess[kept - 1] / like(kept, values)
+    return top, -excess[kept - 1] / like(kept, values)

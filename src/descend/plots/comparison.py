@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from descend.descent import Race, Sweep
 from descend.objectives import Landscape
 from descend.plots.contour import contour_field
-from descend.plots.style import BLUE, CYCLE, GREEN, GREY, ORANGE, axes, drawable, mark
+from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable, mark
 
 __all__ = ["paths", "profile", "race", "race_overview", "rates_by_step", "sweep", "sweep_overview"]
 
 _SHOWN = 6  # methods in one picture: more cannot be told apart
-_LIGHT = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#FFFFFF")  # to be seen on dark contours
+_COLOURS = (ORANGE, "#56B4E9", GREEN, "#CC79A7", "#E69F00", "#999999")  # to be seen on white and on dark contours
 
 
 def sweep(result: Sweep, ax: Axes | None = None) -> Axes:
@@ -37,21 +37,24 @@ def _one_axis(result: Sweep, ax: Axes) -> Axes:
     ((name, values),) = result.axes.items()
     cost, diverged = drawable(_above(result, result.fun)), result.has_diverged
     good = np.where(diverged, np.nan, cost)
+    known = good[np.isfinite(good)]
+    is_log = bool((known >= 0).all() and (known > 0).any())
+    if is_log:  # what is exactly 0 is drawn at the bottom
+        good = np.maximum(good, max(known[known > 0].min(), 1e-17 * known.max()))
     ax.plot(values, good, color=BLUE, marker=".", markersize=4, label="final cost")
     if diverged.any():
         top = np.nanmax(good) if np.isfinite(good).any() else 1.0
         ax.plot(values[diverged], np.full(int(diverged.sum()), top), "x", color=ORANGE, label="diverged")
     if not diverged.all():
         best = result.best_lane
-        ax.plot(values[best : best + 1], cost[best : best + 1], "*", color=GREEN, markersize=14, label="best")
+        ax.plot(values[best : best + 1], good[best : best + 1], "*", color=GREEN, markersize=14, label="best")
     limit = _stability_limit(result, name)
     if limit is not None and values.min() <= limit <= values.max():
         ax.axvline(limit, color=GREY, linestyle="--", linewidth=1, label=f"2/L = {limit:.3g}")
     if name != "start":
         ax.set_xscale("log" if (values > 0).all() and values.max() > 20 * values.min() else "linear")
-    known = good[np.isfinite(good)]
-    if (known >= 0).all() and (known > 0).any():
-        ax.set_yscale("log", nonpositive="clip")
+    if is_log:
+        ax.set_yscale("log")
     ax.set(
         xlabel=name,
         ylabel=_label(result, "final cost"),
@@ -110,12 +113,13 @@ def race(result: Race, ax: Axes | None = None, problem: str | None = None) -> Ax
     ax = axes(ax)
     problem = problem or result.problems[0]
     curves = [(name, result.entries[problem, name]) for name in result.methods[:_SHOWN]]
-    for (name, entry), colour in zip(curves, CYCLE, strict=False):
+    for (name, entry), colour in zip(curves, _COLOURS, strict=False):
         rate = "" if np.isnan(entry.rate) else f", lr = {entry.rate:.2g}"
         ax.plot(entry.step, drawable(entry.curve), color=colour, label=f"{name}{rate}", linewidth=1.3)
     known = np.concatenate([drawable(entry.curve) for _, entry in curves])
-    if (known[np.isfinite(known)] > 0).all():
-        ax.set_yscale("log")
+    known = known[np.isfinite(known)]
+    if (known >= 0).all() and (known > 0).any():
+        ax.set_yscale("log", nonpositive="mask")
     ax.set(xlabel="step", ylabel="cost", title=f"{len(curves)} best of {len(result.methods)} on {problem}")
     ax.grid(alpha=0.25)
     ax.legend()
@@ -138,7 +142,7 @@ def paths(result: Race, ax: Axes | None = None, problem: str | None = None, meth
     margin = 0.15 * np.maximum(high - low, 0.5)
     domain = [(float(a), float(b)) for a, b in zip(low - margin, high + margin, strict=True)]
     contour_field(runs[0], ax, domain)
-    for name, run, colour in zip(names, runs, _LIGHT, strict=False):
+    for name, run, colour in zip(names, runs, _COLOURS, strict=False):
         x: Any = run.trace.x
         ax.plot(*x.T, color=colour, linewidth=1.2, marker=".", markersize=2.5, label=name)
     for minimum in minima:
@@ -158,7 +162,7 @@ def profile(result: Race, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     factors = np.geomspace(1, 100, 300)
-    for name, colour in zip(result.methods[:_SHOWN], CYCLE, strict=False):
+    for name, colour in zip(result.methods[:_SHOWN], _COLOURS, strict=False):
         ax.step(factors, result.profile(name, factors), where="post", color=colour, label=name)
     ax.set(
         xscale="log",

@@ -50,10 +50,15 @@ class AdGD(StepSize):
         known = where(at.t > 2, state.lr, 1)  # so that nothing divides by 0 where it is not used
         later = self._rate(state._replace(lr=known), curvature)
         lr = where(at.t == 1, opening, where(at.t == 2, second, later))
-        ratio = where(at.t > 2, lr / known, 1 / 3)
+        before = where(state.lr > 0, state.lr, 1)
+        ratio = where(at.t > 2, lr / known, self._second_ratio(lr / before))
         return lr, _Last(at.x, at.g, like(lr, state.lr), like(ratio, state.lr)), 0
 
     _share = 0.5  # of the inverse of the curvature, in the second step
+
+    @staticmethod
+    def _second_ratio(ratio: Any) -> Any:
+        return ratio
 
     @staticmethod
     def _rate(last: _Last, curvature: Any) -> Any:
@@ -68,6 +73,10 @@ class AdGD2(AdGD):
     paper = "Malitsky & Mishchenko (2024), NeurIPS, arXiv:2308.02261, algorithm 1"
 
     _share = 0.5**0.5  # the shortest first rate that the paper allows
+
+    @staticmethod
+    def _second_ratio(ratio: Any) -> Any:
+        return 1 / 3  # θ₀ of the paper
 
     @staticmethod
     def _rate(last: _Last, curvature: Any) -> Any:
