@@ -13,6 +13,7 @@ from descend import (
     Adam,
     Armijo,
     Averaged,
+    Box,
     ClipGlobalNorm,
     Cosine,
     GradientDescent,
@@ -20,6 +21,7 @@ from descend import (
     Outcome,
     Polyak,
     Prodigy,
+    Projected,
     landscape,
     minimize,
     plots,
@@ -120,6 +122,14 @@ def test_which_lanes_diverged_does_not_depend_on_the_sign_of_the_cost_or_the_bat
             loss, 0.0, GradientDescent(np.geomspace(1e-3, 0.1, 4)), data=(x, y), batch_size=1, steps=300, seed=seed
         )
         assert not lanes.has_diverged.any()
+
+
+def test_arrays_that_belong_to_x_are_no_axes() -> None:
+    box = Box(low=np.array([0.5, -9.0]), high=2.0)
+    lanes = sweep("x^2 + 3*y^2", [1.0, 2.0], Projected(GradientDescent(np.array([0.01, 0.1, 0.2])), box), steps=300)
+    assert list(lanes.axes) == ["method.lr"]
+    np.testing.assert_allclose(lanes.best.x, [0.5, 0.0], atol=1e-7)
+    assert lanes.best.success
 
 
 def test_the_best_lane_has_the_lowest_cost() -> None:

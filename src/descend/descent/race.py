@@ -17,6 +17,7 @@ from descend.descent.options import cast, last_step, ready
 from descend.descent.report import described
 from descend.descent.run import Run
 from descend.descent.saving import saved
+from descend.descent.sweep import marked
 from descend.methods import Around, Method, Rule, as_rule, catalogue, method_named
 from descend.objectives import Landscape
 from descend.objectives.function import Problem, prepare
@@ -261,7 +262,7 @@ def _lap(course: _Course, rule: Rule, rates: np.ndarray, last: int) -> _Lap:
     ends = run_lanes(
         course.problem, None, one_step, start,
         rules=cast(with_rate(tried), kind),
-        batched=jax.tree.map(lambda leaf: 0 if np.ndim(leaf) else None, with_rate(tried)),
+        batched=marked(rule, {name}),
         x0s=jax.tree.map(lambda leaf: np.repeat(leaf[None], lanes, axis=0), course.x0),
         gtols=np.full(lanes, -1.0, kind),  # a fair race is one of equal length
         rows=_ROWS,

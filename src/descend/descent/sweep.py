@@ -29,7 +29,7 @@ from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of, from_vector
 
-__all__ = ["Sweep", "sweep"]
+__all__ = ["Sweep", "marked", "sweep"]
 
 _ROWS = 200  # rows of the trace of each lane
 _MOST_LANES = 4_096  # in one call; more are made in several
@@ -114,7 +114,7 @@ def sweep(
                 run_lanes(
                     problem, sampling, one_step, start,
                     rules=cast(_picked(rule, here), dtype_of(x0)),
-                    batched=jax.tree.map(lambda leaf: 0 if np.ndim(leaf) else None, _picked(rule, here)),
+                    batched=marked(rule, set(axes)),
                     x0s=jax.tree.map(lambda *leaves: np.stack(leaves), *(points[i] for i in which)),
                     gtols=small[which].astype(dtype_of(x0)),
                     rows=rows,
@@ -165,6 +165,16 @@ def _axes(rule: Rule) -> dict[str, np.ndarray]:
             raise ValueError(f"{name} has shape {np.shape(value)}; an axis of a sweep has one dimension")
         axes[name] = np.asarray(value, dtype=float)
     return axes
+
+
+def marked(rule: Rule, names: set[str]) -> Rule:
+    """The rule with 0, the axis of the lanes, in the places of these numbers, and None in all others."""
+
+    def leaf(path: Any, _: Any) -> int | None:
+        return 0 if jax.tree_util.keystr(path).removeprefix(".") in names else None
+
+    made: Rule = jax.tree_util.tree_map_with_path(leaf, rule)
+    return made
 
 
 def _picked(rule: Rule, index: dict[str, Any]) -> Rule:
