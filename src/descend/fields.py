@@ -70,7 +70,10 @@ class Range:
         if isinstance(value, str | bytes | bool | None | complex):
             raise TypeError(f"{name} must be a number {self}, got {value!r} ({type(value).__name__})")
         if isinstance(value, list | tuple) and not self.any_rank:
-            raise TypeError(f"{name} is a {type(value).__name__}; many values are an array: np.array({value!r})")
+            raise TypeError(
+                f"{name} must be a number {self}, got a {type(value).__name__}; many values are an array: "
+                f"np.array({value!r})"
+            )
         if isinstance(value, jax.core.Tracer):  # a number to be, inside somebody's jit
             return
         try:

@@ -105,6 +105,7 @@ def sweep(
     points = [x0] if many is None else many
     scale = [_scale_at(problem, i, point) for i, point in enumerate(points)]
     small = np.array([-1.0 if samples(sampling) else tolerances.gradient(dtype_of(x0), s) for s in scale])
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *points)
     ends = []
     with Interrupts() as interrupts:
         for group in _groups(lanes.shape[1]):
@@ -115,7 +116,7 @@ def sweep(
                     problem, sampling, one_step, start,
                     rules=cast(_picked(rule, here), dtype_of(x0)),
                     batched=marked(rule, set(axes)),
-                    x0s=jax.tree.map(lambda *leaves: np.stack(leaves), *(points[i] for i in which)),
+                    x0s=jax.tree.map(lambda leaf: leaf[which], stacked),
                     gtols=small[which].astype(dtype_of(x0)),
                     rows=rows,
                     last=last,
