@@ -116,7 +116,7 @@ def sweep(
                     problem, sampling, one_step, start,
                     rules=cast(_picked(rule, here), dtype_of(x0)),
                     batched=marked(rule, set(axes)),
-                    x0s=jax.tree.map(lambda leaf: leaf[which], stacked),
+                    x0s=jax.tree.map(lambda leaf, which=which: leaf[which], stacked),
                     gtols=small[which].astype(dtype_of(x0)),
                     rows=rows,
                     last=last,
