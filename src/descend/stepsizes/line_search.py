@@ -91,7 +91,7 @@ class StrongWolfe(StepSize):
     def next(self, state: Any, at: At) -> tuple[Any, Any, Any]:
         """See `StepSize.next`; needs the cost, the function and its gradient."""
         slope0 = dot(at.g, at.d)
-        none = like(0, at.f)
+        none = like(0, slope0)
 
         def look(b: _Bracket) -> _Bracket:
             lr, cost, slope = b.lr, at.value(b.lr), at.slope(b.lr)
