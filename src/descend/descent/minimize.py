@@ -127,7 +127,7 @@ def minimize(
     with Interrupts() as interrupts, Progress(progress, last) as bar:
         if isinstance(engine, EagerEngine):
             engine.interrupted = interrupts.came
-        while carry.code == RUNNING and carry.state.t <= last and ended is None:
+        while int(carry.code) == RUNNING and int(carry.state.t) <= last and ended is None:  # int: no compiled operation
             since = time.perf_counter()
             rows = min(chunk_rows, trace.room)
             carry, table = engine.run(method, carry, small, rows, trace.stride, last)
@@ -151,10 +151,10 @@ def minimize(
             trace.thin()  # not before the watch has looked: what it finds must not depend on the chunks
     if not len(trace):  # not even the first evaluation was finite: the start is all there is
         trace.begin_at(x0 if engine.keeps_x else None, float(value), length(slope))
-    if ended is not None or carry.code != SMALL_GRADIENT:  # where the path converged, that point is the answer
+    if ended is not None or int(carry.code) != SMALL_GRADIENT:  # where the path converged, that point is the answer
         carry = _answered(carry)
     run = run_so_far()
-    run.bad_x = jax.tree.map(np.asarray, carry.x) if carry.code == NOT_FINITE else None
+    run.bad_x = jax.tree.map(np.asarray, carry.x) if int(carry.code) == NOT_FINITE else None
     reasons = {RUNNING: Ended.ALL_STEPS, SMALL_GRADIENT: Ended.SMALL_GRADIENT, NOT_FINITE: Ended.NOT_FINITE}
     run.settle()
     run.judgement = judge(run, ended or reasons[int(carry.code)], tolerances, first=(value, slope))
