@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import Adam, GradientDescent, Momentum, NAdamW, Outcome, Run, SignSGD, minimize
+from descend import QHM, Adam, GradientDescent, Momentum, NAdamW, Outcome, Run, SignSGD, minimize
 from descend.objectives import LANDSCAPES
 
 C, S, D, P, E = (
@@ -72,6 +72,11 @@ CASES: list[tuple[str, Outcome, str, Any]] = [
     ("a penalty of the method", S, "pulls x towards 0", case("(x - pi)^2", 0.0, NAdamW(0.1), steps=50_000)),
     ("the edge of a logarithm", S, "a little ahead it is nan", case("x*log(x) + 0*log(x - 0.5)", 2.0)),
 ]  # fmt: skip
+
+
+def test_a_cure_is_given_once() -> None:
+    run = minimize(lambda x: x**4 - 3 * x**3 + 2, 5.0, QHM())
+    assert run.message.count("ftol=0") == 1
 
 
 @pytest.mark.parametrize(("name", "outcome", "says", "run"), CASES, ids=[c[0] for c in CASES])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import jax
@@ -214,6 +215,22 @@ def test_a_projected_run_converges_at_the_edge_and_says_so() -> None:
     )
     np.testing.assert_allclose(portfolio.x, np.array([4, 2, 1]) / 7, atol=1e-7)
     assert portfolio.success
+
+
+def test_a_minimum_at_a_far_bound_is_no_run_away() -> None:
+    run = minimize("-x", 0.0, Projected(GradientDescent(1e5), Box(high=1e6)), steps=100)
+    assert run.success, run.message
+    assert run.x == 1e6
+
+
+@pytest.mark.parametrize("rows", [7, 100, 900])
+def test_an_averaged_run_that_gets_stuck_hands_out_the_point_whatever_the_chunks(
+    monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(importlib.import_module("descend.descent.minimize"), "_rows_within", lambda *_: rows)
+    run = minimize("abs(x) + abs(y)", [5.0, 3.0], Averaged(GradientDescent(0.3)), steps=50_000)
+    assert run.outcome is Outcome.STALLED
+    np.testing.assert_array_equal(run.x, run.trace.x[-1])  # type: ignore[index]
 
 
 def test_a_start_outside_the_set_is_refused_with_the_nearest_point() -> None:

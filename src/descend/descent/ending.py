@@ -11,7 +11,9 @@ from descend.descent.outcome import (
     Outcome,
     at_kink,
     gradient_scale,
+    has_no_bound,
     length,
+    margin,
     runs_away,
     step_that_helps,
     surroundings,
@@ -28,9 +30,8 @@ __all__ = ["judge"]
 
 _STILL = "x no longer moves"
 _PENALTIES = {"decay", "l1", "l2"}  # hyperparameters that pull x towards 0
-_FAR_DOWN = 1e30  # the same, where nothing but its size speaks for it
 _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
-_WITHOUT_BOUND = 1e12  # a cost that has fallen by so many times its first size, and still moves, has no bound
+_FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
 
 def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]) -> Judgement:
@@ -58,16 +59,14 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     first_f, first_size = float(first[0]), length(first[1])
     if ended is Ended.SMALL_GRADIENT or size <= max(small, rounded):
         return _stationary(run, f, grad, size, first_f)
-    if f - first_f > _margin(run, first_f):
+    if _is_worse(run, f, first_f):
         growth = f", and its gradient has grown from {first_size:.3g} to {size:.3g}" if size > 1.01 * first_size else ""
         return Judgement(Outcome.DIVERGED, f"{_worse(run, first_f)}{growth}; try a smaller learning rate")
     if ended is Ended.STANDS_STILL:
         return _stuck(run, _STILL, f, grad, size, tolerances)
     if ended is Ended.NO_PROGRESS:
-        return _stuck(
-            run, "the cost has not got any better for half the run (ftol=0 would go on)", f, grad, size, tolerances
-        )
-    if first_f - f > _FAR_DOWN * max(1.0, abs(first_f)):
+        return _stuck(run, f"the cost no longer {_falls(run)}", f, grad, size, tolerances)
+    if has_no_bound(f, first_f, _FAR_DOWN):
         return Judgement(
             Outcome.DIVERGED, f"after {run.nit:,} steps the cost has gone to {run.fun:.3g}: it seems to have no bound"
         )
@@ -78,11 +77,9 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     )
 
 
-def _margin(run: Run, first: float) -> float:
-    """How much worse than the start an end may be without being called so: rounding, or the noise of batches."""
-    if run.sampling is not None and run.sampling.samples:
-        return float(np.std(run.trace.f[:100])) + 1e-3 * abs(first)
-    return 64 * float(np.finfo(dtype_of(run.x_array)).eps) * abs(first)
+def _is_worse(run: Run, f: float, first: float) -> bool:
+    batches = run.trace.f if run.sampling is not None and run.sampling.samples else None
+    return bool(f - first > margin(first, dtype_of(run.x_array), batches))
 
 
 def _worse(run: Run, first: float) -> str:
@@ -96,19 +93,20 @@ def _falls(run: Run) -> str:
 def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Judgement:
     kind = "maximum or saddle" if run.problem.sign > 0 else "minimum or saddle"
     extreme = "minimum" if run.problem.sign > 0 else "maximum"
-    flat, toward = surroundings(run.problem, run.x_array, f, run.method.slope(run.x_array, grad), run.method.reach)
-    if f - first > _margin(run, first):
+    if _is_worse(run, f, first):
         return Judgement(
             Outcome.DIVERGED,
             f"{_worse(run, first)}, where the gradient is as good as zero; try a smaller learning rate",
         )
+    slope, go = run.method.slope(run.x_array, grad), run.method.reach
+    flat, toward = surroundings(run.problem, run.x_array, f, slope, go)
     if toward and size == 0 and _is_constant_near(run, f):
         return Judgement(
             Outcome.STALLED,
             f"the gradient is zero everywhere near, though the cost {_falls(run)} along {toward}: it changes in jumps "
             "(floor, round, a count of errors), which no gradient can see. Put a smooth cost in its place",
         )
-    far = runs_away(run.problem, run.x_array, f, grad, run.problem.x0)
+    far = runs_away(run.problem, run.x_array, f, slope, run.problem.x0, go)
     if far:
         return Judgement(
             Outcome.STALLED,
@@ -154,12 +152,12 @@ def _is_constant_near(run: Run, f: float) -> bool:
 
 
 def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: Tolerances) -> Judgement:
-    fallen = run.problem.sign * run.trace.f[0] - f
-    if fallen / _WITHOUT_BOUND > max(1.0, abs(run.trace.f[0])):
+    if has_no_bound(f, run.problem.sign * run.trace.f[0]):
         return Judgement(
             Outcome.DIVERGED, f"the cost has gone to {run.fun:.3g} without coming to rest: it has no bound there"
         )
-    far, lowest = step_that_helps(run.problem, run.x_array, f, grad, run.method.reach)
+    slope, go = run.method.slope(run.x_array, grad), run.method.reach
+    far, lowest = step_that_helps(run.problem, run.x_array, f, grad, go)
     gain = f - lowest
     xtol, ftol = tolerances.xtol or 0.0, tolerances.ftol or 0.0
     asked = {
@@ -171,12 +169,12 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
             return Judgement(
                 Outcome.CONVERGED, f"{what}, and no step along the gradient would help by more than {tolerance}"
             )
-    if gain == 0 and run.problem.is_traced and at_kink(run.problem, run.x_array, f, grad):
+    if gain == 0 and run.problem.is_traced and at_kink(run.problem, run.x_array, f, slope, go):
         zero = run.problem.zero_gradient()
-        if not surroundings(run.problem, run.x_array, f, zero, run.method.reach)[1]:
+        if not surroundings(run.problem, run.x_array, f, zero, go)[1]:
             return _kink(run, run.nit)
     if gain == 0 and size > 0:
-        ahead = run.method.reach(run.x_array, along(run.x_array, -1e-3 / size, grad))
+        ahead = go(run.x_array, along(run.x_array, -1e-3 / size, grad))
         edge = float(run.problem.value(ahead, *run.problem.data))
         if not np.isfinite(edge):
             return Judgement(
@@ -202,15 +200,14 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
     return Judgement(
         Outcome.STALLED,
         f"{'x circles' if circles else what}, though a {kind} step along the gradient, of length {far:.2g}, would "
-        f"change the cost from "
-        f"{run.fun:.6g} to {run.problem.sign * lowest:.6g}{advice}",
+        f"change the cost from {run.fun:.6g} to {run.problem.sign * lowest:.6g}{advice}",
     )
 
 
 def _not_finite(run: Run) -> Judgement:
     step, sign = run.nit + 1, run.problem.sign
     away = sign * (run.trace.f[-1] - run.trace.f[0])
-    if len(run.trace) > 1 and away < 0 and abs(run.trace.f[-1]) > 1e30:
+    if len(run.trace) > 1 and away < 0 and abs(run.trace.f[-1]) > _FAR_DOWN:
         return Judgement(
             Outcome.DIVERGED,
             f"at step {step:,} the cost left the range of the numbers, going to {run.fun:.3g}: it has no bound there",
@@ -239,7 +236,7 @@ def _kink(run: Run, step: int) -> Judgement:
 def _no_gradient(run: Run, step: int, cost: float) -> Judgement:
     """The cost is finite at the bad point, only its gradient is not: a kink there, perhaps the minimum itself."""
     zero = run.problem.zero_gradient()
-    flat, toward = surroundings(run.problem, run.bad_x, cost, zero)
+    flat, toward = surroundings(run.problem, run.bad_x, cost, zero, run.method.reach)
     if not toward and not flat and cost <= run.cost_and_gradient()[0]:
         run.move_to_bad_x(step)
         return _kink(run, step)

@@ -30,6 +30,7 @@ __all__ = [
     "EagerEngine",
     "Evaluations",
     "engine_for",
+    "handed_out",
     "numbers_of",
 ]
 
@@ -53,6 +54,19 @@ class Carry(NamedTuple):
     searched: Any  # evaluations by step sizes so far
     code: Any  # why it ended, RUNNING while it has not
     answer: Any = ()  # what the rule hands out in the place of `kept`; () where that is `kept` itself
+
+
+def handed_out(carry: Carry) -> Any:
+    """The answer of the rule, or the kept point where that has converged or there is no answer; of a run or of lanes."""
+    if not jax.tree.leaves(carry.answer):
+        return carry.kept
+    converged = np.asarray(carry.code) == SMALL_GRADIENT
+
+    def choose(kept: Any, answer: Any) -> np.ndarray:
+        by_lane = converged.reshape(converged.shape + (1,) * (np.ndim(kept) - converged.ndim))
+        return np.where(by_lane, kept, answer)
+
+    return jax.tree.map(choose, carry.kept, carry.answer)
 
 
 class Evaluations(NamedTuple):

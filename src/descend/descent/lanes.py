@@ -18,12 +18,12 @@ import numpy as np
 from descend.descent.engine import (
     NOT_FINITE,
     RUNNING,
-    SMALL_GRADIENT,
     Carry,
     CompiledEngine,
     EagerEngine,
     Evaluations,
     Step,
+    handed_out,
     numbers_of,
 )
 from descend.descent.sampling import Sampling
@@ -174,7 +174,7 @@ class _LaneEngine(CompiledEngine):
         steps, numbers = (np.concatenate(parts) for parts in zip(*tables, strict=True))
         last_numbers = np.stack([ended.f, ended.size, ended.lr], axis=-1).astype(np.float64)
         ends = np.asarray(state.ended, np.int64), ended.searched.astype(np.int64)
-        return Ends(steps, numbers, ended.code, *ends, last_numbers, _handed_out(ended))
+        return Ends(steps, numbers, ended.code, *ends, last_numbers, _as_rows(handed_out(ended)))
 
     def rows_of(self, counts: Any, numbers: Any) -> Any:
         """The rows as they are."""
@@ -227,7 +227,7 @@ class _OneByOne:
             step = np.concatenate([rows.step for rows in made])
             numbers = np.concatenate([_numbers_of_rows(rows) for rows in made])
             table.append(numbers[np.searchsorted(step, steps, side="right").clip(1) - 1])
-            ends.append((int(carry.code), step[-1], int(carry.searched), numbers[-1, :3], _handed_out_by_one(carry)))
+            ends.append((int(carry.code), step[-1], int(carry.searched), numbers[-1, :3], as_vector(handed_out(carry))))
         code, made_steps, searched, final, x = (np.array(column) for column in zip(*ends, strict=True))
         return Ends(steps, np.stack(table, axis=1), code, made_steps, searched, final, x)
 
@@ -241,19 +241,6 @@ def _lane_of(rules: Any, batched: Any, i: int) -> Any:
     return jax.tree.map(
         lambda axis, leaf: leaf if axis is None else np.asarray(leaf)[i], batched, rules, is_leaf=_is_none
     )
-
-
-def _handed_out(carry: Carry) -> np.ndarray:
-    """The answers of all lanes, or, of those that converged, the points at which they did; shape (lanes, n)."""
-    kept = _as_rows(carry.kept)
-    if not jax.tree.leaves(carry.answer):
-        return kept
-    return np.where((carry.code == SMALL_GRADIENT)[:, None], kept, _as_rows(carry.answer))
-
-
-def _handed_out_by_one(carry: Carry) -> np.ndarray:
-    has_answer = jax.tree.leaves(carry.answer) and carry.code != SMALL_GRADIENT
-    return as_vector(carry.answer if has_answer else carry.kept)
 
 
 def _as_rows(tree: Any) -> np.ndarray:

@@ -13,7 +13,16 @@ import jax
 import numpy as np
 
 from descend.descent.ending import judge
-from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT, Carry, EagerEngine, Evaluations, engine_for
+from descend.descent.engine import (
+    NOT_FINITE,
+    RUNNING,
+    SMALL_GRADIENT,
+    Carry,
+    EagerEngine,
+    Evaluations,
+    engine_for,
+    handed_out,
+)
 from descend.descent.interrupts import Interrupts
 from descend.descent.options import check_options, last_step, ready, samples, sampling_of
 from descend.descent.outcome import gradient_scale, length
@@ -140,7 +149,8 @@ def minimize(
             elif (found := watch.stuck(trace)) is not None:
                 row, ended = found
                 trace.end_at(row)
-                carry = carry._replace(kept=from_vector(trace.x[row], x0))  # type: ignore[index]
+                # The answer is that of a later point, which depends on the chunk: the point itself is handed out.
+                carry = carry._replace(kept=from_vector(trace.x[row], x0), answer=())  # type: ignore[index]
             elif time_limit is not None and now - begin >= time_limit:
                 ended = Ended.OUT_OF_TIME
             elif callback is not None:
@@ -151,8 +161,7 @@ def minimize(
             trace.thin()  # not before the watch has looked: what it finds must not depend on the chunks
     if not len(trace):  # not even the first evaluation was finite: the start is all there is
         trace.begin_at(x0 if engine.keeps_x else None, float(value), length(slope))
-    if ended is not None or int(carry.code) != SMALL_GRADIENT:  # where the path converged, that point is the answer
-        carry = _answered(carry)
+    carry = carry._replace(kept=handed_out(carry))
     run = run_so_far()
     run.bad_x = jax.tree.map(np.asarray, carry.x) if int(carry.code) == NOT_FINITE else None
     reasons = {RUNNING: Ended.ALL_STEPS, SMALL_GRADIENT: Ended.SMALL_GRADIENT, NOT_FINITE: Ended.NOT_FINITE}
@@ -198,7 +207,3 @@ def start(method: Rule, x0: Any) -> Carry:
     return Carry(
         x0, state, x0, f=unknown, size=unknown, lr=unknown, searched=none, code=none, answer=method.answer(state, x0)
     )
-
-
-def _answered(carry: Carry) -> Carry:
-    return carry._replace(kept=carry.answer) if jax.tree.leaves(carry.answer) else carry

@@ -25,7 +25,9 @@ __all__ = [
     "Outcome",
     "at_kink",
     "gradient_scale",
+    "has_no_bound",
     "length",
+    "margin",
     "noise_of",
     "runs_away",
     "step_that_helps",
@@ -144,7 +146,22 @@ def _in_words(direction: np.ndarray) -> str:
     return ", ".join(parts) + (", …" if (np.abs(direction) > 0.05).sum() > 3 else "")
 
 
-def runs_away(problem: Problem, x: Any, f: float, grad: Any, start: Any) -> float:
+def has_no_bound(f: float, first: float, times: float = 1e12) -> bool:
+    """Whether a cost that still moves has fallen by so many times its first size that it seems to have no bound."""
+    return bool((first - f) / times > max(1.0, abs(first)))
+
+
+def margin(first: Any, kind: np.dtype[Any], batches: np.ndarray | None = None) -> Any:
+    """How much worse than the first cost an end may be without being called so: rounding, or the noise of batches.
+
+    `batches` are the costs on the way where each step saw a batch, shape (rows,) or (rows, lanes).
+    """
+    if batches is not None:
+        return np.std(batches[:100], axis=0) + 1e-3 * np.abs(first)
+    return 64 * float(np.finfo(kind).eps) * np.abs(first)
+
+
+def runs_away(problem: Problem, x: Any, f: float, grad: Any, start: Any, go: Reach = _anywhere) -> float:
     """By how much the cost still falls where x has gone a thousand times as far as the start; 0 if it does not.
 
     The slope of a cost without a minimum, such as -log(x), becomes small far out. A minimum that is far away is
@@ -155,14 +172,14 @@ def runs_away(problem: Problem, x: Any, f: float, grad: Any, start: Any) -> floa
         return 0.0
     rounding, before = noise_of(problem, x, f), f
     for k in range(5, -1, -1):
-        value = float(problem.value(along(x, -reach * 0.5**k / size, grad), *problem.data))
+        value = float(problem.value(go(x, along(x, -reach * 0.5**k / size, grad)), *problem.data))
         if not value < before - rounding:
             return 0.0
         before = value
     return f - before
 
 
-def at_kink(problem: Problem, x: Any, f: float, grad: Any) -> bool:
+def at_kink(problem: Problem, x: Any, f: float, grad: Any, go: Reach = _anywhere) -> bool:
     """Whether the cost rises on both sides along the gradient, as steeply from near as from nearer.
 
     Around a smooth minimum the rise per length shrinks with the length; at a kink it does not.
@@ -173,7 +190,7 @@ def at_kink(problem: Problem, x: Any, f: float, grad: Any) -> bool:
     eps, reach, rounding = float(np.finfo(dtype_of(x)).eps), _reach(x), 10 * noise_of(problem, x, f)
     rises = []
     for h in (eps**0.25 * reach, eps**0.5 * reach):
-        sides = [float(problem.value(along(x, by * h / size, grad), *problem.data)) - f for by in (1, -1)]
+        sides = [float(problem.value(go(x, along(x, by * h / size, grad)), *problem.data)) - f for by in (1, -1)]
         if not (np.isfinite(sides).all() and min(sides) > rounding):
             return False
         rises.append(min(sides) / h)

@@ -14,6 +14,7 @@ from descend.descent.interrupts import Interrupts
 from descend.descent.lanes import run_lanes
 from descend.descent.minimize import minimize, one_step, start
 from descend.descent.options import cast, last_step, ready
+from descend.descent.outcome import has_no_bound
 from descend.descent.report import described
 from descend.descent.run import Run
 from descend.descent.saving import saved
@@ -30,7 +31,6 @@ __all__ = ["Entry", "Race", "race"]
 
 _RATES = np.geomspace(1e-6, 1e2, 64)
 _ROWS = 1_001
-_WITHOUT_BOUND = 1e12  # a cost that falls by so many times its first size is taken to have no lowest value
 
 
 class Entry(NamedTuple):
@@ -277,8 +277,8 @@ def _lap(course: _Course, rule: Rule, rates: np.ndarray, last: int) -> _Lap:
 
 def _entry(lap: _Lap, lowest: float, target: float, sign: int) -> Entry:
     fall = lap.costs[0, 0] - lowest
-    has_bound = fall <= _WITHOUT_BOUND * max(1.0, abs(lap.costs[0, 0]))
-    goal = lowest + target * fall if has_bound else -np.inf  # there is nothing to reach where it falls for ever
+    # Where it falls for ever there is nothing to reach.
+    goal = -np.inf if has_no_bound(lowest, lap.costs[0, 0]) else lowest + target * fall
     missed = ~(lap.costs <= goal)  # also where there is no cost any more
     rows = len(lap.step)
     first = np.where(missed.any(axis=0), rows - missed[::-1].argmax(axis=0), 0)  # from there on it stays

@@ -18,7 +18,7 @@ from descend.descent.interrupts import Interrupts
 from descend.descent.lanes import Ends, run_lanes
 from descend.descent.minimize import one_step, start
 from descend.descent.options import cast, check_options, last_step, ready, samples, sampling_of
-from descend.descent.outcome import Outcome, gradient_scale
+from descend.descent.outcome import Outcome, gradient_scale, margin
 from descend.descent.run import Run
 from descend.descent.sampling import Sampling, as_data
 from descend.descent.saving import saved
@@ -268,8 +268,8 @@ class Sweep:
     def has_diverged(self) -> np.ndarray:
         """Which lanes met a cost that is not finite, or ended at a worse one than they began; shape (lanes,)."""
         first = self._first_costs[self._start_of_lane]
-        margin = 64 * float(np.finfo(self.x.dtype).eps) * np.abs(first)
-        worse = self.problem.sign * self.fun > first + margin
+        batches = self.ends.rows[:, :, 0] if samples(self.sampling) else None
+        worse = self.problem.sign * self.fun - first > margin(first, self.x.dtype, batches)
         return np.asarray((self.ends.code == NOT_FINITE) | worse | ~np.isfinite(self.fun))
 
     def __getitem__(self, lane: int) -> Run:
