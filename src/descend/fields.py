@@ -26,6 +26,7 @@ __all__ = [
     "above",
     "anything",
     "between",
+    "fraction",
     "nearest",
     "nonnegative",
     "part",
@@ -127,6 +128,11 @@ def nonnegative(default: float, meaning: str = "", *, cure: str = "") -> Any:
 def between(low: float, high: float, default: float, meaning: str = "", *, cure: str = "") -> Any:
     """A field in [low, high)."""
     return _field(default, Range(low, high, False, True, meaning, cure))
+
+
+def fraction(default: float, meaning: str = "", *, cure: str = "") -> Any:
+    """A field in [0, 1], both ends included."""
+    return _field(default, Range(0.0, 1.0, False, False, meaning, cure))
 
 
 def whole(low: int, default: int, meaning: str = "", *, cure: str = "") -> Any:
@@ -264,6 +270,15 @@ class Declared:
                     yield from inner.numbers(f"{name}.")
                 elif isinstance(legal, Range):
                     yield name, inner, legal
+
+    def with_numbers(self, change: Callable[[str, Any], Any]) -> Self:
+        """The same with `change(name, number)` in the place of each number, also of those inside parts; unchecked."""
+
+        def leaf(path: Any, number: Any) -> Any:
+            return change(jax.tree_util.keystr(path).removeprefix("."), number)
+
+        made: Self = jax.tree_util.tree_map_with_path(leaf, self)
+        return made
 
     def _flatten_with_keys(self) -> tuple[Any, Any]:
         return [(jax.tree_util.GetAttrKey(n), getattr(self, n)) for n in self.names()], None

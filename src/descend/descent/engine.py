@@ -57,14 +57,14 @@ class Carry(NamedTuple):
 
 
 def handed_out(carry: Carry) -> Any:
-    """The answer of the rule, or the kept point where that has converged or there is no answer; of a run or of lanes."""
+    """The answer of the rule; the kept point where that has converged, or where there is no answer. Also of lanes."""
     if not jax.tree.leaves(carry.answer):
         return carry.kept
     converged = np.asarray(carry.code) == SMALL_GRADIENT
 
     def choose(kept: Any, answer: Any) -> np.ndarray:
         by_lane = converged.reshape(converged.shape + (1,) * (np.ndim(kept) - converged.ndim))
-        return np.where(by_lane, kept, answer)
+        return np.asarray(np.where(by_lane, kept, answer))
 
     return jax.tree.map(choose, carry.kept, carry.answer)
 

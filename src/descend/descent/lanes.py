@@ -31,7 +31,7 @@ from descend.descent.trace import Rows
 from descend.objectives.function import Problem, precision
 from descend.objectives.parameters import as_vector, dtype_of
 
-__all__ = ["Ends", "run_lanes"]
+__all__ = ["Ends", "axes_of_lanes", "run_lanes"]
 
 _MOST_BYTES = 64 * 2**20  # of the trace of all lanes in a call
 _FEWEST_ROWS = 64  # with fewer rows x is left out of them
@@ -111,9 +111,16 @@ def run_lanes(
     quickly
         Compile quickly rather than for speed.
     """
-    kind = _LaneEngine if problem.is_traced else _OneByOne
-    engine = kind(problem, sampling, step, start, rules, batched, x0s, rows, quickly)
-    return engine.run_all(gtols, max(1, -(-last // (engine.capacity - 1))), last)
+    if not problem.is_traced:
+        engine = EagerEngine(problem, sampling, step)
+        return _one_by_one(engine, start, rules, batched, x0s, gtols, rows, last)
+    lanes = _LaneEngine(problem, sampling, step, start, rules, batched, x0s, rows, quickly)
+    return lanes.run_all(gtols, _stride(lanes.capacity, last), last)
+
+
+def axes_of_lanes(rule: Any, names: set[str]) -> Any:
+    """The rule with 0, the axis of the lanes, in the places of these numbers, and None in all others."""
+    return rule.with_numbers(lambda name, _: 0 if name in names else None)
 
 
 class _Lanes(NamedTuple):
@@ -202,34 +209,31 @@ class _LaneEngine(CompiledEngine):
         return c.carry.state.t - 1, numbers
 
 
-class _OneByOne:
+def _one_by_one(
+    engine: EagerEngine, start: Start, rules: Any, batched: Any, x0s: Any, gtols: np.ndarray, rows: int, last: int
+) -> Ends:
     """The lanes one after the other in plain Python, for an objective that can only be called."""
+    stride = _stride(rows, last)
+    steps = np.unique(np.append(np.arange(0, last + 1, stride), last))
+    table, ends = [], []
+    for i, gtol in enumerate(gtols):
+        rule = _lane_of(rules, batched, i)
+        carry = start(rule, jax.tree.map(lambda leaf, i=i: leaf[i], x0s))
+        made = []
+        while carry.code == RUNNING and carry.state.t <= last:
+            carry, lane_rows = engine.run(rule, carry, gtol, len(steps), stride, last)
+            made.append(lane_rows)
+        step = np.concatenate([part.step for part in made])
+        numbers = np.concatenate([_numbers_of_rows(part) for part in made])
+        table.append(numbers[np.searchsorted(step, steps, side="right").clip(1) - 1])
+        ends.append((int(carry.code), step[-1], int(carry.searched), numbers[-1, :3], as_vector(handed_out(carry))))
+    code, made_steps, searched, final, x = (np.array(column) for column in zip(*ends, strict=True))
+    return Ends(steps, np.stack(table, axis=1), code, made_steps, searched, final, x)
 
-    def __init__(
-        self, problem: Problem, sampling: Sampling | None, step: Step, start: Start, rules: Any, batched: Any,
-        x0s: Any, rows: int, quickly: bool,
-    ) -> None:  # fmt: skip
-        self._engine = EagerEngine(problem, sampling, step)
-        self._start, self._rules, self._batched, self._x0s = start, rules, batched, x0s
-        self.capacity = rows
 
-    def run_all(self, gtols: np.ndarray, stride: int, last: int) -> Ends:
-        """See `run_lanes`."""
-        steps = np.unique(np.append(np.arange(0, last + 1, stride), last))
-        table, ends = [], []
-        for i, gtol in enumerate(gtols):
-            rule = _lane_of(self._rules, self._batched, i)
-            carry = self._start(rule, jax.tree.map(lambda leaf, i=i: leaf[i], self._x0s))
-            made = []
-            while carry.code == RUNNING and carry.state.t <= last:
-                carry, rows = self._engine.run(rule, carry, gtol, len(steps), stride, last)
-                made.append(rows)
-            step = np.concatenate([rows.step for rows in made])
-            numbers = np.concatenate([_numbers_of_rows(rows) for rows in made])
-            table.append(numbers[np.searchsorted(step, steps, side="right").clip(1) - 1])
-            ends.append((int(carry.code), step[-1], int(carry.searched), numbers[-1, :3], as_vector(handed_out(carry))))
-        code, made_steps, searched, final, x = (np.array(column) for column in zip(*ends, strict=True))
-        return Ends(steps, np.stack(table, axis=1), code, made_steps, searched, final, x)
+def _stride(rows: int, last: int) -> int:
+    """How many steps lie between two of so many rows."""
+    return max(1, -(-last // (rows - 1)))
 
 
 def _numbers_of_rows(rows: Rows) -> np.ndarray:

@@ -30,7 +30,7 @@ from descend.descent.progress import Progress
 from descend.descent.run import Run
 from descend.descent.sampling import as_data
 from descend.descent.trace import Trace
-from descend.descent.watch import Ended, Tolerances, Watch
+from descend.descent.watch import REASONS, Ended, Tolerances, Watch
 from descend.methods import Rule
 from descend.objectives.function import prepare
 from descend.objectives.named import named
@@ -131,7 +131,7 @@ def minimize(
     chunk_rows, ended = _rows_within(_SECONDS_A_CHUNK / 4, one_evaluation), None
 
     def run_so_far() -> Run:
-        return Run(objective, problem, method, carry.kept, trace, sampling, seed, begin)
+        return Run(objective, problem, method, carry.kept, trace, sampling, seed, time.perf_counter() - begin)
 
     with Interrupts() as interrupts, Progress(progress, last) as bar:
         if isinstance(engine, EagerEngine):
@@ -164,9 +164,8 @@ def minimize(
     carry = carry._replace(kept=handed_out(carry))
     run = run_so_far()
     run.bad_x = jax.tree.map(np.asarray, carry.x) if int(carry.code) == NOT_FINITE else None
-    reasons = {RUNNING: Ended.ALL_STEPS, SMALL_GRADIENT: Ended.SMALL_GRADIENT, NOT_FINITE: Ended.NOT_FINITE}
     run.settle()
-    run.judgement = judge(run, ended or reasons[int(carry.code)], tolerances, first=(value, slope))
+    run.judgement = judge(run, ended or REASONS[int(carry.code)], tolerances, first=(value, slope))
     return run
 
 

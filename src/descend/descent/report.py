@@ -70,14 +70,16 @@ def as_html(run: Run, picture: str) -> str:
     )
 
 
-def described(value: Any) -> str:
-    """A rule as one would write it, its numbers in six digits."""
+def described(value: Any, but: str = "") -> str:
+    """A rule as one would write it, its numbers in six digits; without the number called `but`."""
     if isinstance(value, Declared):
-        return f"{type(value).__name__}({', '.join(f'{n}={described(getattr(value, n))}' for n in value.names())})"
+        fields = {name: getattr(value, name) for name in value.names()}
+        shown = {n: v for n, v in fields.items() if n != but or isinstance(v, Declared)}
+        return f"{type(value).__name__}({', '.join(f'{n}={described(v, but)}' for n, v in shown.items())})"
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
-        return f"({', '.join(map(described, value))})"
+        return f"({', '.join(described(v, but) for v in value)})"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{k!r}: {described(v)}' for k, v in value.items())}}}"
+        return f"{{{', '.join(f'{k!r}: {described(v, but)}' for k, v in value.items())}}}"
     return (
         format(float(value), ".6g")
         if np.ndim(value) == 0 and not callable(value) and not hasattr(value, "_fields")

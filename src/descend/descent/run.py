@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +56,7 @@ class Run:
         trace: Trace,
         sampling: Sampling | None,
         seed: int,
-        begin: float,
+        seconds: float,
     ) -> None:
         self.objective = objective
         self.problem = problem
@@ -65,7 +64,7 @@ class Run:
         self.x_array = jax.tree.map(np.array, kept)  # the last finite point, 0-d for a number
         self.sampling = sampling
         self.seed = seed
-        self.seconds = time.perf_counter() - begin
+        self.seconds = seconds
         self.judgement: Judgement | None = None
         self.bad_x: Any = None  # where cost or gradient was not finite, if the run ended there
         self.trace = replace(trace, f=problem.sign * trace.f, sampling=sampling)  # in the user's sign

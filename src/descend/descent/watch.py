@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT
 from descend.descent.trace import Trace
 
-__all__ = ["Ended", "Tolerances", "Watch"]
+__all__ = ["REASONS", "Ended", "Tolerances", "Watch"]
 
 _STILL_ROWS = 10
 _PATIENCE = 1_000  # steps without progress that are always granted
@@ -26,6 +27,9 @@ class Ended(enum.Enum):
     NO_PROGRESS = enum.auto()
     OUT_OF_TIME = enum.auto()
     INTERRUPTED = enum.auto()
+
+
+REASONS = {RUNNING: Ended.ALL_STEPS, SMALL_GRADIENT: Ended.SMALL_GRADIENT, NOT_FINITE: Ended.NOT_FINITE}
 
 
 @dataclass(frozen=True)

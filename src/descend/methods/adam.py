@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from descend.fields import Number, between, nonnegative, positive
-from descend.methods.means import running, unbiased
+from descend.methods.means import decayed, running, unbiased
 from descend.methods.method import Method, Rate, rate
 from descend.words import maximum, sign, sqrt, where
 
@@ -60,7 +60,7 @@ class AdamW(Method):
     def step(g: Any, x: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, decay: Any) -> Any:
         """One coordinate's change and its two running means."""
         change, m, v = Adam.step(g, m, v, t, lr, beta1, beta2, eps)
-        return change - lr * decay * x, m, v
+        return decayed(change, x, lr, decay), m, v
 
 
 class AdaMax(Method):
@@ -128,7 +128,7 @@ class NAdamW(Method):
     def step(g: Any, x: Any, m: Any, v: Any, t: Any, lr: Any, beta1: Any, beta2: Any, eps: Any, decay: Any) -> Any:
         """One coordinate's change and its two running means."""
         change, m, v = Nadam.step(g, m, v, t, lr, beta1, beta2, eps)
-        return change - lr * decay * x, m, v
+        return decayed(change, x, lr, decay), m, v
 
 
 class AMSGrad(Method):

@@ -6,9 +6,9 @@ from typing import Any
 
 import jax
 
-from descend.fields import Number, between, nonnegative, whole
+from descend.fields import Number, between, fraction, nonnegative, whole
 from descend.methods.around import Around, Wrapped, inner
-from descend.methods.means import running
+from descend.methods.means import decayed, running
 from descend.methods.rule import Rule
 from descend.words import along, difference, like, maximum, where
 
@@ -39,7 +39,8 @@ class DecoupledWeightDecay(Around):
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
         change, new = super().update(grads, state, params, **extra)
-        return along(change, -new.lr * self.decay, params), new
+        shrunk = jax.tree.map(lambda d, p: decayed(d, p, like(new.lr, p), like(self.decay, p)), change, params)
+        return shrunk, new
 
 
 class Averaged(Around):
@@ -62,10 +63,13 @@ class Averaged(Around):
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""
         change, new = super().update(grads, state, params, **extra)
-        point = along(params, 1.0, change)
         count = maximum(new.t - like(self.after, new.t), 0) + 1
-        mean = jax.tree.map(lambda m, p: m + (p - m) / like(count, p), state.own, point)
+        mean = jax.tree.map(lambda m, p: self._mean(m, p, like(count, p)), state.own, along(params, 1.0, change))
         return change, new._replace(own=mean)
+
+    def _mean(self, mean: Any, point: Any, count: Any) -> Any:
+        """The mean with one more point, which is the `count`-th."""
+        return mean + (point - mean) / count
 
     def answer(self, state: Wrapped, x: Any) -> Any:
         """The mean."""
@@ -84,15 +88,8 @@ class ExponentialAverage(Averaged):
     after: Number = whole(0, 0, "the step from which on points are averaged")
     decay: Number = between(0, 1, 0.99, "what is kept of the mean in each step")
 
-    def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
-        """See `Rule.update`."""
-        change, new = Around.update(self, grads, state, params, **extra)
-        waits = new.t <= like(self.after, new.t)
-
-        def mean(m: Any, p: Any) -> Any:
-            return where(waits, p, running(m, like(self.decay, p), p))
-
-        return change, new._replace(own=jax.tree.map(mean, state.own, along(params, 1.0, change)))
+    def _mean(self, mean: Any, point: Any, count: Any) -> Any:
+        return where(count == 1, point, running(mean, like(self.decay, point), point))
 
 
 class Lookahead(Around):
@@ -105,7 +102,7 @@ class Lookahead(Around):
 
     method: Rule = inner()
     every: Number = whole(1, 5, "fast steps between two slow ones")
-    share: Number = between(0, 1.000001, 0.5, "of the way that the slow step goes")
+    share: Number = fraction(0.5, "of the way that the slow step goes")
 
     def init(self, params: Any) -> Wrapped:
         """See `Rule.init`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import jax
@@ -17,12 +18,12 @@ from descend.words import along, difference, flat, like, maximum, minimum, norm,
 __all__ = ["Ball", "Box", "L1Ball", "Projected", "Set", "Simplex"]
 
 
-class Set(Declared):
+class Set(Declared, ABC):
     """A closed convex set. A subclass writes `nearest(x)`, for a pytree x."""
 
+    @abstractmethod
     def nearest(self, x: Any) -> Any:
         """The point of the set that is nearest to `x`."""
-        raise NotImplementedError
 
 
 class Box(Set):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from descend.fields import Number, above, between, nonnegative, positive
-from descend.methods.means import running
+from descend.methods.means import decayed, running
 from descend.methods.method import Method, Rate, rate
 from descend.words import maximum, minimum, sign, where
 
@@ -67,7 +67,7 @@ class Lion(Method):
     @staticmethod
     def step(g: Any, x: Any, m: Any, lr: Any, beta1: Any, beta2: Any, decay: Any) -> Any:
         """One coordinate's change and its momentum."""
-        return -lr * (sign(running(m, beta1, g)) + decay * x), running(m, beta2, g)
+        return decayed(-lr * sign(running(m, beta1, g)), x, lr, decay), running(m, beta2, g)
 
 
 class Rprop(Method):

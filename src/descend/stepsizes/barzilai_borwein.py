@@ -8,15 +8,14 @@ import jax
 import numpy as np
 
 from descend.fields import Number, positive
+from descend.stepsizes.backtracking import backtrack
 from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import (
     difference,
     dot,
-    isfinite,
     largest,
     like,
     maximum,
-    repeat_while,
     where,
     zeros_like,
 )
@@ -25,7 +24,6 @@ __all__ = ["BarzilaiBorwein", "ShortBarzilaiBorwein"]
 
 _MEMORY = 10  # how many costs a step may be compared with (Raydan's M)
 _SUFFICIENT = 1e-4  # the share of the slope's promise that a step must keep (Raydan's γ)
-_MOST_TRIALS = 60
 
 
 class _Memory(NamedTuple):
@@ -33,12 +31,6 @@ class _Memory(NamedTuple):
     g: Any
     lr: Any
     costs: tuple[Any, ...]
-
-
-class _Trial(NamedTuple):
-    lr: Any
-    cost: Any
-    count: Any
 
 
 class BarzilaiBorwein(StepSize):
@@ -86,15 +78,7 @@ class BarzilaiBorwein(StepSize):
         opening = like(self.first, slope) / reach
         lr = where(at.t == 1, opening, where(known, secant, 2 * state.lr))
 
-        def too_high(trial: _Trial) -> Any:
-            enough = ceiling + _SUFFICIENT * (trial.lr * reach) * slope
-            return ~(trial.cost <= enough) & (trial.count < _MOST_TRIALS)
-
-        def shorten(trial: _Trial) -> _Trial:
-            shorter = trial.lr * where(isfinite(trial.cost), 0.5, 0.1).astype(trial.lr.dtype)
-            return _Trial(shorter, at.value(shorter), trial.count + 1)
-
-        found = repeat_while(too_high, shorten, _Trial(lr, at.value(lr), like(1, at.t)))
+        found = backtrack(at, lr, lambda rate: ceiling + _SUFFICIENT * (rate * reach) * slope, where_not_finite=0.1)
         return found.lr, _Memory(at.x, at.g, found.lr, costs), found.count
 
 

@@ -7,18 +7,13 @@ from typing import Any, NamedTuple
 import jax
 
 from descend.fields import Number, above, between, positive
+from descend.stepsizes.backtracking import backtrack
 from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import dot, isfinite, like, repeat_while, where
 
 __all__ = ["Armijo", "StrongWolfe"]
 
-_MOST_TRIALS = 60
-
-
-class _Trial(NamedTuple):
-    lr: Any
-    cost: Any
-    count: Any
+_MOST_LOOKS = 60
 
 
 class Armijo(StepSize):
@@ -46,14 +41,7 @@ class Armijo(StepSize):
         """See `StepSize.next`; needs the cost and the function."""
         slope = dot(at.g, at.d)
 
-        def too_high(trial: _Trial) -> Any:
-            return ~(trial.cost <= at.f + self.sufficient * trial.lr * slope) & (trial.count < _MOST_TRIALS)
-
-        def shorten(trial: _Trial) -> _Trial:
-            shorter = trial.lr * like(self.shrink, trial.lr)
-            return _Trial(shorter, at.value(shorter), trial.count + 1)
-
-        found = repeat_while(too_high, shorten, _Trial(state, at.value(state), like(1, at.t)))
+        found = backtrack(at, state, lambda rate: at.f + self.sufficient * rate * slope, self.shrink)
         return found.lr, found.lr * like(self.growth, found.lr), found.count
 
 
@@ -105,7 +93,7 @@ class StrongWolfe(StepSize):
             return _Bracket(low, low_cost, high, where(isfinite(high), middle, 2 * low), ~too_far & flat, b.count + 2)
 
         def goes_on(b: _Bracket) -> Any:
-            return ~b.done & (b.count < _MOST_TRIALS) & (slope0 < 0)
+            return ~b.done & (b.count < _MOST_LOOKS) & (slope0 < 0)
 
         begin = _Bracket(none, at.f, none + like(float("inf"), none), state, none > 1, like(0, at.t))
         found = repeat_while(goes_on, look, begin)

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import jax
 
 from descend.fields import Number, above, positive
+from descend.stepsizes.backtracking import backtrack
 from descend.stepsizes.stepsize import Asks, At, StepSize
-from descend.words import difference, dot, like, minimum, norm, repeat_while, sqrt, where, zeros_like
+from descend.words import difference, dot, like, minimum, norm, sqrt, where, zeros_like
 
 __all__ = ["AdGD", "AdGD2", "InverseLipschitz"]
-
-_MOST_TRIALS = 60
 
 
 class _Last(NamedTuple):
@@ -86,12 +85,6 @@ class AdGD2(AdGD):
         return minimum(sqrt(2 / 3 + last.ratio) * last.lr, bound)
 
 
-class _Trial(NamedTuple):
-    lr: Any
-    cost: Any
-    count: Any
-
-
 class InverseLipschitz(StepSize):
     """1/L, with L found by trying: the rate shrinks until the parabola of curvature 1/lr lies above the cost.
 
@@ -115,12 +108,5 @@ class InverseLipschitz(StepSize):
         """See `StepSize.next`; needs the cost and the function."""
         promised = dot(at.g, at.g) / 2
 
-        def overshoots(trial: _Trial) -> Any:
-            return ~(trial.cost <= at.f - trial.lr * promised) & (trial.count < _MOST_TRIALS)
-
-        def shorten(trial: _Trial) -> _Trial:
-            shorter = trial.lr * like(0.5, trial.lr)
-            return _Trial(shorter, at.value(shorter), trial.count + 1)
-
-        found = repeat_while(overshoots, shorten, _Trial(state, at.value(state), like(1, at.t)))
+        found = backtrack(at, state, lambda rate: at.f - rate * promised)
         return found.lr, found.lr * like(self.growth, found.lr), found.count
