@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from descend.methods import Method, catalogue
+from descend.methods import Method, catalogue, method_named
 
 ROOT = Path(__file__).parent.parent
 _SWAPPED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult}
@@ -71,9 +71,10 @@ _PLUGIN = """
 import inspect
 from descend.methods import catalogue
 method = catalogue()[{name!r}]
-scope = dict(vars(inspect.getmodule(method)))
-exec({source!r}, scope)
-setattr(method, {function!r}, staticmethod(scope[{function!r}]))
+globals().update(vars(inspect.getmodule(method)))
+
+{source}
+setattr(method, {function!r}, staticmethod({function}))
 
 
 def pytest_collection_modifyitems(items):
@@ -112,7 +113,8 @@ def main() -> None:
     parser.add_argument("--method", help="only this one")
     parser.add_argument("--show", action="store_true", help="print the caught ones, too")
     given = parser.parse_args()
-    chosen = [m for m in catalogue().values() if given.method in {None, m.name} and m.__module__.startswith("descend.")]
+    asked = catalogue().values() if given.method is None else [method_named(given.method)]
+    chosen = [m for m in asked if m.__module__.startswith("descend.")]
     work = [
         (method, function, what, source)
         for method in chosen

@@ -1,0 +1,175 @@
+"""`descend minimize`, `descend sweep`, `descend race`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from descend.cli.app import app, exit_code
+from descend.cli.values import (
+    FILMS,
+    PLOTTED_AS,
+    SAVED_AS,
+    BadInputError,
+    check_target,
+    finite,
+    method_of,
+    start_of,
+    values_of,
+)
+from descend.descent import Run, minimize, race, report, sweep
+from descend.methods import method_named
+
+Objective = Annotated[str, typer.Argument(metavar="FORMULA|LANDSCAPE", help='"sin(x) + x**2/10", or rosenbrock')]
+Start = Annotated[str | None, typer.Option("--from", help="Start: 5, or -1.2,1. A landscape has its own.")]
+Dtype = Annotated[str, typer.Option(help="float64 or float32.")]
+Maximize = Annotated[bool, typer.Option("--maximize", help="Climb instead.")]
+Picture = Annotated[Path | None, typer.Option(help="Picture: .png .svg .pdf")]
+Saved = Annotated[Path | None, typer.Option(help="Table: .parquet, .csv or .json.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command("minimize")
+def minimize_command(
+    objective: Objective,
+    start: Start = None,
+    method: Annotated[str | None, typer.Option(help="See descend methods. Default: needs no tuning.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
+    steps: Annotated[int, typer.Option(help="At most so many steps.")] = 10_000,
+    tol: Annotated[float | None, typer.Option(help="Gradient norm that counts as zero. Default: by dtype.")] = None,
+    dtype: Dtype = "float64",
+    maximize: Maximize = False,
+    time_limit: Annotated[float | None, typer.Option(help="At most so many seconds.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture (.png .svg .pdf) or film (.gif .html .mp4).")] = None,
+    save: Annotated[Path | None, typer.Option(help="Trace: .parquet, .csv or .json.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Minimise a formula or a landscape, and tell how it went."""
+    for target, kinds in ((plot, PLOTTED_AS), (save, SAVED_AS)):
+        check_target(target, kinds)
+    run = minimize(
+        objective,
+        start_of(start, dtype, objective),
+        method_of(method, lr, settings or []),
+        steps=steps,
+        gtol=tol,
+        maximize=maximize,
+        time_limit=time_limit,
+    )
+    if as_json:
+        print(json.dumps(finite(run.summary())), flush=True)
+    else:
+        _report(run)
+    _write([("trace", save, run.save), ("picture", plot, partial(_plot, run))], silent=as_json)
+    raise typer.Exit(exit_code(run.outcome))
+
+
+@app.command("sweep")
+def sweep_command(
+    objective: Objective,
+    start: Start = None,
+    method: Annotated[str, typer.Option(help="See descend methods.")] = "gradient-descent",
+    lr: Annotated[str, typer.Option(help="low:high:count (by ratios; evenly from 0), or 0.1,0.2.")] = "1e-4:100:61",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9, or more values of it: mu=0:0.99:12.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="At most so many steps.")] = 1_000,
+    dtype: Dtype = "float64",
+    maximize: Maximize = False,
+    plot: Picture = None,
+    save: Saved = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try many learning rates (and other hyperparameters) in one compiled call."""
+    check_target(plot, PLOTTED_AS - FILMS)
+    check_target(save, SAVED_AS)
+    chosen = method_named(method)
+    values = {"lr": values_of("lr", lr)} if "lr" in chosen.names() else {}
+    for setting in settings or []:
+        key, _, text = setting.partition("=")
+        values[key.strip()] = values_of(f"--set {key.strip()}", text)
+    numbers: dict[str, Any] = {key: v if len(v) > 1 else v[0] for key, v in values.items()}
+    if plot is not None and sum(len(v) > 1 for v in values.values()) > 2:
+        raise BadInputError("a picture shows one axis or two: give fewer, or --save the table")
+    result = sweep(objective, start_of(start, dtype, objective), chosen(**numbers), steps=steps, maximize=maximize)
+    _hand_out(result, "sweep_overview", as_json=as_json, plot=plot, save=save)
+    raise typer.Exit(exit_code(result.best.outcome))
+
+
+@app.command("race")
+def race_command(
+    objectives: Annotated[
+        list[str], typer.Argument(metavar="FORMULA|LANDSCAPE...", help="One, or several landscapes.")
+    ],
+    start: Annotated[str | None, typer.Option("--from", help="Start of a single one. A landscape has its own.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Names, adam,momentum. Default: all.")] = None,
+    steps: Annotated[int, typer.Option(help="So many steps for each rate.")] = 1_000,
+    rates: Annotated[str, typer.Option(help="low:high:count (by ratios), or a list.")] = "1e-6:100:64",
+    target: Annotated[float, typer.Option(help="The share of the possible fall that may be left at the goal.")] = 1e-6,
+    plot: Picture = None,
+    save: Saved = None,
+    as_json: AsJson = False,
+) -> None:
+    """Race methods against each other, each at its best rate."""
+    check_target(plot, PLOTTED_AS - FILMS)
+    check_target(save, SAVED_AS)
+    what = objectives if len(objectives) > 1 else objectives[0]
+    names = None if methods is None else [name for name in re.split(r"[,\s]+", methods) if name]
+    x0 = start_of(start, "float64", objectives[0]) if len(objectives) == 1 else None
+    result = race(what, x0, names, steps=steps, rates=values_of("--rates", rates), target=target)
+    _hand_out(result, "race_overview", as_json=as_json, plot=plot, save=save)
+
+
+def _hand_out(result: Any, overview: str, *, as_json: bool, plot: Path | None, save: Path | None) -> None:
+    def draw(path: Path) -> None:
+        from descend import plots
+
+        getattr(plots, overview)(result).savefig(path, dpi=150)
+
+    print(json.dumps(finite(result.summary())) if as_json else result, flush=True)
+    _write([("table", save, result.save), ("picture", plot, draw)], silent=as_json)
+
+
+def _write(files: list[tuple[str, Path | None, Callable[[Path], Any]]], *, silent: bool) -> None:
+    """Written last: what cannot be written must not take the result with it."""
+    for what, path, write in files:
+        if path is not None:
+            write(path)
+            if not silent:
+                print(f"The {what} is in {path}.")
+
+
+def _plot(run: Run, path: Path) -> None:
+    from descend import plots
+
+    if path.suffix.lower() in FILMS:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        plots.save_animation(run, path)
+    else:
+        plots.overview(run).savefig(path, dpi=150)
+
+
+def _report(run: Run) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    head, body = report.table(run.trace)
+    table = Table(box=None, header_style="bold")
+    for name in head:
+        table.add_column(name, justify="right")
+    for row in body:
+        table.add_row(*row)
+    console.print(table)
+    good = exit_code(run.outcome) == 0
+    console.print()
+    console.print(run.message + ".", style="green" if run.success else "" if good else "yellow", soft_wrap=True)

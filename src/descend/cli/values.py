@@ -1,0 +1,97 @@
+"""What a user writes behind an option, read; and what a command prints, made legal JSON."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from descend.methods import GradientDescent, Method, method_named
+from descend.objectives import landscape
+from descend.objectives.landscapes import is_landscape
+
+__all__ = [
+    "FILMS",
+    "PLOTTED_AS",
+    "SAVED_AS",
+    "BadInputError",
+    "check_target",
+    "finite",
+    "method_of",
+    "start_of",
+    "values_of",
+]
+
+SAVED_AS = {".parquet", ".csv", ".json"}
+PLOTTED_AS = {".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".gif", ".html", ".mp4"}
+FILMS = {".gif", ".html", ".mp4"}
+
+
+class BadInputError(ValueError):
+    """What came on the command line makes no sense; the message is for the user."""
+
+
+def values_of(name: str, text: str) -> Any:
+    """`low:high:count`, spaced by ratios (evenly from 0), or a list of numbers."""
+
+    try:
+        if ":" not in text:
+            return np.array([float(part) for part in re.split(r"[,;\s]+", text.strip())])
+        low, high, count = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise BadInputError(f"{name} takes numbers 0.1,0.2 or low:high:count like 1e-4:1:50, got {text!r}") from None
+    if count < 1 or count != int(count):
+        raise BadInputError(f"{name}: the count must be a whole number >= 1, got {count:g}")
+    return np.geomspace(low, high, int(count)) if low > 0 and high > 0 else np.linspace(low, high, int(count))
+
+
+def start_of(text: str | None, dtype: str, objective: str) -> Any:
+    """The start `5` or `-1.2,1`; that of the landscape where nothing was given."""
+    if dtype not in {"float64", "float32"}:
+        raise BadInputError(f"--dtype must be float64 or float32, got {dtype!r}")
+    if text is None:
+        return np.asarray(landscape(objective).start, dtype=dtype) if is_landscape(objective) else None
+    try:
+        numbers = [float(part) for part in re.split(r"[,;\s]+", text.strip(" ()[]\t"))]
+    except ValueError:
+        raise BadInputError(f"--from must be numbers like 5 or -1.2,1, got {text!r}") from None
+    return np.asarray(numbers if len(numbers) > 1 else numbers[0], dtype=dtype)
+
+
+def method_of(name: str | None, lr: float | None, settings: list[str]) -> Method | None:
+    """The method of that name with these numbers; None where nothing was given."""
+    if name is None and lr is None and not settings:
+        return None
+    values: dict[str, float] = {} if lr is None else {"lr": lr}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        try:
+            values[key.strip()] = float(value)
+        except ValueError:
+            raise BadInputError(f"--set takes name=number, like mu=0.9, got {setting!r}") from None
+        if not equals:
+            raise BadInputError(f"--set takes name=number, like mu=0.9, got {setting!r}")
+    return (method_named(name) if name is not None else GradientDescent)(**values)
+
+
+def check_target(path: Path | None, kinds: set[str]) -> None:
+    """Refuse, before any work is done, what cannot be written after it."""
+    if path is None:
+        return
+    if path.suffix.lower() not in kinds:
+        raise BadInputError(f"{path.name!r} must end in one of {', '.join(sorted(kinds))}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder")
+
+
+def finite(value: Any) -> Any:
+    """JSON has no infinity and no nan: such a number is null."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and value - value != 0 else value
