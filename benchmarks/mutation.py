@@ -18,8 +18,9 @@ import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from descend.methods import Method, catalogue, method_named
+from descend.methods import Method, catalogue, means, method_named
 
 ROOT = Path(__file__).parent.parent
 _SWAPPED = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult}
@@ -68,31 +69,61 @@ def _change(node: ast.AST) -> None:
 
 
 _PLUGIN = """
-import inspect
+import sys
 from descend.methods import catalogue
-method = catalogue()[{name!r}]
-globals().update(vars(inspect.getmodule(method)))
+whole = {place}
+globals().update(vars(sys.modules[whole.__module__]))
 
 {source}
-setattr(method, {function!r}, staticmethod({function}))
+method = {method}
+if method is None:
+    for module in list(sys.modules.values()):
+        if module.__name__.startswith("descend.methods") and getattr(module, {function!r}, None) is whole:
+            setattr(module, {function!r}, globals()[{function!r}])
+else:
+    setattr(method, {function!r}, staticmethod(globals()[{function!r}]))
 
 
 def pytest_collection_modifyitems(items):
     def speaks_of_others(item):
         values = getattr(item, "callspec", None) and item.callspec.params.values() or ()
-        kinds = [v if isinstance(v, type) else type(v) for v in values]
+        inside = [getattr(v, "method", v) for v in values]
+        kinds = [v if isinstance(v, type) else type(v) for v in inside]
         known = [kind for kind in kinds if kind in set(catalogue().values())]
-        return bool(known) and method not in known
+        return method is not None and bool(known) and method not in known
 
     items[:] = [item for item in items if not speaks_of_others(item)]
 """
 
 
-def is_caught(method: type[Method], function: str, source: str) -> bool:
+class Site(NamedTuple):
+    """A formula in which errors are planted: one of a method, or one that methods share."""
+
+    method: type[Method] | None
+    function: str
+
+    @property
+    def formula(self) -> Any:
+        """The function itself."""
+        return getattr(means if self.method is None else self.method, self.function)
+
+    @property
+    def label(self) -> str:
+        """How a report calls it."""
+        return self.function if self.method is None else self.method.__name__
+
+    def plugin(self, source: str) -> str:
+        """The text of a pytest plugin that puts `source` in the formula's place."""
+        method = "None" if self.method is None else f"catalogue()[{self.method.name!r}]"
+        place = f"sys.modules['descend.methods.means'].{self.function}" if self.method is None else method
+        source = source.replace("@staticmethod\n", "")
+        return _PLUGIN.format(place=place, source=source, method=method, function=self.function)
+
+
+def is_caught(site: Site, source: str) -> bool:
     """Whether the laws or the parity tests fail with the changed formula."""
-    source = source.replace("@staticmethod\n", "")
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "planted.py").write_text(_PLUGIN.format(name=method.name, source=source, function=function))
+        Path(folder, "planted.py").write_text(site.plugin(source))
         command = [
             sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "planted", "-p", "no:cacheprovider",
             "tests/laws", "tests/parity", "tests/methods/test_methods.py",
@@ -110,26 +141,29 @@ def is_caught(method: type[Method], function: str, source: str) -> bool:
 def main() -> None:
     """Plant every error, print those that no test has noticed and the share that was caught."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", help="only this one")
+    parser.add_argument("--method", help="only this one; means for what methods share")
     parser.add_argument("--show", action="store_true", help="print the caught ones, too")
     given = parser.parse_args()
-    asked = catalogue().values() if given.method is None else [method_named(given.method)]
-    chosen = [m for m in asked if m.__module__.startswith("descend.")]
-    work = [
-        (method, function, what, source)
-        for method in chosen
+    shared = [Site(None, name) for name in means.__all__]
+    if given.method is None:
+        asked = list(catalogue().values())
+    else:
+        asked = [] if given.method == "means" else [method_named(given.method)]
+    own = [
+        Site(method, function)
+        for method in asked
         for function in ("step", "gather")
-        if getattr(method, function) is not None
-        for what, source in mutants(inspect.getsource(getattr(method, function)))
+        if method.__module__.startswith("descend.") and getattr(method, function) is not None
     ]
+    sites = own if given.method not in {None, "means"} else [*own, *shared]
+    work = [(site, what, source) for site in sites for what, source in mutants(inspect.getsource(site.formula))]
     caught = []
     with ThreadPoolExecutor(2) as pool:
-        for (method, _, what, _), is_seen in zip(
-            work, pool.map(lambda w: is_caught(w[0], w[1], w[3]), work), strict=True
-        ):
+        results = pool.map(lambda item: is_caught(item[0], item[2]), work)
+        for (site, what, _), is_seen in zip(work, results, strict=True):
             caught.append(is_seen)
             if not is_seen or given.show:
-                print(f"{'caught' if is_seen else 'MISSED':<7} {method.__name__:<14} {what}", flush=True)
+                print(f"{'caught' if is_seen else 'MISSED':<7} {site.label:<14} {what}", flush=True)
     print(
         f"{sum(caught)} of {len(caught)} planted errors caught ({100 * sum(caught) / len(caught):.1f} %)   goal ≥ 95 %"
     )
