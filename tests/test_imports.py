@@ -15,8 +15,8 @@ FLOORS = [
     {"words", "fields"},
     {"stepsizes"},
     {"methods", "objectives"},
-    {"descent"},
-    {"plots"},
+    {"descent", "data"},
+    {"plots", "models"},
     {"cli", "__main__"},
 ]
 # Asked for by the user on an object that lives below, and loaded only then.

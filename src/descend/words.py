@@ -52,6 +52,7 @@ __all__ = [
     "sign",
     "sin",
     "sinh",
+    "softplus",
     "sqrt",
     "sum",
     "tan",
@@ -148,6 +149,22 @@ minimum = _word("minimum", "Min")
 where = _word("where", _piecewise)
 isfinite = _word("isfinite")
 zeros_like = _word("zeros_like", lambda x: x * 0)
+
+
+@jax.custom_jvp
+def _softplus_of_jax(x: Any) -> Any:
+    return jnp.logaddexp(x, 0)
+
+
+# The derivative in its simplest form: that of logaddexp passes through three roundings and a search for nan.
+_softplus_of_jax.defjvps(lambda x_dot, _, x: x_dot * jax.nn.sigmoid(x))
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), without overflow: the smooth form of max(x, 0)."""
+    if isinstance(x, jax.Array):
+        return _softplus_of_jax(x)
+    return log(1 + exp(x)) if _is_symbolic(x) else np.logaddexp(x, 0)
 
 
 def sum(x: Any) -> Any:

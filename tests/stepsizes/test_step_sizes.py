@@ -139,8 +139,8 @@ def test_strong_wolfe_meets_both_conditions_at_every_step() -> None:
 def test_barzilai_borwein_takes_the_two_secant_rates() -> None:
     s, y = np.array([1.0, 2.0]), np.array([3.0, 1.0])
     curvature = float(s @ y)
-    assert BarzilaiBorwein._secant(s, y, curvature) == pytest.approx(5 / 5)
-    assert ShortBarzilaiBorwein._secant(s, y, curvature) == pytest.approx(5 / 10)
+    assert BarzilaiBorwein()._secant(s, y, curvature) == pytest.approx(5 / 5)
+    assert ShortBarzilaiBorwein()._secant(s, y, curvature) == pytest.approx(5 / 10)
 
 
 def test_polyak_steps_half_way_on_a_parabola() -> None:

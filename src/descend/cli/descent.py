@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ import typer
 from descend.cli.app import app, exit_code
 from descend.cli.values import (
     FILMS,
+    PICTURES,
     PLOTTED_AS,
     SAVED_AS,
     BadInputError,
@@ -22,6 +22,7 @@ from descend.cli.values import (
     method_of,
     start_of,
     values_of,
+    write_files,
 )
 from descend.descent import Run, minimize, race, report, sweep
 from descend.methods import method_named
@@ -67,7 +68,7 @@ def minimize_command(
         print(json.dumps(finite(run.summary())), flush=True)
     else:
         _report(run)
-    _write([("trace", save, run.save), ("picture", plot, partial(_plot, run))], silent=as_json)
+    write_files([("trace", save, run.save), ("picture", plot, partial(_plot, run))], silent=as_json)
     raise typer.Exit(exit_code(run.outcome))
 
 
@@ -88,7 +89,7 @@ def sweep_command(
     as_json: AsJson = False,
 ) -> None:
     """Try many learning rates (and other hyperparameters) in one compiled call."""
-    check_target(plot, PLOTTED_AS - FILMS)
+    check_target(plot, PICTURES)
     check_target(save, SAVED_AS)
     chosen = method_named(method)
     values = {"lr": values_of("lr", lr)} if "lr" in chosen.names() else {}
@@ -118,7 +119,7 @@ def race_command(
     as_json: AsJson = False,
 ) -> None:
     """Race methods against each other, each at its best rate."""
-    check_target(plot, PLOTTED_AS - FILMS)
+    check_target(plot, PICTURES)
     check_target(save, SAVED_AS)
     what = objectives if len(objectives) > 1 else objectives[0]
     names = None if methods is None else [name for name in re.split(r"[,\s]+", methods) if name]
@@ -134,16 +135,7 @@ def _hand_out(result: Any, overview: str, *, as_json: bool, plot: Path | None, s
         getattr(plots, overview)(result).savefig(path, dpi=150)
 
     print(json.dumps(finite(result.summary())) if as_json else result, flush=True)
-    _write([("table", save, result.save), ("picture", plot, draw)], silent=as_json)
-
-
-def _write(files: list[tuple[str, Path | None, Callable[[Path], Any]]], *, silent: bool) -> None:
-    """Written last: what cannot be written must not take the result with it."""
-    for what, path, write in files:
-        if path is not None:
-            write(path)
-            if not silent:
-                print(f"The {what} is in {path}.")
+    write_files([("table", save, result.save), ("picture", plot, draw)], silent=as_json)
 
 
 def _plot(run: Run, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from descend.objectives.landscapes import is_landscape
 
 __all__ = [
     "FILMS",
+    "PICTURES",
     "PLOTTED_AS",
     "SAVED_AS",
     "BadInputError",
@@ -22,11 +24,13 @@ __all__ = [
     "method_of",
     "start_of",
     "values_of",
+    "write_files",
 ]
 
 SAVED_AS = {".parquet", ".csv", ".json"}
 PLOTTED_AS = {".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".gif", ".html", ".mp4"}
 FILMS = {".gif", ".html", ".mp4"}
+PICTURES = PLOTTED_AS - FILMS
 
 
 class BadInputError(ValueError):
@@ -95,3 +99,12 @@ def finite(value: Any) -> Any:
     if isinstance(value, list):
         return [finite(inner) for inner in value]
     return None if isinstance(value, float) and value - value != 0 else value
+
+
+def write_files(files: list[tuple[str, Path | None, Callable[[Path], Any]]], *, silent: bool) -> None:
+    """Written last: what cannot be written must not take the result with it."""
+    for what, path, write in files:
+        if path is not None:
+            write(path)
+            if not silent:
+                print(f"The {what} is in {path}.")

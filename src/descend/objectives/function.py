@@ -154,7 +154,8 @@ def prepare(
     Parameters
     ----------
     objective
-        `f(x)`, `f(*x)` if it requires as many numbers as the vector `x0` has, or `f(x, *data)`.
+        `f(x)`, `f(*x)` if it requires as many numbers as the vector `x0` has, or `f(x, *data)`. One with the
+        attribute `runs_eagerly` is called as it is, with plain arrays, and never traced.
     x0
         NumPy array or pytree of NumPy arrays, of one float type.
     grad
@@ -183,6 +184,8 @@ def prepare(
             problem.program = _program(call, None, sign)
             problem.traced(*data)
             problem.gradient = FORMULA
+        elif getattr(objective, "runs_eagerly", False):
+            _go_eager(problem)
         else:
             _choose(problem, objective, call_grad)
         warn_of_float32_constants(problem)

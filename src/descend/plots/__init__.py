@@ -6,10 +6,12 @@ from descend.plots.contour import contours, surface
 from descend.plots.curve import cost_curve, gradient_curve, path_on_curve
 from descend.plots.history import history, rates
 from descend.plots.overview import as_svg, overview, picture
+from descend.plots.training import coefficients, training, training_overview
 
 __all__ = [
     "animate",
     "as_svg",
+    "coefficients",
     "contours",
     "cost_curve",
     "gradient_curve",
@@ -27,4 +29,6 @@ __all__ = [
     "surface",
     "sweep",
     "sweep_overview",
+    "training",
+    "training_overview",
 ]

@@ -1,6 +1,6 @@
 """How far to step: rules that give a method its learning rate."""
 
-from descend.stepsizes.barzilai_borwein import BarzilaiBorwein, ShortBarzilaiBorwein
+from descend.stepsizes.barzilai_borwein import AdaptiveBarzilaiBorwein, BarzilaiBorwein, ShortBarzilaiBorwein
 from descend.stepsizes.distance import DoG, DoWG
 from descend.stepsizes.hedged import Chebyshev, Silver, SilverStronglyConvex
 from descend.stepsizes.hypergradient import Hypergradient
@@ -26,6 +26,7 @@ from descend.stepsizes.stepsize import Asks, At, StepSize
 __all__ = [
     "AdGD",
     "AdGD2",
+    "AdaptiveBarzilaiBorwein",
     "Armijo",
     "Asks",
     "At",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from descend.fields import Number, positive
+from descend.fields import Number, between, positive
 from descend.stepsizes.backtracking import backtrack
 from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import (
@@ -20,7 +20,7 @@ from descend.words import (
     zeros_like,
 )
 
-__all__ = ["BarzilaiBorwein", "ShortBarzilaiBorwein"]
+__all__ = ["AdaptiveBarzilaiBorwein", "BarzilaiBorwein", "ShortBarzilaiBorwein"]
 
 _MEMORY = 10  # how many costs a step may be compared with (Raydan's M)
 _SUFFICIENT = 1e-4  # the share of the slope's promise that a step must keep (Raydan's γ)
@@ -56,8 +56,7 @@ class BarzilaiBorwein(StepSize):
         number = dot(zeros, zeros)
         return _Memory(zeros, zeros, number, (number - like(np.inf, number),) * _MEMORY)
 
-    @staticmethod
-    def _secant(s: Any, y: Any, curvature: Any) -> Any:
+    def _secant(self, s: Any, y: Any, curvature: Any) -> Any:
         return dot(s, s) / curvature
 
     def next(self, state: _Memory, at: At) -> tuple[Any, _Memory, Any]:
@@ -90,7 +89,22 @@ class ShortBarzilaiBorwein(BarzilaiBorwein):
     Source: Barzilai & Borwein (1988), IMA J. Numer. Anal. 8, equation 5.
     """
 
-    @staticmethod
-    def _secant(s: Any, y: Any, curvature: Any) -> Any:
+    def _secant(self, s: Any, y: Any, curvature: Any) -> Any:
         square = dot(y, y)
         return curvature / where(square > 0, square, 1)
+
+
+class AdaptiveBarzilaiBorwein(ShortBarzilaiBorwein):
+    """The long step, but the short one where the two differ much: then the last step met several curvatures.
+
+    On ill-conditioned problems it takes about half as many steps as either.
+    """
+
+    paper = "Zhou, Gao & Dai (2006), Comput. Optim. Appl. 35, section 2"
+
+    first: Number = positive(1.0, "the most that any coordinate moves in the first step, in units of x")
+    share: Number = between(0, 1, 0.15, "the short step is taken where it is less than this share of the long one")
+
+    def _secant(self, s: Any, y: Any, curvature: Any) -> Any:
+        short, long = super()._secant(s, y, curvature), dot(s, s) / curvature
+        return where(short < like(self.share, long) * long, short, long)

@@ -1,0 +1,185 @@
+"""`descend fit`, `descend predict`, `descend evaluate`: linear models of tables."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from descend.cli.app import app, exit_code
+from descend.cli.values import PICTURES, BadInputError, check_target, finite, method_of, write_files
+from descend.methods import method_named
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="CSV, TSV, Parquet, Feather, JSON lines, LIBSVM; also .gz")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file that descend fit has written.")]
+
+_MODELS = {".descend", ".safetensors"}
+_BUNDLED = ("diabetes", "breast_cancer", "wine", "iris", "digits")
+
+
+@app.command("fit")
+def fit_command(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help=f"A table (CSV, Parquet, …), sparse text, or {', '.join(_BUNDLED)}.")
+    ],
+    target: Annotated[str | None, typer.Option(help="The column to predict. Not for sparse text.")] = None,
+    model: Annotated[str | None, typer.Option(help="linear, logistic or svm. Default: by the target.")] = None,
+    method: Annotated[str | None, typer.Option(help="See descend methods. Default: needs no tuning.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate. Default: found by trying.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
+    loss: Annotated[str | None, typer.Option(help="squared, absolute, huber, quantile, poisson; hinge, …")] = None,
+    l2: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows that make one step. Default: all.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data, at most.")] = None,
+    validation: Annotated[float, typer.Option(help="The share of rows held out for the score.")] = 0.2,
+    no_scale: Annotated[bool, typer.Option("--no-scale", help="Do not standardise the columns.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the order of the rows.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the model to this file (.descend).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture: .png .svg .pdf")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn one column of a table from the others: a linear model, by gradient descent."""
+    from descend.models.tables import fit_table, summary
+
+    check_target(plot, PICTURES)
+    check_target(out, _MODELS)
+    given: dict[str, Any] = {"loss": loss, "l2": l2, "batch_size": batch_size, "epochs": epochs, "seed": seed}
+    options = {key: value for key, value in given.items() if value is not None}
+    options["scale"] = not no_scale
+    if method is not None and lr is None and not settings:
+        options["method"] = method_named(method)  # whose rate is found
+    elif method is not None or lr is not None or settings:
+        options["method"] = method_of(method, lr, settings or [])
+    table, column = _bundled(data, target) if data in _BUNDLED and not Path(data).exists() else (data, target)
+    fitted = fit_table(table, column, model, validation=validation, **options)
+    if as_json:
+        print(json.dumps(finite({**summary(fitted), "model": None if out is None else str(out)})), flush=True)
+    else:
+        _report(fitted)
+    write_files([("model", out, fitted.save), ("picture", plot, partial(_draw, fitted))], silent=as_json)
+    raise typer.Exit(exit_code(fitted.outcome))
+
+
+@app.command("predict")
+def predict_command(
+    model: Model,
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="Write to this .csv or .parquet. Default: print.")] = None,
+) -> None:
+    """Predict the target of each row of a table."""
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    from descend.models.tables import TableModel
+
+    check_target(out, {".csv", ".parquet"})
+    fitted = TableModel.load(model)
+    name = fitted.encoder.target if fitted.encoder is not None else "label"
+    columns = {name: fitted.predict(data)}
+    if hasattr(fitted.estimator, "predict_proba"):
+        shares = fitted.predict_proba(data)
+        columns |= {f"P({name} = {c})": shares[:, i] for i, c in enumerate(fitted.estimator.classes_.tolist())}
+    table = pa.table(columns)
+    if out is None:
+        for value in columns[name].tolist():
+            print(value)
+        return
+    (pa.parquet.write_table if out.suffix == ".parquet" else pa.csv.write_csv)(table, out)
+    print(f"{len(table):,} predictions are in {out}.")
+
+
+@app.command("evaluate")
+def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
+    """Score a model on other rows whose target is known."""
+    from descend.models.tables import TableModel
+
+    found = TableModel.load(model).evaluate(data)
+    if as_json:
+        print(json.dumps(finite(found)))
+        return
+    for name, value in found.items():
+        print(
+            f"{name.replace('_', ' '):<24}{value:,}" if name == "rows" else f"{name.replace('_', ' '):<24}{value:.6g}"
+        )
+
+
+def _bundled(name: str, target: str | None) -> tuple[Any, str]:
+    """A data set that comes with scikit-learn, as a table."""
+    import pyarrow as pa
+    from sklearn import datasets
+
+    found = getattr(datasets, f"load_{name}")()
+    names = [str(n) for n in found.feature_names]
+    columns = {n: found.data[:, i] for i, n in enumerate(names)}
+    y = found.target if name == "diabetes" else [str(found.target_names[i]) for i in found.target]
+    if target is not None and target != "target":
+        raise BadInputError(f"the target of {name} is called 'target', got {target!r}")
+    return pa.table({**columns, "target": y}), "target"
+
+
+def _draw(fitted: Any, path: Path) -> None:
+    from descend import plots
+
+    plots.training_overview(fitted.estimator.history_, fitted.features, fitted.strengths()).savefig(path, dpi=150)
+
+
+def _report(fitted: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    history, encoder = fitted.estimator.history_, fitted.encoder
+    head = f"{fitted.rows + fitted.rows_held_out:,} rows, {len(fitted.features):,} features"
+    if encoder is not None:
+        kinds = [column.kind for column in encoder.columns]
+        parts = [f"{kinds.count(kind)} {_PLURALS[kind]}" for kind in _PLURALS if kind in kinds]
+        head += f" of {len(kinds)} columns ({', '.join(parts)})"
+    console.print(head, style="bold", soft_wrap=True)
+    if encoder is not None:
+        for name, why in encoder.left_out.items():
+            console.print(f"left out: {name}: {why}", markup=False, soft_wrap=True)
+        filled = [column.name for column in encoder.columns if column.has_missing]
+        if filled:
+            console.print(f"missing values filled, and marked: {', '.join(filled)}", markup=False, soft_wrap=True)
+    console.print("columns standardised" if fitted.estimator.scale else "columns not scaled")
+    console.print()
+    table = Table("epoch", "loss", "rate", "seconds", box=None, header_style="bold")
+    for i in _few(len(history)):
+        rate = "" if history.rate[i] != history.rate[i] else f"{history.rate[i]:.3g}"
+        table.add_row(f"{history.epoch[i]:g}", f"{history.loss[i]:.6g}", rate, f"{history.seconds[i]:.3f}")
+    console.print(table)
+    console.print()
+    strengths = fitted.strengths()
+    table = Table("strongest columns", "change per deviation", box=None, header_style="bold")
+    for j in abs(strengths).argsort()[::-1][:8]:
+        table.add_row(fitted.features[j], f"{strengths[j]:+.4g}")
+    console.print(table)
+    console.print()
+    what = "of the held-out rows are told right" if fitted.is_classifier else "R² on the held-out rows"
+    if fitted.score == fitted.score:
+        shown = f"{100 * fitted.score:.2f} %" if fitted.is_classifier else f"{fitted.score:.4f}"
+        console.print(f"{shown} {what} ({fitted.rows_held_out:,})", style="bold")
+    good = exit_code(fitted.outcome) == 0
+    message = fitted.estimator.message_
+    console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True, markup=False)
+
+
+_PLURALS = {
+    "number": "of numbers",
+    "boolean": "yes or no",
+    "date": "of dates",
+    "category": "of categories",
+    "hashed": "hashed",
+}
+
+
+def _few(n: int) -> list[int]:
+    """At most eight of n rows, from the first to the last."""
+    if n <= 8:
+        return list(range(n))
+    return sorted({round(i * (n - 1) / 7) for i in range(8)})

@@ -1,0 +1,287 @@
+"""From columns of a table to numbers: what each column becomes, learnt in one pass and kept with the model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from descend.data.sources import DataError, RestartError, Source
+
+__all__ = ["Column", "Encoder"]
+
+_MOST_CATEGORIES = 100  # with more a column of text is hashed
+_BUCKETS = 256  # into so many
+_SECONDS_A_DAY = 86_400
+
+
+@dataclass
+class Column:
+    """What becomes of one column.
+
+    Attributes
+    ----------
+    kind
+        "number", "boolean", "date" (days since 1970), "category" (one column of zeros and ones each), or "hashed".
+    fill
+        What stands for a missing number: the mean.
+    has_missing
+        Whether some values were missing; then a column of zeros and ones tells where.
+    categories
+        The known ones, in order.
+    """
+
+    name: str
+    kind: str
+    fill: float = 0.0
+    has_missing: bool = False
+    categories: list[str] = field(default_factory=list)
+
+    @property
+    def features(self) -> list[str]:
+        """The names of the numbers that it becomes."""
+        missing = [f"{self.name} is missing"] if self.has_missing else []
+        if self.kind == "category":
+            return [f"{self.name} = {category}" for category in self.categories] + missing
+        if self.kind == "hashed":
+            return [f"{self.name} # {i}" for i in range(_BUCKETS)]
+        return [self.name, *missing]
+
+    def encode(self, values: pa.Array, out: np.ndarray) -> None:
+        """Write the numbers of some rows into `out`, shape (rows, features), which holds zeros."""
+        if self.kind in {"category", "hashed"}:
+            text = values.cast(pa.string())
+            if self.kind == "hashed":
+                places = np.array([_bucket(v) for v in text.to_pylist()])
+                out[np.arange(len(places)), places] = 1
+                return
+            found = pc.index_in(text, pa.array(self.categories, pa.string()), skip_nulls=True)
+            places = found.fill_null(-1).to_numpy(zero_copy_only=False)
+            rows = np.flatnonzero(places >= 0)
+            out[rows, places[rows]] = 1
+        else:
+            numbers = _numbers(values, self.kind, self.name)
+            missing = np.isnan(numbers)
+            out[:, 0] = np.where(missing, self.fill, numbers)
+        if self.has_missing:
+            out[:, -1] = pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)
+
+
+def _bucket(value: str | None) -> int:
+    digest = hashlib.blake2b(repr(value).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % _BUCKETS
+
+
+def _numbers(values: pa.Array, kind: str, name: str) -> np.ndarray:
+    """A column as float64, nan where a value is missing."""
+    if kind == "date":
+        values = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+    try:
+        numbers = np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"column {name!r} held numbers when the model was made, and now text: {error}") from None
+    if kind == "date":
+        numbers = numbers / _SECONDS_A_DAY
+    if np.isinf(numbers).any():
+        raise DataError(f"column {name!r} holds an infinite number; replace it, or leave such rows out")
+    return numbers
+
+
+def _kind_of(kind: pa.DataType) -> str:
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "number"
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return "date"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
+        return "category"
+    if pa.types.is_string_view(kind) or pa.types.is_null(kind):
+        return "category"
+    return ""
+
+
+@dataclass
+class Encoder:
+    """How the columns of a table become features, and what was left out.
+
+    Attributes
+    ----------
+    columns
+        Those that are used.
+    target
+        The column that is learnt; it is not among them.
+    target_kind
+        "number", "boolean" or "category".
+    classes
+        Of a target that is no number: its values, in order.
+    left_out
+        Column → why it is not used.
+    rows
+        How many rows there were.
+    """
+
+    columns: list[Column]
+    target: str
+    target_kind: str
+    classes: list[str]
+    left_out: dict[str, str]
+    rows: int
+
+    @staticmethod
+    def learnt(source: Source, target: str) -> Encoder:
+        """Look at all rows of a table once.
+
+        Raises
+        ------
+        DataError
+            There is no such target, it misses values, or nothing is left to learn from.
+        """
+        while True:
+            try:
+                return _learnt(source, target)
+            except RestartError:
+                continue  # a column of numbers held text after all: the source now knows
+
+    @property
+    def features(self) -> list[str]:
+        """The names of all features."""
+        return [name for column in self.columns for name in column.features]
+
+    def blocks(self, source: Source, *, with_target: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Features (rows, d), float64, and targets of one batch after the other."""
+        for batch in source.batches():
+            absent = [c.name for c in self.columns if c.name not in batch.schema.names]
+            if absent:
+                those = ", ".join(map(repr, absent[:5]))
+                raise DataError(
+                    f"{source.name} lacks the column{'s' if len(absent) > 1 else ''} {those}, which "
+                    f"the model was made with; it has {', '.join(batch.schema.names[:20])}"
+                )
+            X = np.zeros((batch.num_rows, len(self.features)))
+            place = 0
+            for column in self.columns:
+                width = len(column.features)
+                column.encode(batch.column(column.name), X[:, place : place + width])
+                place += width
+            yield X, self.targets(batch, source.name) if with_target else None
+
+    def targets(self, batch: pa.RecordBatch, name: str) -> np.ndarray:
+        """The targets of one batch: numbers, or the classes as text."""
+        if self.target not in batch.schema.names:
+            raise DataError(f"{name} lacks the target {self.target!r}; it has {', '.join(batch.schema.names[:20])}")
+        values = batch.column(self.target)
+        if self.target_kind == "number":
+            return _numbers(values, "number", self.target)
+        return np.asarray(values.cast(pa.string()).to_numpy(zero_copy_only=False), str)
+
+    def as_json(self) -> dict[str, Any]:
+        """The encoder as plain values."""
+        return {**vars(self), "columns": [vars(column) for column in self.columns]}
+
+    @staticmethod
+    def of_json(values: dict[str, Any]) -> Encoder:
+        """The encoder again."""
+        return Encoder(**{**values, "columns": [Column(**column) for column in values["columns"]]})
+
+
+@dataclass
+class _Seen:
+    """What the pass has seen of one column."""
+
+    kind: str
+    total: float = 0.0
+    count: int = 0
+    missing: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+    rises_by_one: bool = True
+    last: float | None = None
+    categories: set[str] = field(default_factory=set)
+    is_many: bool = False
+
+    def look(self, values: pa.Array, name: str) -> None:
+        self.missing += int(pc.sum(pc.is_null(values, nan_is_null=True)).as_py() or 0)
+        if self.kind == "category":
+            self.categories.update(v for v in pc.unique(values.cast(pa.string())).to_pylist() if v is not None)
+            self.is_many = self.is_many or len(self.categories) > _MOST_CATEGORIES
+            if len(self.categories) > 100 * _MOST_CATEGORIES:
+                self.categories = set(list(self.categories)[: 2 * _MOST_CATEGORIES])
+            self.rises_by_one = False
+            return
+        numbers = _numbers(values, self.kind, name)
+        there = numbers[~np.isnan(numbers)]
+        self.total, self.count = self.total + float(there.sum()), self.count + len(there)
+        if len(there):
+            self.low, self.high = min(self.low, float(there.min())), max(self.high, float(there.max()))
+            steps = np.diff(there, prepend=there[0] - 1 if self.last is None else self.last)
+            self.rises_by_one = self.rises_by_one and len(there) == len(numbers) and bool((steps == 1).all())
+            self.last = float(there[-1])
+
+
+def _learnt(source: Source, target: str) -> Encoder:
+    seen: dict[str, _Seen] = {}
+    left_out: dict[str, str] = {}
+    rows = 0
+    for batch in source.batches():
+        names = batch.schema.names
+        if target not in names:
+            raise DataError(f"{source.name} has no column {target!r}; it has {', '.join(names[:30])}")
+        for name, kind in zip(names, batch.schema.types, strict=True):
+            if name in left_out:
+                continue
+            if name not in seen:
+                found = _kind_of(kind)
+                if not found:
+                    left_out[name] = f"it holds {kind}, which is no number, text or date"
+                    continue
+                seen[name] = _Seen(found)
+            if name == target:
+                _check_target(batch.column(name), name, rows, source.name)
+            seen[name].look(batch.column(name), name)
+        rows += batch.num_rows
+    if rows == 0:
+        raise DataError(f"{source.name} has no rows")
+    columns = []
+    for name, column in seen.items():
+        if name == target:
+            continue
+        if name in {"", "Unnamed: 0"} and column.rises_by_one:
+            left_out[name or "(without a name)"] = "it only counts the rows"
+        elif column.missing == rows:
+            left_out[name] = "all its values are missing"
+        elif column.kind == "category" and not column.is_many:
+            known = sorted(column.categories)
+            if len(known) == 1 and not column.missing:
+                left_out[name] = f"it is {known[0]!r} in all rows"
+            else:
+                columns.append(Column(name, "category", has_missing=column.missing > 0, categories=known))
+        elif column.kind == "category":
+            columns.append(Column(name, "hashed", has_missing=False))
+        elif column.low == column.high and not column.missing:
+            left_out[name] = f"it is {column.low:g} in all rows"
+        else:
+            fill = column.total / max(1, column.count)
+            columns.append(Column(name, column.kind, fill=fill, has_missing=column.missing > 0))
+    if not columns:
+        reasons = "; ".join(f"{name!r}: {why}" for name, why in left_out.items()) or "there is no other column"
+        raise DataError(f"nothing is left to learn {target!r} from ({reasons})")
+    goal = seen[target]
+    if goal.is_many:
+        raise DataError(f"the target {target!r} holds text with more than {_MOST_CATEGORIES} values: it is no class")
+    classes = sorted(goal.categories) if goal.kind == "category" else ["false", "true"] * (goal.kind == "boolean")
+    return Encoder(columns, target, goal.kind, classes, left_out, rows)
+
+
+def _check_target(values: pa.Array, name: str, before: int, where: str) -> None:
+    missing = pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)
+    if missing.any():
+        raise DataError(
+            f"the target {name!r} is missing in row {before + int(missing.argmax()) + 1} of {where}: "
+            "leave such rows out first"
+        )

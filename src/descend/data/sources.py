@@ -1,0 +1,324 @@
+"""Tables on disk or in memory as a stream of Arrow record batches, in bounded memory.
+
+PyArrow does the reading: it refuses what is structurally wrong, and it never changes values by guessing. Columns that
+look like numbers are read as float64; where one turns out to hold text, far down the file, it is read anew as text.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
+import pyarrow.json
+import pyarrow.parquet
+
+__all__ = ["ArrowSource", "CsvSource", "DataError", "JsonSource", "ParquetSource", "Source", "source_of"]
+
+_BLOCK = 1 << 20  # bytes that are read at a time
+_LARGEST_BLOCK = 64 << 20  # a row may be as long as this
+_BATCH = 65_536  # rows of a batch
+_SNIFFED = 1 << 16  # bytes by which delimiter and decimal point are told
+_NUMBER_WITH_COMMA = re.compile(r"[-+]?\d+,\d+(e[-+]?\d+)?", re.IGNORECASE)
+_MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?", "#N/A", "-nan", "NAN"]
+
+
+class DataError(ValueError):
+    """The data cannot be used as they are; the message says where, and what to do."""
+
+
+class Source(ABC):
+    """A table that can be gone through more than once."""
+
+    name: str
+
+    @abstractmethod
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows from the first to the last, in batches with the same columns."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """Bytes on disk; None where it is not a file."""
+
+
+@dataclass
+class _File(Source):
+    path: Path
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The name of the file."""
+        return self.path.name
+
+    @property
+    def size(self) -> int | None:
+        """See `Source.size`."""
+        return self.path.stat().st_size
+
+
+@dataclass
+class CsvSource(_File):
+    """Text with a delimiter and a header, plain or compressed (.gz, .zst, .bz2)."""
+
+    _text: set[str] = field(default_factory=set)  # columns that turned out to hold text
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """See `Source.batches`."""
+        delimiter, decimal, names = self._layout()
+        while True:
+            try:
+                yield from self._read(delimiter, decimal, names)
+            except _TextInNumbersError as found:
+                self._text.add(found.column)
+                if found.begun:
+                    raise RestartError(f"column {found.column!r} holds text after all") from None
+            else:
+                return
+
+    def _layout(self) -> tuple[str, str, list[str]]:
+        """Delimiter, decimal point and names of the columns."""
+        with pa.input_stream(str(self.path), compression="detect") as stream:
+            try:
+                head = stream.read(_SNIFFED)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise DataError(f"{self.path.name} cannot be read: {error}") from None
+        for mark, code in ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")):
+            if head.startswith(mark):
+                raise DataError(f"{self.path.name} is {code} text: save it as UTF-8")
+        whole = len(head) < _SNIFFED
+        head = head if whole else head[: head.rfind(b"\n") + 1]
+        try:
+            text = head.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = head[: error.start].count(b"\n") + 1
+            raise DataError(f"{self.path.name} is not UTF-8 text (line {line}): save it as UTF-8") from None
+        if not text.strip():
+            raise DataError(f"{self.path.name} is empty")
+        try:
+            dialect = csv.Sniffer().sniff(text, delimiters=",;\t|").delimiter
+        except csv.Error:  # one column
+            dialect = ","
+        first = text.splitlines()[0]
+        delimiter = max(",;\t|", key=first.count) if first.count(dialect) == 0 else dialect
+        rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
+        fields = [value for row in rows[1:50] for value in row]
+        decimal = "," if delimiter != "," and any(_NUMBER_WITH_COMMA.fullmatch(v.strip()) for v in fields) else "."
+        names = [name.strip() for name in rows[0]]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DataError(f"{self.path.name} has the column {twice[0]!r} {names.count(twice[0])} times: rename them")
+        if whole and len(rows) < 2:
+            raise DataError(f"{self.path.name} has a header and no rows")
+        return delimiter, decimal, names
+
+    def _read(self, delimiter: str, decimal: str, names: list[str], block: int = _BLOCK) -> Iterator[pa.RecordBatch]:
+        inferred = self._open(delimiter, decimal, names, block, {name: pa.string() for name in self._text})
+        with inferred as reader:
+            kinds = {f.name: _wide(f.type) for f in reader.schema}
+        begun = False
+        try:
+            with self._open(delimiter, decimal, names, block, kinds) as reader:
+                for batch in reader:
+                    if batch.num_rows:
+                        begun = True
+                        yield batch
+        except pa.ArrowInvalid as error:
+            raise self._explained(error, names, kinds, begun) from None
+
+    def _open(self, delimiter: str, decimal: str, names: list[str], block: int, kinds: dict[str, Any]) -> Any:
+        read = pa.csv.ReadOptions(block_size=block, column_names=names, skip_rows=1)
+        parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=False)
+        convert = pa.csv.ConvertOptions(
+            column_types=kinds, null_values=_MISSING, strings_can_be_null=True, decimal_point=decimal
+        )
+        stream = pa.input_stream(str(self.path), compression="detect")
+        try:
+            return pa.csv.open_csv(stream, read_options=read, parse_options=parse, convert_options=convert)
+        except pa.ArrowInvalid as error:
+            if "straddling" in str(error) and block < _LARGEST_BLOCK:
+                return self._open(delimiter, decimal, names, 8 * block, kinds)
+            raise self._explained(error, names, kinds, begun=False) from None
+
+    def _explained(self, error: Exception, names: list[str], kinds: dict[str, Any], begun: bool) -> Exception:
+        text = str(error)
+        place = re.search(r"In CSV column #(\d+)", text)
+        if place and "conversion error" in text:
+            column = names[int(place[1])]
+            if kinds.get(column) != pa.string():
+                return _TextInNumbersError(column, begun=begun)
+        ragged = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
+        if ragged:
+            row, expected, got = ragged.groups()
+            return DataError(f"{self.path.name}, line {row}: {got} fields where the header has {expected}")
+        ragged = re.search(r"Expected (\d+) columns, got (\d+)", text)
+        if ragged:
+            return DataError(f"{self.path.name}: a row has {ragged[2]} fields where the header has {ragged[1]}")
+        if "invalid UTF8" in text or "UTF8" in text:
+            return DataError(f"{self.path.name} is not UTF-8 text: save it as UTF-8")
+        return DataError(f"{self.path.name} cannot be read: {text}")
+
+
+class _TextInNumbersError(Exception):
+    def __init__(self, column: str, *, begun: bool) -> None:
+        super().__init__(column)
+        self.column, self.begun = column, begun
+
+
+class RestartError(Exception):
+    """What was learnt of the table so far is void: go through it again from the start."""
+
+
+def _wide(kind: pa.DataType) -> pa.DataType:
+    """The type in which a column is read whatever comes later: numbers as float64."""
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return pa.float64()
+    return pa.string() if pa.types.is_null(kind) or pa.types.is_binary(kind) else kind
+
+
+@dataclass
+class ParquetSource(_File):
+    """A Parquet file, row group by row group."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """See `Source.batches`."""
+        try:
+            with pa.parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=_BLOCK) as file:
+                yield from file.iter_batches(_BATCH)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{self.path.name} cannot be read as Parquet: {error}") from None
+
+
+@dataclass
+class FeatherSource(_File):
+    """An Arrow or Feather file."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """See `Source.batches`."""
+        try:
+            with pa.memory_map(str(self.path)) as file:
+                reader = pa.ipc.open_file(file)
+                for i in range(reader.num_record_batches):
+                    yield reader.get_batch(i)
+        except pa.ArrowInvalid as error:
+            raise DataError(f"{self.path.name} cannot be read as Arrow: {error}") from None
+
+
+@dataclass
+class JsonSource(_File):
+    """JSON lines: one object a line, plain or compressed."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """See `Source.batches`."""
+        try:
+            stream = pa.input_stream(str(self.path), compression="detect")
+            yield from pa.json.open_json(stream, read_options=pa.json.ReadOptions(block_size=8 * _BLOCK))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{self.path.name} cannot be read as JSON lines: {error}") from None
+
+
+@dataclass
+class ArrowSource(Source):
+    """A table in memory: of pandas, polars or PyArrow."""
+
+    table: pa.Table
+    name: str = "the table"
+
+    @property
+    def size(self) -> int | None:
+        """See `Source.size`."""
+        return None
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """See `Source.batches`."""
+        yield from self.table.to_batches(max_chunksize=_BATCH)
+
+
+@dataclass
+class _Several(Source):
+    """Files with the same columns, one after the other."""
+
+    parts: list[Source]
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The first file, and how many more."""
+        return f"{self.parts[0].name} and {len(self.parts) - 1} more"
+
+    @property
+    def size(self) -> int | None:
+        """See `Source.size`."""
+        return sum(part.size or 0 for part in self.parts)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """See `Source.batches`."""
+        names = None
+        for part in self.parts:
+            for batch in part.batches():
+                names = names or batch.schema.names
+                if batch.schema.names != names:
+                    raise DataError(f"{part.name} has other columns than {self.parts[0].name}: {batch.schema.names}")
+                yield batch
+
+
+_KINDS: dict[str, type[_File]] = {
+    ".csv": CsvSource,
+    ".tsv": CsvSource,
+    ".txt": CsvSource,
+    ".data": CsvSource,
+    ".parquet": ParquetSource,
+    ".pq": ParquetSource,
+    ".feather": FeatherSource,
+    ".arrow": FeatherSource,
+    ".jsonl": JsonSource,
+    ".ndjson": JsonSource,
+    ".json": JsonSource,
+}
+_COMPRESSED = {".gz", ".zst", ".bz2"}
+
+
+def source_of(data: Any) -> Source:
+    """The table at a path or glob pattern, or the table itself.
+
+    Raises
+    ------
+    FileNotFoundError, DataError, TypeError
+        Nothing is there, or it is none of the known kinds.
+    """
+    if isinstance(data, Source):
+        return data
+    if isinstance(data, str | Path):
+        found = sorted(glob.glob(str(data))) if any(c in str(data) for c in "*?[") else [str(data)]
+        if not found:
+            raise FileNotFoundError(f"no file matches {data}")
+        parts: list[Source] = [_of_file(Path(path)) for path in found]
+        return parts[0] if len(parts) == 1 else _Several(parts)
+    if isinstance(data, pa.Table):
+        return ArrowSource(data)
+    if hasattr(data, "__arrow_c_stream__"):
+        return ArrowSource(pa.table(data))
+    raise TypeError(f"data must be a path, a pandas, polars or PyArrow table, got {type(data).__name__}")
+
+
+def _of_file(path: Path) -> Source:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: give a file, or a pattern such as {path}/*.parquet")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path.name} is empty")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _COMPRESSED:
+        suffixes.pop()
+    kind = suffixes[-1] if suffixes else ""
+    if kind not in _KINDS:
+        raise DataError(f"{path.name} is no table that is known by its ending: {', '.join(_KINDS)}, also with .gz")
+    return _KINDS[kind](path)

@@ -1,0 +1,256 @@
+"""Sparse rows as text, `label column:value column:value # comment`: the format of SVMlight and LIBSVM."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse
+from numba import njit
+
+from descend.data.sources import DataError
+
+__all__ = ["SparseRows", "is_svmlight", "read_svmlight", "svmlight_blocks"]
+
+_BLOCK = 4 << 20  # bytes that are parsed together
+_SPACE, _TAB, _RETURN, _NEWLINE, _HASH, _COLON, _PLUS, _MINUS, _POINT = 32, 9, 13, 10, 35, 58, 43, 45, 46
+_ERRORS = {
+    1: "a number was expected",
+    2: "a column number and a colon were expected, such as 12:0.5",
+    3: "column numbers must rise along a line",
+    4: "the column number is too large",
+    5: "the value is not finite",
+}
+_POWERS = 10.0 ** np.arange(23)
+_EXACT = 2**53  # whole numbers up to here are exact
+
+
+class SparseRows(NamedTuple):
+    """Rows as `values`, `columns` (int32, as they stand in the text) and `starts`, with their labels (float64)."""
+
+    values: np.ndarray
+    columns: np.ndarray
+    starts: np.ndarray
+    labels: np.ndarray
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _is_blank(c: Any) -> bool:
+    return c in (_SPACE, _TAB, _RETURN)
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _number(text: Any, i: Any) -> Any:
+    """The number at place i: where it ends (-1 if there is none), its value, and whether that is exact."""
+    n = text.size
+    negative = False
+    if i < n and (text[i] == _MINUS or text[i] == _PLUS):
+        negative = text[i] == _MINUS
+        i += 1
+    whole, exponent, digits, seen = np.int64(0), 0, 0, 0
+    while i < n and 48 <= text[i] <= 57:
+        if digits < 18:
+            whole = whole * 10 + (text[i] - 48)
+            digits += whole > 0
+        else:
+            exponent += 1
+        seen += 1
+        i += 1
+    if i < n and text[i] == _POINT:
+        i += 1
+        while i < n and 48 <= text[i] <= 57:
+            if digits < 18:
+                whole = whole * 10 + (text[i] - 48)
+                digits += whole > 0
+                exponent -= 1
+            seen += 1
+            i += 1
+    if seen == 0:
+        return -1, 0.0, False
+    if i < n and (text[i] == 101 or text[i] == 69):  # e, E
+        i += 1
+        down = False
+        if i < n and (text[i] == _MINUS or text[i] == _PLUS):
+            down = text[i] == _MINUS
+            i += 1
+        power, seen = 0, 0
+        while i < n and 48 <= text[i] <= 57:
+            power = min(power * 10 + (text[i] - 48), 100_000)
+            seen += 1
+            i += 1
+        if seen == 0:
+            return -1, 0.0, False
+        exponent += -power if down else power
+    exact = whole < _EXACT and -22 <= exponent <= 22
+    value = float(whole)
+    if exact:
+        value = value * _POWERS[exponent] if exponent >= 0 else value / _POWERS[-exponent]
+    return i, -value if negative else value, exact
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _parse(text: Any, values: Any, columns: Any, starts: Any, labels: Any, slow: Any) -> Any:
+    """Rows, stored values and hard numbers found; then the error (0 for none) and its place.
+
+    A number that cannot be made exactly from its digits is left to Python: its place in the text, and where it
+    belongs (≥ 0 a value, < 0 a label) are noted in `slow`.
+    """
+    n, i, row, stored, hard = text.size, 0, 0, 0, 0
+    while i < n:
+        while i < n and _is_blank(text[i]):
+            i += 1
+        if i < n and text[i] == _NEWLINE:
+            i += 1
+            continue
+        if i < n and text[i] == _HASH:
+            while i < n and text[i] != _NEWLINE:
+                i += 1
+            continue
+        if i >= n:
+            break
+        end, value, exact = _number(text, i)
+        if end < 0 or (end < n and not (_is_blank(text[end]) or text[end] == _NEWLINE or text[end] == _HASH)):
+            return row, stored, hard, 1, i
+        if not exact:
+            slow[hard, 0], slow[hard, 1], slow[hard, 2] = i, end, -1 - row
+            hard += 1
+        labels[row] = value
+        i, before = end, -1
+        while True:
+            while i < n and _is_blank(text[i]):
+                i += 1
+            if i >= n or text[i] == _NEWLINE:
+                break
+            if text[i] == _HASH:
+                while i < n and text[i] != _NEWLINE:
+                    i += 1
+                break
+            if i + 4 <= n and text[i] == 113 and text[i + 1] == 105 and text[i + 2] == 100 and text[i + 3] == _COLON:
+                while i < n and not (_is_blank(text[i]) or text[i] == _NEWLINE):  # qid:3 tells groups: not used
+                    i += 1
+                continue
+            column, seen = np.int64(0), 0
+            while i < n and 48 <= text[i] <= 57:
+                column = column * 10 + (text[i] - 48)
+                seen += 1
+                if column > 2_147_483_646:
+                    return row, stored, hard, 4, i
+                i += 1
+            if seen == 0 or i >= n or text[i] != _COLON:
+                return row, stored, hard, 2, i
+            if column <= before:
+                return row, stored, hard, 3, i
+            before = column
+            i += 1
+            end, value, exact = _number(text, i)
+            if end < 0 or (end < n and not (_is_blank(text[end]) or text[end] == _NEWLINE or text[end] == _HASH)):
+                return row, stored, hard, 1, i
+            if not exact:
+                slow[hard, 0], slow[hard, 1], slow[hard, 2] = i, end, stored
+                hard += 1
+            values[stored], columns[stored] = value, column
+            stored += 1
+            i = end
+        row += 1
+        starts[row] = stored
+    return row, stored, hard, 0, 0
+
+
+def _parsed(text: np.ndarray, name: str, lines_before: int) -> SparseRows:
+    most_values = int(np.count_nonzero(text == _COLON)) + 1
+    most_rows = int(np.count_nonzero(text == _NEWLINE)) + 1
+    values, columns = np.empty(most_values), np.empty(most_values, np.int32)
+    starts, labels = np.zeros(most_rows + 1, np.int64), np.empty(most_rows)
+    slow = np.empty((most_values + most_rows, 3), np.int64)
+    found: Any = _parse(text, values, columns, starts, labels, slow)
+    rows, stored, hard, error, place = found
+    for begin, end, where in slow[:hard].tolist():
+        number = float(text[begin:end].tobytes())
+        if not np.isfinite(number):
+            error, place = 5, int(begin)
+            break
+        if where >= 0:
+            values[where] = number
+        else:
+            labels[-1 - where] = number
+    if error:
+        line = lines_before + int(np.count_nonzero(text[:place] == _NEWLINE)) + 1
+        rest = text[place : place + 20].tobytes().split(b"\n")[0].decode("utf-8", "replace")
+        raise DataError(f"{name}, line {line}: {_ERRORS[error]}, got {rest!r}")
+    return SparseRows(values[:stored], columns[:stored], starts[: rows + 1], labels[:rows])
+
+
+def is_svmlight(path: str | Path) -> bool:
+    """Whether the first line of a file that is no known kind of table reads `number column:value …`."""
+    path = Path(path)
+    known = {suffix.lower() for suffix in path.suffixes}
+    if known & {".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".json", ".jsonl", ".ndjson"}:
+        return False
+    if not path.is_file():
+        return False
+    try:
+        with pa.input_stream(str(path), compression="detect") as stream:
+            head = stream.read(4_096)
+    except (OSError, pa.ArrowInvalid):
+        return False
+    for line in head.splitlines():
+        if line.strip() and not line.lstrip().startswith(b"#"):
+            return re.match(rb"\s*[-+]?[\d.]+([eE][-+]?\d+)?(\s+(qid|\d+):\S*)+", line) is not None
+    return False
+
+
+def svmlight_blocks(path: str | Path) -> Iterator[SparseRows]:
+    """The rows of a file, plain or compressed, some megabytes at a time.
+
+    Raises
+    ------
+    DataError
+        A line is not in the format; the message names it.
+    """
+    name, rest, lines = Path(path).name, b"", 0
+    with pa.input_stream(str(path), compression="detect") as stream:
+        while True:
+            try:
+                more = stream.read(_BLOCK)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise DataError(f"{name} cannot be read to its end: {error}") from None
+            text, rest = rest + more, b""
+            if more:
+                cut = text.rfind(b"\n") + 1
+                text, rest = text[:cut], text[cut:]
+            if text:
+                yield _parsed(np.frombuffer(text, np.uint8), name, lines)
+                lines += text.count(b"\n")
+            if not more:
+                return
+
+
+def read_svmlight(path: str | Path, features: int | None = None) -> tuple[Any, np.ndarray]:
+    """All rows of a file as a CSR matrix (rows, features), float64, and their labels (rows,).
+
+    Columns count from 1, unless a column 0 is met. `features` is how many columns there are; by default as many as
+    the highest one that is met.
+
+    Raises
+    ------
+    DataError
+        A line is not in the format, the file has no rows, or a column lies beyond `features`.
+    """
+    parts = list(svmlight_blocks(path))
+    labels = np.concatenate([part.labels for part in parts]) if parts else np.empty(0)
+    if not len(labels):
+        raise DataError(f"{Path(path).name} has no rows")
+    values = np.concatenate([part.values for part in parts])
+    columns = np.concatenate([part.columns for part in parts])
+    lengths = np.concatenate([np.diff(part.starts) for part in parts])
+    first = 0 if len(columns) and columns.min() == 0 else 1
+    count = int(columns.max()) + 1 - first if len(columns) else 0
+    if features is not None and count > features:
+        raise DataError(f"{Path(path).name} has column {count - 1 + first}, but only {features} columns are known")
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    shape = (len(labels), features or max(1, count))
+    return scipy.sparse.csr_matrix((values, columns - first, starts), shape=shape), labels

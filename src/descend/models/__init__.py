@@ -1,0 +1,21 @@
+"""Models that learn from data by gradient descent, as scikit-learn estimators."""
+
+from descend.models.history import History
+from descend.models.linear import LinearClassifier, LinearRegression, LogisticRegression
+from descend.models.losses import Absolute, Hinge, Huber, Log, Loss, Poisson, Quantile, Squared, SquaredHinge
+
+__all__ = [
+    "Absolute",
+    "Hinge",
+    "History",
+    "Huber",
+    "LinearClassifier",
+    "LinearRegression",
+    "Log",
+    "LogisticRegression",
+    "Loss",
+    "Poisson",
+    "Quantile",
+    "Squared",
+    "SquaredHinge",
+]

@@ -1,0 +1,192 @@
+"""What full-batch training minimises: the mean cost of all rows with its gradient, in a form that suits the loss.
+
+Parameters are those of the scaled features: (d + 1,) with the intercept last, or (classes, d + 1). A penalty of
+l2/2·|w|², not of the intercept, is part of the cost.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from descend.models.kernels import whole_gradient
+from descend.models.losses import Loss, Squared
+from descend.models.rows import Rows
+
+__all__ = ["Cost", "GramCost", "RowsCost", "Scaling", "SoftmaxCost", "cost_of", "softmax"]
+
+_BLOCKS = 64  # of rows, whose sums are added in order: the bits do not depend on the number of threads
+_FEWEST = 4_096  # rows in a block
+_MOST_COLUMNS = 1_024  # of which XᵀX is worth its making
+
+
+class Scaling:
+    """How features enter: (x - shift)·scale, with an intercept or without."""
+
+    def __init__(self, shift: np.ndarray, scale: np.ndarray, *, intercept: bool, kind: Any) -> None:
+        self.shift = np.ascontiguousarray(shift, kind)
+        self.scale = np.ascontiguousarray(scale, kind)
+        self.intercept = intercept
+
+    def in_users_units(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Coefficients and intercept of the unscaled features, float64."""
+        w = weights[..., :-1].astype(np.float64) * self.scale.astype(np.float64)
+        return w, (weights[..., -1] - w @ self.shift.astype(np.float64)) * self.intercept
+
+    def of_users_units(self, coefficients: np.ndarray, intercept: np.ndarray) -> np.ndarray:
+        """The parameters of the scaled features that make the same predictions."""
+        last = intercept + coefficients @ self.shift.astype(np.float64)
+        scaled = coefficients / self.scale.astype(np.float64)
+        return np.concatenate([scaled, np.asarray(last)[..., None]], axis=-1).astype(self.scale.dtype)
+
+    def applied(self, rows: Rows) -> Any:
+        """The scaled features of some rows; of sparse ones scaled only, for their shift is zero."""
+        return rows.matrix * self.scale if rows.is_sparse else (rows.values - self.shift) * self.scale
+
+
+class Cost(ABC):
+    """A function of the parameters for `minimize`, which asks for value and gradient one after the other."""
+
+    how: str  # how the gradient is made, in words
+    runs_eagerly = True  # it is compiled code already
+
+    def __init__(self, rows: Rows, scaling: Scaling, l2: float) -> None:
+        self.rows, self.scaling = rows, scaling
+        self._l2 = l2
+        self._at: Any = None
+        self._found: tuple[float, np.ndarray] | None = None
+
+    @abstractmethod
+    def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
+        """Mean cost and gradient, without the penalty, over the rows in `batch` or over all."""
+
+    def _both(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
+        at = (w.tobytes(), None if batch is None else batch.tobytes())
+        if self._found is None or self._at != at:
+            value, grad = self._look(w, batch)
+            penalised = w.astype(np.float64)
+            penalised[..., -1] = 0
+            self._at = at
+            self._found = value + self._l2 / 2 * float((penalised**2).sum()), grad + self._l2 * penalised
+        return self._found
+
+    def __call__(self, w: np.ndarray, batch: np.ndarray | None = None) -> float:
+        """The mean cost."""
+        return self._both(np.asarray(w), batch)[0]
+
+    def grad(self, w: np.ndarray, batch: np.ndarray | None = None) -> np.ndarray:
+        """Its gradient, of the shape of `w`."""
+        return self._both(np.asarray(w), batch)[1]
+
+
+class RowsCost(Cost):
+    """Any loss of one prediction: cost and gradient in one pass over the rows."""
+
+    how = "in one pass over the rows at each step"
+
+    def __init__(self, rows: Rows, loss: Loss, scaling: Scaling, l2: float) -> None:
+        super().__init__(rows, scaling, l2)
+        self._numbers = np.array([*loss.arguments, 0.0])
+        self._kernel = whole_gradient(type(loss), sparse=rows.is_sparse)
+
+    def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
+        rows = self.rows if batch is None else self.rows.taken(np.asarray(batch))
+        blocks = max(1, min(_BLOCKS, len(rows) // _FEWEST))
+        edges = np.linspace(0, len(rows), blocks + 1).astype(np.int64)
+        weights = np.ascontiguousarray(w, rows.kind)
+
+        def one(k: int) -> tuple[float, np.ndarray]:
+            total, group = np.zeros(len(weights)), np.zeros(len(weights), rows.kind)
+            cost = self._kernel(
+                rows.values, rows.columns, rows.starts, rows.y, rows.weights, self.scaling.shift,
+                self.scaling.scale, weights, self._numbers, rows.kind.type(self.scaling.intercept),
+                edges[k], edges[k + 1], total, group,
+            )  # fmt: skip
+            return cost, total
+
+        parts = [one(0)] if blocks == 1 else list(_threads().map(one, range(blocks)))
+        cost = float(sum(part[0] for part in parts))
+        return cost / len(rows), np.sum([part[1] for part in parts], axis=0) / len(rows)
+
+
+class GramCost(Cost):
+    """Squared error of dense rows: one pass makes XᵀX, after which a step does not look at the rows again."""
+
+    how = "of XᵀX, made in one pass: a step costs the same however many rows there are"
+
+    def __init__(self, rows: Rows, scaling: Scaling, l2: float) -> None:
+        super().__init__(rows, scaling, l2)
+        n = rows.features + 1
+        self._gram, self._toward, self._constant = np.zeros((n, n)), np.zeros(n), 0.0
+        # About their mean: of a large offset little would be left of the differences that matter.
+        self._mean = float(rows.weights @ rows.y.astype(np.float64)) / len(rows) * scaling.intercept
+        for begin in range(0, len(rows), _FEWEST):
+            part = rows.taken(np.arange(begin, min(begin + _FEWEST, len(rows))))
+            z = np.empty((len(part), n))
+            z[:, :-1] = (part.values.astype(np.float64) - scaling.shift) * scaling.scale
+            z[:, -1] = scaling.intercept
+            y, weights = part.y.astype(np.float64) - self._mean, part.weights.astype(np.float64)
+            weighted = z * weights[:, None]
+            self._gram += z.T @ weighted / len(rows)
+            self._toward += y @ weighted / len(rows)
+            self._constant += float(weights @ y**2) / 2 / len(rows)
+
+    def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
+        w = w.astype(np.float64)
+        w[-1] -= self._mean
+        product = self._gram @ w
+        return float(w @ product / 2 - w @ self._toward + self._constant), product - self._toward
+
+
+class SoftmaxCost(Cost):
+    """Several classes: minus the logarithm of the probability that softmax gives to the right one.
+
+    `y` of the rows holds the number of the class; parameters have shape (classes, d + 1).
+    """
+
+    how = "in two matrix products at each step"
+
+    def __init__(self, rows: Rows, scaling: Scaling, l2: float, classes: int) -> None:
+        super().__init__(rows, scaling, l2)
+        self._classes = classes
+
+    def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
+        cost, grad = 0.0, np.zeros((self._classes, self.rows.features + 1))
+        count = len(self.rows) if batch is None else len(batch)
+        for begin in range(0, count, _FEWEST):
+            places = np.arange(begin, min(begin + _FEWEST, count))
+            part = self.rows.taken(places if batch is None else np.asarray(batch)[places])
+            z = self.scaling.applied(part)
+            right = part.y.astype(np.int64)
+            scores = z @ w[:, :-1].T + w[:, -1] * self.scaling.intercept
+            shares = softmax(scores)
+            own = np.take_along_axis(shares, right[:, None], axis=1)[:, 0]
+            cost -= float(part.weights @ np.log(np.maximum(own, np.finfo(shares.dtype).tiny)))
+            np.put_along_axis(shares, right[:, None], own[:, None] - 1, axis=1)
+            errors = shares * part.weights[:, None]
+            grad[:, :-1] += (z.T @ errors).T
+            grad[:, -1] += errors.sum(axis=0) * self.scaling.intercept
+        return cost / count, grad / count
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="descend")
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Shares that sum to 1 along the last axis."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def cost_of(rows: Rows, loss: Loss, scaling: Scaling, l2: float, *, in_batches: bool) -> Cost:
+    """The form that costs least."""
+    if isinstance(loss, Squared) and not rows.is_sparse and rows.features <= _MOST_COLUMNS and not in_batches:
+        return GramCost(rows, scaling, l2)
+    return RowsCost(rows, loss, scaling, l2)

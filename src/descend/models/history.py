@@ -1,0 +1,67 @@
+"""How training went: the loss on the way, on training and validation rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["History"]
+
+
+class History:
+    """One row for each look at the loss.
+
+    Attributes
+    ----------
+    epoch, steps
+        Passes over the data (a fraction inside a pass) and steps made.
+    loss, validation
+        The mean loss of training rows (a fixed sample of them, penalty left out), and of validation rows; nan
+        without.
+    rate
+        The learning rate.
+    seconds
+        Since the beginning.
+    """
+
+    _COLUMNS = ("epoch", "steps", "loss", "validation", "rate", "seconds")
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[float, ...]] = []
+
+    def add(self, *, epoch: float, steps: int, loss: float, validation: float, rate: float, seconds: float) -> None:
+        """One more row."""
+        self._rows.append((epoch, steps, loss, validation, rate, seconds))
+
+    @staticmethod
+    def of_table(table: np.ndarray) -> History:
+        """A history from its columns, shape (columns, rows)."""
+        made = History()
+        made._rows = [tuple(row) for row in table.T.tolist()]
+        return made
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        if name not in self._COLUMNS:
+            raise AttributeError(f"a history has {', '.join(self._COLUMNS)}, not {name!r}")
+        return self.columns()[name]
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The table, name → column."""
+        table = np.array(self._rows, float).reshape(-1, len(self._COLUMNS))
+        return dict(zip(self._COLUMNS, table.T, strict=True))
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas DataFrame."""
+        import pandas
+
+        return pandas.DataFrame(self.columns())
+
+    def plot(self, ax: Any = None) -> Any:
+        """The losses against the epoch; returns the Axes."""
+        from descend import plots
+
+        return plots.training(self, ax)

@@ -1,0 +1,240 @@
+"""The streaming kernels: one pass over rows, dense or sparse, with any method and any loss inlined.
+
+Rows come as three arrays. Dense: `values` of shape (rows, features), the other two empty. Sparse (CSR): `values` and
+`columns` of shape (stored,), `starts` of shape (rows + 1,). The parameters of a model with d features are
+d + 1 numbers, the last of them the intercept. A feature enters as (x - shift)·scale.
+
+The kernels run without Python's lock, so that several threads can share the work.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from numba import njit
+
+from descend.models.kernel_cache import cached_on_disk
+from descend.models.reading import prefetch, read_loss, read_method
+
+__all__ = ["each_row", "in_batches", "whole_gradient"]
+
+# Not "fast" altogether: then the compiler may assume that no number is a nan, and none would be found.
+_FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
+_AHEAD = 12  # rows that are asked for before they are needed
+_COMPILED: dict[str, Any] = {"fastmath": _FAST, "error_model": "numpy", "nogil": True}
+_LINE = 64  # bytes that memory hands out at a time
+_GROUP = 256  # rows that are added up in the data's type
+
+
+def each_row(method: Any, loss: Any, *, sparse: bool) -> Any:
+    """Stochastic gradient descent for a class of methods and one of losses: a step for each row in the given order.
+
+    The kernel takes values, columns, starts, y, weights of the rows (all of the data's float type), order (int64),
+    shift, scale, state (see `ScalarMethod.per_coordinate`; interleaved where sparse), the numbers of method and
+    loss, powers and rates (float64), t0, the L2 penalty of each parameter (d + 1), intercept (1, or 0 for none, in the
+    data's type). It changes `state` and `powers`.
+    """
+    return _each_row(method, loss, sparse)
+
+
+@cache
+def _each_row(method: Any, loss: Any, sparse: bool) -> Any:
+    reader = read_method(method)
+    per_step, per_coordinate = reader.per_step(), reader.per_coordinate(interleaved=sparse)
+    slope = read_loss(loss).reader("slope")
+
+    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    def dense(
+        values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, penalty: Any, intercept: Any,
+    ) -> None:  # fmt: skip
+        d = values.shape[1]
+        step_over = _LINE // values.itemsize
+        for i in range(order.size):
+            r = order[i]
+            ahead = order[min(i + _AHEAD, order.size - 1)] * d
+            for k in range(0, d, step_over):
+                prefetch(values, ahead + k)
+            p = state[0, d] * intercept
+            for j in range(d):
+                p += (values[r, j] - shift[j]) * scale[j] * state[0, j]
+            e = slope(p, y[r], loss_numbers) * row_weights[r]
+            shared = per_step(numbers, powers, float(t0 + i + 1), rates[i])
+            for j in range(d):
+                per_coordinate(state, j, e * (values[r, j] - shift[j]) * scale[j] + penalty[j] * state[0, j], shared)
+            per_coordinate(state, d, e * intercept, shared)
+
+    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    def of_stored(
+        values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, penalty: Any, intercept: Any,
+    ) -> None:  # fmt: skip
+        d = state.shape[0] - 1
+        width = state.shape[1]
+        last = order.size - 1
+        for i in range(order.size):
+            r = order[i]
+            far = starts[order[min(i + _AHEAD, last)]]
+            prefetch(values, far)
+            prefetch(columns, far)
+            prefetch(columns, far + 16)
+            prefetch(values, far + 16)
+            prefetch(starts, order[min(i + 2 * _AHEAD, last)])
+            near = order[min(i + 2, last)]
+            for k in range(starts[near], starts[near + 1]):
+                prefetch(state, columns[k] * width)
+            p = state[d, 0] * intercept
+            for k in range(starts[r], starts[r + 1]):
+                j = columns[k]
+                p += values[k] * scale[j] * state[j, 0]
+            e = slope(p, y[r], loss_numbers) * row_weights[r]
+            shared = per_step(numbers, powers, float(t0 + i + 1), rates[i])
+            for k in range(starts[r], starts[r + 1]):
+                j = columns[k]
+                per_coordinate(state, j, e * values[k] * scale[j] + penalty[j] * state[j, 0], shared)
+            per_coordinate(state, d, e * intercept, shared)
+
+    return cached_on_disk(of_stored if sparse else dense, f"rows {reader.fingerprint}{read_loss(loss).fingerprint}")
+
+
+def in_batches(method: Any, loss: Any, *, sparse: bool) -> Any:
+    """Mini-batch gradient descent: one step for each batch of rows, in the given order.
+
+    Takes what `each_row` takes, then the batch size and an array of zeros of length d + 1, which it leaves so.
+    Where rows are sparse only the coordinates that a batch holds are changed: the method must be exact there.
+    """
+    return _in_batches(method, loss, sparse)
+
+
+@cache
+def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
+    reader = read_method(method)
+    per_step, per_coordinate = reader.per_step(), reader.per_coordinate(interleaved=sparse)
+    slope = read_loss(loss).reader("slope")
+
+    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    def dense(
+        values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, penalty: Any, intercept: Any,
+        size: Any, g: Any,
+    ) -> None:  # fmt: skip
+        d = values.shape[1]
+        step_over = _LINE // values.itemsize
+        last = order.size - 1
+        for batch in range((order.size + size - 1) // size):
+            first, end = batch * size, min((batch + 1) * size, order.size)
+            for i in range(first, end):
+                r = order[i]
+                ahead = order[min(i + _AHEAD, last)] * d
+                for k in range(0, d, step_over):
+                    prefetch(values, ahead + k)
+                p = state[0, d] * intercept
+                for j in range(d):
+                    p += (values[r, j] - shift[j]) * scale[j] * state[0, j]
+                e = slope(p, y[r], loss_numbers) * row_weights[r]
+                for j in range(d):
+                    g[j] += e * (values[r, j] - shift[j]) * scale[j]
+                g[d] += e * intercept
+            share = intercept / (end - first) if intercept > 0 else (intercept + 1) / (end - first)
+            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
+            for j in range(d + 1):
+                per_coordinate(state, j, g[j] * share + penalty[j] * state[0, j], shared)
+                g[j] = 0
+
+    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    def of_stored(
+        values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, penalty: Any, intercept: Any,
+        size: Any, g: Any,
+    ) -> None:  # fmt: skip
+        d = state.shape[0] - 1
+        last = order.size - 1
+        for batch in range((order.size + size - 1) // size):
+            first, end = batch * size, min((batch + 1) * size, order.size)
+            for i in range(first, end):
+                r = order[i]
+                far = starts[order[min(i + _AHEAD, last)]]
+                prefetch(values, far)
+                prefetch(columns, far)
+                p = state[d, 0] * intercept
+                for k in range(starts[r], starts[r + 1]):
+                    j = columns[k]
+                    p += values[k] * scale[j] * state[j, 0]
+                e = slope(p, y[r], loss_numbers) * row_weights[r]
+                for k in range(starts[r], starts[r + 1]):
+                    j = columns[k]
+                    g[j] += e * values[k] * scale[j]
+                g[d] += e * intercept
+            share = intercept / (end - first) if intercept > 0 else (intercept + 1) / (end - first)
+            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
+            for i in range(first, end):
+                for k in range(starts[order[i]], starts[order[i] + 1]):
+                    j = columns[k]
+                    if g[j] != 0:  # where two rows of the batch meet, the second finds nothing left to do
+                        per_coordinate(state, j, g[j] * share + penalty[j] * state[j, 0], shared)
+                        g[j] = 0
+            per_coordinate(state, d, g[d] * share, shared)
+            g[d] = 0
+
+    return cached_on_disk(of_stored if sparse else dense, f"batches {reader.fingerprint}{read_loss(loss).fingerprint}")
+
+
+def whole_gradient(loss: Any, *, sparse: bool) -> Any:
+    """Cost and gradient over the rows first … last-1, in one pass.
+
+    Takes values, columns, starts, y, weights of the rows, shift, scale, the parameters (d + 1), the numbers of the
+    loss, the intercept (1 or 0), first, last, and `total` (d + 1 float64), to which the gradient of the sum of the
+    costs is added; returns that sum. Rows are added in the data's type in groups, and these in float64.
+    """
+    return _whole_gradient(loss, sparse)
+
+
+@cache
+def _whole_gradient(loss: Any, sparse: bool) -> Any:
+    reader = read_loss(loss)
+    slope, value = reader.reader("slope"), reader.reader("value")
+
+    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    def dense(
+        values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, shift: Any, scale: Any, weights: Any,
+        loss_numbers: Any, intercept: Any, first: Any, last: Any, total: Any, group: Any,
+    ) -> float:  # fmt: skip
+        d = values.shape[1]
+        cost = 0.0
+        for begin in range(first, last, _GROUP):
+            for r in range(begin, min(begin + _GROUP, last)):
+                p = weights[d] * intercept
+                for j in range(d):
+                    p += (values[r, j] - shift[j]) * scale[j] * weights[j]
+                e = slope(p, y[r], loss_numbers) * row_weights[r]
+                cost += value(p, y[r], loss_numbers) * row_weights[r]
+                for j in range(d):
+                    group[j] += e * (values[r, j] - shift[j]) * scale[j]
+                group[d] += e * intercept
+            for j in range(d + 1):
+                total[j] += group[j]
+                group[j] = 0
+        return cost
+
+    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    def of_stored(
+        values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, shift: Any, scale: Any, weights: Any,
+        loss_numbers: Any, intercept: Any, first: Any, last: Any, total: Any, group: Any,
+    ) -> float:  # fmt: skip
+        d = weights.size - 1
+        cost = 0.0
+        for r in range(first, last):
+            p = weights[d] * intercept
+            for k in range(starts[r], starts[r + 1]):
+                j = columns[k]
+                p += values[k] * scale[j] * weights[j]
+            e = slope(p, y[r], loss_numbers) * row_weights[r]
+            cost += value(p, y[r], loss_numbers) * row_weights[r]
+            for k in range(starts[r], starts[r + 1]):
+                j = columns[k]
+                total[j] += e * values[k] * scale[j]
+            total[d] += e * intercept
+        return cost
+
+    return cached_on_disk(of_stored if sparse else dense, f"gradient {reader.fingerprint}")

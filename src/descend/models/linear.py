@@ -1,0 +1,584 @@
+"""Linear models as scikit-learn estimators, trained by gradient descent."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from descend.descent import Outcome
+from descend.descent.options import ready
+from descend.descent.sampling import Sampling
+from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
+from descend.models.costs import Cost, RowsCost, Scaling, SoftmaxCost, cost_of, softmax
+from descend.models.history import History
+from descend.models.losses import Loss, Poisson, loss_named
+from descend.models.reading import streams
+from descend.models.rows import Moments, Rows, rows_of
+from descend.models.trainers import Streaming, Trainer, Updating, check_fits_sparse_rows
+from descend.models.training import (
+    Chunk,
+    Chunks,
+    Ending,
+    best_rate,
+    chunks_of,
+    sample_of,
+    train_in_batches,
+    train_on_all_rows,
+)
+
+_EPOCHS = 10  # in batches, unless given
+_STEPS = 10_000  # on all rows, unless given
+_TOLERANCE = {"float64": 1e-11, "float32": 1e-5}  # of the gradient norm, on all rows, unless given
+
+__all__ = ["LinearClassifier", "LinearRegression", "LogisticRegression"]
+
+
+class _LinearModel(BaseEstimator):  # type: ignore[misc]
+    """What the linear models have in common; see `LinearRegression` for the parameters."""
+
+    def __init__(
+        self,
+        method: Any = None,
+        *,
+        loss: Any = "squared",
+        l2: float = 0.0,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        scale: bool = True,
+        fit_intercept: bool = True,
+        shuffle: bool = True,
+        validation: float = 0.0,
+        patience: int | None = None,
+        tol: float | None = None,
+        warm_start: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.method = method
+        self.loss = loss
+        self.l2 = l2
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.scale = scale
+        self.fit_intercept = fit_intercept
+        self.shuffle = shuffle
+        self.validation = validation
+        self.patience = patience
+        self.tol = tol
+        self.warm_start = warm_start
+        self.seed = seed
+
+    _moments: Moments | None
+    _scaling: Scaling
+    _weights: np.ndarray  # of the scaled features
+    _trainer: Trainer | None  # goes on where training in batches ended
+
+    # -- what the kinds of models differ in -----------------------------------------------------------------
+
+    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+        """The target as the loss wants it, float64."""
+        raise NotImplementedError
+
+    def _outputs(self) -> int:
+        """How many numbers are predicted: 1, or the number of classes."""
+        return 1
+
+    def _loss(self) -> Loss:
+        raise NotImplementedError
+
+    # -- fitting --------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from rows `X` (n, d), dense or sparse, and targets `y` (n,); a row counts `sample_weight` times.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The data or a parameter makes no sense; the message says what came and what is legal.
+        """
+        self._check_parameters()
+        goes_on = self.warm_start and hasattr(self, "_weights")
+        rows = self._rows(X, y, sample_weight, first=not goes_on)
+        if not goes_on:
+            self._moments = rows.moments() if self.scale else None
+            self._scaling = self._scaling_of(rows)
+            self._weights, self._trainer = self._start(rows), None
+            self.history_ = History()
+        rows, held_out = self._parted(rows)
+        fit = self._fit_on_all_rows if self.batch_size is None else partial(self._fit_in_batches, held_out=held_out)
+        self._finish(fit(rows), rows)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from some more rows: one step from all of them, or with `batch_size` one pass in such batches.
+
+        The schedule of the rate goes on from call to call. With `scale=True` the means and deviations of the
+        columns are those of all rows seen so far.
+        """
+        first = not hasattr(self, "_weights")
+        self._check_parameters()
+        if first and classes is not None:
+            self._take_classes(classes)
+        rows = self._rows(X, y, sample_weight, first=first)
+        if self.scale:
+            seen = rows.moments()
+            self._moments = seen if first or self._moments is None else self._moments.with_more(seen)
+        before = None if first else self._scaling.in_users_units(self._weights)
+        if first or self.scale:
+            self._scaling = self._scaling_of(rows)
+        if first:
+            self.history_, self._trainer = History(), None
+        self._weights = self._start(rows) if before is None else self._scaling.of_users_units(*before)
+        if self._trainer is None:
+            self._trainer = self._trainer_of(rows, self._weights, self._size(rows))
+        self._trainer.move_to(self._weights, self._scaling)
+        self._trainer.run(rows, np.arange(len(rows)), self._size(rows))
+        weights, message, outcome = (
+            self._trainer.weights,
+            f"{self._trainer.steps:,} steps made",
+            Outcome.STEPS_EXHAUSTED,
+        )
+        if not np.isfinite(weights).all():
+            weights, message, outcome = self._weights, "diverged on these rows, which are not learnt", Outcome.DIVERGED
+            self._trainer = None
+        self._finish(Ending(weights, outcome, message, 1.0), rows)
+        return self
+
+    def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
+        """Learn from more rows than memory holds: `blocks()` goes through them anew, as pairs (X, y) of some rows.
+
+        One pass takes the means and deviations of the columns and the classes; `epochs` more train, in batches of
+        `batch_size` (1 unless given), in an order that is shuffled within each block.
+        """
+        self._check_parameters()
+        if self.validation:
+            raise ValueError("fit_blocks holds no rows out: leave validation at 0, and give blocks without those rows")
+        size, moments, total = self.batch_size or 1, None, 0
+        classes: set[Any] = set()
+        for X, y in blocks():
+            rows = rows_of(np.asarray(X), np.zeros(len(X)))
+            seen = rows.moments()
+            moments = seen if moments is None else moments.with_more(seen)
+            total += len(rows)
+            classes.update(np.unique(y).tolist() if isinstance(self, ClassifierMixin) else [])
+        if moments is None:
+            raise ValueError("there are no rows")
+        if classes:
+            self._take_classes(sorted(classes))
+        self.history_, self._trainer = History(), None
+        first = self._rows(*next(iter(blocks())), None, first=True)
+        self._moments = moments if self.scale else None
+        self._scaling = self._scaling_of(first)
+        self._weights = self._start(first)
+        self._trainer = self._trainer_of(first, self._weights, size)
+
+        def chunks(epoch: int) -> Iterator[Chunk]:
+            done = 0
+            for number, (X, y) in enumerate(blocks()):
+                rows = self._rows(X, y, None, first=False)
+                done += len(rows)
+                order = Sampling(len(rows), size, int(self.seed)).order((epoch << 20) + number)
+                yield Chunk(rows, order if self.shuffle else np.arange(len(rows)), done / total)
+
+        self._finish(self._trained(chunks, size, first, None), first)
+        return self
+
+    def _size(self, rows: Rows) -> int:
+        return len(rows) if self.batch_size is None else min(int(self.batch_size), len(rows))
+
+    def _check_parameters(self) -> None:
+        for name, least in (("batch_size", 1), ("epochs", 1), ("patience", 1)):
+            value = getattr(self, name)
+            is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if value is not None and not (is_whole and value >= least):
+                raise ValueError(f"{name} must be a whole number >= {least} or None, got {value!r}")
+        if not (isinstance(self.l2, int | float | np.number) and 0 <= self.l2 < np.inf):
+            raise ValueError(f"l2 must be a number >= 0, got {self.l2!r}")
+        if not (isinstance(self.validation, int | float | np.number) and 0 <= self.validation < 1):
+            raise ValueError(f"validation must be a share in [0, 1), got {self.validation!r}")
+        if self.patience is not None and not self.validation:
+            raise ValueError("patience looks at the validation loss: give validation=0.2, too")
+        if (self.patience is not None or self.validation) and self.batch_size is None:
+            raise ValueError("validation and patience are for training in batches: give batch_size, too")
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> Rows:
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], reset=first, accept_large_sparse=True,
+            y_numeric=isinstance(self, RegressorMixin),
+        )  # fmt: skip
+        if sample_weight is not None:
+            sample_weight = np.broadcast_to(np.asarray(sample_weight, np.float64), np.shape(y)).copy()
+            if not np.isfinite(sample_weight).all():
+                raise ValueError("sample_weight holds a number that is not finite")
+        targets = self._targets(y, first=first)
+        weights = self._row_weights(y, sample_weight)
+        return rows_of(X, targets, weights)
+
+    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
+        return sample_weight
+
+    def _scaling_of(self, rows: Rows) -> Scaling:
+        d, moments = rows.features, self._moments if self.scale else None
+        centred = moments is not None and self.fit_intercept
+        shift = moments.mean if moments is not None and centred else np.zeros(d)
+        scale = np.ones(d) if moments is None else 1 / moments.deviation
+        return Scaling(shift, scale, intercept=bool(self.fit_intercept), kind=rows.kind)
+
+    def _start(self, rows: Rows) -> np.ndarray:
+        """Zero, but for an intercept that predicts the mean of the target where features are scaled."""
+        outputs = self._outputs()
+        start = np.zeros(rows.features + 1 if outputs == 1 else (outputs, rows.features + 1), rows.kind)
+        if isinstance(self, RegressorMixin) and self.scale and self.fit_intercept:
+            mean = float(rows.weights @ rows.y.astype(np.float64)) / len(rows)
+            start[-1] = np.log(max(mean, 1e-9)) if isinstance(self._loss(), Poisson) else mean
+        return start
+
+    def _parted(self, rows: Rows) -> tuple[Rows, Rows | None]:
+        if not self.validation:
+            return rows, None
+        order = Sampling(len(rows), None, int(self.seed)).order(2**29)
+        held_out = max(1, round(self.validation * len(rows)))
+        if held_out >= len(rows):
+            raise ValueError(f"validation={self.validation} leaves none of the {len(rows)} rows to learn from")
+        return rows.taken(np.sort(order[held_out:])), rows.taken(np.sort(order[:held_out]))
+
+    def _cost(self, rows: Rows, *, in_batches: bool) -> Cost:
+        if self._outputs() > 1:
+            return SoftmaxCost(rows, self._scaling, float(self.l2), self._outputs())
+        return cost_of(rows, self._loss(), self._scaling, float(self.l2), in_batches=in_batches)
+
+    def _measure(self, weights: np.ndarray, rows: Rows) -> float:
+        """The mean loss of some rows, the penalty left out."""
+        if self._outputs() > 1:
+            return SoftmaxCost(rows, self._scaling, 0.0, self._outputs())(weights)
+        with np.errstate(all="ignore"):
+            return RowsCost(rows, self._loss(), self._scaling, 0.0)(weights)
+
+    def _rule(self) -> Rule | type[Method] | None:
+        """The method: None for the default, a class where its rate is to be found."""
+        if self.method is None or isinstance(self.method, type):
+            return self.method
+        return method_named(self.method) if isinstance(self.method, str) else as_rule(self.method)
+
+    def _fit_on_all_rows(self, rows: Rows) -> Ending:
+        rule = self._rule()
+        if isinstance(rule, type):
+            rule = rule()
+        cost = self._cost(rows, in_batches=False)
+        tol = _TOLERANCE[rows.kind.name] if self.tol is None else float(self.tol)
+        tol *= max(1.0, float(np.linalg.norm(cost.grad(self._weights))))
+        run = train_on_all_rows(cost, self._weights, rule, self.epochs or _STEPS, tol)
+        before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
+        for i, step in enumerate(run.trace.step):
+            self.history_.add(
+                epoch=before + float(step), steps=int(step), loss=float(run.trace.f[i]), validation=np.nan,
+                rate=float(run.trace.lr[i]), seconds=float(run.trace.seconds[i]),
+            )  # fmt: skip
+        message = f"{run.message}; the gradient was made {cost.how}"
+        return Ending(np.asarray(run.x), run.outcome, message, float(run.nit))
+
+    def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Trainer:
+        rule = self._rule()
+        sampling = Sampling(max(len(rows), batch_size + 1), batch_size, int(self.seed))
+        if rule is None or (isinstance(rule, type) and "lr" in rule.names()):
+            kind: type[Method] = rule or AdaGrad
+            if self._outputs() > 1 or not streams(kind()):
+                rule = kind()
+            else:
+                self.rate_ = best_rate(
+                    kind, self._loss(), self._scaling, float(self.l2), start, rows, batch_size, self.epochs or _EPOCHS,
+                    self._measure, int(self.seed),
+                )  # fmt: skip
+                rule = kind(lr=self.rate_)
+        elif isinstance(rule, type):
+            rule = rule()
+        if streams(rule) and self._outputs() == 1:
+            if rows.is_sparse:
+                check_fits_sparse_rows(rule)
+            return Streaming(rule, self._loss(), self._scaling, float(self.l2), start, rows)  # type: ignore[arg-type]
+        return Updating(ready(rule, sampling, start), partial(self._cost, in_batches=True), start)
+
+    def _fit_in_batches(self, rows: Rows, held_out: Rows | None) -> Ending:
+        size = self._size(rows)
+        if self._trainer is None:
+            self._trainer = self._trainer_of(rows, self._weights, size)
+        chunks = chunks_of(rows, size, shuffle=bool(self.shuffle), seed=int(self.seed))
+        return self._trained(chunks, size, rows, held_out)
+
+    def _trained(self, chunks: Chunks, size: int, rows: Rows, held_out: Rows | None) -> Ending:
+        sample = sample_of(rows, int(self.seed))
+        assert self._trainer is not None  # noqa: S101 - made by the caller
+
+        def measure(weights: np.ndarray) -> tuple[float, float]:
+            held_out_loss = np.nan if held_out is None else self._measure(weights, held_out)
+            return self._measure(weights, sample), held_out_loss
+
+        return train_in_batches(
+            self._trainer, chunks, size, self.epochs or _EPOCHS, measure, self.history_, self.patience
+        )
+
+    def _finish(self, ending: Ending, rows: Rows) -> None:
+        self._weights = ending.weights
+        coefficients, intercept = self._scaling.in_users_units(ending.weights)
+        self._set_parameters(coefficients, np.asarray(intercept))
+        self.n_iter_ = max(1, round(ending.epochs))
+        self.outcome_, self.message_ = ending.outcome, ending.message
+        if ending.outcome is Outcome.DIVERGED:
+            self.message_ += f"; the last finite coefficients are kept. {self._cure(rows)}"
+            warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
+
+    def _cure(self, rows: Rows) -> str:
+        """What may have made it diverge, from the columns."""
+        moments = rows.moments()
+        size = np.sqrt(moments.squares / moments.count + moments.mean**2)
+        names = getattr(self, "feature_names_in_", np.array([f"column {j}" for j in range(rows.features)]))
+        if not self.scale and size.max() > 10 * max(1.0, float(np.median(size))):
+            largest = ", ".join(f"{names[j]} (about {size[j]:.3g})" for j in np.argsort(-size)[:3])
+            return f"The columns differ in scale; the largest: {largest}. Use scale=True"
+        limit = 2 / max(float((size**2).sum()) if not self.scale else float(rows.features), 1e-300)
+        return f"Try a smaller learning rate (below about {limit:.2g} for gradient descent), or leave method out"
+
+    def _set_parameters(self, coefficients: np.ndarray, intercept: np.ndarray) -> None:
+        self.coef_: np.ndarray = coefficients
+        self.intercept_: Any = float(intercept)
+
+    def _take_classes(self, classes: Any) -> None:
+        raise ValueError("classes is for classifiers")
+
+    def _scores(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "coef_")
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        return np.asarray(X @ self.coef_.T + self.intercept_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class LinearRegression(RegressorMixin, _LinearModel):  # type: ignore[misc]
+    """A weighted sum of the columns that predicts a number.
+
+    Without options it is least squares, on standardised columns, by full gradient descent with a step size that
+    needs no tuning. With `batch_size=1` it is stochastic gradient descent, compiled.
+
+    Parameters
+    ----------
+    method
+        A method with its rate (`GradientDescent(lr=0.01)`), or its name or class, for which the rate is found by
+        trying. Default: gradient descent with Barzilai–Borwein steps; in batches AdaGrad.
+    loss
+        "squared", "absolute", "huber", "quantile", "poisson", or a loss with its numbers, `Huber(2.0)`.
+    l2
+        Adds l2/2·|w|² of the scaled coefficients to the mean loss.
+    batch_size
+        Rows that make one step; None for all.
+    epochs
+        Passes over the data. Default 10; without batch_size at most 10,000, and it ends when it has converged.
+    scale
+        Standardise the columns; coefficients are in the user's units all the same. Sparse columns keep their zeros.
+    fit_intercept, shuffle
+        Whether there is a constant term; whether each epoch has its own order.
+    validation, patience
+        The share of rows held out in training by batches, and after how many epochs without a better loss on them
+        training stops, with the best coefficients.
+    tol
+        The gradient norm that counts as zero without batch_size, relative to the first one where that is above 1; by
+        dtype unless given.
+    warm_start
+        A further `fit` goes on where the last one ended, with the same schedule.
+    seed
+        Of the order of the rows.
+
+    Attributes
+    ----------
+    coef_, intercept_
+        In the user's units, shape (d,) and a number.
+    outcome_, message_
+        How training ended; it has diverged where that says so, and a ConvergenceWarning is given.
+    history_
+        The losses on the way.
+    rate_
+        The rate that was found, where one was sought.
+    """
+
+    def _loss(self) -> Loss:
+        return loss_named(self.loss, of_classes=False)
+
+    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+        y = np.asarray(y, np.float64)
+        if isinstance(self._loss(), Poisson) and (y < 0).any():
+            raise ValueError(f"the Poisson loss is for counts >= 0, got {y.min():g}")
+        targets: np.ndarray = y
+        return targets
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The expected target of each row, shape (n,)."""
+        return np.asarray(self._loss().mean(self._scores(X)))
+
+
+class LinearClassifier(ClassifierMixin, _LinearModel):  # type: ignore[misc]
+    """A weighted sum of the columns whose side tells which of two classes: support vector machines and their kin.
+
+    For more classes there is `LogisticRegression`, or scikit-learn's `OneVsRestClassifier` around this one.
+
+    Parameters are those of `LinearRegression`, but for
+
+    loss
+        "hinge", "squared_hinge" or "log".
+    class_weight
+        None, "balanced", or {class: weight}.
+    """
+
+    def __init__(
+        self,
+        method: Any = None,
+        *,
+        loss: Any = "hinge",
+        l2: float = 1e-4,
+        class_weight: Any = None,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        scale: bool = True,
+        fit_intercept: bool = True,
+        shuffle: bool = True,
+        validation: float = 0.0,
+        patience: int | None = None,
+        tol: float | None = None,
+        warm_start: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            method, loss=loss, l2=l2, batch_size=batch_size, epochs=epochs, scale=scale, fit_intercept=fit_intercept,
+            shuffle=shuffle, validation=validation, patience=patience, tol=tol, warm_start=warm_start, seed=seed,
+        )  # fmt: skip
+        self.class_weight = class_weight
+
+    @property
+    def _many_classes(self) -> bool:
+        """Whether more than two classes are legal."""
+        return False
+
+    def _loss(self) -> Loss:
+        return loss_named(self.loss, of_classes=True)
+
+    def _outputs(self) -> int:
+        return len(self.classes_) if len(self.classes_) > 2 else 1
+
+    _classes_were_given = False  # to the first partial_fit, whose rows need not hold all of them
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """See `LinearRegression.fit`; `y` holds classes of any type."""
+        self._classes_were_given = False
+        return super().fit(X, y, sample_weight)
+
+    def _take_classes(self, classes: Any) -> None:
+        self.classes_ = np.unique(np.asarray(classes))
+        self._classes_were_given = True
+
+    def _check_classes(self) -> None:
+        count = len(self.classes_)
+        if count < 2:
+            raise ValueError(
+                f"the target has one class only, {self.classes_.tolist()[0]!r}: there is nothing to tell apart"
+            )
+        if count > 2 and not self._many_classes:
+            raise ValueError(
+                f"Only binary classification is supported by {type(self).__name__}, and the target has {count} "
+                f"classes: use LogisticRegression, or OneVsRestClassifier({type(self).__name__}())"
+            )
+
+    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+        check_classification_targets(y)
+        if first and not self._classes_were_given:
+            self.classes_ = np.unique(y)
+        self._check_classes()
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"the target holds {unknown[:3].tolist()}, which is none of the classes {self.classes_.tolist()[:10]}; "
+                "name all of them in the first call, partial_fit(X, y, classes=...)"
+            )
+        places = np.searchsorted(self.classes_, y)
+        return places.astype(np.float64) if len(self.classes_) > 2 else np.where(places == 1, 1.0, -1.0)
+
+    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        weights = compute_sample_weight(self.class_weight, y)
+        return weights if sample_weight is None else weights * sample_weight
+
+    def _set_parameters(self, coefficients: np.ndarray, intercept: np.ndarray) -> None:
+        self.coef_, self.intercept_ = np.atleast_2d(coefficients), np.atleast_1d(intercept)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """The scores: (n,) for two classes, positive for the second; (n, classes) for more."""
+        scores = self._scores(X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The class of each row, shape (n,)."""
+        scores = self.decision_function(X)
+        places = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        return np.asarray(self.classes_[places])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = self._many_classes
+        return tags
+
+
+class LogisticRegression(LinearClassifier):
+    """The probability of each class from a weighted sum of the columns; softmax for more than two.
+
+    Parameters are those of `LinearRegression` and `class_weight` (None, "balanced", or {class: weight}); the loss is
+    the logarithmic one.
+    """
+
+    def __init__(
+        self,
+        method: Any = None,
+        *,
+        l2: float = 1e-4,
+        class_weight: Any = None,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        scale: bool = True,
+        fit_intercept: bool = True,
+        shuffle: bool = True,
+        validation: float = 0.0,
+        patience: int | None = None,
+        tol: float | None = None,
+        warm_start: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            method, loss="log", l2=l2, class_weight=class_weight, batch_size=batch_size, epochs=epochs, scale=scale,
+            fit_intercept=fit_intercept, shuffle=shuffle, validation=validation, patience=patience, tol=tol,
+            warm_start=warm_start, seed=seed,
+        )  # fmt: skip
+
+    @property
+    def _many_classes(self) -> bool:
+        return True
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class, shape (n, classes)."""
+        scores = self._scores(X)
+        if scores.shape[1] > 1:
+            return softmax(scores)
+        second = expit(scores[:, 0])
+        return np.stack([1 - second, second], axis=1)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithm of the probabilities, shape (n, classes)."""
+        return np.asarray(np.log(self.predict_proba(X)))

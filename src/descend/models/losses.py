@@ -1,0 +1,192 @@
+"""What a linear model minimises: the cost of one prediction, written once; slope and curvature are derived from it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+
+from descend.fields import Declared, Number, between, nearest, positive
+from descend.words import exp, maximum, precision, softplus, where
+
+__all__ = [
+    "Absolute",
+    "Hinge",
+    "Huber",
+    "Log",
+    "Loss",
+    "Poisson",
+    "Quantile",
+    "Squared",
+    "SquaredHinge",
+    "loss_named",
+]
+
+
+class Loss(Declared):
+    """The cost of predicting `p` where `y` was seen. A subclass writes `value` in words, its numbers after p and y.
+
+    Attributes
+    ----------
+    of_classes
+        Whether y is -1 or 1, and p the side of the boundary; else y is any number.
+    """
+
+    of_classes: ClassVar[bool] = False
+    paper: ClassVar[str] = ""
+
+    @staticmethod
+    @abstractmethod
+    def value(p: Any, y: Any, *numbers: Any) -> Any:
+        """The cost of one prediction."""
+
+    @property
+    def arguments(self) -> tuple[float, ...]:
+        """The numbers that `value` takes after p and y."""
+        return tuple(float(getattr(self, name)) for name in self.names())
+
+    def values(self, p: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The costs of many predictions, of the shape of `p`."""
+        return np.asarray(type(self).value(p, y, *self.arguments))
+
+    def mean(self, p: np.ndarray) -> np.ndarray:
+        """What is expected of y where the prediction is `p`."""
+        return p
+
+    @classmethod
+    def slope(cls, p: Any, y: Any, *numbers: Any) -> Any:
+        """The derivative of `value` in p, as JAX derives it."""
+        return jax.grad(cls.value)(p, y, *numbers)
+
+    def curvatures(self, p: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The second derivatives in p at many predictions."""
+        with precision(np.float64):
+            bend = jax.vmap(jax.grad(type(self).slope), in_axes=(0, 0, *(None for _ in self.arguments)))
+            return np.asarray(bend(np.asarray(p, np.float64), np.asarray(y, np.float64), *self.arguments))
+
+
+class Squared(Loss):
+    """Half the squared error: least squares."""
+
+    @staticmethod
+    def value(p: Any, y: Any) -> Any:
+        """The cost of one prediction."""
+        return (p - y) ** 2 / 2
+
+
+class Absolute(Loss):
+    """The error itself: the median is predicted, and outliers count little."""
+
+    @staticmethod
+    def value(p: Any, y: Any) -> Any:
+        """The cost of one prediction."""
+        return abs(p - y)
+
+
+class Huber(Loss):
+    """Squared for small errors, straight beyond `delta`: least squares that outliers cannot bend."""
+
+    paper = "Huber (1964), Ann. Math. Stat. 35(1)"
+
+    delta: Number = positive(1.35, "the error from which on the cost is straight, in units of the target")
+
+    @staticmethod
+    def value(p: Any, y: Any, delta: Any) -> Any:
+        """The cost of one prediction."""
+        error = abs(p - y)
+        return where(error <= delta, error**2 / 2, delta * (error - delta / 2))
+
+
+class Quantile(Loss):
+    """Tilted absolute error: predicts the value below which a share `q` of the targets lies."""
+
+    paper = "Koenker & Bassett (1978), Econometrica 46(1)"
+
+    q: Number = between(0.0, 1, 0.5, "the share of targets below the prediction")
+
+    @staticmethod
+    def value(p: Any, y: Any, q: Any) -> Any:
+        """The cost of one prediction."""
+        return maximum(q * (y - p), (q - 1) * (y - p))
+
+
+class Poisson(Loss):
+    """For counts: the logarithm of their expected number is linear."""
+
+    @staticmethod
+    def value(p: Any, y: Any) -> Any:
+        """The cost of one prediction, but for a constant."""
+        return exp(p) - y * p
+
+    def mean(self, p: np.ndarray) -> np.ndarray:
+        """The expected count."""
+        return np.asarray(exp(p))
+
+
+class Log(Loss):
+    """Logistic regression: minus the logarithm of the probability that was given to the class."""
+
+    of_classes = True
+
+    @staticmethod
+    def value(p: Any, y: Any) -> Any:
+        """The cost of one prediction."""
+        return softplus(-y * p)
+
+
+class Hinge(Loss):
+    """The support vector machine: no cost from a margin of 1 on."""
+
+    of_classes = True
+    paper = "Cortes & Vapnik (1995), Machine Learning 20"
+
+    @staticmethod
+    def value(p: Any, y: Any) -> Any:
+        """The cost of one prediction."""
+        return maximum(1 - y * p, 0)
+
+
+class SquaredHinge(Loss):
+    """The hinge squared: smooth, and harder on what lies far on the wrong side."""
+
+    of_classes = True
+
+    @staticmethod
+    def value(p: Any, y: Any) -> Any:
+        """The cost of one prediction."""
+        return maximum(1 - y * p, 0) ** 2
+
+
+_NAMED: dict[str, type[Loss]] = {
+    "squared": Squared,
+    "absolute": Absolute,
+    "huber": Huber,
+    "quantile": Quantile,
+    "poisson": Poisson,
+    "log": Log,
+    "hinge": Hinge,
+    "squared_hinge": SquaredHinge,
+}
+
+
+def loss_named(loss: Any, *, of_classes: bool) -> Loss:
+    """The loss of that name, or the loss itself.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No such loss, or one for the other kind of target.
+    """
+    legal = [name for name, kind in _NAMED.items() if kind.of_classes == of_classes]
+    if isinstance(loss, str):
+        if loss not in _NAMED:
+            raise ValueError(f"loss must be one of {', '.join(legal)}, got {loss!r}.{nearest(loss, legal)}")
+        loss = _NAMED[loss]()
+    if not isinstance(loss, Loss):
+        raise TypeError(f"loss must be a name ({', '.join(legal)}) or a Loss such as Huber(1.35), got {loss!r}")
+    if loss.of_classes != of_classes:
+        target = "classes" if of_classes else "numbers"
+        raise ValueError(f"{type(loss).__name__} is not a loss for {target}; legal: {', '.join(legal)}")
+    return loss

@@ -1,0 +1,154 @@
+"""Rows in memory as the kernels want them: checked, contiguous, of one float type, with their scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+
+__all__ = ["Moments", "Rows", "rows_of"]
+
+_BLOCK = 4_096  # rows that are looked at together where their moments are taken
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What is known of the columns: rows seen, their means and the sums of their squared deviations, float64."""
+
+    count: float
+    mean: np.ndarray
+    squares: np.ndarray
+
+    def with_more(self, other: Self) -> Self:
+        """Those of both sets of rows. Source: Chan, Golub & LeVeque (1983), Am. Stat. 37."""
+        count = self.count + other.count
+        apart = other.mean - self.mean
+        mean = self.mean + apart * (other.count / count)
+        squares = self.squares + other.squares + apart**2 * (self.count * other.count / count)
+        return replace(self, count=count, mean=mean, squares=squares)
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """The standard deviation of each column; 1 where a column does not vary."""
+        deviation = np.sqrt(self.squares / self.count)
+        varies = deviation > 10 * np.finfo(np.float64).eps * np.abs(self.mean)
+        return np.where(varies & (deviation > 0), deviation, 1.0)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features, targets and weights of some rows.
+
+    Attributes
+    ----------
+    values, columns, starts
+        See `kernels`: dense rows, or CSR.
+    y
+        Targets, shape (rows,), of the dtype of `values`.
+    weights
+        What each row counts, of mean 1.
+    features
+        The number of columns.
+    """
+
+    values: np.ndarray
+    columns: np.ndarray
+    starts: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+    features: int
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether only what is not zero is stored."""
+        return self.values.ndim == 1
+
+    @property
+    def kind(self) -> np.dtype[Any]:
+        """The float type."""
+        return self.values.dtype
+
+    @cached_property
+    def matrix(self) -> Any:
+        """The features as an array or a CSR matrix."""
+        if not self.is_sparse:
+            return self.values
+        shape = (len(self), self.features)
+        return scipy.sparse.csr_array((self.values, self.columns, self.starts), shape=shape, copy=False)
+
+    def taken(self, order: np.ndarray) -> Rows:
+        """These rows alone, in this order."""
+        y, weights = self.y[order], self.weights[order]
+        if not self.is_sparse:
+            return replace(self, values=self.values[order], y=y, weights=weights)
+        part = self.matrix[order]
+        return replace(
+            self, values=part.data, columns=part.indices.astype(np.int32), starts=part.indptr.astype(np.int64),
+            y=y, weights=weights,
+        )  # fmt: skip
+
+    def moments(self) -> Moments:
+        """Means and squared deviations of the columns, in one pass; of sparse rows about zero, which stays zero."""
+        total = float(self.weights.sum(dtype=np.float64))
+        if self.is_sparse:
+            weight_of_entry = np.repeat(self.weights, np.diff(self.starts)).astype(np.float64)
+            squares = np.bincount(self.columns, weight_of_entry * self.values.astype(np.float64) ** 2, self.features)
+            return Moments(total, np.zeros(self.features), squares)
+        found = None
+        for begin in range(0, len(self), _BLOCK):
+            block = self.values[begin : begin + _BLOCK].astype(np.float64)
+            weights = self.weights[begin : begin + _BLOCK].astype(np.float64)
+            count = float(weights.sum())
+            if count == 0:
+                continue
+            mean = weights @ block / count
+            part = Moments(count, mean, weights @ (block - mean) ** 2)
+            found = part if found is None else found.with_more(part)
+        assert found is not None  # noqa: S101 - the weights have the mean 1
+        return found
+
+
+def rows_of(X: Any, y: np.ndarray, weights: Any = None) -> Rows:
+    """Rows from an array or CSR matrix that scikit-learn has checked, with targets that are numbers.
+
+    Raises
+    ------
+    ValueError
+        Column indices outside the matrix, weights that are negative or all zero.
+    """
+    kind = X.dtype
+    given = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
+    if (given < 0).any():
+        raise ValueError(f"sample_weight must be >= 0, got {given.min():g} for row {int(given.argmin())}")
+    if not given.sum() > 0:
+        raise ValueError("sample_weight is zero for all rows: nothing is left to learn from")
+    each = (given / given.mean()).astype(kind)
+    y = np.ascontiguousarray(y, kind)
+    none = np.empty(0, np.int32), np.empty(0, np.int64)
+    if not scipy.sparse.issparse(X):
+        return Rows(np.ascontiguousarray(X), *none, y, each, X.shape[1])
+    X = X.tocsr()
+    if X.shape[1] > np.iinfo(np.int32).max:
+        raise ValueError(f"at most {np.iinfo(np.int32).max:,} columns, got {X.shape[1]:,}")
+    _check_csr(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    values = np.ascontiguousarray(X.data)
+    return Rows(values, X.indices.astype(np.int32), X.indptr.astype(np.int64), y, each, X.shape[1])
+
+
+def _check_csr(X: Any) -> None:
+    """A matrix that was put together by hand may point anywhere, and a kernel would follow."""
+    starts, columns = X.indptr, X.indices
+    if len(starts) != X.shape[0] + 1 or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > len(columns):
+        raise ValueError("the sparse matrix is broken: indptr must rise from 0 to the number of stored values")
+    if len(columns) and (columns.min() < 0 or columns.max() >= X.shape[1]):
+        worst = int(columns.max() if columns.max() >= X.shape[1] else columns.min())
+        raise ValueError(f"the sparse matrix is broken: column index {worst} lies outside 0 … {X.shape[1] - 1}")

@@ -1,0 +1,339 @@
+"""A linear model of a table: columns in, columns out; with the encoding of the columns it is one file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from descend.data import DataError, Encoder, source_of
+from descend.data.sources import Source
+from descend.data.svmlight import is_svmlight, read_svmlight
+from descend.descent import Outcome
+from descend.descent.report import described
+from descend.models.files import load_file, save_file
+from descend.models.history import History
+from descend.models.linear import LinearClassifier, LinearRegression, LogisticRegression
+from descend.models.losses import loss_named
+
+__all__ = ["TableModel", "fit_table"]
+
+_MEMORY = 2 << 30  # bytes of features that are held; what is larger streams through
+_MODELS: dict[str, Any] = {"linear": LinearRegression, "logistic": LogisticRegression, "svm": LinearClassifier}
+_KIND = "linear model of a table"
+
+
+@dataclass
+class TableModel:
+    """A fitted model with the encoding of its table.
+
+    Attributes
+    ----------
+    estimator
+        The model of the encoded columns, one of this package.
+    encoder
+        What becomes of each column; None where the rows are sparse text, whose columns are numbers.
+    features
+        The names of the encoded columns.
+    deviations
+        Their standard deviations, shape (d,).
+    rows, rows_held_out
+        How many rows were learnt from, and held out.
+    score
+        On the rows held out: R², or the share of right classes; nan if there are none.
+    seconds
+        From reading to score.
+    """
+
+    estimator: Any
+    encoder: Encoder | None
+    features: list[str]
+    deviations: np.ndarray
+    rows: int
+    rows_held_out: int
+    score: float
+    seconds: float
+
+    @property
+    def outcome(self) -> Outcome:
+        """How training ended."""
+        found: Outcome = self.estimator.outcome_
+        return found
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether classes are predicted."""
+        return isinstance(self.estimator, LinearClassifier)
+
+    def strengths(self) -> np.ndarray:
+        """The change of the prediction when a column grows by its deviation, shape (d,); of classes the largest."""
+        strengths = np.atleast_2d(self.estimator.coef_) * self.deviations
+        place = np.abs(strengths).argmax(axis=0)
+        return np.asarray(strengths[place, np.arange(strengths.shape[1])])
+
+    def predict(self, data: Any) -> np.ndarray:
+        """The predictions for all rows of a file or table, shape (rows,); the target need not be there."""
+        return np.concatenate([self.estimator.predict(X) for X in self._blocks(data)])
+
+    def predict_proba(self, data: Any) -> np.ndarray:
+        """The probability of each class, shape (rows, classes)."""
+        if not hasattr(self.estimator, "predict_proba"):
+            raise TypeError(f"{type(self.estimator).__name__} gives no probabilities")
+        return np.concatenate([self.estimator.predict_proba(X) for X in self._blocks(data)])
+
+    def evaluate(self, data: Any) -> dict[str, Any]:
+        """Rows, score and, of numbers, the mean absolute and the root mean squared error, on other data."""
+        found, seen = [], []
+        for X, y in self._pairs(data):
+            found.append(self.estimator.predict(X))
+            seen.append(y)
+        predicted, y = np.concatenate(found), np.concatenate(seen)
+        if self.is_classifier:
+            return {"rows": len(y), "score": float((predicted == y).mean())}
+        error = predicted - y
+        return {
+            "rows": len(y),
+            "score": _r2(y, predicted),
+            "mean_absolute_error": float(np.abs(error).mean()),
+            "root_mean_squared_error": float(np.sqrt((error**2).mean())),
+        }
+
+    def _blocks(self, data: Any) -> Iterator[Any]:
+        if self.encoder is None:
+            yield read_svmlight(data, len(self.features))[0]
+        else:
+            for X, _ in self.encoder.blocks(source_of(data), with_target=False):
+                yield X
+
+    def _pairs(self, data: Any) -> Iterator[Any]:
+        if self.encoder is None:
+            yield read_svmlight(data, len(self.features))
+        else:
+            yield from self.encoder.blocks(source_of(data))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model, with all it needs to predict from raw rows, to one file."""
+        estimator = self.estimator
+        arrays = {
+            "coef": np.asarray(estimator.coef_),
+            "intercept": np.atleast_1d(estimator.intercept_),
+            "deviations": self.deviations,
+            "history": np.array([*estimator.history_.columns().values()]),
+        }
+        classes = getattr(estimator, "classes_", None)
+        header = {
+            "model": type(estimator).__name__,
+            "loss": _loss_as_json(estimator),
+            "classes": None if classes is None else classes.tolist(),
+            "encoder": None if self.encoder is None else self.encoder.as_json(),
+            "features": self.features,
+            "rows": self.rows,
+            "rows_held_out": self.rows_held_out,
+            "score": None if np.isnan(self.score) else self.score,
+            "seconds": self.seconds,
+            "outcome": estimator.outcome_.name,
+            "message": estimator.message_,
+            "epochs": estimator.n_iter_,
+        }
+        return save_file(path, _KIND, arrays, header)
+
+    @staticmethod
+    def load(path: str | Path) -> TableModel:
+        """The model from its file.
+
+        Raises
+        ------
+        FileNotFoundError, ModelFileError
+            There is no such file, or it is none that can be trusted.
+        """
+        arrays, header = load_file(path, _KIND)
+        kinds = {kind.__name__: kind for kind in _MODELS.values()}
+        estimator: Any = kinds[header["model"]]()
+        if "loss" in estimator.get_params():
+            estimator.set_params(loss=_loss_of_json(header["loss"], of_classes=header["classes"] is not None))
+        estimator.coef_ = arrays["coef"]
+        estimator.intercept_ = arrays["intercept"] if header["classes"] is not None else float(arrays["intercept"][0])
+        estimator.n_features_in_ = len(header["features"])
+        estimator.n_iter_ = header["epochs"]
+        estimator.outcome_, estimator.message_ = Outcome[header["outcome"]], header["message"]
+        estimator.history_ = History.of_table(arrays["history"])
+        if header["classes"] is not None:
+            estimator.classes_ = np.array(header["classes"])
+        encoder = None if header["encoder"] is None else Encoder.of_json(header["encoder"])
+        score = np.nan if header["score"] is None else header["score"]
+        return TableModel(
+            estimator, encoder, header["features"], arrays["deviations"], header["rows"], header["rows_held_out"],
+            score, header["seconds"],
+        )  # fmt: skip
+
+
+def _loss_as_json(estimator: Any) -> list[Any]:
+    loss = estimator._loss()
+    return [type(loss).__name__, *loss.arguments]
+
+
+def _loss_of_json(values: list[Any], *, of_classes: bool) -> Any:
+    from descend.models import losses
+
+    kinds = {name: getattr(losses, name) for name in losses.__all__}
+    return loss_named(kinds[values[0]](*values[1:]), of_classes=of_classes)
+
+
+def fit_table(
+    data: Any,
+    target: str | None = None,
+    model: str | None = None,
+    *,
+    validation: float = 0.2,
+    memory: int = _MEMORY,
+    **options: Any,
+) -> TableModel:
+    """Learn a column of a table from the others.
+
+    Parameters
+    ----------
+    data
+        A path or pattern (CSV, TSV, Parquet, Feather, JSON lines, sparse text; also compressed), or a pandas, polars
+        or PyArrow table.
+    target
+        The column to predict; not for sparse text, whose lines begin with it.
+    model
+        "linear" (numbers), "logistic" or "svm" (classes). Default: linear for numbers, logistic for text, yes and
+        no, and numbers of which there are two.
+    validation
+        The share of rows that are held out for the score, chosen by a hash of their number.
+    memory
+        So many bytes of features are held; a larger table streams through in batches.
+    options
+        Parameters of the estimator: `method`, `l2`, `batch_size`, `epochs`, …
+
+    Raises
+    ------
+    DataError, ValueError, TypeError, FileNotFoundError
+        The data or an option make no sense.
+    """
+    begin = time.perf_counter()
+    if not 0 <= validation < 1:
+        raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
+    if isinstance(data, str | Path) and is_svmlight(data):
+        X, y = read_svmlight(data)
+        names = [str(j + 1) for j in range(X.shape[1])]
+        return _fit_in_memory(X, y, None, names, model, validation, options, begin)
+    if target is None:
+        raise ValueError("give the target: the column to predict")
+    source = source_of(data)
+    encoder = Encoder.learnt(source, target)
+    names = encoder.features
+    if encoder.rows * len(names) * 8 > memory:
+        return _fit_streaming(source, encoder, model, validation, options, begin)
+    parts = list(encoder.blocks(source))
+    X, y = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _fit_in_memory(X, y, encoder, names, model, validation, options, begin)
+
+
+def _estimator(model: str | None, y: np.ndarray, options: dict[str, Any]) -> Any:
+    is_text = y.dtype.kind in "US"
+    if model is None:
+        model = "logistic" if is_text or len(np.unique(y)) == 2 else "linear"
+    if model not in _MODELS:
+        raise ValueError(f"model must be one of {', '.join(_MODELS)}, got {model!r}")
+    if model == "linear" and is_text:
+        raise DataError(f"the target is text ({y[0]!r}, …), of which no linear model of numbers can be made: logistic")
+    return _MODELS[model](**options)
+
+
+def _held_out(rows: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+    """Which rows are held out: a hash of each row's number decides, so that they are the same in each run."""
+    bits = rows.astype(np.uint64) + np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)  # splitmix64
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray((bits ^ (bits >> np.uint64(31))) < np.uint64(share * 2**64))
+
+
+def _fit_in_memory(
+    X: Any, y: np.ndarray, encoder: Encoder | None, names: list[str], model: str | None, validation: float,
+    options: dict[str, Any], begin: float,
+) -> TableModel:  # fmt: skip
+    estimator = _estimator(model, y, options)
+    out = _held_out(np.arange(len(y)), validation)
+    if out.all():
+        out[:] = False
+    estimator.fit(X[~out], y[~out])
+    score = float(estimator.score(X[out], y[out])) if out.sum() > 1 else np.nan
+    deviations = _deviations(X[~out])
+    seconds = time.perf_counter() - begin
+    return TableModel(estimator, encoder, names, deviations, int((~out).sum()), int(out.sum()), score, seconds)
+
+
+def _deviations(X: Any) -> np.ndarray:
+    if isinstance(X, np.ndarray):
+        return np.asarray(X.std(axis=0))
+    mean, squares = X.mean(axis=0), X.multiply(X).mean(axis=0)
+    variances = np.asarray(squares).ravel() - np.asarray(mean).ravel() ** 2
+    return np.asarray(np.sqrt(np.maximum(variances, 0)))
+
+
+def _fit_streaming(
+    source: Source, encoder: Encoder, model: str | None, validation: float, options: dict[str, Any], begin: float
+) -> TableModel:
+    held: list[int] = [0]
+
+    def blocks(*, held_out: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        row = 0
+        for X, y in encoder.blocks(source):
+            assert y is not None  # noqa: S101 - targets were asked for
+            out = _held_out(np.arange(row, row + len(y)), validation)
+            row += len(y)
+            chosen = out if held_out else ~out
+            if chosen.any():
+                yield X[chosen], y[chosen]
+
+    first = next(blocks())
+    estimator = _estimator(model, first[1], {"batch_size": 1, "epochs": 2, **options})
+    estimator.fit_blocks(blocks)
+    found, seen = [], []
+    for X, y in blocks(held_out=True):
+        found.append(estimator.predict(X))
+        seen.append(y)
+    held = [sum(map(len, seen))]
+    score = np.nan
+    if held[0] > 1:
+        predicted, y = np.concatenate(found), np.concatenate(seen)
+        is_classifier = isinstance(estimator, LinearClassifier)
+        score = float((predicted == y).mean()) if is_classifier else _r2(y, predicted)
+    deviations = estimator._moments.deviation if estimator._moments is not None else first[0].std(axis=0)
+    seconds = time.perf_counter() - begin
+    return TableModel(estimator, encoder, encoder.features, deviations, encoder.rows - held[0], held[0], score, seconds)
+
+
+def _r2(y: np.ndarray, predicted: np.ndarray) -> float:
+    spread = float(((y - y.mean()) ** 2).sum())
+    return 1 - float(((y - predicted) ** 2).sum()) / spread if spread else np.nan
+
+
+def summary(fitted: TableModel) -> dict[str, Any]:
+    """The result as plain numbers and text, as `descend fit --json` prints it."""
+    loss = fitted.estimator.history_.loss
+    return {
+        "rows": fitted.rows + fitted.rows_held_out,
+        "columns": len(fitted.features),
+        "score": None if np.isnan(fitted.score) else fitted.score,
+        "loss": float(loss[-1]) if len(loss) else None,
+        "outcome": fitted.outcome.name,
+        "message": fitted.estimator.message_,
+        "epochs": fitted.estimator.n_iter_,
+        "seconds": fitted.seconds,
+        "model": described_estimator(fitted.estimator),
+    }
+
+
+def described_estimator(estimator: Any) -> str:
+    """The estimator as one would write it, without what is left at its default."""
+    default = type(estimator)().get_params()
+    given = {k: v for k, v in estimator.get_params().items() if v is not default[k] and v != default[k]}
+    text = ", ".join(f"{k}={described(v) if hasattr(v, 'names') else repr(v)}" for k, v in given.items())
+    return f"{type(estimator).__name__}({text})"

@@ -1,0 +1,64 @@
+"""Training: the losses on the way, and what a linear model has learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from descend.plots.style import BLUE, GREY, ORANGE, axes, drawable
+
+__all__ = ["coefficients", "training", "training_overview"]
+
+_SHOWN = 15  # bars
+
+
+def training(history: Any, ax: Axes | None = None) -> Axes:
+    """The loss of training rows, and of validation rows where there are some, against the epoch."""
+    ax = axes(ax)
+    few = len(history) < 60
+    for name, values, colour in (
+        ("training", history.loss, BLUE),
+        ("validation", history.validation, ORANGE),
+    ):
+        there = np.isfinite(drawable(values))
+        if there.any():
+            ax.plot(history.epoch[there], values[there], color=colour, label=name, marker="." if few else "")
+    losses = drawable(history.loss)
+    losses = losses[np.isfinite(losses)]
+    if len(losses) and losses.min() > 0 and losses.max() > 20 * losses.min():
+        ax.set_yscale("log")
+    ax.set(xlabel="epoch", ylabel="mean loss", title="Loss")
+    if len(ax.lines) > 1:
+        ax.legend()
+    ax.grid(alpha=0.25)
+    return ax
+
+
+def coefficients(names: Sequence[str], strengths: np.ndarray, ax: Axes | None = None) -> Axes:
+    """The strongest coefficients as bars: the change of the prediction when a column grows by its deviation."""
+    ax = axes(ax)
+    order = np.argsort(-np.abs(strengths))[:_SHOWN][::-1]
+    colours = [BLUE if strengths[i] > 0 else ORANGE for i in order]
+    ax.barh([_short(names[i]) for i in order], strengths[order], color=colours)
+    ax.axvline(0, color=GREY, linewidth=0.8)
+    title = "Coefficients" if len(names) <= _SHOWN else f"The {_SHOWN} strongest of {len(names)} coefficients"
+    ax.set(title=title, xlabel="change of the prediction per deviation of the column")
+    ax.grid(alpha=0.25, axis="x")
+    return ax
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else f"{name[:27]}…"
+
+
+def training_overview(history: Any, names: Sequence[str], strengths: np.ndarray) -> Figure:
+    """Losses and coefficients side by side, as `descend fit --plot` draws them."""
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    training(history, left)
+    coefficients(names, strengths, right)
+    return figure
