@@ -1,5 +1,7 @@
 """Gradient descent you can read, see, trust and ship."""
 
+from typing import TYPE_CHECKING, Any
+
 from descend.descent import Outcome, Race, Run, Sweep, Trace, minimize, race, scipy, sweep
 from descend.methods import (
     QHM,
@@ -48,6 +50,7 @@ from descend.methods import (
 )
 from descend.objectives import Formula, FormulaError, Landscape, landscape
 from descend.stepsizes import (
+    AdaptiveBarzilaiBorwein,
     AdGD,
     AdGD2,
     Armijo,
@@ -89,6 +92,7 @@ __all__ = [
     "AdaMax",
     "Adam",
     "AdamW",
+    "AdaptiveBarzilaiBorwein",
     "Armijo",
     "Averaged",
     "Ball",
@@ -120,7 +124,10 @@ __all__ = [
     "Joined",
     "L1Ball",
     "Landscape",
+    "LinearClassifier",
+    "LinearRegression",
     "Lion",
+    "LogisticRegression",
     "Lookahead",
     "Method",
     "Momentum",
@@ -154,13 +161,28 @@ __all__ = [
     "StepSize",
     "StrongWolfe",
     "Sweep",
+    "TableModel",
     "Trace",
     "Warmup",
     "WeightDecay",
     "Yogi",
+    "fit_table",
     "landscape",
     "minimize",
     "race",
     "scipy",
     "sweep",
 ]
+
+
+if TYPE_CHECKING:
+    from descend.models import LinearClassifier, LinearRegression, LogisticRegression, TableModel, fit_table
+
+
+def __getattr__(name: str) -> Any:
+    """The models: scikit-learn and Numba are imported when one of them is asked for."""
+    if name not in {"LinearClassifier", "LinearRegression", "LogisticRegression", "TableModel", "fit_table"}:
+        raise AttributeError(f"module 'descend' has no attribute {name!r}")
+    from descend import models
+
+    return getattr(models, name)

@@ -119,7 +119,7 @@ def _parse(text: Any, values: Any, columns: Any, starts: Any, labels: Any, slow:
             slow[hard, 0], slow[hard, 1], slow[hard, 2] = i, end, -1 - row
             hard += 1
         labels[row] = value
-        i, before = end, -1
+        i, before = end, np.int64(-1)
         while True:
             while i < n and _is_blank(text[i]):
                 i += 1
@@ -161,27 +161,28 @@ def _parse(text: Any, values: Any, columns: Any, starts: Any, labels: Any, slow:
 
 
 def _parsed(text: np.ndarray, name: str, lines_before: int) -> SparseRows:
-    most_values = int(np.count_nonzero(text == _COLON)) + 1
-    most_rows = int(np.count_nonzero(text == _NEWLINE)) + 1
+    most_values, most_rows = (int(np.count_nonzero(text == mark)) + 1 for mark in (_COLON, _NEWLINE))
     values, columns = np.empty(most_values), np.empty(most_values, np.int32)
     starts, labels = np.zeros(most_rows + 1, np.int64), np.empty(most_rows)
-    slow = np.empty((most_values + most_rows, 3), np.int64)
-    found: Any = _parse(text, values, columns, starts, labels, slow)
-    rows, stored, hard, error, place = found
+    slow: Any = np.empty((most_values + most_rows, 3), np.int64)
+    rows, stored, hard, error, place = _parse(text, values, columns, starts, labels, slow)
     for begin, end, where in slow[:hard].tolist():
         number = float(text[begin:end].tobytes())
         if not np.isfinite(number):
-            error, place = 5, int(begin)
-            break
+            raise _error(5, begin, text, name, lines_before)
         if where >= 0:
             values[where] = number
         else:
             labels[-1 - where] = number
     if error:
-        line = lines_before + int(np.count_nonzero(text[:place] == _NEWLINE)) + 1
-        rest = text[place : place + 20].tobytes().split(b"\n")[0].decode("utf-8", "replace")
-        raise DataError(f"{name}, line {line}: {_ERRORS[error]}, got {rest!r}")
+        raise _error(error, place, text, name, lines_before)
     return SparseRows(values[:stored], columns[:stored], starts[: rows + 1], labels[:rows])
+
+
+def _error(code: int, place: int, text: np.ndarray, name: str, lines_before: int) -> DataError:
+    line = lines_before + int(np.count_nonzero(text[:place] == _NEWLINE)) + 1
+    rest = text[place : place + 20].tobytes().split(b"\n")[0].decode("utf-8", "replace")
+    return DataError(f"{name}, line {line}: {_ERRORS[code]}, got {rest!r}")
 
 
 def is_svmlight(path: str | Path) -> bool:

@@ -3,6 +3,7 @@
 from descend.models.history import History
 from descend.models.linear import LinearClassifier, LinearRegression, LogisticRegression
 from descend.models.losses import Absolute, Hinge, Huber, Log, Loss, Poisson, Quantile, Squared, SquaredHinge
+from descend.models.tables import TableModel, fit_table
 
 __all__ = [
     "Absolute",
@@ -18,4 +19,6 @@ __all__ = [
     "Quantile",
     "Squared",
     "SquaredHinge",
+    "TableModel",
+    "fit_table",
 ]

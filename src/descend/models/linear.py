@@ -19,7 +19,7 @@ from descend.descent import Outcome
 from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
-from descend.models.costs import Cost, RowsCost, Scaling, SoftmaxCost, cost_of, softmax
+from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of, softmax
 from descend.models.history import History
 from descend.models.losses import Loss, Poisson, loss_named
 from descend.models.reading import streams
@@ -38,7 +38,7 @@ from descend.models.training import (
 
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
-_TOLERANCE = {"float64": 1e-11, "float32": 1e-5}  # of the gradient norm, on all rows, unless given
+_TOLERANCE = {"float64": 1e-13, "float32": 1e-5}  # of the gradient norm, on all rows, unless given
 
 __all__ = ["LinearClassifier", "LinearRegression", "LogisticRegression"]
 
@@ -274,7 +274,9 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         if isinstance(rule, type):
             rule = rule()
         cost = self._cost(rows, in_batches=False)
-        tol = _TOLERANCE[rows.kind.name] if self.tol is None else float(self.tol)
+        if isinstance(cost, GramCost):  # made in float64: so it can be followed to its end
+            self._weights = self._weights.astype(np.float64)
+        tol = _TOLERANCE[self._weights.dtype.name] if self.tol is None else float(self.tol)
         tol *= max(1.0, float(np.linalg.norm(cost.grad(self._weights))))
         run = train_on_all_rows(cost, self._weights, rule, self.epochs or _STEPS, tol)
         before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
@@ -434,7 +436,7 @@ class LinearClassifier(ClassifierMixin, _LinearModel):  # type: ignore[misc]
     Parameters are those of `LinearRegression`, but for
 
     loss
-        "hinge", "squared_hinge" or "log".
+        "squared_hinge" (smooth, so that full gradients converge), "hinge" or "log".
     class_weight
         None, "balanced", or {class: weight}.
     """
@@ -443,8 +445,8 @@ class LinearClassifier(ClassifierMixin, _LinearModel):  # type: ignore[misc]
         self,
         method: Any = None,
         *,
-        loss: Any = "hinge",
-        l2: float = 1e-4,
+        loss: Any = "squared_hinge",
+        l2: float = 1e-3,
         class_weight: Any = None,
         batch_size: int | None = None,
         epochs: int | None = None,
