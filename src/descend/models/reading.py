@@ -92,7 +92,7 @@ class ScalarMethod:
     @cached_property
     def bases(self) -> list[int]:
         """For each running product the place of its base among the numbers."""
-        return [base for _, base in self._parts[3]]
+        return sorted({base for _, base in self._parts[3]})
 
     def start(self, method: Method, x: np.ndarray) -> np.ndarray:
         """The slots before the first step from `x`, shape (slots, n)."""
@@ -119,12 +119,14 @@ class ScalarMethod:
                 for i, name in enumerate(self.numbers):
                     if name in inputs:
                         known[inputs[name]] = builder.load(place(arrays[0], i))
-                for i, (variable, base) in enumerate(powers):
+                advanced = {}
+                for i, base in enumerate(self.bases):
                     factor = builder.load(place(arrays[0], base))
-                    known[variable] = builder.fmul(builder.load(place(arrays[1], i)), factor)
-                    builder.store(known[variable], place(arrays[1], i))
+                    advanced[base] = builder.fmul(builder.load(place(arrays[1], i)), factor)
+                    builder.store(advanced[base], place(arrays[1], i))
+                known |= {variable: advanced[base] for variable, base in powers}
                 emitted(builder, of_step, known, _DOUBLE)
-                shared = [known[v] for v in handed] or [ir.Constant(_DOUBLE, 0.0)]
+                shared = [_as_number(builder, known[v]) for v in handed] or [ir.Constant(_DOUBLE, 0.0)]
                 return context.make_tuple(builder, signature.return_type, shared)
 
             return made(numbers, products, types.float64, types.float64), generate
@@ -153,10 +155,12 @@ class ScalarMethod:
                     first, second = (args[1], number) if interleaved else (number, args[1])
                     return builder.gep(array.data, [builder.add(builder.mul(first, width), second)])
 
-                def narrowed(value: Any) -> Any:
+                def narrowed(variable: Any, value: Any) -> Any:
+                    if variable.aval.dtype == bool:
+                        return builder.fcmp_unordered("!=", value, ir.Constant(_DOUBLE, 0.0))
                     return value if kind == _DOUBLE else builder.fptrunc(value, kind)
 
-                known = {v: narrowed(builder.extract_value(args[3], i)) for i, v in enumerate(handed)}
+                known = {v: narrowed(v, builder.extract_value(args[3], i)) for i, v in enumerate(handed)}
                 x = builder.load(place(0))
                 known |= {inputs["x"]: x} if "x" in inputs else {}
                 known[inputs["g"]] = args[2]
@@ -225,6 +229,10 @@ class ScalarLoss:
             return p(p, p, numbers), generate
 
         return read
+
+
+def _as_number(builder: Any, value: Any) -> Any:
+    return builder.uitofp(value, _DOUBLE) if value.type == ir.IntType(1) else value
 
 
 @cache

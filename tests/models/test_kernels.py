@@ -1,0 +1,268 @@
+"""The Numba reader: kernels make the same steps as the method read by NumPy, for each method and loss."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import scipy.sparse
+
+from descend import AdaGrad, Adam, Cosine, FTRLProximal, GradientDescent, Momentum
+from descend.fields import Number, positive
+from descend.methods import Method, catalogue
+from descend.methods.method import Rate, rate
+from descend.models import Absolute, Hinge, Huber, Log, Poisson, Quantile, Squared, SquaredHinge
+from descend.models.costs import GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
+from descend.models.emitting import UnknownOperationError
+from descend.models.reading import ScalarMethod, read_method, streams
+from descend.models.rows import Rows, rows_of
+from descend.models.trainers import Streaming, check_fits_sparse_rows
+from descend.words import precision
+
+LOSSES = [Squared(), Absolute(), Huber(0.7), Quantile(0.8), Poisson(), Log(), Hinge(), SquaredHinge()]
+STREAMED = [m for m in catalogue().values() if m.__module__.startswith("descend.") and streams(m())]
+SPARSE = [m for m in STREAMED if ScalarMethod(m).is_exact_on_sparse_rows]
+
+
+def some_rows(*, sparse: bool = False, classes: bool = False, kind: Any = np.float64, n: int = 60, d: int = 5) -> Rows:
+    draw = np.random.default_rng(3)
+    X = draw.normal(size=(n, d)) * (draw.random((n, d)) < 0.6)
+    y = np.sign(X @ np.arange(1, d + 1) + 0.1) if classes else X @ np.arange(1, d + 1) + 0.5
+    X = X.astype(kind)
+    return rows_of(scipy.sparse.csr_matrix(X) if sparse else X, y, draw.random(n) + 0.5)
+
+
+def scaling_of(rows: Rows, *, intercept: bool = True) -> Scaling:
+    d = rows.features
+    shift = np.zeros(d) if rows.is_sparse else np.linspace(-1, 1, d)
+    return Scaling(shift, np.linspace(0.5, 2, d), intercept=intercept, kind=rows.kind)
+
+
+def read_by_numpy(method: Any, loss: Any, scaling: Scaling, rows: Rows, batch: int, l2: float) -> np.ndarray:
+    """The same descent, row by row in plain NumPy, with JAX's derivative of the loss."""
+    Z = scaling.applied(rows)
+    Z = np.asarray(Z.todense() if rows.is_sparse else Z)
+    Z = np.column_stack([Z, np.full(len(rows), float(scaling.intercept))])
+    x = np.zeros(Z.shape[1])
+    state = method.init(x)
+    for begin in range(0, len(rows), batch):
+        here = slice(begin, begin + batch)
+        p, y = Z[here] @ x, rows.y[here]
+        with precision(np.float64):
+            slopes = np.array([float(type(loss).slope(a, b, *loss.arguments)) for a, b in zip(p, y, strict=True)])
+        g = (slopes * rows.weights[here]) @ Z[here] / len(p)
+        g[:-1] += l2 * x[:-1]
+        change, state = method.update(g, state, x)
+        x = x + change
+    return x
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize("method", STREAMED, ids=lambda m: m.__name__)
+def test_each_method_makes_the_same_steps_in_the_kernel(method: Any, batch: int) -> None:
+    rows = some_rows()
+    scaling = scaling_of(rows)
+    trainer = Streaming(method(), Squared(), scaling, 0.01, np.zeros(6), rows)
+    trainer.run(rows, np.arange(30), batch)
+    trainer.run(rows, np.arange(30, 60), batch)  # goes on where it was
+    expected = read_by_numpy(method(), Squared(), scaling, rows.taken(np.arange(60)), batch, 0.01)
+    if batch == 7:  # the batches of two halves are not those of the whole
+        halves = read_by_numpy_in_halves(method(), scaling, rows, batch)
+        expected = halves
+    np.testing.assert_allclose(trainer.weights, expected, rtol=1e-11, atol=1e-14)
+
+
+def read_by_numpy_in_halves(method: Any, scaling: Scaling, rows: Rows, batch: int) -> np.ndarray:
+    Z = np.column_stack([scaling.applied(rows), np.ones(len(rows))])
+    x = np.zeros(Z.shape[1])
+    state = method.init(x)
+    for half in (np.arange(30), np.arange(30, 60)):
+        for begin in range(0, 30, batch):
+            here = half[begin : begin + batch]
+            g = ((Z[here] @ x - rows.y[here]) * rows.weights[here]) @ Z[here] / len(here)
+            g[:-1] += 0.01 * x[:-1]
+            change, state = method.update(g, state, x)
+            x = x + change
+    return x
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize("method", SPARSE, ids=lambda m: m.__name__)
+def test_sparse_rows_give_what_dense_ones_give(method: Any, batch: int) -> None:
+    dense, sparse = some_rows(classes=True), some_rows(sparse=True, classes=True)
+    scaling = scaling_of(sparse)
+    found = []
+    for rows in (dense, sparse):
+        trainer = Streaming(method(), Log(), scaling, 0.0, np.zeros(6), rows)
+        trainer.run(rows, np.arange(len(rows))[::-1], batch)
+        found.append(trainer.weights)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-11, atol=1e-14)
+
+
+def test_which_methods_are_exact_on_sparse_rows_is_found_out() -> None:
+    assert {m.__name__ for m in SPARSE} == {"GradientDescent", "SignSGD", "AdaGrad", "FTRLProximal"}
+    with pytest.raises(ValueError, match=r"Adam moves coordinates whose gradient is zero.*AdaGrad"):
+        check_fits_sparse_rows(Adam())
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda v: type(v).__name__)
+def test_each_loss_has_its_slope_in_the_kernel(loss: Any, sparse: bool) -> None:
+    rows = some_rows(sparse=sparse, classes=loss.of_classes)
+    scaling = scaling_of(rows)
+    trainer = Streaming(GradientDescent(1e-3), loss, scaling, 0.0, np.zeros(6), rows)
+    trainer.run(rows, np.arange(len(rows)), 1)
+    expected = read_by_numpy(GradientDescent(1e-3), loss, scaling, rows, 1, 0.0)
+    np.testing.assert_allclose(trainer.weights, expected, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda v: type(v).__name__)
+def test_the_whole_gradient_is_that_of_the_value(loss: Any, sparse: bool) -> None:
+    rows = some_rows(sparse=sparse, classes=loss.of_classes)
+    cost = RowsCost(rows, loss, scaling_of(rows), 0.1)
+    w = np.linspace(-0.41, 0.52, 6)
+    Z = scaling_of(rows).applied(rows)
+    p = np.asarray(Z @ w[:-1]).ravel() + w[-1]
+    value = float(rows.weights @ loss.values(p, rows.y)) / len(rows) + 0.05 * float(w[:-1] @ w[:-1])
+    assert cost(w) == pytest.approx(value, rel=1e-13)
+    h = 1e-6
+    slopes = [(cost(w + h * e) - cost(w - h * e)) / (2 * h) for e in np.eye(6)]
+    np.testing.assert_allclose(cost.grad(w), slopes, rtol=1e-6, atol=1e-7)
+
+
+def test_gram_and_rows_are_the_same_cost() -> None:
+    rows = some_rows(n=9_000)
+    scaling = scaling_of(rows)
+    gram, plain = GramCost(rows, scaling, 0.3), RowsCost(rows, Squared(), scaling, 0.3)
+    assert isinstance(cost_of(rows, Squared(), scaling, 0.3, in_batches=False), GramCost)
+    for w in (np.zeros(6), np.linspace(-2, 3, 6)):
+        assert gram(w) == pytest.approx(plain(w), rel=1e-12)
+        np.testing.assert_allclose(gram.grad(w), plain.grad(w), rtol=1e-11)
+
+
+def test_the_bits_of_a_gradient_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from descend.models import costs
+
+    rows = some_rows(n=40_000, kind=np.float32)
+    w = np.linspace(-1, 1, 6, dtype=np.float32)
+    found = []
+    for threads in (1, 2, 5):
+        with ThreadPoolExecutor(threads) as pool:
+            monkeypatch.setattr(costs, "_threads", lambda pool=pool: pool)
+            found.append(RowsCost(rows, Log(), scaling_of(rows), 0.0).grad(w).tobytes())
+    assert len(set(found)) == 1
+
+
+def test_softmax_has_the_gradient_of_its_value() -> None:
+    rows = some_rows()
+    rows = rows_of(rows.values, np.arange(60) % 3, rows.weights)
+    cost = SoftmaxCost(rows, scaling_of(rows), 0.2, 3)
+    w = np.linspace(-1, 1, 18).reshape(3, 6)
+
+    def value(w: Any) -> Any:
+        Z = jax.numpy.asarray(scaling_of(rows).applied(rows))
+        scores = Z @ w[:, :-1].T + w[:, -1]
+        own = scores[jax.numpy.arange(60), rows.y.astype(int)]
+        logs = own - jax.scipy.special.logsumexp(scores, axis=1)
+        return -(rows.weights * logs).mean() + 0.1 * (w[:, :-1] ** 2).sum()
+
+    with precision(np.float64):
+        expected, slope = jax.value_and_grad(value)(jax.numpy.asarray(w))
+    assert cost(w) == pytest.approx(float(expected), rel=1e-12)
+    np.testing.assert_allclose(cost.grad(w), slope, rtol=1e-10, atol=1e-14)
+
+
+def test_float32_stays_float32() -> None:
+    rows = some_rows(kind=np.float32)
+    trainer = Streaming(Adam(), Log(), scaling_of(rows), 0.0, np.zeros(6, np.float32), rows)
+    trainer.run(rows, np.arange(60), 1)
+    assert trainer.weights.dtype == np.float32
+
+
+def test_a_schedule_gives_each_step_its_rate() -> None:
+    rows = some_rows()
+    scaling = scaling_of(rows)
+    trainer = Streaming(Momentum(lr=Cosine(0.05, steps=60)), Squared(), scaling, 0.0, np.zeros(6), rows)
+    trainer.run(rows, np.arange(60), 1)
+    expected = read_by_numpy(Momentum(lr=Cosine(0.05, steps=60)), Squared(), scaling, rows, 1, 0.0)
+    np.testing.assert_allclose(trainer.weights, expected, rtol=1e-11)
+
+
+def test_an_own_method_runs_in_the_kernel() -> None:
+    class Damped(Method):
+        """Divides by the size of the gradient."""
+
+        lr: Rate = rate(0.05)
+        floor: Number = positive(1.0)
+
+        @staticmethod
+        def step(g: Any, s: Any, lr: Any, floor: Any) -> Any:
+            s = 0.5 * s + abs(g)
+            return -lr * g / (s + floor), s
+
+    rows = some_rows()
+    trainer = Streaming(Damped(), Squared(), scaling_of(rows), 0.0, np.zeros(6), rows)
+    trainer.run(rows, np.arange(60), 1)
+    expected = read_by_numpy(Damped(), Squared(), scaling_of(rows), rows, 1, 0.0)
+    np.testing.assert_allclose(trainer.weights, expected, rtol=1e-12)
+
+
+def test_an_operation_that_kernels_do_not_know_is_named() -> None:
+    class Odd(Method):
+        """Uses a function that no kernel has."""
+
+        lr: Rate = rate(0.05)
+
+        @staticmethod
+        def step(g: Any, lr: Any) -> Any:
+            return -lr * jax.scipy.special.erf(g)
+
+    rows = some_rows()
+    with pytest.raises((UnknownOperationError, Exception), match=r"the formula uses erf, which the streaming kernels"):
+        Streaming(Odd(), Squared(), scaling_of(rows), 0.0, np.zeros(6), rows).run(rows, np.arange(60), 1)
+
+
+def test_powers_of_the_step_count_are_carried_as_products() -> None:
+    assert len(read_method(Adam).bases) == 2
+    assert read_method(AdaGrad).bases == []
+    assert read_method(FTRLProximal).numbers == ["beta", "l1", "l2"]
+
+
+_FIT = """
+import sys, numpy as np
+from descend.models.kernels import each_row
+from descend.models import LinearRegression, Squared
+from descend import AdaGrad
+X = np.arange(40.0).reshape(20, 2) % 7
+LinearRegression(AdaGrad(0.1), batch_size=1, epochs=1).fit(X, X[:, 0])
+kernel = each_row(AdaGrad, Squared, sparse=False)
+print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
+"""
+
+
+def test_kernels_are_kept_on_disk_and_a_damaged_one_is_compiled_anew(tmp_path: Path) -> None:
+    def fit() -> str:
+        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", _FIT], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    assert fit() == "0 1"
+    kernels = list(tmp_path.rglob("*.kernel"))
+    assert kernels
+    assert fit() == "1 0"
+    for i, path in enumerate(kernels):
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2] if i % 2 else b"")
+    assert fit() == "0 1"
+    assert fit() == "1 0"

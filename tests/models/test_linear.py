@@ -1,0 +1,255 @@
+"""The estimators: right answers, honest endings, scikit-learn's protocol."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from sklearn import linear_model
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from descend import (
+    AdaGrad,
+    Adam,
+    Averaged,
+    Cosine,
+    GradientDescent,
+    LinearClassifier,
+    LinearRegression,
+    LogisticRegression,
+    Outcome,
+)
+from descend.models import Huber, Quantile
+
+DIABETES, CANCER, IRIS = (load(return_X_y=True) for load in (load_diabetes, load_breast_cancer, load_iris))
+SAMPLED = {  # as in scikit-learn's own SGD: a row of weight two is not the row seen twice
+    "check_sample_weight_equivalence_on_dense_data": "rows are sampled",
+    "check_sample_weight_equivalence_on_sparse_data": "rows are sampled",
+}
+
+
+@parametrize_with_checks(
+    [
+        LinearRegression(),
+        LogisticRegression(),
+        LinearClassifier(),
+        LinearRegression(batch_size=1),
+        LogisticRegression(batch_size=4),
+    ],
+    expected_failed_checks=lambda e: SAMPLED if e.batch_size else {},
+)
+def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
+    if "array_api" in str(check):
+        pytest.skip("the array API needs SCIPY_ARRAY_API=1 before SciPy is imported")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        check(estimator)
+
+
+def raw_columns() -> tuple[np.ndarray, np.ndarray]:
+    """Columns whose scales go from 1 to a million, far from zero."""
+    draw = np.random.default_rng(0)
+    scales = np.logspace(0, 6, 5)
+    X = (draw.normal(size=(3_000, 5)) + 3) * scales
+    return X, X @ (draw.normal(size=5) / scales) + 7 + 0.1 * draw.normal(size=3_000)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 1}, {"batch_size": 32, "method": "adam"}])
+def test_raw_columns_are_no_trouble(options: Any) -> None:
+    X, y = raw_columns()
+    best = linear_model.LinearRegression().fit(X, y).score(X, y)
+    model = LinearRegression(**options).fit(X, y)
+    assert model.score(X, y) > best - 1e-3
+    assert model.outcome_ in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED}
+
+
+def test_without_scaling_it_diverges_and_says_which_columns_and_what_to_do() -> None:
+    X, y = raw_columns()
+    frame = pd.DataFrame(X, columns=["one", "two", "three", "four", "population"])
+    with pytest.warns(ConvergenceWarning, match=r"diverged in epoch 1.*population.*scale=True"):
+        model = LinearRegression(GradientDescent(0.01), batch_size=1, scale=False).fit(frame, y)
+    assert model.outcome_ is Outcome.DIVERGED
+    assert np.isfinite(model.coef_).all()
+    assert np.isfinite(model.predict(frame)).all()
+
+
+def test_least_squares_is_exact() -> None:
+    X, y = DIABETES
+    ours, theirs = LinearRegression().fit(X, y), linear_model.LinearRegression().fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6)
+    assert ours.intercept_ == pytest.approx(theirs.intercept_)
+    assert ours.outcome_ is Outcome.CONVERGED
+    ours32 = LinearRegression().fit(X.astype(np.float32), y)
+    assert ours32.outcome_ is Outcome.CONVERGED
+    assert ours32.score(X, y) == pytest.approx(ours.score(X, y), abs=1e-6)
+
+
+def test_ridge_is_exact() -> None:
+    X, y = DIABETES
+    Z = StandardScaler().fit_transform(X)
+    theirs = linear_model.Ridge(alpha=0.1 * len(y), tol=1e-12).fit(Z, y)
+    np.testing.assert_allclose(LinearRegression(l2=0.1).fit(Z, y).coef_, theirs.coef_, rtol=1e-7)
+
+
+@pytest.mark.parametrize("data", [CANCER, IRIS], ids=["two classes", "three"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_logistic_regression_is_exact(data: Any, sparse: bool) -> None:
+    X, y = StandardScaler().fit_transform(data[0]), data[1]
+    X = scipy.sparse.csr_matrix(X) if sparse else X
+    theirs = linear_model.LogisticRegression(C=1 / (0.01 * len(y)), tol=1e-10, max_iter=10_000).fit(X, y)
+    ours = LogisticRegression(l2=0.01, scale=False).fit(X, y)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-5)
+    assert ours.outcome_ is Outcome.CONVERGED
+
+
+def test_losses_find_what_they_are_for() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(4_000, 2))
+    y = X @ [1.0, -2.0] + 3 + draw.exponential(size=4_000)
+    y[::50] += 1e3  # outliers
+    huber = LinearRegression(loss=Huber(0.5)).fit(X, y)
+    np.testing.assert_allclose(huber.coef_, [1, -2], atol=0.1)
+    median = LinearRegression(loss="absolute", batch_size=1, epochs=20).fit(X, y)
+    assert (median.predict(X) > y).mean() == pytest.approx(0.5, abs=0.03)
+    high = LinearRegression(loss=Quantile(0.9), batch_size=1, epochs=20).fit(X, y)
+    assert (high.predict(X) > y).mean() == pytest.approx(0.9, abs=0.03)
+    counts = draw.poisson(np.exp(X @ [0.5, 0.3] + 1))
+    poisson = LinearRegression(loss="poisson").fit(X, counts)
+    np.testing.assert_allclose(poisson.coef_, [0.5, 0.3], atol=0.03)
+    assert (poisson.predict(X) > 0).all()
+
+
+def test_batches_of_many_classes() -> None:
+    X, y = load_digits(return_X_y=True)
+    model = LogisticRegression(Adam(0.01), batch_size=32, epochs=5).fit(X, y)
+    assert model.score(X, y) > 0.95
+    assert model.predict_proba(X[:3]).sum(axis=1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_partial_fit_goes_on_with_the_schedule(batch_size: int) -> None:
+    X, y = CANCER
+    method = AdaGrad(lr=Cosine(0.5, steps=len(y) // batch_size + 1))
+    whole = LogisticRegression(method, batch_size=batch_size, epochs=1, shuffle=False, scale=False).fit(X / X.max(0), y)
+    parts = LogisticRegression(method, batch_size=batch_size, scale=False)
+    cut = 160
+    for here in (slice(0, cut), slice(cut, None)):
+        parts.partial_fit(X[here] / X.max(0), y[here], classes=[0, 1])
+    np.testing.assert_allclose(parts.coef_, whole.coef_, rtol=1e-10)
+
+
+def test_partial_fit_learns_the_scales_on_the_way() -> None:
+    X, y = raw_columns()
+    model = LinearRegression("adagrad", batch_size=1)
+    for _ in range(5):
+        for begin in range(0, 3_000, 500):
+            model.partial_fit(X[begin : begin + 500], y[begin : begin + 500])
+    assert model.score(X, y) > 0.99
+
+
+def test_warm_start_goes_on() -> None:
+    X, y = CANCER
+    once = LogisticRegression("adam", batch_size=32, epochs=6, seed=1).fit(X, y)
+    twice = LogisticRegression("adam", batch_size=32, epochs=3, seed=1, warm_start=True).fit(X, y).fit(X, y)
+    np.testing.assert_array_equal(once.coef_, twice.coef_)
+    assert twice.history_.epoch[-1] == 6
+
+
+def test_the_seed_fixes_the_result_bit_for_bit() -> None:
+    X, y = CANCER
+    first, same, other = (LogisticRegression(batch_size=1, seed=s).fit(X, y).coef_ for s in (0, 0, 1))
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
+def test_early_stopping_keeps_the_best() -> None:
+    X, y = CANCER
+    model = LogisticRegression(Adam(0.3), batch_size=8, epochs=500, validation=0.3, patience=3).fit(X, y)
+    assert model.n_iter_ < 500
+    assert "stopped early" in model.message_
+    epochs = model.history_.epoch % 1 == 0
+    best = np.nanmin(model.history_.validation[epochs])
+    assert f"{best:.6g}" in model.message_
+
+
+@pytest.mark.parametrize("method", [Averaged(GradientDescent(0.05)), "prodigy", "rprop", "momentum", Adam(0.01)])
+def test_whatever_moves_parameters_moves_these(method: Any) -> None:
+    X, y = CANCER
+    assert LogisticRegression(method, batch_size=64, epochs=15).fit(X, y).score(X, y) > 0.93
+
+
+def test_pipelines_searches_copies_and_pickles() -> None:
+    X, y = CANCER
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__l2": [1e-3, 1e-1]}, cv=3
+    )
+    assert search.fit(X, y).best_score_ > 0.95
+    model = clone(LogisticRegression(AdaGrad(0.1), batch_size=1, epochs=2)).fit(X, y)
+    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert len(pickle.dumps(model)) < 20_000  # the rows are not in it
+    balanced = LogisticRegression(class_weight="balanced").fit(X, y)
+    assert balanced.predict(X).mean() < LogisticRegression().fit(X, y).predict(X).mean()
+
+
+def test_rows_in_blocks() -> None:
+    X, y = raw_columns()
+
+    def blocks() -> Any:
+        for begin in range(0, 3_000, 700):
+            yield X[begin : begin + 700], y[begin : begin + 700]
+
+    best = linear_model.LinearRegression().fit(X, y).score(X, y)
+    assert LinearRegression(epochs=5).fit_blocks(blocks).score(X, y) > best - 1e-3
+    labels = y > y.mean()
+
+    def classes() -> Any:
+        for begin in range(0, 3_000, 700):
+            yield X[begin : begin + 700], labels[begin : begin + 700]
+
+    assert LogisticRegression(epochs=5).fit_blocks(classes).score(X, labels) > 0.97
+
+
+BAD: list[tuple[str, Any, Any, Any, str]] = [
+    ("nan", LinearRegression(), [[np.nan], [1.0]], [1, 2], "NaN"),
+    ("inf", LinearRegression(), [[np.inf], [1.0]], [1, 2], "infinity"),
+    ("one class", LogisticRegression(), [[0.0], [1.0]], [1, 1], "one class only, 1"),
+    ("text for numbers", LinearRegression(), [[0.0], [1.0]], ["a", "b"], "could not convert|dtype"),
+    ("three classes", LinearClassifier(), [[0.0], [1.0], [2.0]], [0, 1, 2], "OneVsRestClassifier"),
+    ("batch_size", LinearRegression(batch_size=0), [[0.0], [1.0]], [0, 1], "batch_size must be a whole number >= 1 or None, got 0"),
+    ("l2", LinearRegression(l2=-1), [[0.0], [1.0]], [0, 1], "l2 must be a number >= 0, got -1"),
+    ("loss", LinearRegression(loss="sqared"), [[0.0], [1.0]], [0, 1], "Did you mean 'squared'"),
+    ("loss of the other kind", LinearRegression(loss="hinge"), [[0.0], [1.0]], [0, 1], "Hinge is not a loss for numbers"),
+    ("method", LinearRegression("adm"), [[0.0], [1.0]], [0, 1], "unknown method 'adm'"),
+    ("patience", LinearRegression(patience=2), [[0.0], [1.0]], [0, 1], "give validation"),
+    ("counts", LinearRegression(loss="poisson"), [[0.0], [1.0]], [-1, 1], "counts >= 0, got -1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "model", "X", "y", "says"), BAD, ids=[b[0] for b in BAD])
+def test_bad_input_is_told(name: str, model: Any, X: Any, y: Any, says: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=says):
+        model.fit(np.array(X), np.array(y))
+
+
+def test_bad_weights_and_matrices_are_told() -> None:
+    X, y = DIABETES
+    with pytest.raises(ValueError, match="sample_weight must be >= 0, got -1 for row 3"):
+        LinearRegression().fit(X, y, np.where(np.arange(len(y)) == 3, -1.0, 1.0))
+    broken = scipy.sparse.csr_matrix(np.eye(5))
+    broken.indices[2] = 77
+    with pytest.raises(ValueError, match="broken: column index 77"):
+        LinearRegression(batch_size=1, scale=False).fit(broken, np.arange(5.0))
+    with pytest.raises(ValueError, match="Adam moves coordinates whose gradient is zero"):
+        LinearRegression(Adam(), batch_size=1).fit(scipy.sparse.csr_matrix(X), y)
