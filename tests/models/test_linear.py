@@ -39,7 +39,7 @@ SAMPLED = {  # as in scikit-learn's own SGD: a row of weight two is not the row 
 }
 
 
-@parametrize_with_checks(
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
     [
         LinearRegression(),
         LogisticRegression(),

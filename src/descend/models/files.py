@@ -1,6 +1,6 @@
 """Arrays and a header in one file (safetensors), written so that a crash leaves the old file or the new one, whole.
 
-No pickle is read, or written. The arrays are vouched for by a checksum, the form by its number.
+No pickle is read, or written. All of it is vouched for by a checksum, the form by its number.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def save_file(path: str | Path, kind: str, arrays: dict[str, np.ndarray], header
     """
     path = Path(path)
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}  # strided ones come out wrong
-    about = {"form": FORM, "kind": kind, "checksum": _checksum(plain), "header": header}
+    about = {"form": FORM, "kind": kind, "checksum": _checksum(plain, header), "header": header}
     content = safetensors.numpy.save(plain, metadata={"descend": json.dumps(about)})
     temporary = path.with_name(f".tmp-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
     try:
@@ -82,13 +82,13 @@ def load_file(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], dict[
         raise ModelFileError(f"{path} was written by a newer version of descend: update it to read this file")
     if about.get("kind") != kind:
         raise ModelFileError(f"{path} holds a {about.get('kind')!r}, not a {kind!r}")
-    if about.get("checksum") != _checksum(arrays):
-        raise ModelFileError(f"{path} is damaged: its numbers are not those that were written")
+    if about.get("checksum") != _checksum(arrays, about.get("header")):
+        raise ModelFileError(f"{path} is damaged: it does not hold what was written")
     return arrays, about["header"]
 
 
-def _checksum(arrays: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _checksum(arrays: dict[str, np.ndarray], header: Any) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype} {array.shape} ".encode())

@@ -38,9 +38,13 @@ from descend.models.training import (
 
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
-_TOLERANCE = {"float64": 1e-13, "float32": 1e-5}  # of the gradient norm, on all rows, unless given
 
 __all__ = ["LinearClassifier", "LinearRegression", "LogisticRegression"]
+
+
+def _tolerance(kind: np.dtype[Any], rows: int) -> float:
+    """The gradient norm that counts as zero: of few rows all digits, of many as far as rounding lets see."""
+    return min(1e-8, 5e-15 * rows) if kind == np.float64 else 1e-5
 
 
 class _LinearModel(BaseEstimator):  # type: ignore[misc]
@@ -276,7 +280,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         cost = self._cost(rows, in_batches=False)
         if isinstance(cost, GramCost):  # made in float64: so it can be followed to its end
             self._weights = self._weights.astype(np.float64)
-        tol = _TOLERANCE[self._weights.dtype.name] if self.tol is None else float(self.tol)
+        tol = _tolerance(self._weights.dtype, len(rows)) if self.tol is None else float(self.tol)
         tol *= max(1.0, float(np.linalg.norm(cost.grad(self._weights))))
         run = train_on_all_rows(cost, self._weights, rule, self.epochs or _STEPS, tol)
         before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
@@ -395,7 +399,7 @@ class LinearRegression(RegressorMixin, _LinearModel):  # type: ignore[misc]
         training stops, with the best coefficients.
     tol
         The gradient norm that counts as zero without batch_size, relative to the first one where that is above 1; by
-        dtype unless given.
+        dtype and number of rows unless given.
     warm_start
         A further `fit` goes on where the last one ended, with the same schedule.
     seed

@@ -1,0 +1,255 @@
+"""Tables of every kind become the same numbers; what is wrong with one is told with its place."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+
+from descend import LinearRegression, Outcome, TableModel, fit_table
+from descend.data import DataError, Encoder, source_of
+
+SHARED = Path(os.environ.get("DESCEND_DATA", Path(__file__).parents[3] / "shared" / "data"))
+real = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real data sets are not in {SHARED}")
+
+
+def frame(n: int = 400) -> pd.DataFrame:
+    draw = np.random.default_rng(0)
+    colour = draw.choice(["red", "green", "blue, dark"], n)
+    size = draw.normal(50, 20, n).round(3)
+    new = draw.random(n) < 0.5
+    made = pd.Timestamp("2020-01-01") + pd.to_timedelta(draw.integers(0, 1000, n), "D")
+    price = 3 * size + 40 * (colour == "red") + 10 * new + (made - pd.Timestamp("2020-01-01")).days * 0.1
+    return pd.DataFrame({"size": size, "colour": colour, "new": new, "made": made, "price": price.round(4)})
+
+
+def encoded(data: Any, target: str = "price") -> tuple[Encoder, np.ndarray, np.ndarray]:
+    source = source_of(data)
+    encoder = Encoder.learnt(source, target)
+    X, y = (np.concatenate(column) for column in zip(*encoder.blocks(source), strict=True))
+    return encoder, X, y
+
+
+def written(table: pd.DataFrame, path: Path) -> Path:
+    kind = path.suffixes[0]
+    if kind == ".csv":
+        with pa.output_stream(path, compression="detect") as file:
+            file.write(table.to_csv(index=False).encode())
+    elif kind == ".tsv":
+        table.to_csv(path, index=False, sep="\t")
+    elif kind == ".parquet":
+        table.to_parquet(path, row_group_size=37)
+    elif kind == ".feather":
+        pa.feather.write_feather(pa.Table.from_pandas(table), path, chunksize=50)
+    else:
+        table.to_json(path, orient="records", lines=True, date_format="iso", date_unit="s")
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.csv.zst", "a.parquet", "a.feather", "a.jsonl"])
+def test_every_kind_of_file_holds_the_same_numbers(tmp_path: Path, name: str) -> None:
+    table = frame()
+    expected = encoded(pa.Table.from_pandas(table))
+    found = encoded(written(table, tmp_path / name))
+    assert found[0].features == ["size", "colour = blue, dark", "colour = green", "colour = red", "new", "made"]
+    np.testing.assert_allclose(found[1], expected[1])
+    np.testing.assert_allclose(found[2], expected[2])
+
+
+def test_tables_in_memory(tmp_path: Path) -> None:
+    polars = pytest.importorskip("polars")
+    table = frame()
+    path = written(table, tmp_path / "a.parquet")
+    for data in (table, polars.read_parquet(path), pa.parquet.read_table(path)):
+        np.testing.assert_allclose(encoded(data)[1], encoded(path)[1])
+
+
+def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    table = frame()
+    table.to_csv(tmp_path / "a.csv", index=False, sep=";", decimal=",")
+    np.testing.assert_allclose(encoded(tmp_path / "a.csv")[1], encoded(table)[1])
+
+
+def test_several_files_are_one_table(tmp_path: Path) -> None:
+    table = frame()
+    for i in range(4):
+        written(table[i * 100 : i * 100 + 100], tmp_path / f"part-{i}.csv")
+    np.testing.assert_allclose(encoded(tmp_path / "part-*.csv")[2], table["price"])
+
+
+def test_missing_values_are_filled_and_marked(tmp_path: Path) -> None:
+    table = frame()
+    table.loc[3, "size"] = np.nan
+    table.loc[4, "colour"] = None
+    for data in (table, written(table, tmp_path / "a.csv")):
+        encoder, X, _ = encoded(data)
+        assert encoder.features[:2] == ["size", "size is missing"]
+        assert X[3, 0] == pytest.approx(table["size"].mean())
+        np.testing.assert_array_equal(np.flatnonzero(X[:, 1]), [3])
+        place = encoder.features.index("colour is missing")
+        np.testing.assert_array_equal(np.flatnonzero(X[:, place]), [4])
+        assert X[4, 2:place].sum() == 0
+
+
+def test_text_that_turns_up_late_makes_a_column_text(tmp_path: Path) -> None:
+    rows = 150_000
+    path = tmp_path / "late.csv"
+    body = "".join(f"{i % 7},{i % 5}\n" for i in range(rows))
+    path.write_text("kind,price\n" + body + "unknown,3\n")
+    encoder, X, _ = encoded(path)
+    assert [c.kind for c in encoder.columns] == ["category"]
+    assert encoder.features == [f"kind = {v}" for v in ("0", "1", "2", "3", "4", "5", "6", "unknown")]
+    assert len(X) == rows + 1
+    np.testing.assert_array_equal(X.sum(axis=1), 1)
+
+
+def test_a_column_of_many_words_is_hashed() -> None:
+    table = pd.DataFrame({"name": [f"n{i}" for i in range(500)], "price": np.arange(500.0)})
+    encoder, X, _ = encoded(table)
+    assert encoder.columns[0].kind == "hashed"
+    assert X.shape == (500, 256)
+    np.testing.assert_array_equal(X.sum(axis=1), 1)
+
+
+def test_what_tells_nothing_is_left_out() -> None:
+    table = frame().assign(**{"": range(400), "same": 1.0, "word": "a", "empty": np.nan})
+    encoder = encoded(table)[0]
+    assert encoder.left_out == {
+        "(without a name)": "it only counts the rows",
+        "same": "it is 1 in all rows",
+        "word": "it is 'a' in all rows",
+        "empty": "all its values are missing",
+    }
+
+
+def _bytes(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+BAD: list[tuple[str, str, bytes, str]] = [
+    ("empty", "a.csv", b"", "a.csv is empty"),
+    ("header only", "a.csv", b"x,price\n", "has a header and no rows"),
+    ("ragged", "a.csv", b"x,price\n1,2\n1,2,3\n4,5\n", "line 3: 3 fields where the header has 2|a row has 3 fields"),
+    ("twice", "a.csv", b"x,x,price\n1,2,3\n", "has the column 'x' 2 times"),
+    ("latin-1", "a.csv", "x,price\nä,1\nö,2\n".encode("latin-1"), "not UTF-8"),
+    ("utf-16", "a.csv", "x,price\n1,1\n".encode("utf-16"), "UTF-16"),
+    ("gzip cut", "a.csv.gz", gzip.compress(b"x,price\n" + b"1,2\n" * 90_000)[:-300], "cannot be read"),
+    ("no parquet", "a.parquet", b"PAR1 but no more", "cannot be read as Parquet"),
+    ("no target", "a.csv", b"x,y\n1,2\n3,4\n", "has no column 'price'; it has x, y"),
+    ("target missing", "a.csv", b"x,price\n1,2\n3,\n4,5\n", "target 'price' is missing in row 2"),
+    ("infinite", "a.csv", b"x,price\n1,2\n1e400,3\n", "'x' holds an infinite number"),
+    ("nothing left", "a.csv", b"x,price\n1,2\n1,3\n", "nothing is left to learn 'price' from"),
+    ("unknown kind", "a.xlsx", b"PK", "no table that is known by its ending"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "file", "content", "says"), BAD, ids=[b[0] for b in BAD])
+def test_bad_tables_are_told(tmp_path: Path, name: str, file: str, content: bytes, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        fit_table(_bytes(tmp_path / file, content), "price")
+
+
+def test_a_truncated_parquet_file_is_told(tmp_path: Path) -> None:
+    path = written(frame(), tmp_path / "a.parquet")
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        fit_table(path, "price")
+
+
+def test_a_model_in_a_file_predicts_from_raw_rows(tmp_path: Path) -> None:
+    table = frame()
+    model = fit_table(table, "price")
+    assert model.score > 0.999
+    assert model.outcome is Outcome.CONVERGED
+    again = TableModel.load(model.save(tmp_path / "a.descend"))
+    other = table.drop(columns="price")[["made", "new", "colour", "size"]].assign(more=3)
+    np.testing.assert_array_equal(again.predict(other), model.predict(table))
+    assert again.evaluate(table)["score"] == pytest.approx(model.evaluate(table)["score"])
+    strange = other.assign(colour="violet")
+    assert np.isfinite(again.predict(strange)).all()
+    with pytest.raises(DataError, match="lacks the column 'size', which the model was made with"):
+        again.predict(other.drop(columns="size"))
+    with pytest.raises(DataError, match="'size' held numbers when the model was made"):
+        again.predict(other.assign(size="big"))
+
+
+def test_classes_and_their_probabilities(tmp_path: Path) -> None:
+    table = frame()
+    table["price"] = np.where(table["price"] > table["price"].mean(), "dear", "cheap")
+    model = fit_table(table, "price")
+    again = TableModel.load(model.save(tmp_path / "a.descend"))
+    assert set(again.predict(table)) == {"dear", "cheap"}
+    np.testing.assert_allclose(again.predict_proba(table).sum(axis=1), 1)
+    with pytest.raises(DataError, match="logistic"):
+        fit_table(table, "price", "linear")
+
+
+def test_a_table_larger_than_its_memory_streams() -> None:
+    table = frame(20_000)
+    whole, streamed = fit_table(table, "price"), fit_table(table, "price", memory=1_000, epochs=3)
+    assert isinstance(streamed.estimator, LinearRegression)
+    assert streamed.rows_held_out == whole.rows_held_out
+    assert streamed.score > whole.score - 1e-3
+
+
+def test_the_rows_held_out_are_the_same_in_each_run() -> None:
+    first, second = (fit_table(frame(), "price", validation=0.25) for _ in range(2))
+    assert first.rows_held_out == second.rows_held_out == pytest.approx(100, abs=25)
+    assert first.score == second.score
+
+
+_PEAK = """
+import resource, sys
+from descend import fit_table
+fit_table(sys.argv[1], "price", memory=1_000, epochs=1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str) -> None:
+    assert resource
+    peaks = []
+    for times in (150_000, 300_000):
+        path = written(frame(times), tmp_path / f"{times}{suffix}")
+        done = subprocess.run([sys.executable, "-c", _PEAK, str(path)], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout) / 1024)
+    assert peaks[1] < 1.1 * peaks[0] + 32
+
+
+@real
+@pytest.mark.parametrize(("file", "target", "least"), [
+    ("diamonds.csv", "price", 0.91), ("advertising.csv", "Sales", 0.85), ("winequality-white.csv", "quality", 0.22),
+])  # fmt: skip
+def test_real_tables_as_well_as_scikit_learn(file: str, target: str, least: float) -> None:
+    from sklearn import linear_model
+
+    model = fit_table(SHARED / file, target)
+    assert model.outcome is Outcome.CONVERGED
+    _, X, y = encoded(SHARED / file, target)
+    from descend.models.tables import _held_out
+
+    out = _held_out(np.arange(len(y)), 0.2)
+    theirs = linear_model.LinearRegression().fit(X[~out], y[~out]).score(X[out], y[out])
+    assert model.score == pytest.approx(theirs, abs=1e-6)
+    assert model.score > least
+
+
+@real
+def test_real_sparse_text() -> None:
+    model = fit_table(SHARED / "a9a.t")
+    assert model.outcome is Outcome.CONVERGED
+    assert model.score > 0.84
+    assert fit_table(SHARED / "a9a.t", batch_size=1).score > 0.84

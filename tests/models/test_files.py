@@ -1,0 +1,87 @@
+"""Model files: whole or not there, vouched for, and never a pickle."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from descend.models import files
+from descend.models.files import ModelFileError, load_file, save_file
+
+ARRAYS = {"a": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "b": np.arange(10.0)[::2]}
+
+
+def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
+    path = save_file(tmp_path / "m", "thing", ARRAYS, {"x": [1, "two"]})
+    arrays, header = load_file(path, "thing")
+    assert header == {"x": [1, "two"]}
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(arrays[name], array)
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+class Trap:
+    """A pickle that would act when it is opened."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("sprung",)
+
+
+def test_a_pickle_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for protocol in range(2, 6):
+        Path("m").write_bytes(pickle.dumps(Trap(), protocol))
+        with pytest.raises(ModelFileError, match="pickle"):
+            load_file("m", "thing")
+    assert not Path("sprung").exists()
+
+
+def test_damage_is_found_wherever_it_is(tmp_path: Path) -> None:
+    path = save_file(tmp_path / "m", "thing", ARRAYS, {"x": 1})
+    whole = path.read_bytes()
+    draw = np.random.default_rng(0)
+    for _ in range(300):
+        content = bytearray(whole)
+        place = int(draw.integers(len(content)))
+        content[place] ^= 1 << int(draw.integers(8))
+        path.write_bytes(content)
+        try:
+            arrays, header = load_file(path, "thing")
+        except ModelFileError:
+            continue
+        # What is let through has changed nothing: it lies in the spare room behind the header.
+        assert header == {"x": 1}
+        assert all((arrays[name] == ARRAYS[name]).all() for name in ARRAYS)
+    for end in (0, 5, 20, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:end])
+        with pytest.raises(ModelFileError):
+            load_file(path, "thing")
+
+
+def test_other_files_and_newer_ones_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_file(tmp_path / "m", "thing", ARRAYS, {})
+    with pytest.raises(ModelFileError, match="holds a 'thing', not a 'model'"):
+        load_file(path, "model")
+    monkeypatch.setattr(files, "FORM", files.FORM + 1)
+    save_file(path, "thing", ARRAYS, {})
+    monkeypatch.undo()
+    with pytest.raises(ModelFileError, match="newer version"):
+        load_file(path, "thing")
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_file(tmp_path / "m", "thing", ARRAYS, {"x": 1})
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_file(path, "thing", ARRAYS, {"x": 2})
+    assert load_file(path, "thing")[1] == {"x": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
