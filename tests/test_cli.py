@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -306,3 +307,87 @@ def test_step_sizes_and_what_goes_around_a_method_are_shown_by_name(descend: Any
         code, out, _ = descend("methods", name)
         assert code == 0
         assert says in out
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    draw = np.random.default_rng(0)
+    size, kind = draw.normal(10, 3, 300), draw.choice(["a", "b"], 300)
+    price = 2 * size + 5 * (kind == "b") + 0.1 * draw.normal(size=300)
+    rows = [f"{s:.4f},{k},{p:.4f}" for s, k, p in zip(size, kind, price, strict=True)]
+    path = tmp_path / "table.csv"
+    path.write_text("size,kind,price\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def test_fit_predict_and_evaluate_a_table(descend: Any, table: Path, tmp_path: Path) -> None:
+    model, picture, found = tmp_path / "m.descend", tmp_path / "m.png", tmp_path / "p.parquet"
+    code, out, err = descend("fit", str(table), "--target", "price", "--out", str(model), "--plot", str(picture))
+    assert (code, err) == (0, "")
+    assert out.startswith("300 rows, 3 features of 2 columns (1 of numbers, 1 of categories)")
+    assert "R² on the held-out rows" in out
+    assert "Converged" in out
+    assert picture.stat().st_size > 10_000
+    code, out, _ = descend("evaluate", str(model), str(table), "--json")
+    assert json.loads(out)["score"] > 0.99
+    code, out, _ = descend("predict", str(model), str(table), "--out", str(found))
+    assert code == 0
+    assert pq.read_table(found).num_rows == 300
+    code, out, _ = descend("predict", str(model), str(table))
+    assert len(out.split()) == 300
+
+
+def test_fit_as_json(descend: Any, table: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.descend"
+    code, out, _ = descend(
+        "fit", str(table), "--target", "kind", "--batch-size", "1", "--epochs", "3", "--json", "--out", str(model)
+    )
+    told = json.loads(out.splitlines()[-1])
+    assert set(told) == {"rows", "columns", "score", "loss", "outcome", "message", "epochs", "seconds", "model"}
+    assert (code, told["outcome"], told["epochs"], told["rows"]) == (0, "STEPS_EXHAUSTED", 3, 300)
+    assert told["model"] == str(model)
+    code, out, _ = descend("predict", str(model), str(table), "--out", str(tmp_path / "p.csv"))
+    assert (tmp_path / "p.csv").read_text().splitlines()[0] == '"kind","P(kind = a)","P(kind = b)"'
+
+
+@pytest.mark.parametrize("name", ["diabetes", "wine", "breast_cancer", "iris", "digits"])
+def test_fit_knows_some_data_sets(descend: Any, name: str) -> None:
+    code, out, _ = descend("fit", name, "--json", "--epochs", "200")
+    assert code == 0
+    assert json.loads(out)["score"] > (0.3 if name == "diabetes" else 0.9)
+
+
+def test_fit_that_diverges_says_so_and_exits_with_3(descend: Any, table: Path) -> None:
+    with pytest.warns(UserWarning, match="diverged"):
+        code, out, _ = descend(
+            "fit",
+            str(table),
+            "--target",
+            "price",
+            "--no-scale",
+            "--method",
+            "gradient-descent",
+            "--lr",
+            "5",
+            "--batch-size",
+            "1",
+        )
+    assert code == 3
+    assert "iverged" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["fit", "nowhere.csv", "--target", "x"], 4, "nowhere.csv does not exist"),
+        (["fit", "TABLE"], 2, "give the target"),
+        (["fit", "TABLE", "--target", "prize"], 2, "has no column 'prize'; it has size, kind, price"),
+        (["fit", "TABLE", "--target", "price", "--out", "m.pkl"], 2, "'m.pkl' must end in one of .descend, .safetensors"),
+        (["fit", "TABLE", "--target", "price", "--model", "tree"], 2, "model must be one of linear, logistic, svm"),
+        (["predict", "TABLE", "TABLE"], 2, "no model file"),
+    ],
+)  # fmt: skip
+def test_bad_fits_are_told(descend: Any, table: Path, arguments: list[str], code: int, says: str) -> None:
+    got, _, err = descend(*[str(table) if a == "TABLE" else a for a in arguments])
+    assert got == code
+    assert says in err

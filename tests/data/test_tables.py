@@ -123,7 +123,8 @@ def test_a_column_of_many_words_is_hashed() -> None:
 
 
 def test_what_tells_nothing_is_left_out() -> None:
-    table = frame().assign(**{"": range(400), "same": 1.0, "word": "a", "empty": np.nan})
+    table = frame().assign(same=1.0, word="a", empty=np.nan)
+    table[""] = range(400)
     encoder = encoded(table)[0]
     assert encoder.left_out == {
         "(without a name)": "it only counts the rows",

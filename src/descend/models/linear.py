@@ -347,7 +347,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         moments = rows.moments()
         size = np.sqrt(moments.squares / moments.count + moments.mean**2)
         names = getattr(self, "feature_names_in_", np.array([f"column {j}" for j in range(rows.features)]))
-        if not self.scale and size.max() > 10 * max(1.0, float(np.median(size))):
+        if not self.scale and size.max() > 10 * size[size > 0].min(initial=np.inf):
             largest = ", ".join(f"{names[j]} (about {size[j]:.3g})" for j in np.argsort(-size)[:3])
             return f"The columns differ in scale; the largest: {largest}. Use scale=True"
         limit = 2 / max(float((size**2).sum()) if not self.scale else float(rows.features), 1e-300)
