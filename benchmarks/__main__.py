@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import comparison, core
+from benchmarks import comparison, core, tables
 
-WORKLOADS = core.WORKLOADS | comparison.WORKLOADS
+WORKLOADS = core.WORKLOADS | comparison.WORKLOADS | tables.WORKLOADS
 
 
 def main() -> None:

@@ -12,12 +12,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from descend.models.kernel_cache import cached_on_disk
 from descend.models.reading import prefetch, read_loss, read_method
 
-__all__ = ["each_row", "in_batches", "whole_gradient"]
+__all__ = ["each_row", "in_batches", "shuffled", "whole_gradient"]
 
 # Not "fast" altogether: then the compiler may assume that no number is a nan, and none would be found.
 _FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
@@ -53,9 +54,11 @@ def _each_row(method: Any, loss: Any, sparse: bool) -> Any:
         step_over = _LINE // values.itemsize
         for i in range(order.size):
             r = order[i]
-            ahead = order[min(i + _AHEAD, order.size - 1)] * d
+            ahead = order[min(i + _AHEAD, order.size - 1)]
+            prefetch(y, ahead)
+            prefetch(row_weights, ahead)
             for k in range(0, d, step_over):
-                prefetch(values, ahead + k)
+                prefetch(values, ahead * d + k)
             p = state[0, d] * intercept
             for j in range(d):
                 p += (values[r, j] - shift[j]) * scale[j] * state[0, j]
@@ -126,9 +129,11 @@ def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
                 r = order[i]
-                ahead = order[min(i + _AHEAD, last)] * d
+                ahead = order[min(i + _AHEAD, last)]
+                prefetch(y, ahead)
+                prefetch(row_weights, ahead)
                 for k in range(0, d, step_over):
-                    prefetch(values, ahead + k)
+                    prefetch(values, ahead * d + k)
                 p = state[0, d] * intercept
                 for j in range(d):
                     p += (values[r, j] - shift[j]) * scale[j] * state[0, j]
@@ -238,3 +243,24 @@ def _whole_gradient(loss: Any, sparse: bool) -> Any:
         return cost
 
     return cached_on_disk(of_stored if sparse else dense, f"gradient {reader.fingerprint}")
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _shuffle(order: Any, state: Any) -> None:
+    for i in range(order.size - 1, 0, -1):
+        state = state + np.uint64(0x9E3779B97F4A7C15)  # splitmix64 (Steele, Lea & Flood, 2014)
+        bits = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        bits = (bits ^ (bits >> np.uint64(31))) >> np.uint64(32)
+        k = np.int64((bits * np.uint64(i + 1)) >> np.uint64(32))
+        order[i], order[k] = order[k], order[i]
+
+
+def shuffled(rows: int, seed: int, epoch: int) -> np.ndarray:
+    """The places 0 … rows - 1, fewer than 2³², in an order that depends on seed and epoch alone; int64.
+
+    Source: Fisher & Yates, by Durstenfeld (1964), CACM 7(7).
+    """
+    order = np.arange(rows)
+    cached_on_disk(_shuffle, "shuffle")(order, np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
+    return order

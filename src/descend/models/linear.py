@@ -21,6 +21,7 @@ from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
 from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of, softmax
 from descend.models.history import History
+from descend.models.kernels import shuffled
 from descend.models.losses import Loss, Poisson, loss_named
 from descend.models.reading import streams
 from descend.models.rows import Moments, Rows, rows_of
@@ -190,7 +191,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             for number, (X, y) in enumerate(blocks()):
                 rows = self._rows(X, y, None, first=False)
                 done += len(rows)
-                order = Sampling(len(rows), size, int(self.seed)).order((epoch << 20) + number)
+                order = shuffled(len(rows), int(self.seed), (epoch << 20) + number)
                 yield Chunk(rows, order if self.shuffle else np.arange(len(rows)), done / total)
 
         self._finish(self._trained(chunks, size, first, None), first)
@@ -249,7 +250,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
     def _parted(self, rows: Rows) -> tuple[Rows, Rows | None]:
         if not self.validation:
             return rows, None
-        order = Sampling(len(rows), None, int(self.seed)).order(2**29)
+        order = shuffled(len(rows), int(self.seed), 2**31)
         held_out = max(1, round(self.validation * len(rows)))
         if held_out >= len(rows):
             raise ValueError(f"validation={self.validation} leaves none of the {len(rows)} rows to learn from")

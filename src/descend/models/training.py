@@ -11,22 +11,31 @@ import numpy as np
 
 from descend.descent import Outcome, minimize
 from descend.descent.outcome import margin
-from descend.descent.sampling import Sampling
 from descend.methods import GradientDescent, Method, Rule
 from descend.models.costs import Cost, Scaling
 from descend.models.history import History
+from descend.models.kernels import shuffled
 from descend.models.losses import Loss
 from descend.models.rows import Rows
 from descend.models.trainers import Streaming, Trainer
 from descend.stepsizes import AdaptiveBarzilaiBorwein
 
-__all__ = ["Chunk", "Chunks", "Ending", "best_rate", "chunks_of", "sample_of", "train_in_batches", "train_on_all_rows"]
+__all__ = [
+    "Chunk",
+    "Chunks",
+    "Ending",
+    "best_rate",
+    "chunks_of",
+    "sample_of",
+    "train_in_batches",
+    "train_on_all_rows",
+]
 
 _CHUNK = 65_536  # rows between two looks whether all is well
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _EXPLODED = 1e4  # so many times the first loss is no noise
-_TRIED = 2_048  # rows for which each rate is tried
-_BUDGET = 8_192  # steps of a row for each rate, where there are few rows
+_TRIED = 1_024  # rows for which each rate is tried
+_BUDGET = 4_096  # steps of a row for each rate, where there are few rows
 
 
 @dataclass(frozen=True)
@@ -52,11 +61,10 @@ Chunks = Callable[[int], Iterator[Chunk]]  # epoch → its chunks
 
 def chunks_of(rows: Rows, batch_size: int, *, shuffle: bool, seed: int) -> Chunks:
     """Rows in memory: each epoch in an order of its own, or as they are stored."""
-    sampling = Sampling(len(rows), batch_size, seed)
     size = max(batch_size, _CHUNK // batch_size * batch_size)
 
     def chunks(epoch: int) -> Iterator[Chunk]:
-        order = sampling.order(epoch) if shuffle else np.arange(len(rows))
+        order = shuffled(len(rows), seed, epoch) if shuffle else np.arange(len(rows))
         for place in range(0, len(rows), size):
             yield Chunk(rows, order[place : place + size], min(1.0, (place + size) / len(rows)))
 
@@ -67,7 +75,12 @@ def sample_of(rows: Rows, seed: int) -> Rows:
     """The rows on which the loss is measured on the way."""
     if len(rows) <= _MEASURED:
         return rows
-    return rows.taken(np.sort(Sampling(len(rows), None, seed).order(2**31)[:_MEASURED]))
+    return rows.taken(np.sort(_some_of(len(rows), _MEASURED, seed)))
+
+
+def _some_of(rows: int, count: int, seed: int) -> np.ndarray:
+    """So many of the rows, drawn without replacement, in random order."""
+    return np.random.default_rng([seed, rows]).choice(rows, count, replace=False)
 
 
 def train_on_all_rows(cost: Cost, start: np.ndarray, rule: Rule | None, steps: int, gtol: float | None) -> Any:
@@ -152,18 +165,28 @@ def best_rate(
 ) -> float:
     """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.
 
-    Tried are three rates a decade, from far too small to far too large for the scale of the target.
+    Tried is one rate a decade, from far too small to far too large for the scale of the target, then around the best.
     """
-    order = Sampling(len(rows), None, seed).order(2**30)
     count = min(_TRIED * max(1, min(batch_size, 32)), max(1, len(rows) * 2 // 3))
     passes = max(1, min(epochs, _BUDGET // count))
-    tried, judged = rows.taken(order[:count]), rows.taken(order[count:][:_TRIED] if len(rows) > count else order)
+    order = _some_of(len(rows), min(count + _TRIED, len(rows)), seed)
+    tried, judged = rows.taken(order[:count]), rows.taken(order[count:] if len(order) > count else order)
     spread = float(np.std(rows.y[:_CHUNK])) or 1.0
-    places, found = np.arange(len(tried)), []
-    for lr in np.geomspace(1e-5 * min(1.0, spread), 10 * max(1.0, spread), 19 + round(3 * abs(np.log10(spread)))):
-        trainer = Streaming(method(lr=float(lr)), loss, scaling, l2, start, tried)
-        for _ in range(passes):
-            trainer.run(tried, places, min(batch_size, len(tried)))
-        cost = measure(trainer.weights, judged)
-        found.append((cost if np.isfinite(cost) else np.inf, float(lr)))
-    return min(found)[1]
+    places, found = np.arange(len(tried)), {}
+
+    def cost(lr: float) -> float:
+        if lr not in found:
+            trainer = Streaming(method(lr=lr), loss, scaling, l2, start, tried)
+            for _ in range(passes):
+                trainer.run(tried, places, min(batch_size, len(tried)))
+            left = measure(trainer.weights, judged)
+            found[lr] = left if np.isfinite(left) else np.inf
+        return found[lr]
+
+    low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
+    decades = 10.0 ** np.linspace(low, high, 1 + round(high - low))
+    best = min(map(float, decades), key=cost)
+    for factor in (10 ** (1 / 3), 10 ** (-1 / 3)):
+        while cost(best * factor) < cost(best):
+            best *= factor
+    return best

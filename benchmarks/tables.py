@@ -1,0 +1,298 @@
+"""Linear models and readers, side by side with scikit-learn, NumPy, PyArrow and kernels written by hand."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import scipy.sparse
+from numba import njit
+from sklearn.datasets import dump_svmlight_file, load_svmlight_file
+from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.metrics import log_loss
+
+from benchmarks.timing import Result, compare
+from descend import AdaGrad, Adam, GradientDescent, LinearRegression, LogisticRegression
+from descend.data import Encoder, source_of
+from descend.data.svmlight import read_svmlight
+from descend.models import Squared
+from descend.models.costs import RowsCost, Scaling
+from descend.models.rows import Rows, rows_of
+from descend.models.trainers import Streaming
+
+__all__ = ["WORKLOADS"]
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+_FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
+
+
+def _dense(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(0)
+    X = draw.standard_normal((rows, 64), np.float32)
+    return X, X @ draw.standard_normal(64, np.float32) + 0.1 * draw.standard_normal(rows, np.float32)
+
+
+def each_row(quick: bool) -> list[Result]:
+    """One epoch of stochastic gradient descent, 1,000,000 × 64 float32, the whole fit; and the kernel alone."""
+    X, y = _dense(100_000 if quick else 1_000_000)
+    results = []
+    for shuffle, goal in ((False, "≥ 7 ×"), (True, "≥ 10 ×")):
+
+        def ours(shuffle: bool = shuffle) -> Any:
+            method = GradientDescent(1e-3)
+            return LinearRegression(method, batch_size=1, epochs=1, scale=False, shuffle=shuffle).fit(X, y)
+
+        def theirs(shuffle: bool = shuffle) -> Any:
+            options = {"learning_rate": "constant", "eta0": 1e-3, "alpha": 0.0}
+            return SGDRegressor(max_iter=1, tol=None, shuffle=shuffle, random_state=0, **options).fit(X, y)
+
+        losses = [float(np.mean((model().predict(X) - y) ** 2)) for model in (ours, theirs)]
+        mine, other = compare(ours, theirs, 3 if quick else 7)
+        order = "shuffled" if shuffle else "stored order"
+        name = f"SGD, an epoch, {order} / SGDRegressor (losses {losses[0]:.5f}, {losses[1]:.5f})"
+        results.append(Result(name, mine, other, "ms", f"{goal} faster", 1e3))
+        rows = rows_of(X, y)
+        places = np.random.default_rng(1).permutation(len(y)) if shuffle else np.arange(len(y))
+        kernel, other = compare(partial(_pass, GradientDescent(1e-3), rows, places), theirs, 3 if quick else 7)
+        results.append(Result(f"the same, our kernel alone, {order}", kernel, other, "ms", "", 1e3))
+    return results
+
+
+def _plain(rows: Rows) -> Scaling:
+    d = rows.features
+    return Scaling(np.zeros(d), np.ones(d), intercept=True, kind=rows.kind)
+
+
+def _pass(method: Any, rows: Rows, order: np.ndarray) -> Any:
+    start = np.zeros(rows.features + 1, rows.kind)
+    trainer = Streaming(method, Squared(), _plain(rows), 0.0, start, rows)
+    trainer.run(rows, order, 1)
+    return trainer
+
+
+@njit(fastmath=_FAST, error_model="numpy")  # type: ignore[untyped-decorator]
+def _adagrad_by_hand(X: Any, y: Any, w: Any, s: Any, lr: Any, eps: Any) -> None:
+    for i in range(X.shape[0]):
+        p = w[64]
+        for j in range(64):
+            p += X[i, j] * w[j]
+        e = p - y[i]
+        for j in range(64):
+            g = e * X[i, j]
+            s[j] += g * g
+            w[j] -= lr * g / (np.sqrt(s[j]) + eps)
+        s[64] += e * e
+        w[64] -= lr * e / (np.sqrt(s[64]) + eps)
+
+
+@njit(fastmath=_FAST, error_model="numpy")  # type: ignore[untyped-decorator]
+def _adam_by_hand(X: Any, y: Any, w: Any, m: Any, v: Any, lr: Any, b1: Any, b2: Any, eps: Any, one: Any) -> None:
+    for i in range(X.shape[0]):
+        p = w[64]
+        for j in range(64):
+            p += X[i, j] * w[j]
+        e = p - y[i]
+        c1, c2 = one - b1 ** np.float32(i + 1), one - b2 ** np.float32(i + 1)
+        for j in range(65):
+            g = e * X[i, j] if j < 64 else e
+            m[j] = b1 * m[j] + (one - b1) * g
+            v[j] = b2 * v[j] + (one - b2) * g * g
+            w[j] -= lr * (m[j] / c1) / (np.sqrt(v[j] / c2) + eps)
+
+
+def by_hand(quick: bool) -> list[Result]:
+    """AdaGrad and Adam row by row, beside kernels that hold the rule in so many words."""
+    X, y = _dense(200_000)
+    rows, order = rows_of(X, y), np.arange(len(y))
+    f = np.float32
+
+    def zeros(count: int) -> list[np.ndarray]:
+        return [np.zeros(65, f) for _ in range(count)]
+
+    pairs: list[tuple[str, Any, Callable[[], Any]]] = [
+        ("AdaGrad", AdaGrad(0.1), lambda: _adagrad_by_hand(X, y, *zeros(2), f(0.1), f(1e-8))),
+        ("Adam", Adam(1e-3), lambda: _adam_by_hand(X, y, *zeros(3), f(1e-3), f(0.9), f(0.999), f(1e-8), f(1))),
+    ]
+    results = []
+    for name, method, theirs in pairs:
+        mine, other = compare(partial(_pass, method, rows, order), theirs, 5 if quick else 21)
+        per_row = 1e9 / len(y)
+        results.append(Result(f"{name}, a row / kernel by hand", mine, other, "ns", "≤ 1.1 ×", per_row))
+    return results
+
+
+def gradient(quick: bool) -> list[Result]:
+    """The full-batch gradient, 1,000,000 × 64, beside NumPy's two passes, and beside only reading the rows."""
+    X, y = _dense(1_000_000)
+    rows, w = rows_of(X, y), np.linspace(-1, 1, 65, dtype=np.float32)
+
+    def ours() -> Any:
+        return RowsCost(rows, Squared(), _plain(rows), 0.0).grad(w)
+
+    def theirs() -> Any:
+        return X.T @ (X @ w[:64] + w[64] - y) / len(y)
+
+    np.testing.assert_allclose(ours()[:64], theirs(), rtol=1e-2, atol=1e-4)
+    rounds = 5 if quick else 15
+    mine, other = compare(ours, theirs, rounds)
+    again, read = compare(ours, lambda: _read(X.reshape(-1)), rounds)
+    return [
+        Result("gradient of all rows / NumPy, two passes", mine, other, "ms", "≥ 2 × faster", 1e3),
+        Result("gradient of all rows / one thread that only adds them up", again, read, "ms", "", 1e3),
+    ]
+
+
+@njit(fastmath=_FAST)  # type: ignore[untyped-decorator]
+def _read(values: Any) -> Any:
+    total = values[0] * 0
+    for i in range(values.size):
+        total += values[i]
+    return total
+
+
+def _sparse(rows: int, columns: int) -> tuple[Any, np.ndarray]:
+    """Rows of about 35 columns, of which some are met much more often than others; labels from a sparse truth."""
+    draw = np.random.default_rng(0)
+    each = draw.poisson(35, rows).clip(1)
+    starts = np.concatenate([[0], np.cumsum(each)])
+    ids = np.minimum((columns * draw.random(starts[-1]) ** 3).astype(np.int64), columns - 1)
+    X = scipy.sparse.csr_matrix((np.ones(len(ids), np.float32), ids, starts), shape=(rows, columns))
+    X.sum_duplicates()
+    truth = draw.normal(size=columns) * 0.5
+    margin = X @ truth
+    return X, draw.random(rows) < 1 / (1 + np.exp(-(margin - margin.mean())))
+
+
+def to_a_loss(quick: bool) -> list[Result]:
+    """Sparse logistic regression: the time until the training loss is that of ten passes of SGDClassifier."""
+    sets: list[tuple[str, Any, Any]] = [("300,000 × 100,000", *_sparse(30_000 if quick else 300_000, 100_000))]
+    if (SHARED / "a9a.t").exists():
+        X, y = read_svmlight(SHARED / "a9a.t")
+        sets.append(("a9a.t", X, y > 0))
+    results = []
+    for name, X, y in sets:
+
+        def theirs(alpha: float, X: Any = X, y: Any = y) -> Any:
+            return SGDClassifier(loss="log_loss", alpha=alpha, max_iter=10, tol=None, random_state=0).fit(X, y)
+
+        alphas = (1e-3, 3e-4, 1e-4, 3e-5)
+        loss, alpha = min((log_loss(y, theirs(a).predict_proba(X)), a) for a in alphas)
+
+        def ours(epochs: int, X: Any = X, y: Any = y) -> Any:
+            return LogisticRegression("adagrad", batch_size=1, epochs=epochs, l2=0.0, scale=False).fit(X, y)
+
+        passes = next((e for e in (1, 2, 3, 5, 10) if log_loss(y, ours(e).predict_proba(X)) <= loss), 0)
+        if not passes:
+            print(f"{name}: the loss {loss:.4f} was not reached in 10 passes")
+            continue
+        mine, other = compare(partial(ours, passes), partial(theirs, alpha), 3 if quick else 7)
+        goal = "≥ 5 × faster" if name == "a9a.t" else "≥ 10 × faster"
+        label = f"{name} to a loss of {loss:.4f}, {passes} passes, rate found / SGDClassifier, alpha {alpha:g}"
+        results.append(Result(label, mine, other, "ms", goal, 1e3))
+    return results
+
+
+_FIRST = """
+import time
+import numpy as np
+import descend.models
+X = np.random.default_rng(0).normal(size=(1000, 5)); y = X @ np.arange(5.0)
+begin = time.perf_counter()
+descend.models.LinearRegression("adagrad", batch_size=1, epochs=1).fit(X, y)
+print(time.perf_counter() - begin)
+"""
+
+
+def first_fit(quick: bool) -> list[Result]:
+    """The first fit of a new process, whose kernels an earlier one has compiled."""
+
+    def seconds() -> float:
+        done = subprocess.run([sys.executable, "-c", _FIRST], capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    seconds()
+    times = [seconds() for _ in range(3 if quick else 7)]
+    return [Result("first fit of a process, kernels on disk", times, [], "s", "≤ 0.5 s")]
+
+
+def reading(quick: bool) -> list[Result]:
+    """Sparse text beside scikit-learn's reader, and a CSV file to features beside PyArrow alone."""
+    draw = np.random.default_rng(0)
+    X = scipy.sparse.random(60_000 if quick else 300_000, 1_000, 0.015, "csr", rng=draw)
+    text = io.BytesIO()
+    dump_svmlight_file(X, draw.integers(0, 2, X.shape[0]), text, zero_based=False)
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        sparse, table = Path(folder, "a.svm"), Path(folder, "a.csv")
+        sparse.write_bytes(text.getvalue())
+        rounds = 2 if quick else 5
+        mine, other = compare(lambda: read_svmlight(sparse), lambda: load_svmlight_file(str(sparse)), rounds)
+        size = sparse.stat().st_size / 1e6
+        results.append(Result(f"LIBSVM text, {size:.0f} MB / scikit-learn", mine, other, "s", "≥ 5 × faster"))
+        numbers = draw.normal(size=(100_000 if quick else 400_000, 20))
+        pa.csv.write_csv(pa.table({f"c{i}": numbers[:, i] for i in range(20)}), table)
+
+        def features() -> int:
+            source = source_of(table)
+            return sum(len(batch) for batch in source.batches())
+
+        def learnt() -> int:
+            source = source_of(table)
+            return sum(len(X) for X, _ in Encoder.learnt(source, "c0").blocks(source))
+
+        def arrow() -> int:
+            with pa.csv.open_csv(table) as reader:
+                return sum(len(batch) for batch in reader)
+
+        size = table.stat().st_size / 1e6
+        mine, other = compare(features, arrow, rounds)
+        results.append(Result(f"CSV, {size:.0f} MB, a pass / PyArrow alone", mine, other, "s", "≤ 1.25 ×"))
+        mine, other = compare(learnt, arrow, rounds)
+        results.append(Result("the same: encoding learnt and features made, two passes", mine, other, "s", ""))
+    return results
+
+
+def rows_are_linear(quick: bool) -> list[Result]:
+    """The time of a row from 10⁵ to 10⁷ rows (to 10⁶ where quick), AdaGrad."""
+    results = []
+    for count in (10**5, 10**6) if quick else (10**5, 10**6, 10**7):
+        X, y = _dense(count)
+        rows, order = rows_of(X, y), np.arange(count)
+        times = []
+        for _ in range(3):
+            begin = time.perf_counter()
+            _pass(AdaGrad(0.1), rows, order)
+            times.append(time.perf_counter() - begin)
+        results.append(Result(f"AdaGrad, a row of {count:,}", times, [], "ns", "within 15 %", 1e9 / count))
+    return results
+
+
+def _quiet(workload: Callable[[bool], list[Result]]) -> Callable[[bool], list[Result]]:
+    def run(quick: bool) -> list[Result]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return workload(quick)
+
+    return run
+
+
+WORKLOADS = {
+    "each-row": _quiet(each_row),
+    "by-hand": by_hand,
+    "gradient-of-all": gradient,
+    "to-a-loss": _quiet(to_a_loss),
+    "first-fit": first_fit,
+    "reading": reading,
+    "linear-in-rows": rows_are_linear,
+}
