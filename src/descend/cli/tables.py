@@ -11,6 +11,7 @@ import typer
 
 from descend.cli.app import app, exit_code
 from descend.cli.values import PICTURES, BadInputError, check_target, finite, method_of, write_files
+from descend.descent import Outcome
 from descend.methods import method_named
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -61,7 +62,7 @@ def fit_command(
     else:
         _report(fitted)
     write_files([("model", out, fitted.save), ("picture", plot, partial(_draw, fitted))], silent=as_json)
-    raise typer.Exit(exit_code(fitted.outcome))
+    raise typer.Exit(0 if fitted.outcome is Outcome.PRECISION_FLOOR else exit_code(fitted.outcome))
 
 
 @app.command("predict")

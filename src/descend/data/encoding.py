@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +64,16 @@ class Column:
             found = pc.index_in(text, pa.array(self.categories, pa.string()), skip_nulls=True)
             places = found.fill_null(-1).to_numpy(zero_copy_only=False)
             rows = np.flatnonzero(places >= 0)
+            there = pc.is_valid(text).to_numpy(zero_copy_only=False)
+            if there.sum() > len(rows):
+                unseen = sorted(set(text.filter(pa.array(there & (places < 0))).to_pylist()))
+                some = ", ".join(map(repr, unseen[:3])) + (", …" if len(unseen) > 3 else "")
+                warnings.warn(
+                    f"column {self.name!r}: {there.sum() - len(rows)} rows hold {some}, which was not there when the "
+                    "model was made; it counts as none of the categories",
+                    UserWarning,
+                    stacklevel=2,
+                )
             out[rows, places[rows]] = 1
         else:
             numbers = _numbers(values, self.kind, self.name)
@@ -79,12 +90,12 @@ def _bucket(value: str | None) -> int:
 
 def _numbers(values: pa.Array, kind: str, name: str) -> np.ndarray:
     """A column as float64, nan where a value is missing."""
-    if kind == "date":
-        values = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     try:
-        numbers = np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"column {name!r} held numbers when the model was made, and now text: {error}") from None
+        if kind == "date":
+            values = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+        numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"column {name!r} should hold {kind}s, and does not: {error}") from None
     if kind == "date":
         numbers = numbers / _SECONDS_A_DAY
     if np.isinf(numbers).any():
@@ -144,7 +155,12 @@ class Encoder:
         """
         while True:
             try:
-                return _learnt(source, target)
+                encoder = _learnt(source, target)
+                for name, note in source.notes().items():
+                    if name == target:
+                        raise DataError(f"the target {target!r} cannot be used: {note}; mend that row, or leave it out")
+                    warnings.warn(f"column {name!r}: {note}", UserWarning, stacklevel=2)
+                return encoder
             except RestartError:
                 continue  # a column of numbers held text after all: the source now knows
 
@@ -155,6 +171,7 @@ class Encoder:
 
     def blocks(self, source: Source, *, with_target: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Features (rows, d), float64, and targets of one batch after the other."""
+        source.read_as_text({column.name for column in self.columns if column.kind in {"category", "hashed"}})
         for batch in source.batches():
             absent = [c.name for c in self.columns if c.name not in batch.schema.names]
             if absent:
@@ -176,9 +193,18 @@ class Encoder:
         if self.target not in batch.schema.names:
             raise DataError(f"{name} lacks the target {self.target!r}; it has {', '.join(batch.schema.names[:20])}")
         values = batch.column(self.target)
+        if pc.any(pc.is_null(values, nan_is_null=True)).as_py():
+            raise DataError(f"the target {self.target!r} is missing in some rows of {name}: leave such rows out first")
         if self.target_kind == "number":
             return _numbers(values, "number", self.target)
-        return np.asarray(values.cast(pa.string()).to_numpy(zero_copy_only=False), str)
+        labels = np.asarray(values.cast(pa.string()).to_numpy(zero_copy_only=False), str)
+        strange = sorted(set(labels.tolist()) - set(self.classes))
+        if strange:
+            raise DataError(
+                f"the target {self.target!r} holds {', '.join(map(repr, strange[:3]))} in {name}, which is none of the "
+                f"classes {', '.join(map(repr, self.classes[:10]))}"
+            )
+        return labels
 
     def as_json(self) -> dict[str, Any]:
         """The encoder as plain values."""
@@ -237,6 +263,8 @@ def _learnt(source: Source, target: str) -> Encoder:
                 continue
             if name not in seen:
                 found = _kind_of(kind)
+                if not found and name == target:
+                    raise DataError(f"the target {target!r} holds {kind}, which is no number and no class")
                 if not found:
                     left_out[name] = f"it holds {kind}, which is no number, text or date"
                     continue
@@ -272,7 +300,12 @@ def _learnt(source: Source, target: str) -> Encoder:
         reasons = "; ".join(f"{name!r}: {why}" for name, why in left_out.items()) or "there is no other column"
         raise DataError(f"nothing is left to learn {target!r} from ({reasons})")
     goal = seen[target]
+    if goal.kind == "date":
+        raise DataError(f"the target {target!r} holds dates: give it as a number, such as days since some day")
     if goal.is_many:
+        note = source.notes().get(target)
+        if note:
+            raise DataError(f"the target {target!r} cannot be used: {note}; mend that row, or leave it out")
         raise DataError(f"the target {target!r} holds text with more than {_MOST_CATEGORIES} values: it is no class")
     classes = sorted(goal.categories) if goal.kind == "category" else ["false", "true"] * (goal.kind == "boolean")
     return Encoder(columns, target, goal.kind, classes, left_out, rows)

@@ -40,6 +40,13 @@ class Source(ABC):
 
     name: str
 
+    def read_as_text(self, names: set[str]) -> None:  # noqa: B027 - where columns have types there is nothing to do
+        """Take these columns for text, whatever they look like."""
+
+    def notes(self) -> dict[str, str]:
+        """Column → what was strange about it, as far as the rows were read."""
+        return {}
+
     @abstractmethod
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows from the first to the last, in batches with the same columns."""
@@ -69,7 +76,16 @@ class _File(Source):
 class CsvSource(_File):
     """Text with a delimiter and a header, plain or compressed (.gz, .zst, .bz2)."""
 
-    _text: set[str] = field(default_factory=set)  # columns that turned out to hold text
+    _text: set[str] = field(default_factory=set)  # columns that are taken for text
+    _late: dict[str, str] = field(default_factory=dict)  # and those of which only a late row told so
+
+    def read_as_text(self, names: set[str]) -> None:
+        """See `Source.read_as_text`."""
+        self._text |= names
+
+    def notes(self) -> dict[str, str]:
+        """See `Source.notes`."""
+        return self._late
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`."""
@@ -79,6 +95,7 @@ class CsvSource(_File):
                 yield from self._read(delimiter, decimal, names)
             except _TextInNumbersError as found:
                 self._text.add(found.column)
+                self._late[found.column] = found.seen
                 if found.begun:
                     raise RestartError(f"column {found.column!r} holds text after all") from None
             else:
@@ -150,11 +167,15 @@ class CsvSource(_File):
 
     def _explained(self, error: Exception, names: list[str], kinds: dict[str, Any], begun: bool) -> Exception:
         text = str(error)
-        place = re.search(r"In CSV column #(\d+)", text)
-        if place and "conversion error" in text:
-            column = names[int(place[1])]
+        found = re.search(r"In CSV column #(\d+)", text)
+        if found and "conversion error" in text:
+            column = names[int(found[1])]
             if kinds.get(column) != pa.string():
-                return _TextInNumbersError(column, begun=begun)
+                value = re.search(r"invalid value '(.*?)'", text)
+                place = re.search(r"Row #(\d+)", text)
+                where = f" in line {place[1]}" if place else ""
+                note = f"it holds numbers, and the text {(value[1] if value else '')!r}{where}: it is taken for text"
+                return _TextInNumbersError(column, note, begun=begun)
         ragged = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
         if ragged:
             row, expected, got = ragged.groups()
@@ -168,9 +189,9 @@ class CsvSource(_File):
 
 
 class _TextInNumbersError(Exception):
-    def __init__(self, column: str, *, begun: bool) -> None:
+    def __init__(self, column: str, seen: str, *, begun: bool) -> None:
         super().__init__(column)
-        self.column, self.begun = column, begun
+        self.column, self.seen, self.begun = column, seen, begun
 
 
 class RestartError(Exception):
@@ -179,9 +200,9 @@ class RestartError(Exception):
 
 def _wide(kind: pa.DataType) -> pa.DataType:
     """The type in which a column is read whatever comes later: numbers as float64."""
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
         return pa.float64()
-    return pa.string() if pa.types.is_null(kind) or pa.types.is_binary(kind) else kind
+    return pa.string() if pa.types.is_binary(kind) else kind
 
 
 @dataclass
@@ -232,6 +253,12 @@ class ArrowSource(Source):
     table: pa.Table
     name: str = "the table"
 
+    def __post_init__(self) -> None:
+        names = self.table.column_names
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise DataError(f"the table has the column {twice[0]!r} {names.count(twice[0])} times: rename them")
+
     @property
     def size(self) -> int | None:
         """See `Source.size`."""
@@ -258,15 +285,24 @@ class _Several(Source):
         """See `Source.size`."""
         return sum(part.size or 0 for part in self.parts)
 
+    def read_as_text(self, names: set[str]) -> None:
+        """See `Source.read_as_text`."""
+        for part in self.parts:
+            part.read_as_text(names)
+
+    def notes(self) -> dict[str, str]:
+        """See `Source.notes`."""
+        return {name: f"{part.name}: {note}" for part in self.parts for name, note in part.notes().items()}
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`."""
         names = None
         for part in self.parts:
             for batch in part.batches():
                 names = names or batch.schema.names
-                if batch.schema.names != names:
+                if sorted(batch.schema.names) != sorted(names):
                     raise DataError(f"{part.name} has other columns than {self.parts[0].name}: {batch.schema.names}")
-                yield batch
+                yield batch.select(names)
 
 
 _KINDS: dict[str, type[_File]] = {
@@ -303,8 +339,13 @@ def source_of(data: Any) -> Source:
         return parts[0] if len(parts) == 1 else _Several(parts)
     if isinstance(data, pa.Table):
         return ArrowSource(data)
-    if hasattr(data, "__arrow_c_stream__"):
-        return ArrowSource(pa.table(data))
+    try:
+        if type(data).__module__.startswith("pandas") and hasattr(data, "columns"):
+            return ArrowSource(pa.Table.from_pandas(data, preserve_index=False))
+        if hasattr(data, "__arrow_c_stream__"):
+            return ArrowSource(pa.table(data))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"a column of the table cannot be read: {error}") from None
     raise TypeError(f"data must be a path, a pandas, polars or PyArrow table, got {type(data).__name__}")
 
 

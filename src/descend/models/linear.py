@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from descend.descent import Outcome
 from descend.descent.options import ready
@@ -23,7 +24,7 @@ from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost,
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.losses import Loss, Poisson, loss_named
-from descend.models.reading import streams
+from descend.models.reading import read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.trainers import Streaming, Trainer, Updating, check_fits_sparse_rows
 from descend.models.training import (
@@ -46,6 +47,34 @@ __all__ = ["LinearClassifier", "LinearRegression", "LogisticRegression"]
 def _tolerance(kind: np.dtype[Any], rows: int) -> float:
     """The gradient norm that counts as zero: of few rows all digits, of many as far as rounding lets see."""
     return min(1e-8, 5e-15 * rows) if kind == np.float64 else 1e-5
+
+
+class _Sample:
+    """Some rows from all blocks: what of all rows must be known before training begins is found on them."""
+
+    _MOST = 16_384
+
+    def __init__(self, seed: int) -> None:
+        self._draw = np.random.default_rng(seed)
+        self._share = 1.0  # of the rows that are kept
+        self._parts: list[tuple[Any, Any]] = []
+
+    def look(self, X: Any, y: Any) -> None:
+        """Keep some of these rows; of the others fewer, once there are many."""
+        self._keep(X, y, self._share)
+        if sum(len(part[1]) for part in self._parts) > self._MOST:
+            whole, self._parts, self._share = self._parts, [], self._share / 2
+            for part in whole:
+                self._keep(*part, 0.5)
+
+    def _keep(self, X: Any, y: Any, share: float) -> None:
+        chosen = self._draw.random(len(y)) < share
+        self._parts.append((np.asarray(X)[chosen], np.asarray(y)[chosen]))
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that were kept."""
+        X, y = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        return X, y
 
 
 class _LinearModel(BaseEstimator):  # type: ignore[misc]
@@ -86,6 +115,8 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
     _scaling: Scaling
     _weights: np.ndarray  # of the scaled features
     _trainer: Trainer | None  # goes on where training in batches ended
+    _made_with: dict[str, str]  # the parameters with which it began
+    _sparse: bool
 
     # -- what the kinds of models differ in -----------------------------------------------------------------
 
@@ -112,6 +143,11 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         """
         self._check_parameters()
         goes_on = self.warm_start and hasattr(self, "_weights")
+        now = {name: repr(value) for name, value in self.get_params().items() if name not in {"warm_start", "epochs"}}
+        if goes_on and now != self._made_with:
+            self._trainer = None  # the method begins anew from the coefficients there are
+            goes_on = all(now[name] == self._made_with[name] for name in ("scale", "fit_intercept"))
+        self._made_with = now
         rows = self._rows(X, y, sample_weight, first=not goes_on)
         if not goes_on:
             self._moments = rows.moments() if self.scale else None
@@ -133,7 +169,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         self._check_parameters()
         if first and classes is not None:
             self._take_classes(classes)
-        rows = self._rows(X, y, sample_weight, first=first)
+        rows = self._rows(X, y, sample_weight, first=first, balanced=False)
         if self.scale:
             seen = rows.moments()
             self._moments = seen if first or self._moments is None else self._moments.with_more(seen)
@@ -169,18 +205,20 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             raise ValueError("fit_blocks holds no rows out: leave validation at 0, and give blocks without those rows")
         size, moments, total = self.batch_size or 1, None, 0
         classes: set[Any] = set()
+        some = _Sample(int(self.seed))
         for X, y in blocks():
             rows = rows_of(np.asarray(X), np.zeros(len(X)))
             seen = rows.moments()
             moments = seen if moments is None else moments.with_more(seen)
             total += len(rows)
             classes.update(np.unique(y).tolist() if isinstance(self, ClassifierMixin) else [])
+            some.look(X, y)
         if moments is None:
             raise ValueError("there are no rows")
         if classes:
             self._take_classes(sorted(classes))
         self.history_, self._trainer = History(), None
-        first = self._rows(*next(iter(blocks())), None, first=True)
+        first = self._rows(*some.rows(), None, first=True)
         self._moments = moments if self.scale else None
         self._scaling = self._scaling_of(first)
         self._weights = self._start(first)
@@ -215,28 +253,48 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         if (self.patience is not None or self.validation) and self.batch_size is None:
             raise ValueError("validation and patience are for training in batches: give batch_size, too")
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any, *, first: bool) -> Rows:
+    def _rows(self, X: Any, y: Any, sample_weight: Any, *, first: bool, balanced: bool = True) -> Rows:
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], reset=first, accept_large_sparse=True,
             y_numeric=isinstance(self, RegressorMixin),
         )  # fmt: skip
         if sample_weight is not None:
-            sample_weight = np.broadcast_to(np.asarray(sample_weight, np.float64), np.shape(y)).copy()
-            if not np.isfinite(sample_weight).all():
-                raise ValueError("sample_weight holds a number that is not finite")
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        if not first:
+            if scipy.sparse.issparse(X) != self._sparse:
+                kinds = ("sparse", "dense") if self._sparse else ("dense", "sparse")
+                raise ValueError(f"the rows were {kinds[0]} so far, and now they are {kinds[1]}: give all in one form")
+            X = X.astype(self._scaling.scale.dtype, copy=False)
+        self._sparse = scipy.sparse.issparse(X)
         targets = self._targets(y, first=first)
         weights = self._row_weights(y, sample_weight)
-        return rows_of(X, targets, weights)
+        return rows_of(X, targets, weights, balanced=balanced)
 
     def _row_weights(self, y: Any, sample_weight: Any) -> Any:
         return sample_weight
 
     def _scaling_of(self, rows: Rows) -> Scaling:
         d, moments = rows.features, self._moments if self.scale else None
+        if moments is not None:
+            self._check_squares(rows, moments)
         centred = moments is not None and self.fit_intercept
         shift = moments.mean if moments is not None and centred else np.zeros(d)
         scale = np.ones(d) if moments is None else 1 / moments.deviation
         return Scaling(shift, scale, intercept=bool(self.fit_intercept), kind=rows.kind)
+
+    def _check_squares(self, rows: Rows, moments: Moments) -> None:
+        """Refuse columns whose deviation cannot be computed, because the squares leave the range of the numbers."""
+        bad = ~np.isfinite(moments.squares)
+        for j in np.flatnonzero(moments.squares == 0):
+            values = rows.matrix[:, [j]]
+            values = np.asarray(values.todense() if rows.is_sparse else values)
+            bad[j] = bool((values != values[0]).any())
+        if bad.any():
+            name = self._column_names(rows)[int(bad.argmax())]
+            raise ValueError(f"the squares of {name} leave the range of the numbers: give it in other units")
+
+    def _column_names(self, rows: Rows) -> Any:
+        return getattr(self, "feature_names_in_", [f"column {j}" for j in range(rows.features)])
 
     def _start(self, rows: Rows) -> np.ndarray:
         """Zero, but for an intercept that predicts the mean of the target where features are scaled."""
@@ -277,12 +335,11 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
     def _fit_on_all_rows(self, rows: Rows) -> Ending:
         rule = self._rule()
         if isinstance(rule, type):
-            rule = rule()
+            rule = self._with_rate(rule, rows, self._weights, len(rows))
         cost = self._cost(rows, in_batches=False)
         if isinstance(cost, GramCost):  # made in float64: so it can be followed to its end
             self._weights = self._weights.astype(np.float64)
         tol = _tolerance(self._weights.dtype, len(rows)) if self.tol is None else float(self.tol)
-        tol *= max(1.0, float(np.linalg.norm(cost.grad(self._weights))))
         run = train_on_all_rows(cost, self._weights, rule, self.epochs or _STEPS, tol)
         before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
         for i, step in enumerate(run.trace.step):
@@ -291,27 +348,33 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
                 rate=float(run.trace.lr[i]), seconds=float(run.trace.seconds[i]),
             )  # fmt: skip
         message = f"{run.message}; the gradient was made {cost.how}"
-        return Ending(np.asarray(run.x), run.outcome, message, float(run.nit))
+        return Ending(np.asarray(run.x), run.outcome, message, float(run.nit), was_to_converge=True)
+
+    def _with_rate(self, kind: type[Method], rows: Rows, start: np.ndarray, batch_size: int) -> Rule:
+        """The method of that class, with the rate that is best, if it has one."""
+        if "lr" not in kind.names():
+            return kind()
+        epochs = self.epochs or (_EPOCHS if batch_size < len(rows) else _STEPS)
+        self.rate_ = best_rate(
+            lambda lr, some: self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some))),
+            rows, batch_size, epochs, self._measure, int(self.seed),
+        )  # fmt: skip
+        return kind(lr=self.rate_)
 
     def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Trainer:
-        rule = self._rule()
-        sampling = Sampling(max(len(rows), batch_size + 1), batch_size, int(self.seed))
-        if rule is None or (isinstance(rule, type) and "lr" in rule.names()):
-            kind: type[Method] = rule or AdaGrad
-            if self._outputs() > 1 or not streams(kind()):
-                rule = kind()
-            else:
-                self.rate_ = best_rate(
-                    kind, self._loss(), self._scaling, float(self.l2), start, rows, batch_size, self.epochs or _EPOCHS,
-                    self._measure, int(self.seed),
-                )  # fmt: skip
-                rule = kind(lr=self.rate_)
-        elif isinstance(rule, type):
-            rule = rule()
+        rule = AdaGrad if self._rule() is None else self._rule()
+        if isinstance(rule, type):
+            rule = self._with_rate(rule, rows, start, batch_size)
+        assert isinstance(rule, Rule)  # noqa: S101 - the two other cases are above
+        return self._trainer_at(rule, rows, start, batch_size)
+
+    def _trainer_at(self, rule: Rule, rows: Rows, start: np.ndarray, batch_size: int) -> Trainer:
         if streams(rule) and self._outputs() == 1:
-            if rows.is_sparse:
+            if rows.is_sparse and batch_size < len(rows):
                 check_fits_sparse_rows(rule)
-            return Streaming(rule, self._loss(), self._scaling, float(self.l2), start, rows)  # type: ignore[arg-type]
+            if not rows.is_sparse or read_method(type(rule)).is_exact_on_sparse_rows:
+                return Streaming(rule, self._loss(), self._scaling, float(self.l2), start, rows)  # type: ignore[arg-type]
+        sampling = Sampling(max(len(rows), batch_size + 1), batch_size, int(self.seed))
         return Updating(ready(rule, sampling, start), partial(self._cost, in_batches=True), start)
 
     def _fit_in_batches(self, rows: Rows, held_out: Rows | None) -> Ending:
@@ -342,12 +405,16 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         if ending.outcome is Outcome.DIVERGED:
             self.message_ += f"; the last finite coefficients are kept. {self._cure(rows)}"
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
+        elif ending.outcome in {Outcome.STALLED, Outcome.OUT_OF_TIME} or (
+            ending.outcome is Outcome.STEPS_EXHAUSTED and ending.was_to_converge
+        ):
+            warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
 
     def _cure(self, rows: Rows) -> str:
         """What may have made it diverge, from the columns."""
         moments = rows.moments()
         size = np.sqrt(moments.squares / moments.count + moments.mean**2)
-        names = getattr(self, "feature_names_in_", np.array([f"column {j}" for j in range(rows.features)]))
+        names = self._column_names(rows)
         if not self.scale and size.max() > 10 * size[size > 0].min(initial=np.inf):
             largest = ", ".join(f"{names[j]} (about {size[j]:.3g})" for j in np.argsort(-size)[:3])
             return f"The columns differ in scale; the largest: {largest}. Use scale=True"
@@ -399,8 +466,8 @@ class LinearRegression(RegressorMixin, _LinearModel):  # type: ignore[misc]
         The share of rows held out in training by batches, and after how many epochs without a better loss on them
         training stops, with the best coefficients.
     tol
-        The gradient norm that counts as zero without batch_size, relative to the first one where that is above 1; by
-        dtype and number of rows unless given.
+        The gradient norm that counts as zero without batch_size, relative to the first one; by dtype and number of
+        rows unless given.
     warm_start
         A further `fit` goes on where the last one ended, with the same schedule.
     seed
@@ -517,6 +584,23 @@ class LinearClassifier(ClassifierMixin, _LinearModel):  # type: ignore[misc]
             )
         places = np.searchsorted(self.classes_, y)
         return places.astype(np.float64) if len(self.classes_) > 2 else np.where(places == 1, 1.0, -1.0)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """See `LinearRegression.partial_fit`; `classes` names all of them, in the first call."""
+        self._check_weights_are_numbers()
+        return super().partial_fit(X, y, classes, sample_weight)
+
+    def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
+        """See `LinearRegression.fit_blocks`."""
+        self._check_weights_are_numbers()
+        return super().fit_blocks(blocks)
+
+    def _check_weights_are_numbers(self) -> None:
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs all rows at once: give the weights as numbers, "
+                "{class: weight}"
+            )
 
     def _row_weights(self, y: Any, sample_weight: Any) -> Any:
         if self.class_weight is None:

@@ -49,7 +49,7 @@ class Rows:
     y
         Targets, shape (rows,), of the dtype of `values`.
     weights
-        What each row counts, of mean 1.
+        What each row counts.
     features
         The number of columns.
     """
@@ -100,6 +100,10 @@ class Rows:
             weight_of_entry = np.repeat(self.weights, np.diff(self.starts)).astype(np.float64)
             squares = np.bincount(self.columns, weight_of_entry * self.values.astype(np.float64) ** 2, self.features)
             return Moments(total, np.zeros(self.features), squares)
+        with np.errstate(over="ignore", invalid="ignore"):  # what leaves the range is found where it is used
+            return self._moments_of_blocks(total)
+
+    def _moments_of_blocks(self, total: float) -> Moments:
         found = None
         for begin in range(0, len(self), _BLOCK):
             block = self.values[begin : begin + _BLOCK].astype(np.float64)
@@ -114,8 +118,10 @@ class Rows:
         return found
 
 
-def rows_of(X: Any, y: np.ndarray, weights: Any = None) -> Rows:
+def rows_of(X: Any, y: np.ndarray, weights: Any = None, *, balanced: bool = True) -> Rows:
     """Rows from an array or CSR matrix that scikit-learn has checked, with targets that are numbers.
+
+    The weights are brought to the mean 1 if `balanced`; else they are taken as they are.
 
     Raises
     ------
@@ -128,8 +134,11 @@ def rows_of(X: Any, y: np.ndarray, weights: Any = None) -> Rows:
         raise ValueError(f"sample_weight must be >= 0, got {given.min():g} for row {int(given.argmin())}")
     if not given.sum() > 0:
         raise ValueError("sample_weight is zero for all rows: nothing is left to learn from")
-    each = (given / given.mean()).astype(kind)
-    y = np.ascontiguousarray(y, kind)
+    each = (given / given.mean() if balanced else given).astype(kind)
+    with np.errstate(over="ignore"):
+        y = np.ascontiguousarray(y, kind)
+    if not np.isfinite(y).all():
+        raise ValueError(f"the target is too large for {kind}: give it in other units, or the columns in float64")
     none = np.empty(0, np.int32), np.empty(0, np.int64)
     if not scipy.sparse.issparse(X):
         return Rows(np.ascontiguousarray(X), *none, y, each, X.shape[1])

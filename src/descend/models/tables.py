@@ -15,16 +15,20 @@ from descend.data.sources import Source
 from descend.data.svmlight import is_svmlight, read_svmlight
 from descend.descent import Outcome
 from descend.descent.report import described
+from descend.fields import nearest
+from descend.models.costs import Scaling
 from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.linear import LinearClassifier, LinearRegression, LogisticRegression
 from descend.models.losses import loss_named
+from descend.models.rows import Moments
 
 __all__ = ["TableModel", "fit_table"]
 
 _MEMORY = 2 << 30  # bytes of features that are held; what is larger streams through
 _MODELS: dict[str, Any] = {"linear": LinearRegression, "logistic": LogisticRegression, "svm": LinearClassifier}
 _KIND = "linear model of a table"
+_OPTIONS = ("l2", "batch_size", "epochs", "scale", "fit_intercept", "shuffle", "seed")  # those that a file can hold
 
 
 @dataclass
@@ -77,7 +81,10 @@ class TableModel:
 
     def predict(self, data: Any) -> np.ndarray:
         """The predictions for all rows of a file or table, shape (rows,); the target need not be there."""
-        return np.concatenate([self.estimator.predict(X) for X in self._blocks(data)])
+        found = [self.estimator.predict(X) for X in self._blocks(data)]
+        if not found:
+            raise DataError("there are no rows to predict")
+        return np.concatenate(found)
 
     def predict_proba(self, data: Any) -> np.ndarray:
         """The probability of each class, shape (rows, classes)."""
@@ -123,7 +130,13 @@ class TableModel:
             "intercept": np.atleast_1d(estimator.intercept_),
             "deviations": self.deviations,
             "history": np.array([*estimator.history_.columns().values()]),
+            "weights": estimator._weights,
+            "shift": estimator._scaling.shift,
+            "scale": estimator._scaling.scale,
         }
+        moments = estimator._moments
+        if moments is not None:
+            arrays |= {"mean": moments.mean, "squares": moments.squares}
         classes = getattr(estimator, "classes_", None)
         header = {
             "model": type(estimator).__name__,
@@ -138,6 +151,9 @@ class TableModel:
             "outcome": estimator.outcome_.name,
             "message": estimator.message_,
             "epochs": estimator.n_iter_,
+            "count": None if moments is None else moments.count,
+            "sparse": bool(estimator._sparse),
+            "options": {name: getattr(estimator, name) for name in _OPTIONS},
         }
         return save_file(path, _KIND, arrays, header)
 
@@ -163,6 +179,14 @@ class TableModel:
         estimator.history_ = History.of_table(arrays["history"])
         if header["classes"] is not None:
             estimator.classes_ = np.array(header["classes"])
+        estimator.set_params(**header["options"])
+        estimator._weights, estimator._trainer, estimator._sparse = arrays["weights"], None, header["sparse"]
+        estimator._moments = None
+        if header["count"] is not None:
+            estimator._moments = Moments(header["count"], arrays["mean"], arrays["squares"])
+        estimator._scaling = Scaling(
+            arrays["shift"], arrays["scale"], intercept=header["options"]["fit_intercept"], kind=arrays["scale"].dtype
+        )
         encoder = None if header["encoder"] is None else Encoder.of_json(header["encoder"])
         score = np.nan if header["score"] is None else header["score"]
         return TableModel(
@@ -220,6 +244,8 @@ def fit_table(
     if not 0 <= validation < 1:
         raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
     if isinstance(data, str | Path) and is_svmlight(data):
+        if target is not None:
+            raise ValueError(f"sparse text has its target at the beginning of each line: leave target={target!r} out")
         X, y = read_svmlight(data)
         names = [str(j + 1) for j in range(X.shape[1])]
         return _fit_in_memory(X, y, None, names, model, validation, options, begin)
@@ -238,12 +264,20 @@ def fit_table(
 def _estimator(model: str | None, y: np.ndarray, options: dict[str, Any]) -> Any:
     is_text = y.dtype.kind in "US"
     if model is None:
-        model = "logistic" if is_text or len(np.unique(y)) == 2 else "linear"
+        is_two = len(np.unique(y)) == 2
+        model = "logistic" if is_text or (is_two and bool((np.asarray(y) == np.round(y)).all())) else "linear"
     if model not in _MODELS:
         raise ValueError(f"model must be one of {', '.join(_MODELS)}, got {model!r}")
     if model == "linear" and is_text:
         raise DataError(f"the target is text ({y[0]!r}, …), of which no linear model of numbers can be made: logistic")
-    return _MODELS[model](**options)
+    kind = _MODELS[model]
+    legal = kind().get_params()
+    for name in options:
+        if name not in legal:
+            raise TypeError(
+                f"{kind.__name__} has no option {name!r}; it has {', '.join(legal)}.{nearest(name, list(legal))}"
+            )
+    return kind(**options)
 
 
 def _held_out(rows: np.ndarray, share: float, seed: int = 0) -> np.ndarray:

@@ -81,6 +81,8 @@ class Streaming(Trainer):
     def run(self, rows: Rows, order: np.ndarray, batch_size: int) -> None:
         """See `Trainer.run`."""
         kind, n = rows.kind.type, len(self._buffer)
+        if (rows.is_sparse, rows.kind, rows.features) != (self._sparse, self._buffer.dtype, n - 1):
+            raise ValueError("the rows are not of the form, dtype or width with which the training began")
         penalty = np.full(n, self._l2, rows.kind)
         if self._sparse and self._l2:
             # A coordinate is penalised only when it is met, and so much the more the rarer that is.
@@ -143,10 +145,8 @@ def check_fits_sparse_rows(rule: Rule) -> None:
     """Refuse a method that would have to change all coordinates for each sparse row."""
     if not streams(rule) or read_method(type(rule)).is_exact_on_sparse_rows:
         return
-    fitting = [
-        method.__name__ for method in catalogue().values()
-        if streams(method()) and read_method(method).is_exact_on_sparse_rows
-    ]  # fmt: skip
+    ours = [method for method in catalogue().values() if method.__module__.startswith("descend.") and streams(method())]
+    fitting = [method.__name__ for method in ours if read_method(method).is_exact_on_sparse_rows]
     raise ValueError(
         f"{type(rule).__name__} moves coordinates whose gradient is zero: on sparse rows it would have to touch all "
         f"columns for each batch. Use {', '.join(fitting)}, or batch_size=None, or X.toarray()"

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.descent import Outcome, minimize
-from descend.descent.outcome import margin
-from descend.methods import GradientDescent, Method, Rule
-from descend.models.costs import Cost, Scaling
+from descend.descent.outcome import gradient_scale, margin
+from descend.methods import GradientDescent, Rule
+from descend.models.costs import Cost
 from descend.models.history import History
 from descend.models.kernels import shuffled
-from descend.models.losses import Loss
 from descend.models.rows import Rows
-from descend.models.trainers import Streaming, Trainer
+from descend.models.trainers import Trainer
+from descend.objectives.function import prepare
 from descend.stepsizes import AdaptiveBarzilaiBorwein
 
 __all__ = [
@@ -35,6 +35,7 @@ _CHUNK = 65_536  # rows between two looks whether all is well
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _TRIED = 1_024  # rows for which each rate is tried
+_FEWEST_STEPS = 30  # for each rate
 _BUDGET = 4_096  # steps of a row for each rate, where there are few rows
 
 
@@ -46,6 +47,7 @@ class Ending:
     outcome: Outcome
     message: str
     epochs: float
+    was_to_converge: bool = False  # whether it should have gone on until the gradient is as good as zero
 
 
 class Chunk(NamedTuple):
@@ -83,10 +85,21 @@ def _some_of(rows: int, count: int, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, rows]).choice(rows, count, replace=False)
 
 
-def train_on_all_rows(cost: Cost, start: np.ndarray, rule: Rule | None, steps: int, gtol: float | None) -> Any:
-    """The run of `minimize` on the cost of all rows; without a rule, with a step size that needs no tuning."""
+def train_on_all_rows(cost: Cost, start: np.ndarray, rule: Rule | None, steps: int, gtol: float) -> Any:
+    """The run of `minimize` on the cost of all rows; without a rule, with a step size that needs no tuning.
+
+    `gtol` is relative to the gradient at the start.
+    """
     rule = GradientDescent(lr=AdaptiveBarzilaiBorwein()) if rule is None else rule
-    return minimize(cost, start, rule, grad=cost.grad, steps=steps, gtol=gtol)
+    with np.errstate(all="ignore"):
+        first = cost.grad(start)
+        size = float(np.linalg.norm(first))
+    if not np.isfinite(size):
+        raise ValueError("the cost is beyond all numbers at the start: give the target, or the columns, in other units")
+    problem = prepare(cost, start, grad=cost.grad)
+    # `minimize` measures the gradient in units of 1; here the first gradient is the unit, whatever the target's.
+    unit = size / min(1.0, gradient_scale(problem, start, first.astype(start.dtype))) if size else 1.0
+    return minimize(cost, start, rule, grad=cost.grad, steps=steps, gtol=gtol * unit)
 
 
 def train_in_batches(
@@ -117,13 +130,14 @@ def train_in_batches(
 
     first, held_out = look(0.0)
     loss, good = first, trainer.weights
+    worst = max(first, measure(np.zeros_like(good))[0])  # a warm start may begin at a loss that is nearly zero
     best, best_epoch = (held_out, good), 0
     for epoch in range(epochs):
         for chunk in chunks(int(epochs_before) + epoch):
             trainer.run(chunk.rows, chunk.order, batch_size)
             loss, held_out = look(epoch + chunk.done)
             weights = trainer.weights
-            if not np.isfinite(weights).all() or not loss <= _EXPLODED * max(first, 1e-30):
+            if not np.isfinite(weights).all() or not loss <= _EXPLODED * max(worst, 1e-300):
                 message = f"diverged in epoch {epoch + 1}: the loss went {_to(loss)}"
                 return Ending(good, Outcome.DIVERGED, message, epoch + chunk.done)
             good = weights
@@ -135,7 +149,7 @@ def train_in_batches(
                 f"{best_epoch}, whose coefficients are kept"
             )
             return Ending(best[1], Outcome.CONVERGED, message, epoch + 1)
-    if loss > first + margin(first, good.dtype, history.loss):
+    if loss > worst + margin(worst, good.dtype, history.loss):
         message = f"diverged: the loss rose from {first:.6g} to {loss:.6g}"
         return Ending(good, Outcome.DIVERGED, message, float(epochs))
     kept = best[1] if patience is not None else good
@@ -152,11 +166,7 @@ def _to(loss: float) -> str:
 
 
 def best_rate(
-    method: type[Method],
-    loss: Loss,
-    scaling: Scaling,
-    l2: float,
-    start: np.ndarray,
+    trainer_at: Callable[[float, Rows], Trainer],
     rows: Rows,
     batch_size: int,
     epochs: int,
@@ -166,19 +176,22 @@ def best_rate(
     """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.
 
     Tried is one rate a decade, from far too small to far too large for the scale of the target, then around the best.
+    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows.
     """
     count = min(_TRIED * max(1, min(batch_size, 32)), max(1, len(rows) * 2 // 3))
-    passes = max(1, min(epochs, _BUDGET // count))
+    size = min(batch_size, count)
+    passes = max(1, min(epochs, max(_BUDGET // count, _FEWEST_STEPS * size // count)))
     order = _some_of(len(rows), min(count + _TRIED, len(rows)), seed)
     tried, judged = rows.taken(order[:count]), rows.taken(order[count:] if len(order) > count else order)
     spread = float(np.std(rows.y[:_CHUNK])) or 1.0
-    places, found = np.arange(len(tried)), {}
+    places = np.arange(count)
+    found: dict[float, float] = {}
 
     def cost(lr: float) -> float:
         if lr not in found:
-            trainer = Streaming(method(lr=lr), loss, scaling, l2, start, tried)
+            trainer = trainer_at(lr, tried)
             for _ in range(passes):
-                trainer.run(tried, places, min(batch_size, len(tried)))
+                trainer.run(tried, places, size)
             left = measure(trainer.weights, judged)
             found[lr] = left if np.isfinite(left) else np.inf
         return found[lr]

@@ -1,0 +1,174 @@
+"""What a stranger did, and what must come of it: a right answer or a refusal, never a silent wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import scipy.sparse
+from sklearn.exceptions import ConvergenceWarning
+
+from descend import GradientDescent, LinearRegression, LogisticRegression, Outcome, TableModel, fit_table
+from descend.data import DataError
+
+DRAW = np.random.default_rng(0)
+X, TRUE = DRAW.normal(size=(600, 4)), np.array([1.0, -2.0, 3.0, 0.5])
+
+
+def test_rows_of_another_form_are_refused_between_calls() -> None:
+    model = LinearRegression(batch_size=1).partial_fit(X, X @ TRUE)
+    with pytest.raises(ValueError, match="the rows were dense so far, and now they are sparse"):
+        model.partial_fit(scipy.sparse.csr_matrix(X), X @ TRUE)
+    again = LinearRegression(batch_size=8, warm_start=True).fit(scipy.sparse.csr_matrix(X), X @ TRUE)
+    with pytest.raises(ValueError, match="the rows were sparse so far"):
+        again.fit(X, X @ TRUE)
+    before = model.coef_.copy()
+    model.partial_fit(X.astype(np.float32), X @ TRUE)
+    assert np.abs(model.coef_ - TRUE).max() <= np.abs(before - TRUE).max() + 1e-6
+
+
+@pytest.mark.parametrize("unit", [1e-14, 1e-6, 1.0, 1e6, 1e100])
+@pytest.mark.parametrize("loss", ["squared", "huber"])
+def test_the_units_of_the_target_do_not_matter(unit: float, loss: str) -> None:
+    from descend.models import Huber
+
+    model = LinearRegression(loss=Huber(unit) if loss == "huber" else loss).fit(X, unit * (X @ TRUE))
+    np.testing.assert_allclose(model.coef_ / unit, TRUE, rtol=1e-6)
+    assert model.outcome_ is Outcome.CONVERGED
+    if unit < 1e20:
+        single = LinearRegression().fit(scipy.sparse.csr_matrix(X.astype(np.float32)), unit * (X @ TRUE))
+        np.testing.assert_allclose(single.coef_ / unit, TRUE, rtol=1e-3)
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-200])
+def test_columns_beyond_the_numbers_are_refused(unit: float) -> None:
+    with pytest.raises(ValueError, match="the squares of column 0 leave the range"):
+        LinearRegression().fit(X * unit, X @ TRUE)
+    with pytest.raises(ValueError, match="too large for float32"):
+        LinearRegression().fit(X.astype(np.float32), X @ TRUE * 1e200)
+
+
+def test_the_index_of_a_frame_is_no_feature() -> None:
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(y=np.arange(600.0)).sample(frac=1, random_state=0)
+    model = fit_table(frame, "y")
+    assert model.features == list("abcd")
+    assert model.predict(frame.reset_index(drop=True)).shape == (600,)
+
+
+def test_a_column_that_begins_empty_is_still_one_of_numbers(tmp_path: Path) -> None:
+    rows = 60_000
+    z = np.arange(rows) % 17
+    lines = [f"{'' if i < 40_000 else i % 11},{z[i]},{2 * (i % 11) - 3 * z[i]}" for i in range(rows)]
+    (tmp_path / "a.csv").write_text("x,z,y\n" + "\n".join(lines) + "\n")
+    model = fit_table(tmp_path / "a.csv", "y")
+    assert model.features == ["x", "x is missing", "z"]
+
+
+def test_text_late_in_a_column_of_numbers_is_told_with_its_line(tmp_path: Path) -> None:
+    body = "".join(f"{i % 7},{i % 5}\n" for i in range(400_000))
+    (tmp_path / "a.csv").write_text("x,y\n" + body + "oops,3\n")
+    with pytest.warns(UserWarning, match=r"column 'x': it holds numbers, and the text 'oops' in line 40000\d"):
+        fit_table(tmp_path / "a.csv", "y")
+    with pytest.raises(DataError, match=r"the target 'x' cannot be used: it holds numbers, and the text 'oops'"):
+        fit_table(tmp_path / "a.csv", "x")
+
+
+def test_a_category_that_looks_like_a_number_stays_one(tmp_path: Path) -> None:
+    zips = np.array(["01234", "02345", "03456", "K1A"])[DRAW.integers(0, 4, 400)]
+    made = {"01234": 1.0, "02345": 2.0, "03456": 4.0, "K1A": 8.0}
+    table = pd.DataFrame({"zip": zips, "y": [made[z] for z in zips]})
+    model = fit_table(table, "y")
+    table[table["zip"] != "K1A"].to_csv(tmp_path / "new.csv", index=False)
+    assert model.evaluate(tmp_path / "new.csv")["score"] > 0.999
+    with pytest.warns(UserWarning, match=r"column 'zip': 2 rows hold 'ZZ', which was not there"):
+        model.predict(pd.DataFrame({"zip": ["ZZ", "K1A", "ZZ"]}))
+
+
+def test_evaluate_refuses_targets_that_it_cannot_know() -> None:
+    table = pd.DataFrame({"x": X[:, 0], "y": np.where(X[:, 0] > 0, "yes", "no")})
+    model = fit_table(table, "y")
+    with pytest.raises(DataError, match="missing in some rows"):
+        model.evaluate(table.assign(y=table["y"].where(table.index > 5)))
+    with pytest.raises(DataError, match="holds 'maybe' in the table, which is none of the classes 'no', 'yes'"):
+        model.evaluate(table.assign(y="maybe"))
+
+
+def test_a_warm_start_takes_new_parameters() -> None:
+    model = LinearRegression(batch_size=8, warm_start=True).fit(X, X @ TRUE)
+    before = np.linalg.norm(model.coef_)
+    model.set_params(method=GradientDescent(lr=0.01), l2=100.0).fit(X, X @ TRUE)
+    assert np.linalg.norm(model.coef_) < 0.2 * before
+
+
+def test_a_loaded_model_goes_on_learning(tmp_path: Path) -> None:
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(y=X @ TRUE)
+    model = fit_table(frame, "y", l2=1e-3)
+    again = TableModel.load(model.save(tmp_path / "m")).estimator
+    assert again.l2 == 1e-3
+    before = again.coef_.copy()
+    again.partial_fit(X[:20], (X @ TRUE)[:20])
+    assert np.abs(again.coef_ - before).max() < 0.5
+
+
+def test_sorted_rows_stream_as_well() -> None:
+    rows = 40_000
+    x = DRAW.normal(size=rows)
+    table = pa.table({"x": x, "y": np.where(np.arange(rows) < rows // 2, 0.0, 2 * x)})
+    streamed = fit_table(table, "y", memory=1_000, epochs=3)
+    assert streamed.outcome is Outcome.STEPS_EXHAUSTED
+
+
+@pytest.mark.parametrize("name", ["lion", "adam", "ftrl-proximal", "momentum"])
+@pytest.mark.parametrize("batch_size", [None, 32])
+def test_the_rate_of_a_method_by_name_is_found(name: str, batch_size: int | None) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LinearRegression(name, batch_size=batch_size, epochs=300 if batch_size is None else 30).fit(X, X @ TRUE)
+    assert model.rate_ > 0
+    assert model.score(X, X @ TRUE) > 0.97  # Lion circles the minimum
+
+
+def test_a_fit_that_has_not_converged_warns() -> None:
+    with pytest.warns(ConvergenceWarning, match="not yet converged"):
+        LinearRegression(scale=False, epochs=50).fit(X * np.logspace(0, 6, 4), X @ TRUE)
+
+
+REFUSED: list[tuple[str, Any, str]] = [
+    ("dates", {"y": pd.date_range("2020-01-01", periods=600)}, "the target 'y' holds dates"),
+    ("durations", {"y": pd.to_timedelta(np.arange(600), "D")}, "the target 'y' holds duration"),
+    ("mixed", {"m": [1, "a"] * 300, "y": X[:, 0]}, "a column of the table cannot be read"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "columns", "says"), REFUSED, ids=[r[0] for r in REFUSED])
+def test_what_cannot_be_used_is_told(name: str, columns: Any, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        fit_table(pd.DataFrame({"x": X[:, 0], **columns}), "y")
+
+
+def test_two_values_that_are_no_classes_are_numbers() -> None:
+    table = pd.DataFrame({"x": X[:, 0], "y": np.where(X[:, 0] > 0, 1.5, 0.5)})
+    assert isinstance(fit_table(table, "y").estimator, LinearRegression)
+    assert isinstance(fit_table(table.assign(y=table.y > 1), "y").estimator, LogisticRegression)
+
+
+def test_options_that_there_are_not_are_told(tmp_path: Path) -> None:
+    table = pd.DataFrame({"x": X[:, 0], "y": X[:, 1]})
+    with pytest.raises(TypeError, match=r"LinearRegression has no option 'epoch'; it has .*Did you mean 'epochs'"):
+        fit_table(table, "y", epoch=3)
+    (tmp_path / "a.t").write_text("1 1:2\n2 1:3\n3 1:3\n4 1:3\n")
+    with pytest.raises(ValueError, match="leave target='x' out"):
+        fit_table(tmp_path / "a.t", "x")
+    with pytest.raises(ValueError, match="needs all rows at once"):
+        LogisticRegression(class_weight="balanced").partial_fit(X, X[:, 0] > 0, classes=[False, True])
+
+
+def test_large_whole_numbers_are_numbers() -> None:
+    table = pd.DataFrame({"x": 2**60 + np.arange(300) * 2**40, "y": np.arange(300.0)})
+    assert fit_table(table, "y").score > 0.99
