@@ -12,7 +12,7 @@ import descend
 ROOT = Path(descend.__file__).parent
 # Lowest floor first; a module may import from its own floor and from those below.
 FLOORS = [
-    {"words", "fields"},
+    {"words", "fields", "kernel_cache"},
     {"stepsizes"},
     {"methods", "objectives"},
     {"descent", "data"},

@@ -152,7 +152,9 @@ class CsvSource(_File):
             raise self._explained(error, names, kinds, begun) from None
 
     def _open(self, delimiter: str, decimal: str, names: list[str], block: int, kinds: dict[str, Any]) -> Any:
-        read = pa.csv.ReadOptions(block_size=block, column_names=names, skip_rows=1)
+        read = pa.csv.ReadOptions(
+            block_size=block, column_names=names, skip_rows=1, use_threads=False
+        )  # it counts lines
         parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=False)
         convert = pa.csv.ConvertOptions(
             column_types=kinds, null_values=_MISSING, strings_can_be_null=True, decimal_point=decimal

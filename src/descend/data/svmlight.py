@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import scipy.sparse
 from numba import njit
 
 from descend.data.sources import DataError
+from descend.kernel_cache import cached_on_disk
 
 __all__ = ["SparseRows", "is_svmlight", "read_svmlight", "svmlight_blocks"]
 
@@ -25,8 +27,7 @@ _ERRORS = {
     4: "the column number is too large",
     5: "the value is not finite",
 }
-_POWERS = 10.0 ** np.arange(23)
-_EXACT = 2**53  # whole numbers up to here are exact
+_POWERS = np.array([float(10**k) for k in range(23)])  # exact
 
 
 class SparseRows(NamedTuple):
@@ -44,6 +45,37 @@ def _is_blank(c: Any) -> bool:
 
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
+def _product(a: Any, b: Any) -> Any:
+    """a·b and what it has lost by rounding. Source: Dekker (1971), Numer. Math. 18."""
+    split = 134_217_729.0  # 2²⁷ + 1
+    a_high, b_high = a * split, b * split
+    a_high, b_high = a_high - (a_high - a), b_high - (b_high - b)
+    a_low, b_low = a - a_high, b - b_high
+    product = a * b
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
+def _scaled(whole: Any, exponent: Any) -> Any:
+    """whole·10^exponent, |exponent| ≤ 22, to the nearest float64; and whether it surely is the nearest."""
+    high = float(whole)
+    low = float(whole - np.int64(high))
+    power = _POWERS[abs(exponent)]
+    if exponent < 0:
+        main = high / power
+        back, lost = _product(main, power)
+        rest = (((high - back) - lost) + low) / power
+    else:
+        main, lost = _product(high, power)
+        rest = lost + low * power
+    value = main + rest
+    beside = rest - (value - main)
+    mantissa, scale = math.frexp(value)
+    half = math.ldexp(1.0, scale - 54)  # of the distance to the next number
+    return value, beside == 0 or (abs(abs(beside) - half) > 1e-6 * half and mantissa != 0.5)
+
+
+@njit(nogil=True)  # type: ignore[untyped-decorator]
 def _number(text: Any, i: Any) -> Any:
     """The number at place i: where it ends (-1 if there is none), its value, and whether that is exact."""
     n = text.size
@@ -51,13 +83,14 @@ def _number(text: Any, i: Any) -> Any:
     if i < n and (text[i] == _MINUS or text[i] == _PLUS):
         negative = text[i] == _MINUS
         i += 1
-    whole, exponent, digits, seen = np.int64(0), 0, 0, 0
+    whole, exponent, digits, seen, dropped = np.int64(0), 0, 0, 0, False
     while i < n and 48 <= text[i] <= 57:
         if digits < 18:
             whole = whole * 10 + (text[i] - 48)
             digits += whole > 0
         else:
             exponent += 1
+            dropped = dropped or text[i] != 48
         seen += 1
         i += 1
     if i < n and text[i] == _POINT:
@@ -67,6 +100,8 @@ def _number(text: Any, i: Any) -> Any:
                 whole = whole * 10 + (text[i] - 48)
                 digits += whole > 0
                 exponent -= 1
+            else:
+                dropped = dropped or text[i] != 48
             seen += 1
             i += 1
     if seen == 0:
@@ -85,10 +120,9 @@ def _number(text: Any, i: Any) -> Any:
         if seen == 0:
             return -1, 0.0, False
         exponent += -power if down else power
-    exact = whole < _EXACT and -22 <= exponent <= 22
-    value = float(whole)
-    if exact:
-        value = value * _POWERS[exponent] if exponent >= 0 else value / _POWERS[-exponent]
+    value, exact = float(whole), whole == 0
+    if whole != 0 and not dropped and -22 <= exponent <= 22:
+        value, exact = _scaled(whole, exponent)
     return i, -value if negative else value, exact
 
 
@@ -165,7 +199,8 @@ def _parsed(text: np.ndarray, name: str, lines_before: int) -> SparseRows:
     values, columns = np.empty(most_values), np.empty(most_values, np.int32)
     starts, labels = np.zeros(most_rows + 1, np.int64), np.empty(most_rows)
     slow: Any = np.empty((most_values + most_rows, 3), np.int64)
-    rows, stored, hard, error, place = _parse(text, values, columns, starts, labels, slow)
+    parse = cached_on_disk(_parse, "svmlight")
+    rows, stored, hard, error, place = parse(text, values, columns, starts, labels, slow)
     for begin, end, where in slow[:hard].tolist():
         number = float(text[begin:end].tobytes())
         if not np.isfinite(number):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from descend.models.kernel_cache import cached_on_disk
+from descend.kernel_cache import cached_on_disk
 from descend.models.reading import prefetch, read_loss, read_method
 
 __all__ = ["each_row", "in_batches", "shuffled", "whole_gradient"]

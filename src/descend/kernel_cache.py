@@ -62,8 +62,8 @@ def folder() -> Path | None:
 
 @cache
 def _makers() -> str:
-    """What turns a formula into machine code: the sources of this package, and the versions of the compilers."""
-    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    """What turns a formula into machine code: the sources of the library, and the versions of the compilers."""
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
     return f"{numba.__version__} {llvmlite.__version__} {sys.version} {hashlib.sha256(sources).hexdigest()}"
 
 
