@@ -39,6 +39,10 @@ def fit_command(
     validation: Annotated[float, typer.Option(help="The share of rows held out for the score.")] = 0.2,
     no_scale: Annotated[bool, typer.Option("--no-scale", help="Do not standardise the columns.")] = False,
     seed: Annotated[int, typer.Option(help="Of the order of the rows.")] = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Keep the state of training in batches in this file, written on the way.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the model to this file (.descend).")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture: .png .svg .pdf")] = None,
     as_json: AsJson = False,
@@ -51,6 +55,10 @@ def fit_command(
     given: dict[str, Any] = {"loss": loss, "l2": l2, "batch_size": batch_size, "epochs": epochs, "seed": seed}
     options = {key: value for key, value in given.items() if value is not None}
     options["scale"] = not no_scale
+    if checkpoint is not None:
+        options |= {"checkpoint": str(checkpoint), "resume": resume}
+    elif resume:
+        raise BadInputError("--resume goes on from a checkpoint: give --checkpoint FILE, too")
     if method is not None and lr is None and not settings:
         options["method"] = method_named(method)  # whose rate is found
     elif method is not None or lr is not None or settings:

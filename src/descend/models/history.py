@@ -38,8 +38,12 @@ class History:
     def of_table(table: np.ndarray) -> History:
         """A history from its columns, shape (columns, rows)."""
         made = History()
-        made._rows = [tuple(row) for row in table.T.tolist()]
+        made.go_on_from(table)
         return made
+
+    def go_on_from(self, table: np.ndarray) -> None:
+        """Hold these columns, shape (columns, rows), instead."""
+        self._rows = [tuple(row) for row in table.T.tolist()]
 
     def __len__(self) -> int:
         return len(self._rows)

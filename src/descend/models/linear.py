@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,6 +21,7 @@ from descend.descent import Outcome
 from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
+from descend.models.checkpoint import Checkpoint
 from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of, softmax
 from descend.models.history import History
 from descend.models.kernels import shuffled
@@ -40,6 +42,7 @@ from descend.models.training import (
 
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
+_HASHED = 65_536  # numbers at the beginning and at the end of the data by which a checkpoint knows them
 
 __all__ = ["LinearClassifier", "LinearRegression", "LogisticRegression"]
 
@@ -95,6 +98,8 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         patience: int | None = None,
         tol: float | None = None,
         warm_start: bool = False,
+        checkpoint: Any = None,
+        resume: bool = False,
         seed: int = 0,
     ) -> None:
         self.method = method
@@ -109,6 +114,8 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.tol = tol
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.resume = resume
         self.seed = seed
 
     _moments: Moments | None
@@ -143,7 +150,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         """
         self._check_parameters()
         goes_on = self.warm_start and hasattr(self, "_weights")
-        now = {name: repr(value) for name, value in self.get_params().items() if name not in {"warm_start", "epochs"}}
+        now = self._written()
         if goes_on and now != self._made_with:
             self._trainer = None  # the method begins anew from the coefficients there are
             goes_on = all(now[name] == self._made_with[name] for name in ("scale", "fit_intercept"))
@@ -250,6 +257,8 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"validation must be a share in [0, 1), got {self.validation!r}")
         if self.patience is not None and not self.validation:
             raise ValueError("patience looks at the validation loss: give validation=0.2, too")
+        if self.checkpoint is not None and self.batch_size is None:
+            raise ValueError("a checkpoint is for training in batches: give batch_size, too")
         if (self.patience is not None or self.validation) and self.batch_size is None:
             raise ValueError("validation and patience are for training in batches: give batch_size, too")
 
@@ -392,9 +401,27 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             held_out_loss = np.nan if held_out is None else self._measure(weights, held_out)
             return self._measure(weights, sample), held_out_loss
 
-        return train_in_batches(
-            self._trainer, chunks, size, self.epochs or _EPOCHS, measure, self.history_, self.patience
-        )
+        epochs, patience = self.epochs or _EPOCHS, self.patience
+        common = (self._trainer, chunks, size, epochs, measure, self.history_, patience)
+        if self.checkpoint is None:
+            return train_in_batches(*common)
+        with Checkpoint(self.checkpoint, self._about(rows), resume=bool(self.resume)) as checkpoint:
+            return train_in_batches(*common, checkpoint)
+
+    def _about(self, rows: Rows) -> dict[str, Any]:
+        """What must be the same where training goes on from a checkpoint."""
+        digest = hashlib.sha256()
+        for array in (rows.values, rows.y, rows.weights):
+            flat = np.ascontiguousarray(array).reshape(-1)
+            for part in (flat[:_HASHED], flat[-_HASHED:]):
+                digest.update(part.tobytes())
+        rows_as_text = {"rows": str(len(rows)), "columns": str(rows.features), "dtype": str(rows.kind)}
+        return {**self._written(), **rows_as_text, "data": digest.hexdigest()}
+
+    def _written(self) -> dict[str, str]:
+        """The parameters as text, but for those that may change where training goes on."""
+        free = {"checkpoint", "resume", "epochs", "warm_start"}
+        return {name: repr(value) for name, value in self.get_params().items() if name not in free}
 
     def _finish(self, ending: Ending, rows: Rows) -> None:
         self._weights = ending.weights
@@ -470,6 +497,9 @@ class LinearRegression(RegressorMixin, _LinearModel):  # type: ignore[misc]
         rows unless given.
     warm_start
         A further `fit` goes on where the last one ended, with the same schedule.
+    checkpoint, resume
+        A file that holds the whole state of training in batches, written every few seconds; with `resume` training
+        goes on from it, and ends with the same bits as if it had never been stopped.
     seed
         Of the order of the rows.
 
@@ -529,11 +559,14 @@ class LinearClassifier(ClassifierMixin, _LinearModel):  # type: ignore[misc]
         patience: int | None = None,
         tol: float | None = None,
         warm_start: bool = False,
+        checkpoint: Any = None,
+        resume: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__(
             method, loss=loss, l2=l2, batch_size=batch_size, epochs=epochs, scale=scale, fit_intercept=fit_intercept,
-            shuffle=shuffle, validation=validation, patience=patience, tol=tol, warm_start=warm_start, seed=seed,
+            shuffle=shuffle, validation=validation, patience=patience, tol=tol, warm_start=warm_start,
+            checkpoint=checkpoint, resume=resume, seed=seed,
         )  # fmt: skip
         self.class_weight = class_weight
 
@@ -650,12 +683,14 @@ class LogisticRegression(LinearClassifier):
         patience: int | None = None,
         tol: float | None = None,
         warm_start: bool = False,
+        checkpoint: Any = None,
+        resume: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__(
             method, loss="log", l2=l2, class_weight=class_weight, batch_size=batch_size, epochs=epochs, scale=scale,
             fit_intercept=fit_intercept, shuffle=shuffle, validation=validation, patience=patience, tol=tol,
-            warm_start=warm_start, seed=seed,
+            warm_start=warm_start, checkpoint=checkpoint, resume=resume, seed=seed,
         )  # fmt: skip
 
     @property

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 
+import jax
 import numpy as np
 
 from descend.methods import Method, Rule, catalogue
@@ -31,6 +32,14 @@ class Trainer(ABC):
     @abstractmethod
     def run(self, rows: Rows, order: np.ndarray, batch_size: int) -> None:
         """One step for each batch of the rows in this order."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that the next step depends on."""
+
+    @abstractmethod
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from what `arrays` gave."""
 
     @abstractmethod
     def rate(self) -> float:
@@ -68,6 +77,15 @@ class Streaming(Trainer):
         """See `Trainer.move_to`."""
         self._scaling = scaling
         (self._state[:, 0] if self._sparse else self._state[0])[:] = weights
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `Trainer.arrays`."""
+        return {"state": self._state, "powers": self._powers, "steps": np.array(self.steps)}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Trainer.restore`."""
+        self._state, self._powers = arrays["state"].copy(), arrays["powers"].copy()
+        self.steps = int(arrays["steps"])
 
     def _rates(self, count: int) -> np.ndarray:
         lr = getattr(self._method, "lr", np.nan)
@@ -121,6 +139,18 @@ class Updating(Trainer):
     def move_to(self, weights: np.ndarray, scaling: Scaling) -> None:
         """See `Trainer.move_to`."""
         self._x = np.array(weights)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `Trainer.arrays`."""
+        leaves = {f"leaf {i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self._state))}
+        return {**leaves, "x": self._x, "steps": np.array(self.steps)}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Trainer.restore`."""
+        leaves, structure = jax.tree.flatten(self._state)
+        found = [np.asarray(arrays[f"leaf {i}"], np.asarray(leaf).dtype)[()] for i, leaf in enumerate(leaves)]
+        self._state = jax.tree.unflatten(structure, found)
+        self._x, self.steps = arrays["x"].copy(), int(arrays["steps"])
 
     def rate(self) -> float:
         """See `Trainer.rate`."""

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descend.descent import Outcome, minimize
+from descend.descent.interrupts import Interrupts
 from descend.descent.outcome import gradient_scale, margin
 from descend.methods import GradientDescent, Rule
+from descend.models.checkpoint import Checkpoint, Progress
 from descend.models.costs import Cost
 from descend.models.history import History
 from descend.models.kernels import shuffled
@@ -110,12 +112,13 @@ def train_in_batches(
     measure: Callable[[np.ndarray], tuple[float, float]],
     history: History,
     patience: int | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Ending:
     """Go through the rows epoch by epoch.
 
     `measure(weights)` is the loss of a sample of the rows, and of the validation rows (nan without). The last finite
     parameters are kept where training explodes; the best ones where the validation loss has not become better for
-    `patience` epochs.
+    `patience` epochs. Ctrl-C ends it between two chunks.
     """
     begin = time.perf_counter()
     epochs_before = float(history.epoch[-1]) if len(history) else 0.0
@@ -128,32 +131,46 @@ def train_in_batches(
         )  # fmt: skip
         return loss, held_out
 
-    first, held_out = look(0.0)
-    loss, good = first, trainer.weights
-    worst = max(first, measure(np.zeros_like(good))[0])  # a warm start may begin at a loss that is nearly zero
-    best, best_epoch = (held_out, good), 0
-    for epoch in range(epochs):
-        for chunk in chunks(int(epochs_before) + epoch):
-            trainer.run(chunk.rows, chunk.order, batch_size)
-            loss, held_out = look(epoch + chunk.done)
-            weights = trainer.weights
-            if not np.isfinite(weights).all() or not loss <= _EXPLODED * max(worst, 1e-300):
-                message = f"diverged in epoch {epoch + 1}: the loss went {_to(loss)}"
-                return Ending(good, Outcome.DIVERGED, message, epoch + chunk.done)
-            good = weights
-        if held_out < best[0]:
-            best, best_epoch = (held_out, good), epoch + 1
-        if patience is not None and epoch + 1 - best_epoch >= patience:
-            message = (
-                f"stopped early after {_counted(epoch + 1)}: the validation loss was lowest, {best[0]:.6g}, after "
-                f"{best_epoch}, whose coefficients are kept"
-            )
-            return Ending(best[1], Outcome.CONVERGED, message, epoch + 1)
-    if loss > worst + margin(worst, good.dtype, history.loss):
-        message = f"diverged: the loss rose from {first:.6g} to {loss:.6g}"
-        return Ending(good, Outcome.DIVERGED, message, float(epochs))
-    kept = best[1] if patience is not None else good
-    message = f"all {_counted(epochs)} made: the loss went from {first:.6g} to {loss:.6g}"
+    weights = trainer.weights
+    at_zero = measure(np.zeros_like(weights))[0]  # a warm start may begin at a loss that is nearly zero
+    at = Progress(np.nan, np.nan, weights)
+    if checkpoint is None or not checkpoint.load(trainer, history, at):
+        at.first, at.best_loss = look(0.0)
+        at.worst = max(at.first, at_zero)
+    loss, held_out = float(history.loss[-1]), float(history.validation[-1])
+    with Interrupts() as interrupts:
+        while at.epoch < epochs:
+            for number, chunk in enumerate(chunks(int(epochs_before) + at.epoch)):
+                if number < at.chunk:
+                    continue  # gone through before the run was stopped
+                trainer.run(chunk.rows, chunk.order, batch_size)
+                loss, held_out = look(at.epoch + chunk.done)
+                weights = trainer.weights
+                if not np.isfinite(weights).all() or not loss <= _EXPLODED * max(at.worst, 1e-300):
+                    message = f"diverged in epoch {at.epoch + 1}: the loss went {_to(loss)}"
+                    return Ending(at.good, Outcome.DIVERGED, message, at.epoch + chunk.done)
+                at.good, at.chunk = weights, number + 1
+                if checkpoint is not None:
+                    checkpoint.save(trainer, history, at, at_once=interrupts.came())
+                if interrupts.came():
+                    message = f"interrupted in epoch {at.epoch + 1}, where the loss was {loss:.6g}"
+                    return Ending(at.good, Outcome.INTERRUPTED, message, at.epoch + chunk.done)
+            at.epoch, at.chunk = at.epoch + 1, 0
+            if held_out < at.best_loss:
+                at.best_loss, at.best, at.best_epoch = held_out, at.good, at.epoch
+            if checkpoint is not None:
+                checkpoint.save(trainer, history, at, at_once=True)
+            if patience is not None and at.epoch - at.best_epoch >= patience:
+                message = (
+                    f"stopped early after {_counted(at.epoch)}: the validation loss was lowest, {at.best_loss:.6g}, "
+                    f"after {at.best_epoch}, whose coefficients are kept"
+                )
+                return Ending(at.best, Outcome.CONVERGED, message, at.epoch)
+    if loss > at.worst + margin(at.worst, at.good.dtype, history.loss):
+        message = f"diverged: the loss rose from {at.first:.6g} to {loss:.6g}"
+        return Ending(at.good, Outcome.DIVERGED, message, float(epochs))
+    kept = at.best if patience is not None else at.good
+    message = f"all {_counted(epochs)} made: the loss went from {at.first:.6g} to {loss:.6g}"
     return Ending(kept, Outcome.STEPS_EXHAUSTED, message, float(epochs))
 
 
