@@ -41,6 +41,12 @@ def test_a_pickle_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not Path("sprung").exists()
 
 
+def test_a_header_of_any_length_is_read(tmp_path: Path) -> None:
+    for n in range(1_000, 1_300):  # among them lengths whose bytes are those with which a pickle begins
+        path = save_file(tmp_path / "m", "thing", {}, {"x": "a" * n})
+        assert load_file(path, "thing")[1] == {"x": "a" * n}
+
+
 def test_damage_is_found_wherever_it_is(tmp_path: Path) -> None:
     path = save_file(tmp_path / "m", "thing", ARRAYS, {"x": 1})
     whole = path.read_bytes()

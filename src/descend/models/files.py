@@ -68,7 +68,8 @@ def load_file(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], dict[
     """
     path = Path(path)
     content = path.read_bytes()
-    if content[:2] in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"} or content[:4] == b"PK\x03\x04":
+    is_json = content[8:9] == b"{"  # before it stands the length of the header, which may begin as a pickle does
+    if not is_json and (content[:1] == b"\x80" or content[:4] == b"PK\x03\x04"):
         raise ModelFileError(f"{path} is a pickle or an archive, which may hold anything and is not opened")
     size = int.from_bytes(content[:8], "little") if len(content) >= 8 else 0
     if not 0 < size <= min(_MOST_HEADER, len(content) - 8):
