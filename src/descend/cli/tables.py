@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+import warnings
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,7 +68,8 @@ def fit_command(
     elif method is not None or lr is not None or settings:
         options["method"] = method_of(method, lr, settings or [])
     table, column = _bundled(data, target) if data in _BUNDLED and not Path(data).exists() else (data, target)
-    fitted = fit_table(table, column, model, validation=validation, **options)
+    with _notes():
+        fitted = fit_table(table, column, model, validation=validation, **options)
     if as_json:
         print(json.dumps(finite({**summary(fitted), "model": None if out is None else str(out)})), flush=True)
     else:
@@ -89,9 +94,11 @@ def predict_command(
     check_target(out, {".csv", ".parquet"})
     fitted = TableModel.load(model)
     name = fitted.encoder.target if fitted.encoder is not None else "label"
-    columns = {name: fitted.predict(data)}
+    with _notes():
+        columns = {name: fitted.predict(data)}
     if hasattr(fitted.estimator, "predict_proba"):
-        shares = fitted.predict_proba(data)
+        with _notes():
+            shares = fitted.predict_proba(data)
         columns |= {f"P({name} = {c})": shares[:, i] for i, c in enumerate(fitted.estimator.classes_.tolist())}
     table = pa.table(columns)
     if out is None:
@@ -107,7 +114,8 @@ def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
     """Score a model on other rows whose target is known."""
     from descend.models.tables import TableModel
 
-    found = TableModel.load(model).evaluate(data)
+    with _notes():
+        found = TableModel.load(model).evaluate(data)
     if as_json:
         print(json.dumps(finite(found)))
         return
@@ -115,6 +123,16 @@ def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
         print(
             f"{name.replace('_', ' '):<24}{value:,}" if name == "rows" else f"{name.replace('_', ' '):<24}{value:.6g}"
         )
+
+
+@contextlib.contextmanager
+def _notes() -> Iterator[None]:
+    """Print what the data gave cause to warn of, once; how training ended is reported anyway."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        yield
+    for text in dict.fromkeys(str(w.message) for w in told if type(w.message) is UserWarning):
+        print(f"note: {text}", file=sys.stderr)
 
 
 def _bundled(name: str, target: str | None) -> tuple[Any, str]:

@@ -363,10 +363,9 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         """The method of that class, with the rate that is best, if it has one."""
         if "lr" not in kind.names():
             return kind()
-        epochs = self.epochs or (_EPOCHS if batch_size < len(rows) else _STEPS)
         self.rate_ = best_rate(
             lambda lr, some: self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some))),
-            rows, batch_size, epochs, self._measure, int(self.seed),
+            rows, batch_size, self._measure, int(self.seed),
         )  # fmt: skip
         return kind(lr=self.rate_)
 

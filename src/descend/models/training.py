@@ -186,7 +186,6 @@ def best_rate(
     trainer_at: Callable[[float, Rows], Trainer],
     rows: Rows,
     batch_size: int,
-    epochs: int,
     measure: Callable[[np.ndarray, Rows], float],
     seed: int,
 ) -> float:
@@ -197,7 +196,7 @@ def best_rate(
     """
     count = min(_TRIED * max(1, min(batch_size, 32)), max(1, len(rows) * 2 // 3))
     size = min(batch_size, count)
-    passes = max(1, min(epochs, max(_BUDGET // count, _FEWEST_STEPS * size // count)))
+    passes = max(1, _BUDGET // count, _FEWEST_STEPS * size // count)
     order = _some_of(len(rows), min(count + _TRIED, len(rows)), seed)
     tried, judged = rows.taken(order[:count]), rows.taken(order[count:] if len(order) > count else order)
     spread = float(np.std(rows.y[:_CHUNK])) or 1.0
