@@ -82,7 +82,6 @@ def test_the_bits_are_those_of_a_run_that_was_not_stopped(
         np.testing.assert_array_equal(again.intercept_, whole.intercept_)
         np.testing.assert_array_equal(again.history_.loss, whole.history_.loss)
         assert again.message_ == whole.message_
-        assert not list(tmp_path.glob("*.lock"))
 
 
 _KILLED = """
@@ -180,3 +179,11 @@ def test_ctrl_c_ends_it_between_two_chunks(tmp_path: Path, monkeypatch: pytest.M
     assert model.outcome_ is Outcome.INTERRUPTED
     assert "interrupted in epoch 1" in model.message_
     assert np.isfinite(model.coef_).all()
+
+
+def test_what_stopped_early_stays_so(tmp_path: Path) -> None:
+    make = MADE["early stopping"]
+    first = make(checkpoint=tmp_path / "c").fit(X, Y)
+    again = make(checkpoint=tmp_path / "c", resume=True).fit(X, Y)
+    np.testing.assert_array_equal(again.coef_, first.coef_)
+    assert again.message_ == first.message_

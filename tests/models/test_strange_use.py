@@ -172,3 +172,109 @@ def test_options_that_there_are_not_are_told(tmp_path: Path) -> None:
 def test_large_whole_numbers_are_numbers() -> None:
     table = pd.DataFrame({"x": 2**60 + np.arange(300) * 2**40, "y": np.arange(300.0)})
     assert fit_table(table, "y").score > 0.99
+
+
+def test_columns_of_sparse_text_count_from_where_they_did(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(200, 3)).round(3)
+    text = [f"{r @ [1, 10, 100]:.6f} 0:{r[0]} 1:{r[1]} 2:{r[2]}" for r in rows]
+    (tmp_path / "a.svm").write_text("\n".join(text))
+    model = fit_table(tmp_path / "a.svm")
+    assert model.features == ["0", "1", "2"]
+    (tmp_path / "b.svm").write_text("0 1:1\n")
+    (tmp_path / "c.svm").write_text("0 0:0 1:1\n")
+    np.testing.assert_allclose(model.predict(tmp_path / "b.svm"), 10, atol=1e-3)
+    np.testing.assert_allclose(model.predict(tmp_path / "c.svm"), 10, atol=1e-3)
+
+
+def test_a_rare_column_does_not_explode_under_its_penalty() -> None:
+    dense = DRAW.normal(size=(20_000, 20)) * (DRAW.random((20_000, 20)) < 0.2)
+    dense[:, 19] = 0
+    dense[7, 19] = 1.0
+    model = LogisticRegression(GradientDescent(0.1), batch_size=1, l2=1e-2)
+    model.fit(scipy.sparse.csr_matrix(dense), dense[:, 0] > 0)
+    assert np.abs(model.coef_).max() < 10
+
+
+def test_a_fit_after_one_that_diverged_begins_anew() -> None:
+    model = LinearRegression(GradientDescent(50.0), batch_size=1, warm_start=True, scale=False)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        model.fit(X, X @ TRUE)
+    model.set_params(method=GradientDescent(0.01)).fit(X, X @ TRUE)
+    assert model.outcome_ is Outcome.STEPS_EXHAUSTED
+    np.testing.assert_allclose(model.coef_, TRUE, atol=1e-2)
+
+
+def test_weights_of_classes_do_not_depend_on_the_blocks() -> None:
+    y = X[:, 0] + DRAW.normal(size=600) > 0
+
+    def fitted(order: np.ndarray) -> Any:
+        def blocks() -> Any:
+            for begin in range(0, 600, 300):
+                here = order[begin : begin + 300]
+                yield X[here], y[here]
+
+        return LogisticRegression(class_weight={False: 1, True: 50}, batch_size=8, epochs=20).fit_blocks(blocks)
+
+    for order in (np.arange(600), np.argsort(y, kind="stable")):
+        assert fitted(order).predict(X).mean() > 0.85
+
+
+def test_weights_in_partial_fit_do_not_move_the_start() -> None:
+    y = 100 + X @ TRUE
+    model = LinearRegression(GradientDescent(1e-9), batch_size=1).partial_fit(X, y, sample_weight=np.full(600, 10.0))
+    assert model.intercept_ == pytest.approx(y.mean(), rel=1e-3)
+
+
+def test_an_average_is_not_moved_between_scales() -> None:
+    from descend import Averaged
+
+    model = LinearRegression(Averaged(GradientDescent(0.1)), batch_size=8)
+    model.partial_fit(X, X @ TRUE)
+    with pytest.raises(ValueError, match="give scale=False"):
+        model.partial_fit(X, X @ TRUE)
+    whole, parts = (LinearRegression(Averaged(GradientDescent(0.1)), batch_size=20, scale=False) for _ in range(2))
+    whole.partial_fit(X, X @ TRUE)
+    for begin in range(0, 600, 100):
+        parts.partial_fit(X[begin : begin + 100], (X @ TRUE)[begin : begin + 100])
+    np.testing.assert_allclose(parts.coef_, whole.coef_, rtol=1e-12)
+
+
+def test_small_probabilities_keep_their_digits() -> None:
+    model = LogisticRegression().fit(X, X[:, 0] > 0)
+    model.coef_, model.intercept_ = np.array([[40.0, 0, 0, 0]]), np.array([0.0])
+    np.testing.assert_allclose(model.predict_log_proba([[1.0, 0, 0, 0]])[0, 0], -40, rtol=1e-12)
+    np.testing.assert_allclose(model.predict_proba([[1.0, 0, 0, 0]])[0, 0], np.exp(-40), rtol=1e-12)
+
+
+def test_the_kind_of_model_does_not_depend_on_the_memory() -> None:
+    rows = 70_000 * 2
+    table = pa.table({"x": np.arange(rows) / rows, "y": np.repeat([0.0, 1.0], rows // 2)})
+    assert isinstance(fit_table(table, "y", memory=1_000, epochs=1).estimator, LogisticRegression)
+
+
+def test_thousands_are_not_taken_for_fractions(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("x\ty\n1,001\t1\n2,500\t2\n")
+    with pytest.raises(DataError, match="'1,001', which may be thousands or a fraction"):
+        fit_table(tmp_path / "a.tsv", "y")
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork here")
+def test_a_forked_child_can_fit() -> None:
+    import subprocess
+    import sys
+
+    code = """
+import os, warnings, numpy as np
+warnings.simplefilter("ignore")
+from descend import LogisticRegression
+X = np.random.default_rng(0).normal(size=(20_000, 3)); y = X[:, 0] > 0
+LogisticRegression(epochs=3).fit(X, y)
+pid = os.fork()
+if pid == 0:
+    LogisticRegression(epochs=3).fit(X, y)
+    os._exit(0)
+print(os.waitpid(pid, 0)[1])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "0"

@@ -135,6 +135,8 @@ class Encoder:
         Column → why it is not used.
     rows
         How many rows there were.
+    has_two_values
+        Whether the target holds two whole numbers, as classes are often written.
     """
 
     columns: list[Column]
@@ -143,6 +145,7 @@ class Encoder:
     classes: list[str]
     left_out: dict[str, str]
     rows: int
+    has_two_values: bool  # the target holds two whole numbers
 
     @staticmethod
     def learnt(source: Source, target: str) -> Encoder:
@@ -172,7 +175,7 @@ class Encoder:
     def blocks(self, source: Source, *, with_target: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Features (rows, d), float64, and targets of one batch after the other."""
         source.read_as_text({column.name for column in self.columns if column.kind in {"category", "hashed"}})
-        for batch in source.batches():
+        for batch in _whole(source):
             absent = [c.name for c in self.columns if c.name not in batch.schema.names]
             if absent:
                 those = ", ".join(map(repr, absent[:5]))
@@ -229,6 +232,7 @@ class _Seen:
     rises_by_one: bool = True
     last: float | None = None
     categories: set[str] = field(default_factory=set)
+    some: set[float] = field(default_factory=set)  # of the numbers; no more than a few are kept
     is_many: bool = False
 
     def look(self, values: pa.Array, name: str) -> None:
@@ -243,6 +247,8 @@ class _Seen:
         numbers = _numbers(values, self.kind, name)
         there = numbers[~np.isnan(numbers)]
         self.total, self.count = self.total + float(there.sum()), self.count + len(there)
+        if len(there) and len(self.some) < 3:
+            self.some.update(np.unique(there)[:3].tolist())
         if len(there):
             self.low, self.high = min(self.low, float(there.min())), max(self.high, float(there.max()))
             steps = np.diff(there, prepend=there[0] - 1 if self.last is None else self.last)
@@ -308,7 +314,16 @@ def _learnt(source: Source, target: str) -> Encoder:
             raise DataError(f"the target {target!r} cannot be used: {note}; mend that row, or leave it out")
         raise DataError(f"the target {target!r} holds text with more than {_MOST_CATEGORIES} values: it is no class")
     classes = sorted(goal.categories) if goal.kind == "category" else ["false", "true"] * (goal.kind == "boolean")
-    return Encoder(columns, target, goal.kind, classes, left_out, rows)
+    has_two_values = len(goal.some) == 2 and all(value == round(value) for value in goal.some)
+    return Encoder(columns, target, goal.kind, classes, left_out, rows, has_two_values)
+
+
+def _whole(source: Source) -> Iterator[pa.RecordBatch]:
+    """The batches of a table whose columns must be what they were when the model was made."""
+    try:
+        yield from source.batches()
+    except RestartError as error:
+        raise DataError(f"{source.name}: {error}, and held numbers when the model was made") from None
 
 
 def _check_target(values: pa.Array, name: str, before: int, where: str) -> None:

@@ -28,6 +28,8 @@ _LARGEST_BLOCK = 64 << 20  # a row may be as long as this
 _BATCH = 65_536  # rows of a batch
 _SNIFFED = 1 << 16  # bytes by which delimiter and decimal point are told
 _NUMBER_WITH_COMMA = re.compile(r"[-+]?\d+,\d+(e[-+]?\d+)?", re.IGNORECASE)
+_NUMBER_WITH_POINT = re.compile(r"[-+]?\d+\.\d+(e[-+]?\d+)?", re.IGNORECASE)
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 _MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?", "#N/A", "-nan", "NAN"]
 
 
@@ -128,7 +130,14 @@ class CsvSource(_File):
         delimiter = max(",;\t|", key=first.count) if first.count(dialect) == 0 else dialect
         rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
         fields = [value for row in rows[1:50] for value in row]
-        decimal = "," if delimiter != "," and any(_NUMBER_WITH_COMMA.fullmatch(v.strip()) for v in fields) else "."
+        commas = [v for v in fields if _NUMBER_WITH_COMMA.fullmatch(v.strip())]
+        points = any(_NUMBER_WITH_POINT.fullmatch(v.strip()) for v in fields)
+        if delimiter != "," and commas and all(_THOUSANDS.fullmatch(v.strip()) for v in commas):
+            raise DataError(
+                f"{self.path.name} holds {commas[0].strip()!r}, which may be thousands or a fraction: write numbers "
+                "without separators of thousands, and fractions with a point"
+            )
+        decimal = "," if delimiter != "," and commas and not points else "."
         names = [name.strip() for name in rows[0]]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -16,7 +16,7 @@ from numba import njit
 from descend.data.sources import DataError
 from descend.kernel_cache import cached_on_disk
 
-__all__ = ["SparseRows", "is_svmlight", "read_svmlight", "svmlight_blocks"]
+__all__ = ["SparseRows", "first_column", "is_svmlight", "read_svmlight", "svmlight_blocks"]
 
 _BLOCK = 4 << 20  # bytes that are parsed together
 _SPACE, _TAB, _RETURN, _NEWLINE, _HASH, _COLON, _PLUS, _MINUS, _POINT = 32, 9, 13, 10, 35, 58, 43, 45, 46
@@ -265,11 +265,16 @@ def svmlight_blocks(path: str | Path) -> Iterator[SparseRows]:
                 return
 
 
-def read_svmlight(path: str | Path, features: int | None = None) -> tuple[Any, np.ndarray]:
+def first_column(columns: np.ndarray) -> int:
+    """0 if a column 0 is met, else 1."""
+    return 0 if len(columns) and columns.min() == 0 else 1
+
+
+def read_svmlight(path: str | Path, features: int | None = None, first: int | None = None) -> tuple[Any, np.ndarray]:
     """All rows of a file as a CSR matrix (rows, features), float64, and their labels (rows,).
 
-    Columns count from 1, unless a column 0 is met. `features` is how many columns there are; by default as many as
-    the highest one that is met.
+    `first` is the number of the first column; by default 1, or 0 if a column 0 is met. `features` is how many columns
+    there are; by default as many as the highest one that is met.
 
     Raises
     ------
@@ -283,7 +288,10 @@ def read_svmlight(path: str | Path, features: int | None = None) -> tuple[Any, n
     values = np.concatenate([part.values for part in parts])
     columns = np.concatenate([part.columns for part in parts])
     lengths = np.concatenate([np.diff(part.starts) for part in parts])
-    first = 0 if len(columns) and columns.min() == 0 else 1
+    if first is None:
+        first = first_column(columns)
+    if len(columns) and columns.min() < first:
+        raise DataError(f"{Path(path).name} has a column {columns.min()}, and columns count from {first}")
     count = int(columns.max()) + 1 - first if len(columns) else 0
     if features is not None and count > features:
         raise DataError(f"{Path(path).name} has column {count - 1 + first}, but only {features} columns are known")

@@ -73,11 +73,7 @@ class Checkpoint:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._lock.release()
-        self._lock_file().unlink(missing_ok=True)
-
-    def _lock_file(self) -> Path:
-        return Path(f"{self.path}.lock")
+        self._lock.release()  # its file stays: to remove it would let two others in at once
 
     def load(self, trainer: Trainer, history: History, progress: Progress) -> bool:
         """Bring all three to where the file left them; False if there is no file yet.

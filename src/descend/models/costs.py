@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 
 from descend.models.kernels import whole_gradient
 from descend.models.losses import Loss, Squared
@@ -109,9 +110,10 @@ class RowsCost(Cost):
             )  # fmt: skip
             return cost, total
 
-        parts = [one(0)] if blocks == 1 else list(_threads().map(one, range(blocks)))
-        cost = float(sum(part[0] for part in parts))
-        return cost / len(rows), np.sum([part[1] for part in parts], axis=0) / len(rows)
+        cost, grad = 0.0, np.zeros(len(weights))
+        for part in map(one, range(1)) if blocks == 1 else _threads().map(one, range(blocks)):
+            cost, grad = cost + part[0], grad + part[1]
+        return cost / len(rows), grad / len(rows)
 
 
 class GramCost(Cost):
@@ -166,7 +168,8 @@ class SoftmaxCost(Cost):
             scores = z @ w[:, :-1].T + w[:, -1] * self.scaling.intercept
             shares = softmax(scores)
             own = np.take_along_axis(shares, right[:, None], axis=1)[:, 0]
-            cost -= float(part.weights @ np.log(np.maximum(own, np.finfo(shares.dtype).tiny)))
+            of_right = np.take_along_axis(scores, right[:, None], axis=1)[:, 0]
+            cost += float(part.weights @ (logsumexp(scores, axis=1) - of_right))
             np.put_along_axis(shares, right[:, None], own[:, None] - 1, axis=1)
             errors = shares * part.weights[:, None]
             grad[:, :-1] += (z.T @ errors).T
@@ -177,6 +180,10 @@ class SoftmaxCost(Cost):
 @cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="descend")
+
+
+if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

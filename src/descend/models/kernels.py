@@ -125,6 +125,7 @@ def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
         d = values.shape[1]
         step_over = _LINE // values.itemsize
         last = order.size - 1
+        one = intercept * 0 + 1  # of the data's type
         for batch in range((order.size + size - 1) // size):
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
@@ -141,7 +142,7 @@ def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
                 for j in range(d):
                     g[j] += e * (values[r, j] - shift[j]) * scale[j]
                 g[d] += e * intercept
-            share = intercept / (end - first) if intercept > 0 else (intercept + 1) / (end - first)
+            share = one / (end - first)
             shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
             for j in range(d + 1):
                 per_coordinate(state, j, g[j] * share + penalty[j] * state[0, j], shared)
@@ -155,6 +156,7 @@ def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
     ) -> None:  # fmt: skip
         d = state.shape[0] - 1
         last = order.size - 1
+        one = intercept * 0 + 1  # of the data's type
         for batch in range((order.size + size - 1) // size):
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
@@ -171,7 +173,7 @@ def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
                     j = columns[k]
                     g[j] += e * values[k] * scale[j]
                 g[d] += e * intercept
-            share = intercept / (end - first) if intercept > 0 else (intercept + 1) / (end - first)
+            share = one / (end - first)
             shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
             for i in range(first, end):
                 for k in range(starts[order[i]], starts[order[i] + 1]):

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
-from scipy.special import expit
+from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import compute_sample_weight
@@ -26,7 +26,7 @@ from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost,
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.losses import Loss, Poisson, loss_named
-from descend.models.reading import read_method, streams
+from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.trainers import Streaming, Trainer, Updating, check_fits_sparse_rows
 from descend.models.training import (
@@ -154,7 +154,6 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         if goes_on and now != self._made_with:
             self._trainer = None  # the method begins anew from the coefficients there are
             goes_on = all(now[name] == self._made_with[name] for name in ("scale", "fit_intercept"))
-        self._made_with = now
         rows = self._rows(X, y, sample_weight, first=not goes_on)
         if not goes_on:
             self._moments = rows.moments() if self.scale else None
@@ -174,6 +173,8 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         """
         first = not hasattr(self, "_weights")
         self._check_parameters()
+        if not first and self._made_with != self._written():
+            self._trainer = None
         if first and classes is not None:
             self._take_classes(classes)
         rows = self._rows(X, y, sample_weight, first=first, balanced=False)
@@ -188,7 +189,13 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         self._weights = self._start(rows) if before is None else self._scaling.of_users_units(*before)
         if self._trainer is None:
             self._trainer = self._trainer_of(rows, self._weights, self._size(rows))
-        self._trainer.move_to(self._weights, self._scaling)
+        elif self.scale:
+            if isinstance(self._trainer, Updating) and self._trainer.hands_out_another:
+                raise ValueError(
+                    "the average of this method belongs to columns of one scale, and with scale=True that changes from "
+                    "call to call: give scale=False and scaled columns, or use fit"
+                )
+            self._trainer.move_to(self._weights, self._scaling)
         self._trainer.run(rows, np.arange(len(rows)), self._size(rows))
         weights, message, outcome = (
             self._trainer.weights,
@@ -225,7 +232,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         if classes:
             self._take_classes(sorted(classes))
         self.history_, self._trainer = History(), None
-        first = self._rows(*some.rows(), None, first=True)
+        first = self._rows(*some.rows(), None, first=True, balanced=False)
         self._moments = moments if self.scale else None
         self._scaling = self._scaling_of(first)
         self._weights = self._start(first)
@@ -234,7 +241,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         def chunks(epoch: int) -> Iterator[Chunk]:
             done = 0
             for number, (X, y) in enumerate(blocks()):
-                rows = self._rows(X, y, None, first=False)
+                rows = self._rows(X, y, None, first=False, balanced=False)
                 done += len(rows)
                 order = shuffled(len(rows), int(self.seed), (epoch << 20) + number)
                 yield Chunk(rows, order if self.shuffle else np.arange(len(rows)), done / total)
@@ -293,11 +300,13 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
 
     def _check_squares(self, rows: Rows, moments: Moments) -> None:
         """Refuse columns whose deviation cannot be computed, because the squares leave the range of the numbers."""
-        bad = ~np.isfinite(moments.squares)
-        for j in np.flatnonzero(moments.squares == 0):
-            values = rows.matrix[:, [j]]
-            values = np.asarray(values.todense() if rows.is_sparse else values)
-            bad[j] = bool((values != values[0]).any())
+        zero = moments.squares == 0
+        if rows.is_sparse:
+            varies = np.bincount(rows.columns, rows.values != 0, rows.features) > 0
+        else:
+            varies = np.zeros(rows.features, bool)
+            varies[zero] = (rows.values[:, zero] != rows.values[0, zero]).any(axis=0)
+        bad = ~np.isfinite(moments.squares) | (zero & varies)
         if bad.any():
             name = self._column_names(rows)[int(bad.argmax())]
             raise ValueError(f"the squares of {name} leave the range of the numbers: give it in other units")
@@ -309,8 +318,9 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         """Zero, but for an intercept that predicts the mean of the target where features are scaled."""
         outputs = self._outputs()
         start = np.zeros(rows.features + 1 if outputs == 1 else (outputs, rows.features + 1), rows.kind)
-        if isinstance(self, RegressorMixin) and self.scale and self.fit_intercept:
-            mean = float(rows.weights @ rows.y.astype(np.float64)) / len(rows)
+        if isinstance(self, RegressorMixin) and self.scale and self.fit_intercept and not begins_at_zero(self._rule()):
+            weights = rows.weights.astype(np.float64)
+            mean = float(weights @ rows.y.astype(np.float64)) / max(float(weights.sum()), 1e-300)
             start[-1] = np.log(max(mean, 1e-9)) if isinstance(self._loss(), Poisson) else mean
         return start
 
@@ -377,6 +387,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         return self._trainer_at(rule, rows, start, batch_size)
 
     def _trainer_at(self, rule: Rule, rows: Rows, start: np.ndarray, batch_size: int) -> Trainer:
+        start = start.astype(rows.kind)
         if streams(rule) and self._outputs() == 1:
             if rows.is_sparse and batch_size < len(rows):
                 check_fits_sparse_rows(rule)
@@ -410,7 +421,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
     def _about(self, rows: Rows) -> dict[str, Any]:
         """What must be the same where training goes on from a checkpoint."""
         digest = hashlib.sha256()
-        for array in (rows.values, rows.y, rows.weights):
+        for array in (rows.values, rows.columns, rows.starts, rows.y, rows.weights):
             flat = np.ascontiguousarray(array).reshape(-1)
             for part in (flat[:_HASHED], flat[-_HASHED:]):
                 digest.update(part.tobytes())
@@ -424,6 +435,9 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
 
     def _finish(self, ending: Ending, rows: Rows) -> None:
         self._weights = ending.weights
+        self._made_with = self._written()
+        if ending.outcome is Outcome.DIVERGED or ending.has_gone_back:
+            self._trainer = None  # its state is not that of the coefficients that are kept
         coefficients, intercept = self._scaling.in_users_units(ending.weights)
         self._set_parameters(coefficients, np.asarray(intercept))
         self.n_iter_ = max(1, round(ending.epochs))
@@ -701,9 +715,11 @@ class LogisticRegression(LinearClassifier):
         scores = self._scores(X)
         if scores.shape[1] > 1:
             return softmax(scores)
-        second = expit(scores[:, 0])
-        return np.stack([1 - second, second], axis=1)
+        return np.asarray(expit(np.stack([-scores[:, 0], scores[:, 0]], axis=1)))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithm of the probabilities, shape (n, classes)."""
-        return np.asarray(np.log(self.predict_proba(X)))
+        scores = self._scores(X)
+        if scores.shape[1] > 1:
+            return np.asarray(log_softmax(scores, axis=1))
+        return np.asarray(log_expit(np.stack([-scores[:, 0], scores[:, 0]], axis=1)))

@@ -23,7 +23,7 @@ from descend.models.losses import Loss
 from descend.stepsizes import StepSize
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["ScalarLoss", "ScalarMethod", "prefetch", "read_loss", "read_method", "streams"]
+__all__ = ["ScalarLoss", "ScalarMethod", "begins_at_zero", "prefetch", "read_loss", "read_method", "streams"]
 
 _DOUBLE = ir.DoubleType()
 
@@ -34,6 +34,17 @@ def streams(rule: Rule) -> bool:
         return False
     rate = getattr(rule, "lr", None)
     return not isinstance(rate, StepSize) or isinstance(rate, Schedule)
+
+
+def begins_at_zero(rule: Any) -> bool:
+    """Whether the rule moves parameters without a gradient, towards a zero at which it expects them to begin."""
+    if isinstance(rule, type):
+        rule = rule()
+    if not isinstance(rule, Method):
+        return False
+    x = np.ones(3)
+    change, _ = rule.update(np.zeros(3), rule.init(x), x, value=0.0, value_fn=lambda _: 0.0, grad_fn=np.zeros_like)
+    return bool(np.abs(change).max() > 0)
 
 
 class ScalarMethod:

@@ -156,7 +156,12 @@ def rows_of(X: Any, y: np.ndarray, weights: Any = None, *, balanced: bool = True
 def _check_csr(X: Any) -> None:
     """A matrix that was put together by hand may point anywhere, and a kernel would follow."""
     starts, columns = X.indptr, X.indices
-    if len(starts) != X.shape[0] + 1 or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > len(columns):
+    if (
+        len(starts) != X.shape[0] + 1
+        or starts[0] != 0
+        or (np.diff(starts) < 0).any()
+        or starts[-1] > min(len(columns), len(X.data))
+    ):
         raise ValueError("the sparse matrix is broken: indptr must rise from 0 to the number of stored values")
     if len(columns) and (columns.min() < 0 or columns.max() >= X.shape[1]):
         worst = int(columns.max() if columns.max() >= X.shape[1] else columns.min())

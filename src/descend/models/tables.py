@@ -12,7 +12,7 @@ import numpy as np
 
 from descend.data import DataError, Encoder, source_of
 from descend.data.sources import Source
-from descend.data.svmlight import is_svmlight, read_svmlight
+from descend.data.svmlight import first_column, is_svmlight, read_svmlight, svmlight_blocks
 from descend.descent import Outcome
 from descend.descent.report import described
 from descend.fields import nearest
@@ -111,14 +111,14 @@ class TableModel:
 
     def _blocks(self, data: Any) -> Iterator[Any]:
         if self.encoder is None:
-            yield read_svmlight(data, len(self.features))[0]
+            yield read_svmlight(data, len(self.features), int(self.features[0]))[0]
         else:
             for X, _ in self.encoder.blocks(source_of(data), with_target=False):
                 yield X
 
     def _pairs(self, data: Any) -> Iterator[Any]:
         if self.encoder is None:
-            yield read_svmlight(data, len(self.features))
+            yield read_svmlight(data, len(self.features), int(self.features[0]))
         else:
             yield from self.encoder.blocks(source_of(data))
 
@@ -153,7 +153,7 @@ class TableModel:
             "epochs": estimator.n_iter_,
             "count": None if moments is None else moments.count,
             "sparse": bool(estimator._sparse),
-            "options": {name: getattr(estimator, name) for name in _OPTIONS},
+            "options": {name: _plain(getattr(estimator, name)) for name in _OPTIONS},
         }
         return save_file(path, _KIND, arrays, header)
 
@@ -181,7 +181,7 @@ class TableModel:
             estimator.classes_ = np.array(header["classes"])
         estimator.set_params(**header["options"])
         estimator._weights, estimator._trainer, estimator._sparse = arrays["weights"], None, header["sparse"]
-        estimator._moments = None
+        estimator._moments, estimator._made_with = None, estimator._written()
         if header["count"] is not None:
             estimator._moments = Moments(header["count"], arrays["mean"], arrays["squares"])
         estimator._scaling = Scaling(
@@ -193,6 +193,10 @@ class TableModel:
             estimator, encoder, header["features"], arrays["deviations"], header["rows"], header["rows_held_out"],
             score, header["seconds"],
         )  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _loss_as_json(estimator: Any) -> list[Any]:
@@ -246,8 +250,9 @@ def fit_table(
     if isinstance(data, str | Path) and is_svmlight(data):
         if target is not None:
             raise ValueError(f"sparse text has its target at the beginning of each line: leave target={target!r} out")
-        X, y = read_svmlight(data)
-        names = [str(j + 1) for j in range(X.shape[1])]
+        first = min(first_column(block.columns) for block in svmlight_blocks(data))
+        X, y = read_svmlight(data, first=first)
+        names = [str(j + first) for j in range(X.shape[1])]
         return _fit_in_memory(X, y, None, names, model, validation, options, begin)
     if target is None:
         raise ValueError("give the target: the column to predict")
@@ -314,8 +319,6 @@ def _deviations(X: Any) -> np.ndarray:
 def _fit_streaming(
     source: Source, encoder: Encoder, model: str | None, validation: float, options: dict[str, Any], begin: float
 ) -> TableModel:
-    held: list[int] = [0]
-
     def blocks(*, held_out: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         row = 0
         for X, y in encoder.blocks(source):
@@ -327,21 +330,23 @@ def _fit_streaming(
                 yield X[chosen], y[chosen]
 
     first = next(blocks())
+    if model is None:
+        model = "logistic" if encoder.target_kind != "number" or encoder.has_two_values else "linear"
     estimator = _estimator(model, first[1], {"batch_size": 1, "epochs": 2, **options})
     estimator.fit_blocks(blocks)
     found, seen = [], []
     for X, y in blocks(held_out=True):
         found.append(estimator.predict(X))
         seen.append(y)
-    held = [sum(map(len, seen))]
+    held = sum(map(len, seen))
     score = np.nan
-    if held[0] > 1:
+    if held > 1:
         predicted, y = np.concatenate(found), np.concatenate(seen)
         is_classifier = isinstance(estimator, LinearClassifier)
         score = float((predicted == y).mean()) if is_classifier else _r2(y, predicted)
     deviations = estimator._moments.deviation if estimator._moments is not None else first[0].std(axis=0)
     seconds = time.perf_counter() - begin
-    return TableModel(estimator, encoder, encoder.features, deviations, encoder.rows - held[0], held[0], score, seconds)
+    return TableModel(estimator, encoder, encoder.features, deviations, encoder.rows - held, held, score, seconds)
 
 
 def _r2(y: np.ndarray, predicted: np.ndarray) -> float:

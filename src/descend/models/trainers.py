@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from descend.models.kernels import each_row, in_batches
 from descend.models.losses import Loss
 from descend.models.reading import read_method, streams
 from descend.models.rows import Rows
+from descend.stepsizes.stepsize import Asks
 
 __all__ = ["Streaming", "Trainer", "Updating", "check_fits_sparse_rows"]
 
@@ -66,6 +68,8 @@ class Streaming(Trainer):
         self._loss_numbers = np.array([*loss.arguments, 0.0])
         self._powers = np.ones(max(1, len(reader.bases)))
         self._buffer = np.zeros(len(weights), weights.dtype)
+        self._met, self._rows_seen = np.zeros(len(weights) - 1), 0
+        self._counted: Rows | None = None
         self.steps = 0
 
     @property
@@ -87,6 +91,16 @@ class Streaming(Trainer):
         self._state, self._powers = arrays["state"].copy(), arrays["powers"].copy()
         self.steps = int(arrays["steps"])
 
+    def _count(self, rows: Rows) -> None:
+        """In how many of the rows seen so far each column was met."""
+        if rows is not self._counted:
+            self._met = self._met + np.bincount(rows.columns, minlength=rows.features)
+            self._rows_seen, self._counted = self._rows_seen + len(rows), rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the rows."""
+        return {**vars(self), "_counted": None}
+
     def _rates(self, count: int) -> np.ndarray:
         lr = getattr(self._method, "lr", np.nan)
         made = lr(np.arange(self.steps, self.steps + count, dtype=np.float64)) if callable(lr) else lr
@@ -102,17 +116,21 @@ class Streaming(Trainer):
         if (rows.is_sparse, rows.kind, rows.features) != (self._sparse, self._buffer.dtype, n - 1):
             raise ValueError("the rows are not of the form, dtype or width with which the training began")
         penalty = np.full(n, self._l2, rows.kind)
+        count = -(-len(order) // batch_size)
+        rates = self._rates(count)
         if self._sparse and self._l2:
             # A coordinate is penalised only when it is met, and so much the more the rarer that is.
-            met = np.bincount(rows.columns, minlength=n - 1) / len(rows)
-            penalty[:-1] = self._l2 / np.minimum(1, np.maximum(met, 1 / len(rows)) * batch_size)
+            self._count(rows)
+            share = np.maximum(self._met, 1) / self._rows_seen
+            penalty[:-1] = self._l2 / (1 - (1 - np.minimum(share, 1)) ** batch_size)
+            if type(self._method).fits(Asks.GRADIENT):  # no step leads beyond zero
+                penalty = np.minimum(penalty, kind(1 / rates.max()))
         penalty[-1] = 0
         common = (
             rows.values, rows.columns, rows.starts, rows.y, rows.weights, np.ascontiguousarray(order, np.int64),
             self._scaling.shift, self._scaling.scale, self._state, self._numbers, self._loss_numbers, self._powers,
         )  # fmt: skip
-        count = -(-len(order) // batch_size)
-        end = (self._rates(count), self.steps, penalty, kind(self._scaling.intercept))
+        end = (rates, self.steps, penalty, kind(self._scaling.intercept))
         if batch_size == 1:
             each_row(type(self._method), type(self._loss), sparse=self._sparse)(*common, *end)
         else:
@@ -129,6 +147,11 @@ class Updating(Trainer):
         self._x = np.array(weights)
         self._state = rule.init(self._x)
         self.steps = 0
+
+    @property
+    def hands_out_another(self) -> bool:
+        """Whether the parameters that are handed out are not those that the steps start from."""
+        return not isinstance(self._rule.answer(self._state, self._x), tuple)
 
     @property
     def weights(self) -> np.ndarray:

@@ -49,6 +49,7 @@ class Ending:
     outcome: Outcome
     message: str
     epochs: float
+    has_gone_back: bool = False  # to parameters that are not those of the last step
     was_to_converge: bool = False  # whether it should have gone on until the gradient is as good as zero
 
 
@@ -131,15 +132,15 @@ def train_in_batches(
         )  # fmt: skip
         return loss, held_out
 
-    weights = trainer.weights
-    at_zero = measure(np.zeros_like(weights))[0]  # a warm start may begin at a loss that is nearly zero
+    weights, is_warm = trainer.weights, len(history) > 0
     at = Progress(np.nan, np.nan, weights)
     if checkpoint is None or not checkpoint.load(trainer, history, at):
         at.first, at.best_loss = look(0.0)
-        at.worst = max(at.first, at_zero)
+        # A warm start may begin at a loss that is nearly zero.
+        at.worst = max(at.first, measure(np.zeros_like(weights))[0]) if is_warm else at.first
     loss, held_out = float(history.loss[-1]), float(history.validation[-1])
     with Interrupts() as interrupts:
-        while at.epoch < epochs:
+        while at.epoch < epochs and not _is_idle(at, patience):
             for number, chunk in enumerate(chunks(int(epochs_before) + at.epoch)):
                 if number < at.chunk:
                     continue  # gone through before the run was stopped
@@ -160,18 +161,23 @@ def train_in_batches(
                 at.best_loss, at.best, at.best_epoch = held_out, at.good, at.epoch
             if checkpoint is not None:
                 checkpoint.save(trainer, history, at, at_once=True)
-            if patience is not None and at.epoch - at.best_epoch >= patience:
-                message = (
-                    f"stopped early after {_counted(at.epoch)}: the validation loss was lowest, {at.best_loss:.6g}, "
-                    f"after {at.best_epoch}, whose coefficients are kept"
-                )
-                return Ending(at.best, Outcome.CONVERGED, message, at.epoch)
+    if _is_idle(at, patience):
+        message = (
+            f"stopped early after {_counted(at.epoch)}: the validation loss was lowest, {at.best_loss:.6g}, "
+            f"after {at.best_epoch}, whose coefficients are kept"
+        )
+        return Ending(at.best, Outcome.CONVERGED, message, at.epoch, has_gone_back=True)
     if loss > at.worst + margin(at.worst, at.good.dtype, history.loss):
         message = f"diverged: the loss rose from {at.first:.6g} to {loss:.6g}"
         return Ending(at.good, Outcome.DIVERGED, message, float(epochs))
     kept = at.best if patience is not None else at.good
     message = f"all {_counted(epochs)} made: the loss went from {at.first:.6g} to {loss:.6g}"
-    return Ending(kept, Outcome.STEPS_EXHAUSTED, message, float(epochs))
+    return Ending(kept, Outcome.STEPS_EXHAUSTED, message, float(epochs), has_gone_back=patience is not None)
+
+
+def _is_idle(at: Progress, patience: int | None) -> bool:
+    """Whether the validation loss has not become better for too long."""
+    return patience is not None and at.chunk == 0 and at.epoch - at.best_epoch >= patience
 
 
 def _counted(epochs: int) -> str:
