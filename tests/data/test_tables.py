@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import resource
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import pytest
 from descend import LinearRegression, Outcome, TableModel, fit_table
 from descend.data import DataError, Encoder, source_of
 
-SHARED = Path(os.environ.get("DESCEND_DATA", Path(__file__).parents[3] / "shared" / "data"))
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 real = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real data sets are not in {SHARED}")
 
 

@@ -209,19 +209,43 @@ def _whole_gradient(loss: Any, sparse: bool) -> Any:
     ) -> float:  # fmt: skip
         d = values.shape[1]
         cost = 0.0
+        scaled, zero = scale * weights[:d], weights[d] - weights[d]
         for begin in range(first, last, _GROUP):
-            for r in range(begin, min(begin + _GROUP, last)):
-                p = weights[d] * intercept
+            end = min(begin + _GROUP, last)
+            r = begin
+            while r < end:
+                # Four rows at a time: what is read of the sums and of the parameters serves all of them.
+                several = r + 4 <= end
+                r1, r2, r3 = (r + 1, r + 2, r + 3) if several else (r, r, r)
+                p0 = p1 = p2 = p3 = weights[d] * intercept
                 for j in range(d):
-                    p += (values[r, j] - shift[j]) * scale[j] * weights[j]
-                e = slope(p, y[r], loss_numbers) * row_weights[r]
-                cost += value(p, y[r], loss_numbers) * row_weights[r]
+                    p0 += (values[r, j] - shift[j]) * scaled[j]
+                    p1 += (values[r1, j] - shift[j]) * scaled[j]
+                    p2 += (values[r2, j] - shift[j]) * scaled[j]
+                    p3 += (values[r3, j] - shift[j]) * scaled[j]
+                e0, e1, e2, e3 = slope(p0, y[r], loss_numbers) * row_weights[r], zero, zero, zero
+                cost += value(p0, y[r], loss_numbers) * row_weights[r]
+                if several:
+                    e1 = slope(p1, y[r1], loss_numbers) * row_weights[r1]
+                    e2 = slope(p2, y[r2], loss_numbers) * row_weights[r2]
+                    e3 = slope(p3, y[r3], loss_numbers) * row_weights[r3]
+                    cost += value(p1, y[r1], loss_numbers) * row_weights[r1]
+                    cost += value(p2, y[r2], loss_numbers) * row_weights[r2]
+                    cost += value(p3, y[r3], loss_numbers) * row_weights[r3]
                 for j in range(d):
-                    group[j] += e * (values[r, j] - shift[j]) * scale[j]
-                group[d] += e * intercept
-            for j in range(d + 1):
-                total[j] += group[j]
+                    s = shift[j]
+                    group[j] += (
+                        (values[r, j] - s) * e0
+                        + (values[r1, j] - s) * e1
+                        + ((values[r2, j] - s) * e2 + (values[r3, j] - s) * e3)
+                    )
+                group[d] += (e0 + e1 + e2 + e3) * intercept
+                r += 4 if several else 1
+            for j in range(d):
+                total[j] += group[j] * scale[j]
                 group[j] = 0
+            total[d] += group[d]
+            group[d] = 0
         return cost
 
     @njit(**_COMPILED)  # type: ignore[untyped-decorator]
