@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from descend.fields import Declared, Number, between, nearest, positive
-from descend.words import exp, maximum, precision, softplus, where
+from descend.words import exp, maximum, softplus, where
 
 __all__ = [
     "Absolute",
@@ -59,12 +59,6 @@ class Loss(Declared):
     def slope(cls, p: Any, y: Any, *numbers: Any) -> Any:
         """The derivative of `value` in p, as JAX derives it."""
         return jax.grad(cls.value)(p, y, *numbers)
-
-    def curvatures(self, p: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """The second derivatives in p at many predictions."""
-        with precision(np.float64):
-            bend = jax.vmap(jax.grad(type(self).slope), in_axes=(0, 0, *(None for _ in self.arguments)))
-            return np.asarray(bend(np.asarray(p, np.float64), np.asarray(y, np.float64), *self.arguments))
 
 
 class Squared(Loss):
