@@ -75,14 +75,18 @@ def _each_row(method: Any, loss: Any, sparse: bool) -> Any:
     ) -> None:  # fmt: skip
         d = state.shape[0] - 1
         width = state.shape[1]
+        step_over = _LINE // values.itemsize
         last = order.size - 1
         for i in range(order.size):
             r = order[i]
             far = starts[order[min(i + _AHEAD, last)]]
             prefetch(values, far)
             prefetch(columns, far)
-            prefetch(columns, far + 16)
-            prefetch(values, far + 16)
+            for k in range(step_over, starts[order[min(i + _AHEAD, last)] + 1] - far, step_over):
+                prefetch(columns, far + k)
+                prefetch(values, far + k)
+            prefetch(y, order[min(i + _AHEAD, last)])
+            prefetch(row_weights, order[min(i + _AHEAD, last)])
             prefetch(starts, order[min(i + 2 * _AHEAD, last)])
             near = order[min(i + 2, last)]
             for k in range(starts[near], starts[near + 1]):
