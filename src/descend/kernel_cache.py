@@ -7,7 +7,6 @@ cache: they lie in a folder that only its owner can write to, and one that is da
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import pickle
@@ -103,7 +102,10 @@ class _KernelCache(_Cache):  # type: ignore[misc]
     def save_overload(self, sig: Any, data: Any) -> None:
         payload = dumps(data._reduce())
         path = self._path(sig, data.codegen)
-        with contextlib.suppress(OSError):  # a full disk must not stop a training run; the next process compiles
-            with tempfile.NamedTemporaryFile(dir=self._place, delete=False) as file:
-                file.write(hashlib.sha256(payload).digest() + payload)
-            Path(file.name).replace(path)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            temporary.write_bytes(hashlib.sha256(payload).digest() + payload)
+            temporary.replace(path)
+        except OSError as error:  # a full disk must not stop a training run
+            temporary.unlink(missing_ok=True)
+            warnings.warn(f"a compiled kernel could not be kept ({error})", RuntimeWarning, stacklevel=2)

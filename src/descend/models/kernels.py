@@ -18,7 +18,7 @@ from numba import njit
 from descend.kernel_cache import cached_on_disk
 from descend.models.reading import prefetch, read_loss, read_method
 
-__all__ = ["each_row", "in_batches", "shuffled", "whole_gradient"]
+__all__ = ["each_row", "in_batches", "mixed", "shuffled", "whole_gradient"]
 
 # Not "fast" altogether: then the compiler may assume that no number is a nan, and none would be found.
 _FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
@@ -26,6 +26,34 @@ _AHEAD = 12  # rows that are asked for before they are needed
 _COMPILED: dict[str, Any] = {"fastmath": _FAST, "error_model": "numpy", "nogil": True}
 _LINE = 64  # bytes that memory hands out at a time
 _GROUP = 256  # rows that are added up in the data's type
+
+
+@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+def _ask_for_dense(values: Any, y: Any, row_weights: Any, order: Any, i: Any) -> None:
+    """Ask for the row that comes some rows after the i-th."""
+    row = order[min(i + _AHEAD, order.size - 1)]
+    prefetch(y, row)
+    prefetch(row_weights, row)
+    for k in range(0, values.shape[1], _LINE // values.itemsize):
+        prefetch(values, row * values.shape[1] + k)
+
+
+@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+def _ask_for_sparse(
+    values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, i: Any, state: Any
+) -> None:
+    """Ask for a row ahead, for where a later one begins, and for the parameters that the next rows meet."""
+    last = order.size - 1
+    row = order[min(i + _AHEAD, last)]
+    prefetch(y, row)
+    prefetch(row_weights, row)
+    for k in range(starts[row], starts[row + 1], _LINE // values.itemsize):
+        prefetch(values, k)
+        prefetch(columns, k)
+    prefetch(starts, order[min(i + 2 * _AHEAD, last)])
+    near = order[min(i + 2, last)]
+    for k in range(starts[near], starts[near + 1]):
+        prefetch(state, columns[k] * state.shape[1])
 
 
 def each_row(method: Any, loss: Any, *, sparse: bool) -> Any:
@@ -51,14 +79,9 @@ def _each_row(method: Any, loss: Any, sparse: bool) -> Any:
         state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, penalty: Any, intercept: Any,
     ) -> None:  # fmt: skip
         d = values.shape[1]
-        step_over = _LINE // values.itemsize
         for i in range(order.size):
             r = order[i]
-            ahead = order[min(i + _AHEAD, order.size - 1)]
-            prefetch(y, ahead)
-            prefetch(row_weights, ahead)
-            for k in range(0, d, step_over):
-                prefetch(values, ahead * d + k)
+            _ask_for_dense(values, y, row_weights, order, i)
             p = state[0, d] * intercept
             for j in range(d):
                 p += (values[r, j] - shift[j]) * scale[j] * state[0, j]
@@ -74,23 +97,9 @@ def _each_row(method: Any, loss: Any, sparse: bool) -> Any:
         state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, penalty: Any, intercept: Any,
     ) -> None:  # fmt: skip
         d = state.shape[0] - 1
-        width = state.shape[1]
-        step_over = _LINE // values.itemsize
-        last = order.size - 1
         for i in range(order.size):
             r = order[i]
-            far = starts[order[min(i + _AHEAD, last)]]
-            prefetch(values, far)
-            prefetch(columns, far)
-            for k in range(step_over, starts[order[min(i + _AHEAD, last)] + 1] - far, step_over):
-                prefetch(columns, far + k)
-                prefetch(values, far + k)
-            prefetch(y, order[min(i + _AHEAD, last)])
-            prefetch(row_weights, order[min(i + _AHEAD, last)])
-            prefetch(starts, order[min(i + 2 * _AHEAD, last)])
-            near = order[min(i + 2, last)]
-            for k in range(starts[near], starts[near + 1]):
-                prefetch(state, columns[k] * width)
+            _ask_for_sparse(values, columns, starts, y, row_weights, order, i, state)
             p = state[d, 0] * intercept
             for k in range(starts[r], starts[r + 1]):
                 j = columns[k]
@@ -127,18 +136,12 @@ def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
         size: Any, g: Any,
     ) -> None:  # fmt: skip
         d = values.shape[1]
-        step_over = _LINE // values.itemsize
-        last = order.size - 1
         one = intercept * 0 + 1  # of the data's type
         for batch in range((order.size + size - 1) // size):
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
                 r = order[i]
-                ahead = order[min(i + _AHEAD, last)]
-                prefetch(y, ahead)
-                prefetch(row_weights, ahead)
-                for k in range(0, d, step_over):
-                    prefetch(values, ahead * d + k)
+                _ask_for_dense(values, y, row_weights, order, i)
                 p = state[0, d] * intercept
                 for j in range(d):
                     p += (values[r, j] - shift[j]) * scale[j] * state[0, j]
@@ -159,15 +162,12 @@ def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
         size: Any, g: Any,
     ) -> None:  # fmt: skip
         d = state.shape[0] - 1
-        last = order.size - 1
         one = intercept * 0 + 1  # of the data's type
         for batch in range((order.size + size - 1) // size):
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
                 r = order[i]
-                far = starts[order[min(i + _AHEAD, last)]]
-                prefetch(values, far)
-                prefetch(columns, far)
+                _ask_for_sparse(values, columns, starts, y, row_weights, order, i, state)
                 p = state[d, 0] * intercept
                 for k in range(starts[r], starts[r + 1]):
                     j = columns[k]
@@ -275,13 +275,21 @@ def _whole_gradient(loss: Any, sparse: bool) -> Any:
     return cached_on_disk(of_stored if sparse else dense, f"gradient {reader.fingerprint}")
 
 
+def mixed(bits: Any) -> Any:
+    """Whole numbers of 64 bits, or arrays of them, thoroughly mixed. Source: Steele, Lea & Flood (2014), splitmix64."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+_mixed = njit(mixed)
+
+
 @njit(nogil=True)  # type: ignore[untyped-decorator]
 def _shuffle(order: Any, state: Any) -> None:
     for i in range(order.size - 1, 0, -1):
-        state = state + np.uint64(0x9E3779B97F4A7C15)  # splitmix64 (Steele, Lea & Flood, 2014)
-        bits = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        bits = (bits ^ (bits >> np.uint64(31))) >> np.uint64(32)
+        state = state + np.uint64(0x9E3779B97F4A7C15)
+        bits = _mixed(state) >> np.uint64(32)
         k = np.int64((bits * np.uint64(i + 1)) >> np.uint64(32))
         order[i], order[k] = order[k], order[i]
 

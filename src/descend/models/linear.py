@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Self
@@ -80,7 +81,7 @@ class _Sample:
         return X, y
 
 
-class _LinearModel(BaseEstimator):  # type: ignore[misc]
+class _LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
     """What the linear models have in common; see `LinearRegression` for the parameters."""
 
     def __init__(
@@ -127,16 +128,17 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
 
     # -- what the kinds of models differ in -----------------------------------------------------------------
 
+    @abstractmethod
     def _targets(self, y: Any, *, first: bool) -> np.ndarray:
         """The target as the loss wants it, float64."""
-        raise NotImplementedError
 
     def _outputs(self) -> int:
         """How many numbers are predicted: 1, or the number of classes."""
         return 1
 
+    @abstractmethod
     def _loss(self) -> Loss:
-        raise NotImplementedError
+        """The cost of one prediction."""
 
     # -- fitting --------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from descend.fields import nearest
 from descend.models.costs import Scaling
 from descend.models.files import load_file, save_file
 from descend.models.history import History
+from descend.models.kernels import mixed
 from descend.models.linear import LinearClassifier, LinearRegression, LogisticRegression
 from descend.models.losses import loss_named
 from descend.models.rows import Moments
@@ -94,17 +95,13 @@ class TableModel:
 
     def evaluate(self, data: Any) -> dict[str, Any]:
         """Rows, score and, of numbers, the mean absolute and the root mean squared error, on other data."""
-        found, seen = [], []
-        for X, y in self._pairs(data):
-            found.append(self.estimator.predict(X))
-            seen.append(y)
-        predicted, y = np.concatenate(found), np.concatenate(seen)
+        predicted, y = _predicted(self.estimator, self._pairs(data))
+        found = {"rows": len(y), "score": _score(self.estimator, y, predicted)}
         if self.is_classifier:
-            return {"rows": len(y), "score": float((predicted == y).mean())}
+            return found
         error = predicted - y
         return {
-            "rows": len(y),
-            "score": _r2(y, predicted),
+            **found,
             "mean_absolute_error": float(np.abs(error).mean()),
             "root_mean_squared_error": float(np.sqrt((error**2).mean())),
         }
@@ -253,12 +250,17 @@ def fit_table(
         first = min(first_column(block.columns) for block in svmlight_blocks(data))
         X, y = read_svmlight(data, first=first)
         names = [str(j + first) for j in range(X.shape[1])]
+        values = np.unique(y)
+        is_class = len(values) == 2 and bool((values == np.round(values)).all())
+        model = model or ("logistic" if is_class else "linear")
         return _fit_in_memory(X, y, None, names, model, validation, options, begin)
     if target is None:
         raise ValueError("give the target: the column to predict")
     source = source_of(data)
     encoder = Encoder.learnt(source, target)
     names = encoder.features
+    is_class = encoder.target_kind != "number" or encoder.has_two_values
+    model = model or ("logistic" if is_class else "linear")
     if encoder.rows * len(names) * 8 > memory:
         return _fit_streaming(source, encoder, model, validation, options, begin)
     parts = list(encoder.blocks(source))
@@ -266,11 +268,8 @@ def fit_table(
     return _fit_in_memory(X, y, encoder, names, model, validation, options, begin)
 
 
-def _estimator(model: str | None, y: np.ndarray, options: dict[str, Any]) -> Any:
+def _estimator(model: str, y: np.ndarray, options: dict[str, Any]) -> Any:
     is_text = y.dtype.kind in "US"
-    if model is None:
-        is_two = len(np.unique(y)) == 2
-        model = "logistic" if is_text or (is_two and bool((np.asarray(y) == np.round(y)).all())) else "linear"
     if model not in _MODELS:
         raise ValueError(f"model must be one of {', '.join(_MODELS)}, got {model!r}")
     if model == "linear" and is_text:
@@ -285,16 +284,13 @@ def _estimator(model: str | None, y: np.ndarray, options: dict[str, Any]) -> Any
     return kind(**options)
 
 
-def _held_out(rows: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+def _held_out(rows: np.ndarray, share: float) -> np.ndarray:
     """Which rows are held out: a hash of each row's number decides, so that they are the same in each run."""
-    bits = rows.astype(np.uint64) + np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)  # splitmix64
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray((bits ^ (bits >> np.uint64(31))) < np.uint64(share * 2**64))
+    return np.asarray(mixed(rows.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)) < np.uint64(share * 2**64))
 
 
 def _fit_in_memory(
-    X: Any, y: np.ndarray, encoder: Encoder | None, names: list[str], model: str | None, validation: float,
+    X: Any, y: np.ndarray, encoder: Encoder | None, names: list[str], model: str, validation: float,
     options: dict[str, Any], begin: float,
 ) -> TableModel:  # fmt: skip
     estimator = _estimator(model, y, options)
@@ -302,7 +298,7 @@ def _fit_in_memory(
     if out.all():
         out[:] = False
     estimator.fit(X[~out], y[~out])
-    score = float(estimator.score(X[out], y[out])) if out.sum() > 1 else np.nan
+    score = _score(estimator, y[out], estimator.predict(X[out])) if out.any() else np.nan
     deviations = _deviations(X[~out])
     seconds = time.perf_counter() - begin
     return TableModel(estimator, encoder, names, deviations, int((~out).sum()), int(out.sum()), score, seconds)
@@ -317,7 +313,7 @@ def _deviations(X: Any) -> np.ndarray:
 
 
 def _fit_streaming(
-    source: Source, encoder: Encoder, model: str | None, validation: float, options: dict[str, Any], begin: float
+    source: Source, encoder: Encoder, model: str, validation: float, options: dict[str, Any], begin: float
 ) -> TableModel:
     def blocks(*, held_out: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         row = 0
@@ -330,26 +326,30 @@ def _fit_streaming(
                 yield X[chosen], y[chosen]
 
     first = next(blocks())
-    if model is None:
-        model = "logistic" if encoder.target_kind != "number" or encoder.has_two_values else "linear"
     estimator = _estimator(model, first[1], {"batch_size": 1, "epochs": 2, **options})
     estimator.fit_blocks(blocks)
-    found, seen = [], []
-    for X, y in blocks(held_out=True):
-        found.append(estimator.predict(X))
-        seen.append(y)
-    held = sum(map(len, seen))
-    score = np.nan
-    if held > 1:
-        predicted, y = np.concatenate(found), np.concatenate(seen)
-        is_classifier = isinstance(estimator, LinearClassifier)
-        score = float((predicted == y).mean()) if is_classifier else _r2(y, predicted)
+    held, score = 0, np.nan
+    if any(True for _ in blocks(held_out=True)):
+        predicted, y = _predicted(estimator, blocks(held_out=True))
+        held, score = len(y), _score(estimator, y, predicted)
     deviations = estimator._moments.deviation if estimator._moments is not None else first[0].std(axis=0)
     seconds = time.perf_counter() - begin
     return TableModel(estimator, encoder, encoder.features, deviations, encoder.rows - held, held, score, seconds)
 
 
-def _r2(y: np.ndarray, predicted: np.ndarray) -> float:
+def _predicted(estimator: Any, pairs: Iterator[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """What is predicted for all rows, and what was seen."""
+    both = [(estimator.predict(X), y) for X, y in pairs]
+    if not both:
+        raise DataError("there are no rows to predict")
+    predicted, seen = (np.concatenate(column) for column in zip(*both, strict=True))
+    return predicted, seen
+
+
+def _score(estimator: Any, y: np.ndarray, predicted: np.ndarray) -> float:
+    """The share of right classes, or R²; nan where there is no spread."""
+    if isinstance(estimator, LinearClassifier):
+        return float((predicted == y).mean())
     spread = float(((y - y.mean()) ** 2).sum())
     return 1 - float(((y - predicted) ** 2).sum()) / spread if spread else np.nan
 
