@@ -1,8 +1,9 @@
 """Models that learn from data by gradient descent, as scikit-learn estimators."""
 
+from descend.models.classification import LinearClassifier, LogisticRegression
 from descend.models.history import History
-from descend.models.linear import LinearClassifier, LinearRegression, LogisticRegression
 from descend.models.losses import Absolute, Hinge, Huber, Log, Loss, Poisson, Quantile, Squared, SquaredHinge
+from descend.models.regression import LinearRegression
 from descend.models.tables import TableModel, fit_table
 
 __all__ = [

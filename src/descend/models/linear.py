@@ -1,4 +1,4 @@
-"""Linear models as scikit-learn estimators, trained by gradient descent."""
+"""What the linear models have in common: fitting by gradient descent, in scikit-learn's protocol."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
-from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from descend.descent import Outcome
@@ -23,12 +20,13 @@ from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
 from descend.models.checkpoint import Checkpoint
-from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of, softmax
+from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.history import History
 from descend.models.kernels import shuffled
-from descend.models.losses import Loss, Poisson, loss_named
+from descend.models.losses import Loss, Poisson
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
+from descend.models.some_rows import SomeRows
 from descend.models.trainers import Streaming, Trainer, Updating, check_fits_sparse_rows
 from descend.models.training import (
     Chunk,
@@ -45,7 +43,7 @@ _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
 _HASHED = 65_536  # numbers at the beginning and at the end of the data by which a checkpoint knows them
 
-__all__ = ["LinearClassifier", "LinearRegression", "LogisticRegression"]
+__all__ = ["LinearModel"]
 
 
 def _tolerance(kind: np.dtype[Any], rows: int) -> float:
@@ -53,35 +51,7 @@ def _tolerance(kind: np.dtype[Any], rows: int) -> float:
     return min(1e-8, 5e-15 * rows) if kind == np.float64 else 1e-5
 
 
-class _Sample:
-    """Some rows from all blocks: what of all rows must be known before training begins is found on them."""
-
-    _MOST = 16_384
-
-    def __init__(self, seed: int) -> None:
-        self._draw = np.random.default_rng(seed)
-        self._share = 1.0  # of the rows that are kept
-        self._parts: list[tuple[Any, Any]] = []
-
-    def look(self, X: Any, y: Any) -> None:
-        """Keep some of these rows; of the others fewer, once there are many."""
-        self._keep(X, y, self._share)
-        if sum(len(part[1]) for part in self._parts) > self._MOST:
-            whole, self._parts, self._share = self._parts, [], self._share / 2
-            for part in whole:
-                self._keep(*part, 0.5)
-
-    def _keep(self, X: Any, y: Any, share: float) -> None:
-        chosen = self._draw.random(len(y)) < share
-        self._parts.append((np.asarray(X)[chosen], np.asarray(y)[chosen]))
-
-    def rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """The rows that were kept."""
-        X, y = (np.concatenate(column) for column in zip(*self._parts, strict=True))
-        return X, y
-
-
-class _LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
+class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
     """What the linear models have in common; see `LinearRegression` for the parameters."""
 
     def __init__(
@@ -221,7 +191,7 @@ class _LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
             raise ValueError("fit_blocks holds no rows out: leave validation at 0, and give blocks without those rows")
         size, moments, total = self.batch_size or 1, None, 0
         classes: set[Any] = set()
-        some = _Sample(int(self.seed))
+        some = SomeRows(int(self.seed))
         for X, y in blocks():
             rows = rows_of(np.asarray(X), np.zeros(len(X)))
             seen = rows.moments()
@@ -479,249 +449,3 @@ class _LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-class LinearRegression(RegressorMixin, _LinearModel):  # type: ignore[misc]
-    """A weighted sum of the columns that predicts a number.
-
-    Without options it is least squares, on standardised columns, by full gradient descent with a step size that
-    needs no tuning. With `batch_size=1` it is stochastic gradient descent, compiled.
-
-    Parameters
-    ----------
-    method
-        A method with its rate (`GradientDescent(lr=0.01)`), or its name or class, for which the rate is found by
-        trying. Default: gradient descent with Barzilai–Borwein steps; in batches AdaGrad.
-    loss
-        "squared", "absolute", "huber", "quantile", "poisson", or a loss with its numbers, `Huber(2.0)`.
-    l2
-        Adds l2/2·|w|² of the scaled coefficients to the mean loss.
-    batch_size
-        Rows that make one step; None for all.
-    epochs
-        Passes over the data. Default 10; without batch_size at most 10,000, and it ends when it has converged.
-    scale
-        Standardise the columns; coefficients are in the user's units all the same. Sparse columns keep their zeros.
-    fit_intercept, shuffle
-        Whether there is a constant term; whether each epoch has its own order.
-    validation, patience
-        The share of rows held out in training by batches, and after how many epochs without a better loss on them
-        training stops, with the best coefficients.
-    tol
-        The gradient norm that counts as zero without batch_size, relative to the first one; by dtype and number of
-        rows unless given.
-    warm_start
-        A further `fit` goes on where the last one ended, with the same schedule.
-    checkpoint, resume
-        A file that holds the whole state of training in batches, written every few seconds; with `resume` training
-        goes on from it, and ends with the same bits as if it had never been stopped.
-    seed
-        Of the order of the rows.
-
-    Attributes
-    ----------
-    coef_, intercept_
-        In the user's units, shape (d,) and a number.
-    outcome_, message_
-        How training ended; it has diverged where that says so, and a ConvergenceWarning is given.
-    history_
-        The losses on the way.
-    rate_
-        The rate that was found, where one was sought.
-    """
-
-    def _loss(self) -> Loss:
-        return loss_named(self.loss, of_classes=False)
-
-    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
-        y = np.asarray(y, np.float64)
-        if isinstance(self._loss(), Poisson) and (y < 0).any():
-            raise ValueError(f"the Poisson loss is for counts >= 0, got {y.min():g}")
-        targets: np.ndarray = y
-        return targets
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The expected target of each row, shape (n,)."""
-        return np.asarray(self._loss().mean(self._scores(X)))
-
-
-class LinearClassifier(ClassifierMixin, _LinearModel):  # type: ignore[misc]
-    """A weighted sum of the columns whose side tells which of two classes: support vector machines and their kin.
-
-    For more classes there is `LogisticRegression`, or scikit-learn's `OneVsRestClassifier` around this one.
-
-    Parameters are those of `LinearRegression`, but for
-
-    loss
-        "squared_hinge" (smooth, so that full gradients converge), "hinge" or "log".
-    class_weight
-        None, "balanced", or {class: weight}.
-    """
-
-    def __init__(
-        self,
-        method: Any = None,
-        *,
-        loss: Any = "squared_hinge",
-        l2: float = 1e-3,
-        class_weight: Any = None,
-        batch_size: int | None = None,
-        epochs: int | None = None,
-        scale: bool = True,
-        fit_intercept: bool = True,
-        shuffle: bool = True,
-        validation: float = 0.0,
-        patience: int | None = None,
-        tol: float | None = None,
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        resume: bool = False,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            method, loss=loss, l2=l2, batch_size=batch_size, epochs=epochs, scale=scale, fit_intercept=fit_intercept,
-            shuffle=shuffle, validation=validation, patience=patience, tol=tol, warm_start=warm_start,
-            checkpoint=checkpoint, resume=resume, seed=seed,
-        )  # fmt: skip
-        self.class_weight = class_weight
-
-    @property
-    def _many_classes(self) -> bool:
-        """Whether more than two classes are legal."""
-        return False
-
-    def _loss(self) -> Loss:
-        return loss_named(self.loss, of_classes=True)
-
-    def _outputs(self) -> int:
-        return len(self.classes_) if len(self.classes_) > 2 else 1
-
-    _classes_were_given = False  # to the first partial_fit, whose rows need not hold all of them
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """See `LinearRegression.fit`; `y` holds classes of any type."""
-        self._classes_were_given = False
-        return super().fit(X, y, sample_weight)
-
-    def _take_classes(self, classes: Any) -> None:
-        self.classes_ = np.unique(np.asarray(classes))
-        self._classes_were_given = True
-
-    def _check_classes(self) -> None:
-        count = len(self.classes_)
-        if count < 2:
-            raise ValueError(
-                f"the target has one class only, {self.classes_.tolist()[0]!r}: there is nothing to tell apart"
-            )
-        if count > 2 and not self._many_classes:
-            raise ValueError(
-                f"Only binary classification is supported by {type(self).__name__}, and the target has {count} "
-                f"classes: use LogisticRegression, or OneVsRestClassifier({type(self).__name__}())"
-            )
-
-    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
-        check_classification_targets(y)
-        if first and not self._classes_were_given:
-            self.classes_ = np.unique(y)
-        self._check_classes()
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"the target holds {unknown[:3].tolist()}, which is none of the classes {self.classes_.tolist()[:10]}; "
-                "name all of them in the first call, partial_fit(X, y, classes=...)"
-            )
-        places = np.searchsorted(self.classes_, y)
-        return places.astype(np.float64) if len(self.classes_) > 2 else np.where(places == 1, 1.0, -1.0)
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """See `LinearRegression.partial_fit`; `classes` names all of them, in the first call."""
-        self._check_weights_are_numbers()
-        return super().partial_fit(X, y, classes, sample_weight)
-
-    def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
-        """See `LinearRegression.fit_blocks`."""
-        self._check_weights_are_numbers()
-        return super().fit_blocks(blocks)
-
-    def _check_weights_are_numbers(self) -> None:
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} needs all rows at once: give the weights as numbers, "
-                "{class: weight}"
-            )
-
-    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
-        if self.class_weight is None:
-            return sample_weight
-        weights = compute_sample_weight(self.class_weight, y)
-        return weights if sample_weight is None else weights * sample_weight
-
-    def _set_parameters(self, coefficients: np.ndarray, intercept: np.ndarray) -> None:
-        self.coef_, self.intercept_ = np.atleast_2d(coefficients), np.atleast_1d(intercept)
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """The scores: (n,) for two classes, positive for the second; (n, classes) for more."""
-        scores = self._scores(X)
-        return scores[:, 0] if scores.shape[1] == 1 else scores
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The class of each row, shape (n,)."""
-        scores = self.decision_function(X)
-        places = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        return np.asarray(self.classes_[places])
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = self._many_classes
-        return tags
-
-
-class LogisticRegression(LinearClassifier):
-    """The probability of each class from a weighted sum of the columns; softmax for more than two.
-
-    Parameters are those of `LinearRegression` and `class_weight` (None, "balanced", or {class: weight}); the loss is
-    the logarithmic one.
-    """
-
-    def __init__(
-        self,
-        method: Any = None,
-        *,
-        l2: float = 1e-4,
-        class_weight: Any = None,
-        batch_size: int | None = None,
-        epochs: int | None = None,
-        scale: bool = True,
-        fit_intercept: bool = True,
-        shuffle: bool = True,
-        validation: float = 0.0,
-        patience: int | None = None,
-        tol: float | None = None,
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        resume: bool = False,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            method, loss="log", l2=l2, class_weight=class_weight, batch_size=batch_size, epochs=epochs, scale=scale,
-            fit_intercept=fit_intercept, shuffle=shuffle, validation=validation, patience=patience, tol=tol,
-            warm_start=warm_start, checkpoint=checkpoint, resume=resume, seed=seed,
-        )  # fmt: skip
-
-    @property
-    def _many_classes(self) -> bool:
-        return True
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """The probability of each class, shape (n, classes)."""
-        scores = self._scores(X)
-        if scores.shape[1] > 1:
-            return softmax(scores)
-        return np.asarray(expit(np.stack([-scores[:, 0], scores[:, 0]], axis=1)))
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """The logarithm of the probabilities, shape (n, classes)."""
-        scores = self._scores(X)
-        if scores.shape[1] > 1:
-            return np.asarray(log_softmax(scores, axis=1))
-        return np.asarray(log_expit(np.stack([-scores[:, 0], scores[:, 0]], axis=1)))

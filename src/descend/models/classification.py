@@ -1,0 +1,200 @@
+"""Linear models of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from descend.models.costs import softmax
+from descend.models.linear import LinearModel
+from descend.models.losses import Loss, loss_named
+
+__all__ = ["LinearClassifier", "LogisticRegression"]
+
+
+class LinearClassifier(ClassifierMixin, LinearModel):  # type: ignore[misc]
+    """A weighted sum of the columns whose side tells which of two classes: support vector machines and their kin.
+
+    For more classes there is `LogisticRegression`, or scikit-learn's `OneVsRestClassifier` around this one.
+
+    Parameters are those of `LinearRegression`, but for
+
+    loss
+        "squared_hinge" (smooth, so that full gradients converge), "hinge" or "log".
+    class_weight
+        None, "balanced", or {class: weight}.
+    """
+
+    def __init__(
+        self,
+        method: Any = None,
+        *,
+        loss: Any = "squared_hinge",
+        l2: float = 1e-3,
+        class_weight: Any = None,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        scale: bool = True,
+        fit_intercept: bool = True,
+        shuffle: bool = True,
+        validation: float = 0.0,
+        patience: int | None = None,
+        tol: float | None = None,
+        warm_start: bool = False,
+        checkpoint: Any = None,
+        resume: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            method, loss=loss, l2=l2, batch_size=batch_size, epochs=epochs, scale=scale, fit_intercept=fit_intercept,
+            shuffle=shuffle, validation=validation, patience=patience, tol=tol, warm_start=warm_start,
+            checkpoint=checkpoint, resume=resume, seed=seed,
+        )  # fmt: skip
+        self.class_weight = class_weight
+
+    @property
+    def _many_classes(self) -> bool:
+        """Whether more than two classes are legal."""
+        return False
+
+    def _loss(self) -> Loss:
+        return loss_named(self.loss, of_classes=True)
+
+    def _outputs(self) -> int:
+        return len(self.classes_) if len(self.classes_) > 2 else 1
+
+    _classes_were_given = False  # to the first partial_fit, whose rows need not hold all of them
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """See `LinearRegression.fit`; `y` holds classes of any type."""
+        self._classes_were_given = False
+        return super().fit(X, y, sample_weight)
+
+    def _take_classes(self, classes: Any) -> None:
+        self.classes_ = np.unique(np.asarray(classes))
+        self._classes_were_given = True
+
+    def _check_classes(self) -> None:
+        count = len(self.classes_)
+        if count < 2:
+            raise ValueError(
+                f"the target has one class only, {self.classes_.tolist()[0]!r}: there is nothing to tell apart"
+            )
+        if count > 2 and not self._many_classes:
+            raise ValueError(
+                f"Only binary classification is supported by {type(self).__name__}, and the target has {count} "
+                f"classes: use LogisticRegression, or OneVsRestClassifier({type(self).__name__}())"
+            )
+
+    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+        check_classification_targets(y)
+        if first and not self._classes_were_given:
+            self.classes_ = np.unique(y)
+        self._check_classes()
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"the target holds {unknown[:3].tolist()}, which is none of the classes {self.classes_.tolist()[:10]}; "
+                "name all of them in the first call, partial_fit(X, y, classes=...)"
+            )
+        places = np.searchsorted(self.classes_, y)
+        return places.astype(np.float64) if len(self.classes_) > 2 else np.where(places == 1, 1.0, -1.0)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """See `LinearRegression.partial_fit`; `classes` names all of them, in the first call."""
+        self._check_weights_are_numbers()
+        return super().partial_fit(X, y, classes, sample_weight)
+
+    def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
+        """See `LinearRegression.fit_blocks`."""
+        self._check_weights_are_numbers()
+        return super().fit_blocks(blocks)
+
+    def _check_weights_are_numbers(self) -> None:
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs all rows at once: give the weights as numbers, "
+                "{class: weight}"
+            )
+
+    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        weights = compute_sample_weight(self.class_weight, y)
+        return weights if sample_weight is None else weights * sample_weight
+
+    def _set_parameters(self, coefficients: np.ndarray, intercept: np.ndarray) -> None:
+        self.coef_, self.intercept_ = np.atleast_2d(coefficients), np.atleast_1d(intercept)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """The scores: (n,) for two classes, positive for the second; (n, classes) for more."""
+        scores = self._scores(X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The class of each row, shape (n,)."""
+        scores = self.decision_function(X)
+        places = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        return np.asarray(self.classes_[places])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = self._many_classes
+        return tags
+
+
+class LogisticRegression(LinearClassifier):
+    """The probability of each class from a weighted sum of the columns; softmax for more than two.
+
+    Parameters are those of `LinearRegression` and `class_weight` (None, "balanced", or {class: weight}); the loss is
+    the logarithmic one.
+    """
+
+    def __init__(
+        self,
+        method: Any = None,
+        *,
+        l2: float = 1e-4,
+        class_weight: Any = None,
+        batch_size: int | None = None,
+        epochs: int | None = None,
+        scale: bool = True,
+        fit_intercept: bool = True,
+        shuffle: bool = True,
+        validation: float = 0.0,
+        patience: int | None = None,
+        tol: float | None = None,
+        warm_start: bool = False,
+        checkpoint: Any = None,
+        resume: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            method, loss="log", l2=l2, class_weight=class_weight, batch_size=batch_size, epochs=epochs, scale=scale,
+            fit_intercept=fit_intercept, shuffle=shuffle, validation=validation, patience=patience, tol=tol,
+            warm_start=warm_start, checkpoint=checkpoint, resume=resume, seed=seed,
+        )  # fmt: skip
+
+    @property
+    def _many_classes(self) -> bool:
+        return True
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class, shape (n, classes)."""
+        scores = self._scores(X)
+        if scores.shape[1] > 1:
+            return softmax(scores)
+        return np.asarray(expit(np.stack([-scores[:, 0], scores[:, 0]], axis=1)))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithm of the probabilities, shape (n, classes)."""
+        scores = self._scores(X)
+        if scores.shape[1] > 1:
+            return np.asarray(log_softmax(scores, axis=1))
+        return np.asarray(log_expit(np.stack([-scores[:, 0], scores[:, 0]], axis=1)))

@@ -1,0 +1,77 @@
+"""A linear model of a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+
+from descend.models.linear import LinearModel
+from descend.models.losses import Loss, Poisson, loss_named
+
+__all__ = ["LinearRegression"]
+
+
+class LinearRegression(RegressorMixin, LinearModel):  # type: ignore[misc]
+    """A weighted sum of the columns that predicts a number.
+
+    Without options it is least squares, on standardised columns, by full gradient descent with a step size that
+    needs no tuning. With `batch_size=1` it is stochastic gradient descent, compiled.
+
+    Parameters
+    ----------
+    method
+        A method with its rate (`GradientDescent(lr=0.01)`), or its name or class, for which the rate is found by
+        trying. Default: gradient descent with Barzilai–Borwein steps; in batches AdaGrad.
+    loss
+        "squared", "absolute", "huber", "quantile", "poisson", or a loss with its numbers, `Huber(2.0)`.
+    l2
+        Adds l2/2·|w|² of the scaled coefficients to the mean loss.
+    batch_size
+        Rows that make one step; None for all.
+    epochs
+        Passes over the data. Default 10; without batch_size at most 10,000, and it ends when it has converged.
+    scale
+        Standardise the columns; coefficients are in the user's units all the same. Sparse columns keep their zeros.
+    fit_intercept, shuffle
+        Whether there is a constant term; whether each epoch has its own order.
+    validation, patience
+        The share of rows held out in training by batches, and after how many epochs without a better loss on them
+        training stops, with the best coefficients.
+    tol
+        The gradient norm that counts as zero without batch_size, relative to the first one; by dtype and number of
+        rows unless given.
+    warm_start
+        A further `fit` goes on where the last one ended, with the same schedule.
+    checkpoint, resume
+        A file that holds the whole state of training in batches, written every few seconds; with `resume` training
+        goes on from it, and ends with the same bits as if it had never been stopped.
+    seed
+        Of the order of the rows.
+
+    Attributes
+    ----------
+    coef_, intercept_
+        In the user's units, shape (d,) and a number.
+    outcome_, message_
+        How training ended; it has diverged where that says so, and a ConvergenceWarning is given.
+    history_
+        The losses on the way.
+    rate_
+        The rate that was found, where one was sought.
+    """
+
+    def _loss(self) -> Loss:
+        return loss_named(self.loss, of_classes=False)
+
+    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+        y = np.asarray(y, np.float64)
+        if isinstance(self._loss(), Poisson) and (y < 0).any():
+            raise ValueError(f"the Poisson loss is for counts >= 0, got {y.min():g}")
+        targets: np.ndarray = y
+        return targets
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The expected target of each row, shape (n,)."""
+        return np.asarray(self._loss().mean(self._scores(X)))
