@@ -29,7 +29,7 @@ from descend.data.svmlight import read_svmlight
 from descend.models import Squared
 from descend.models.costs import RowsCost, Scaling
 from descend.models.rows import Rows, rows_of
-from descend.models.trainers import Streaming
+from descend.models.trainers import Penalty, Streaming
 
 __all__ = ["WORKLOADS"]
 
@@ -76,7 +76,7 @@ def _plain(rows: Rows) -> Scaling:
 
 def _pass(method: Any, rows: Rows, order: np.ndarray) -> Any:
     start = np.zeros(rows.features + 1, rows.kind)
-    trainer = Streaming(method, Squared(), _plain(rows), 0.0, start, rows)
+    trainer = Streaming(method, Squared(), _plain(rows), Penalty(), start, rows)
     trainer.run(rows, order, 1)
     return trainer
 

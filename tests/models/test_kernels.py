@@ -22,12 +22,12 @@ from descend.models.costs import GramCost, RowsCost, Scaling, SoftmaxCost, cost_
 from descend.models.emitting import UnknownOperationError
 from descend.models.reading import ScalarMethod, read_method, streams
 from descend.models.rows import Rows, rows_of
-from descend.models.trainers import Streaming, check_fits_sparse_rows
+from descend.models.trainers import Penalty, Streaming, check_fits_sparse_rows
 from descend.words import precision
 
 LOSSES = [Squared(), Absolute(), Huber(0.7), Quantile(0.8), Poisson(), Log(), Hinge(), SquaredHinge()]
 STREAMED = [m for m in catalogue().values() if m.__module__.startswith("descend.") and streams(m())]
-SPARSE = [m for m in STREAMED if ScalarMethod(m).is_exact_on_sparse_rows]
+SPARSE = [m for m in STREAMED if ScalarMethod(m, sharp=False).is_exact_on_sparse_rows]
 
 
 def some_rows(*, sparse: bool = False, classes: bool = False, kind: Any = np.float64, n: int = 60, d: int = 5) -> Rows:
@@ -70,7 +70,7 @@ def read_by_numpy(
 def test_each_method_makes_the_same_steps_in_the_kernel(method: Any, batch: int) -> None:
     rows = some_rows()
     scaling = scaling_of(rows)
-    trainer = Streaming(method(), Squared(), scaling, 0.01, np.zeros(6), rows)
+    trainer = Streaming(method(), Squared(), scaling, Penalty(0.01), np.zeros(6), rows)
     trainer.run(rows, np.arange(30), batch)
     trainer.run(rows, np.arange(30, 60), batch)  # goes on where it was
     expected = read_by_numpy(method(), Squared(), scaling, rows, batch, 0.01, calls=2)
@@ -84,7 +84,7 @@ def test_sparse_rows_give_what_dense_ones_give(method: Any, batch: int) -> None:
     scaling = scaling_of(sparse)
     found = []
     for rows in (dense, sparse):
-        trainer = Streaming(method(), Log(), scaling, 0.0, np.zeros(6), rows)
+        trainer = Streaming(method(), Log(), scaling, Penalty(), np.zeros(6), rows)
         trainer.run(rows, np.arange(len(rows))[::-1], batch)
         found.append(trainer.weights)
     np.testing.assert_allclose(found[0], found[1], rtol=1e-11, atol=1e-14)
@@ -101,7 +101,7 @@ def test_which_methods_are_exact_on_sparse_rows_is_found_out() -> None:
 def test_each_loss_has_its_slope_in_the_kernel(loss: Any, sparse: bool) -> None:
     rows = some_rows(sparse=sparse, classes=loss.of_classes)
     scaling = scaling_of(rows)
-    trainer = Streaming(GradientDescent(1e-3), loss, scaling, 0.0, np.zeros(6), rows)
+    trainer = Streaming(GradientDescent(1e-3), loss, scaling, Penalty(), np.zeros(6), rows)
     trainer.run(rows, np.arange(len(rows)), 1)
     expected = read_by_numpy(GradientDescent(1e-3), loss, scaling, rows, 1, 0.0)
     np.testing.assert_allclose(trainer.weights, expected, rtol=1e-11, atol=1e-14)
@@ -142,7 +142,7 @@ def test_the_bits_of_a_gradient_do_not_depend_on_the_number_of_threads(monkeypat
     found = []
     for threads in (1, 2, 5):
         with ThreadPoolExecutor(threads) as pool:
-            monkeypatch.setattr(costs, "_threads", lambda pool=pool: pool)
+            monkeypatch.setattr(costs, "threads", lambda pool=pool: pool)
             found.append(RowsCost(rows, Log(), scaling_of(rows), 0.0).grad(w).tobytes())
     assert len(set(found)) == 1
 
@@ -168,7 +168,7 @@ def test_softmax_has_the_gradient_of_its_value() -> None:
 
 def test_float32_stays_float32() -> None:
     rows = some_rows(kind=np.float32)
-    trainer = Streaming(Adam(), Log(), scaling_of(rows), 0.0, np.zeros(6, np.float32), rows)
+    trainer = Streaming(Adam(), Log(), scaling_of(rows), Penalty(), np.zeros(6, np.float32), rows)
     trainer.run(rows, np.arange(60), 1)
     assert trainer.weights.dtype == np.float32
 
@@ -176,7 +176,7 @@ def test_float32_stays_float32() -> None:
 def test_a_schedule_gives_each_step_its_rate() -> None:
     rows = some_rows()
     scaling = scaling_of(rows)
-    trainer = Streaming(Momentum(lr=Cosine(0.05, steps=60)), Squared(), scaling, 0.0, np.zeros(6), rows)
+    trainer = Streaming(Momentum(lr=Cosine(0.05, steps=60)), Squared(), scaling, Penalty(), np.zeros(6), rows)
     trainer.run(rows, np.arange(60), 1)
     expected = read_by_numpy(Momentum(lr=Cosine(0.05, steps=60)), Squared(), scaling, rows, 1, 0.0)
     np.testing.assert_allclose(trainer.weights, expected, rtol=1e-11)
@@ -195,7 +195,7 @@ def test_an_own_method_runs_in_the_kernel() -> None:
             return -lr * g / (s + floor), s
 
     rows = some_rows()
-    trainer = Streaming(Damped(), Squared(), scaling_of(rows), 0.0, np.zeros(6), rows)
+    trainer = Streaming(Damped(), Squared(), scaling_of(rows), Penalty(), np.zeros(6), rows)
     trainer.run(rows, np.arange(60), 1)
     expected = read_by_numpy(Damped(), Squared(), scaling_of(rows), rows, 1, 0.0)
     np.testing.assert_allclose(trainer.weights, expected, rtol=1e-12)
@@ -213,7 +213,7 @@ def test_an_operation_that_kernels_do_not_know_is_named() -> None:
 
     rows = some_rows()
     with pytest.raises((UnknownOperationError, Exception), match=r"the formula uses erf, which the streaming kernels"):
-        Streaming(Odd(), Squared(), scaling_of(rows), 0.0, np.zeros(6), rows).run(rows, np.arange(60), 1)
+        Streaming(Odd(), Squared(), scaling_of(rows), Penalty(), np.zeros(6), rows).run(rows, np.arange(60), 1)
 
 
 def test_powers_of_the_step_count_are_carried_as_products() -> None:
@@ -229,7 +229,7 @@ from descend.models import LinearRegression, Squared
 from descend import AdaGrad
 X = np.arange(40.0).reshape(20, 2) % 7
 LinearRegression(AdaGrad(0.1), batch_size=1, epochs=1).fit(X, X[:, 0])
-kernel = each_row(AdaGrad, Squared, sparse=False)
+kernel = each_row(AdaGrad, Squared, sparse=False, sharp=False)
 print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
 """
 

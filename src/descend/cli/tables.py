@@ -38,6 +38,7 @@ def fit_command(
     settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
     loss: Annotated[str | None, typer.Option(help="squared, absolute, huber, quantile, poisson; hinge, …")] = None,
     l2: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
+    l1: Annotated[float | None, typer.Option(help="L1 penalty: makes coefficients exactly zero.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows that make one step. Default: all.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data, at most.")] = None,
     validation: Annotated[float, typer.Option(help="The share of rows held out for the score.")] = 0.2,
@@ -56,7 +57,7 @@ def fit_command(
 
     check_target(plot, PICTURES)
     check_target(out, _MODELS)
-    given: dict[str, Any] = {"loss": loss, "l2": l2, "batch_size": batch_size, "epochs": epochs, "seed": seed}
+    given: dict[str, Any] = {"loss": loss, "l2": l2, "l1": l1, "batch_size": batch_size, "epochs": epochs, "seed": seed}
     options = {key: value for key, value in given.items() if value is not None}
     options["scale"] = not no_scale
     if checkpoint is not None:
@@ -186,6 +187,8 @@ def _report(fitted: Any) -> None:
     for j in abs(strengths).argsort()[::-1][:8]:
         table.add_row(fitted.features[j], f"{strengths[j]:+.4g}")
     console.print(table)
+    if fitted.estimator.l1:
+        console.print(f"{(strengths == 0).sum()} of {len(strengths)} coefficients are zero")
     console.print()
     what = "of the held-out rows are told right" if fitted.is_classifier else "R² on the held-out rows"
     if fitted.score == fitted.score:

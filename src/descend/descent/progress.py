@@ -12,9 +12,16 @@ _PATIENCE = 1.0  # seconds of silence
 
 
 class Progress:
-    """Shows the step and the cost on standard error; nothing at all in the first second."""
+    """Shows on standard error how far a run is and its cost; nothing at all in the first second."""
 
-    def __init__(self, wanted: bool | None, last: int) -> None:
+    def __init__(
+        self,
+        wanted: bool | None,
+        last: int,
+        place: str = "step {task.completed:,} of {task.total:,}",
+        cost: str = "cost",
+    ) -> None:
+        self._place, self._cost = place, cost
         self._forced = wanted is True
         self._wanted = sys.stderr.isatty() if wanted is None else wanted
         self._last = last
@@ -24,7 +31,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def show(self, step: int, f: float) -> None:
+    def show(self, step: float, f: float) -> None:
         """Tell how far the run is."""
         if self._wanted and self._bar is None and time.perf_counter() - self._begin > _PATIENCE:
             self._bar = self._open()
@@ -36,9 +43,9 @@ class Progress:
         from rich.console import Console
 
         bar = progress.Progress(
-            progress.TextColumn("step {task.completed:,} of {task.total:,}"),
+            progress.TextColumn(self._place),
             progress.BarColumn(),
-            progress.TextColumn("cost {task.fields[cost]:.6g}"),
+            progress.TextColumn(f"{self._cost} {{task.fields[cost]:.6g}}"),
             progress.TimeRemainingColumn(),
             console=Console(stderr=True, force_terminal=self._forced or None),
             transient=True,

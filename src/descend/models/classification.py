@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from descend.models.costs import softmax
 from descend.models.linear import LinearModel
 from descend.models.losses import Loss, loss_named
+from descend.models.rows import Rows
 
 __all__ = ["LinearClassifier", "LogisticRegression"]
 
@@ -37,6 +38,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):  # type: ignore[misc]
         *,
         loss: Any = "squared_hinge",
         l2: float = 1e-3,
+        l1: float = 0.0,
         class_weight: Any = None,
         batch_size: int | None = None,
         epochs: int | None = None,
@@ -49,12 +51,14 @@ class LinearClassifier(ClassifierMixin, LinearModel):  # type: ignore[misc]
         warm_start: bool = False,
         checkpoint: Any = None,
         resume: bool = False,
+        n_jobs: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__(
-            method, loss=loss, l2=l2, batch_size=batch_size, epochs=epochs, scale=scale, fit_intercept=fit_intercept,
-            shuffle=shuffle, validation=validation, patience=patience, tol=tol, warm_start=warm_start,
-            checkpoint=checkpoint, resume=resume, seed=seed,
+            method, loss=loss, l2=l2, l1=l1, batch_size=batch_size, epochs=epochs, scale=scale,
+            fit_intercept=fit_intercept, shuffle=shuffle, validation=validation, patience=patience,
+            tol=tol, warm_start=warm_start, checkpoint=checkpoint, resume=resume,
+            n_jobs=n_jobs, seed=seed,
         )  # fmt: skip
         self.class_weight = class_weight
 
@@ -129,8 +133,12 @@ class LinearClassifier(ClassifierMixin, LinearModel):  # type: ignore[misc]
         weights = compute_sample_weight(self.class_weight, y)
         return weights if sample_weight is None else weights * sample_weight
 
-    def _set_parameters(self, coefficients: np.ndarray, intercept: np.ndarray) -> None:
-        self.coef_, self.intercept_ = np.atleast_2d(coefficients), np.atleast_1d(intercept)
+    def _as_attributes(self, coefficients: np.ndarray, intercept: np.ndarray) -> dict[str, Any]:
+        return {"coef_": np.atleast_2d(coefficients), "intercept_": np.atleast_1d(intercept)}
+
+    def _score_of(self, scores: np.ndarray, rows: Rows) -> float:
+        told = scores.argmax(axis=1) == rows.y if scores.ndim > 1 else (scores > 0) == (rows.y > 0)
+        return float(np.average(told, weights=rows.weights)) if rows.weights.any() else np.nan
 
     def decision_function(self, X: Any) -> np.ndarray:
         """The scores: (n,) for two classes, positive for the second; (n, classes) for more."""
@@ -161,6 +169,7 @@ class LogisticRegression(LinearClassifier):
         method: Any = None,
         *,
         l2: float = 1e-4,
+        l1: float = 0.0,
         class_weight: Any = None,
         batch_size: int | None = None,
         epochs: int | None = None,
@@ -173,12 +182,14 @@ class LogisticRegression(LinearClassifier):
         warm_start: bool = False,
         checkpoint: Any = None,
         resume: bool = False,
+        n_jobs: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__(
-            method, loss="log", l2=l2, class_weight=class_weight, batch_size=batch_size, epochs=epochs, scale=scale,
-            fit_intercept=fit_intercept, shuffle=shuffle, validation=validation, patience=patience, tol=tol,
-            warm_start=warm_start, checkpoint=checkpoint, resume=resume, seed=seed,
+            method, loss="log", l2=l2, l1=l1, class_weight=class_weight, batch_size=batch_size, epochs=epochs,
+            scale=scale, fit_intercept=fit_intercept, shuffle=shuffle, validation=validation, patience=patience,
+            tol=tol, warm_start=warm_start, checkpoint=checkpoint, resume=resume,
+            n_jobs=n_jobs, seed=seed,
         )  # fmt: skip
 
     @property

@@ -6,20 +6,19 @@ l2/2·|w|², not of the intercept, is part of the cost.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
 
+from descend.methods import Box
 from descend.models.kernels import whole_gradient
 from descend.models.losses import Loss, Squared
 from descend.models.rows import Rows
+from descend.models.threads import threads
 
-__all__ = ["Cost", "GramCost", "RowsCost", "Scaling", "SoftmaxCost", "cost_of", "softmax"]
+__all__ = ["Cost", "GramCost", "Parted", "RowsCost", "Scaling", "SoftmaxCost", "cost_of", "softmax"]
 
 _BLOCKS = 64  # of rows, whose sums are added in order: the bits do not depend on the number of threads
 _FEWEST = 4_096  # rows in a block
@@ -111,7 +110,7 @@ class RowsCost(Cost):
             return cost, total
 
         cost, grad = 0.0, np.zeros(len(weights))
-        for part in map(one, range(1)) if blocks == 1 else _threads().map(one, range(blocks)):
+        for part in map(one, range(1)) if blocks == 1 else threads().map(one, range(blocks)):
             cost, grad = cost + part[0], grad + part[1]
         return cost / len(rows), grad / len(rows)
 
@@ -177,13 +176,40 @@ class SoftmaxCost(Cost):
         return cost / count, grad / count
 
 
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="descend")
+class Parted:
+    """A cost with an L1 penalty as one without a kink: w = up - down with both >= 0, and the penalty is their sum.
 
+    The parameters are `up` and `down`, stacked, shape (2, …); `box` is where they may be. The intercept is free.
 
-if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
-    os.register_at_fork(after_in_child=_threads.cache_clear)
+    Source: Figueiredo, Nowak & Wright (2007), IEEE J. Sel. Top. Signal Process. 1(4), section II.
+    """
+
+    runs_eagerly = True
+
+    def __init__(self, cost: Cost, l1: float, start: np.ndarray) -> None:
+        self._cost = cost
+        self.how = cost.how
+        self._l1 = np.full((2, *start.shape), l1)
+        self._l1[..., -1] = 0
+        self.start = np.stack([np.maximum(start, 0), np.maximum(-start, 0)])
+        self.start[..., -1] = [start[..., -1], np.zeros_like(start[..., -1])]
+        low, high = np.zeros_like(self.start), np.full_like(self.start, np.inf)
+        low[0, ..., -1], high[1, ..., -1] = -np.inf, 0
+        self.box = Box(low, high)
+
+    def __call__(self, parts: np.ndarray) -> float:
+        """The cost with its penalty."""
+        return self._cost(self.joined(parts)) + float((self._l1 * parts).sum())
+
+    def grad(self, parts: np.ndarray) -> np.ndarray:
+        """Its gradient, of the shape of `parts`."""
+        g = self._cost.grad(self.joined(parts))
+        return np.stack([g, -g]) + self._l1
+
+    @staticmethod
+    def joined(parts: np.ndarray) -> np.ndarray:
+        """The parameters of the model."""
+        return np.asarray(parts[0] - parts[1])
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

@@ -19,20 +19,26 @@ class History:
     loss, validation
         The mean loss of training rows (a fixed sample of them, penalty left out), and of validation rows; nan
         without.
+    score
+        R², or the share of classes told right: of validation rows, without them of the sample; nan on all rows.
+    gradient
+        The norm of the gradient of that loss.
     rate
         The learning rate.
+    speed
+        Rows gone through in a second since the last look, the looking itself left out.
     seconds
         Since the beginning.
     """
 
-    _COLUMNS = ("epoch", "steps", "loss", "validation", "rate", "seconds")
+    _COLUMNS = ("epoch", "steps", "loss", "validation", "score", "gradient", "rate", "speed", "seconds")
 
     def __init__(self) -> None:
         self._rows: list[tuple[float, ...]] = []
 
-    def add(self, *, epoch: float, steps: int, loss: float, validation: float, rate: float, seconds: float) -> None:
-        """One more row."""
-        self._rows.append((epoch, steps, loss, validation, rate, seconds))
+    def add(self, **row: float) -> None:
+        """One more row; what is not given is nan."""
+        self._rows.append(tuple(float(row.get(name, np.nan)) for name in self._COLUMNS))
 
     @staticmethod
     def of_table(table: np.ndarray) -> History:

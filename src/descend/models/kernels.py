@@ -56,27 +56,27 @@ def _ask_for_sparse(
         prefetch(state, columns[k] * state.shape[1])
 
 
-def each_row(method: Any, loss: Any, *, sparse: bool) -> Any:
+def each_row(method: Any, loss: Any, *, sparse: bool, sharp: bool) -> Any:
     """Stochastic gradient descent for a class of methods and one of losses: a step for each row in the given order.
 
     The kernel takes values, columns, starts, y, weights of the rows (all of the data's float type), order (int64),
     shift, scale, state (see `ScalarMethod.per_coordinate`; interleaved where sparse), the numbers of method and
-    loss, powers and rates (float64), t0, the L2 penalty of each parameter (d + 1), intercept (1, or 0 for none, in the
-    data's type). It changes `state` and `powers`.
+    loss, powers and rates (float64), t0, the L2 and the L1 penalties of each parameter (d + 1 each; L1 counts where
+    `sharp`), intercept (1, or 0 for none, in the data's type). It changes `state` and `powers`.
     """
-    return _each_row(method, loss, sparse)
+    return _each_row(method, loss, sparse, sharp)
 
 
 @cache
-def _each_row(method: Any, loss: Any, sparse: bool) -> Any:
-    reader = read_method(method)
+def _each_row(method: Any, loss: Any, sparse: bool, sharp: bool) -> Any:
+    reader = read_method(method, sharp=sharp)
     per_step, per_coordinate = reader.per_step(), reader.per_coordinate(interleaved=sparse)
     slope = read_loss(loss).reader("slope")
 
     @njit(**_COMPILED)  # type: ignore[untyped-decorator]
     def dense(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
-        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, penalty: Any, intercept: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
     ) -> None:  # fmt: skip
         d = values.shape[1]
         for i in range(order.size):
@@ -88,13 +88,13 @@ def _each_row(method: Any, loss: Any, sparse: bool) -> Any:
             e = slope(p, y[r], loss_numbers) * row_weights[r]
             shared = per_step(numbers, powers, float(t0 + i + 1), rates[i])
             for j in range(d):
-                per_coordinate(state, j, e * (values[r, j] - shift[j]) * scale[j] + penalty[j] * state[0, j], shared)
-            per_coordinate(state, d, e * intercept, shared)
+                per_coordinate(state, j, e * (values[r, j] - shift[j]) * scale[j] + l2[j] * state[0, j], shared, l1[j])
+            per_coordinate(state, d, e * intercept, shared, l1[d])
 
     @njit(**_COMPILED)  # type: ignore[untyped-decorator]
     def of_stored(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
-        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, penalty: Any, intercept: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
     ) -> None:  # fmt: skip
         d = state.shape[0] - 1
         for i in range(order.size):
@@ -108,31 +108,31 @@ def _each_row(method: Any, loss: Any, sparse: bool) -> Any:
             shared = per_step(numbers, powers, float(t0 + i + 1), rates[i])
             for k in range(starts[r], starts[r + 1]):
                 j = columns[k]
-                per_coordinate(state, j, e * values[k] * scale[j] + penalty[j] * state[j, 0], shared)
-            per_coordinate(state, d, e * intercept, shared)
+                per_coordinate(state, j, e * values[k] * scale[j] + l2[j] * state[j, 0], shared, l1[j])
+            per_coordinate(state, d, e * intercept, shared, l1[d])
 
     return cached_on_disk(of_stored if sparse else dense, f"rows {reader.fingerprint}{read_loss(loss).fingerprint}")
 
 
-def in_batches(method: Any, loss: Any, *, sparse: bool) -> Any:
+def in_batches(method: Any, loss: Any, *, sparse: bool, sharp: bool) -> Any:
     """Mini-batch gradient descent: one step for each batch of rows, in the given order.
 
     Takes what `each_row` takes, then the batch size and an array of zeros of length d + 1, which it leaves so.
     Where rows are sparse only the coordinates that a batch holds are changed: the method must be exact there.
     """
-    return _in_batches(method, loss, sparse)
+    return _in_batches(method, loss, sparse, sharp)
 
 
 @cache
-def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
-    reader = read_method(method)
+def _in_batches(method: Any, loss: Any, sparse: bool, sharp: bool) -> Any:
+    reader = read_method(method, sharp=sharp)
     per_step, per_coordinate = reader.per_step(), reader.per_coordinate(interleaved=sparse)
     slope = read_loss(loss).reader("slope")
 
     @njit(**_COMPILED)  # type: ignore[untyped-decorator]
     def dense(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
-        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, penalty: Any, intercept: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
         size: Any, g: Any,
     ) -> None:  # fmt: skip
         d = values.shape[1]
@@ -152,13 +152,13 @@ def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
             share = one / (end - first)
             shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
             for j in range(d + 1):
-                per_coordinate(state, j, g[j] * share + penalty[j] * state[0, j], shared)
+                per_coordinate(state, j, g[j] * share + l2[j] * state[0, j], shared, l1[j])
                 g[j] = 0
 
     @njit(**_COMPILED)  # type: ignore[untyped-decorator]
     def of_stored(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
-        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, penalty: Any, intercept: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
         size: Any, g: Any,
     ) -> None:  # fmt: skip
         d = state.shape[0] - 1
@@ -183,9 +183,9 @@ def _in_batches(method: Any, loss: Any, sparse: bool) -> Any:
                 for k in range(starts[order[i]], starts[order[i] + 1]):
                     j = columns[k]
                     if g[j] != 0:  # where two rows of the batch meet, the second finds nothing left to do
-                        per_coordinate(state, j, g[j] * share + penalty[j] * state[j, 0], shared)
+                        per_coordinate(state, j, g[j] * share + l2[j] * state[j, 0], shared, l1[j])
                         g[j] = 0
-            per_coordinate(state, d, g[d] * share, shared)
+            per_coordinate(state, d, g[d] * share, shared, l1[d])
             g[d] = 0
 
     return cached_on_disk(of_stored if sparse else dense, f"batches {reader.fingerprint}{read_loss(loss).fingerprint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import warnings
 from abc import ABC, abstractmethod
@@ -12,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -27,11 +29,12 @@ from descend.models.losses import Loss, Poisson
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.some_rows import SomeRows
-from descend.models.trainers import Streaming, Trainer, Updating, check_fits_sparse_rows
+from descend.models.trainers import Penalty, Streaming, Trainer, Updating, check_fits_sparse_rows
 from descend.models.training import (
     Chunk,
     Chunks,
     Ending,
+    Measured,
     best_rate,
     chunks_of,
     sample_of,
@@ -51,7 +54,7 @@ def _tolerance(kind: np.dtype[Any], rows: int) -> float:
     return min(1e-8, 5e-15 * rows) if kind == np.float64 else 1e-5
 
 
-class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
+class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """What the linear models have in common; see `LinearRegression` for the parameters."""
 
     def __init__(
@@ -60,6 +63,7 @@ class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
         *,
         loss: Any = "squared",
         l2: float = 0.0,
+        l1: float = 0.0,
         batch_size: int | None = None,
         epochs: int | None = None,
         scale: bool = True,
@@ -71,11 +75,13 @@ class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
         warm_start: bool = False,
         checkpoint: Any = None,
         resume: bool = False,
+        n_jobs: int = 1,
         seed: int = 0,
     ) -> None:
         self.method = method
         self.loss = loss
         self.l2 = l2
+        self.l1 = l1
         self.batch_size = batch_size
         self.epochs = epochs
         self.scale = scale
@@ -87,6 +93,7 @@ class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
         self.warm_start = warm_start
         self.checkpoint = checkpoint
         self.resume = resume
+        self.n_jobs = n_jobs
         self.seed = seed
 
     _moments: Moments | None
@@ -225,13 +232,21 @@ class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
         return len(rows) if self.batch_size is None else min(int(self.batch_size), len(rows))
 
     def _check_parameters(self) -> None:
-        for name, least in (("batch_size", 1), ("epochs", 1), ("patience", 1)):
+        for name in ("batch_size", "epochs", "patience", "n_jobs"):
             value = getattr(self, name)
             is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if value is not None and not (is_whole and value >= least):
-                raise ValueError(f"{name} must be a whole number >= {least} or None, got {value!r}")
-        if not (isinstance(self.l2, int | float | np.number) and 0 <= self.l2 < np.inf):
-            raise ValueError(f"l2 must be a number >= 0, got {self.l2!r}")
+            if not (is_whole and value >= 1) and (value is not None or name == "n_jobs"):
+                raise ValueError(f"{name} must be a whole number >= 1{' or None' * (name != 'n_jobs')}, got {value!r}")
+        if self.n_jobs > 1 and self.batch_size is None:
+            raise ValueError("all rows are shared by all processors anyway: n_jobs is for training in batches")
+        if self.n_jobs > 1 and self.checkpoint is not None:
+            raise ValueError(
+                "with n_jobs > 1 the result depends on timing, which a checkpoint cannot repeat: leave one"
+            )
+        for name in ("l2", "l1"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float | np.number) and 0 <= value < np.inf):
+                raise ValueError(f"{name} must be a number >= 0, got {value!r}")
         if not (isinstance(self.validation, int | float | np.number) and 0 <= self.validation < 1):
             raise ValueError(f"validation must be a share in [0, 1), got {self.validation!r}")
         if self.patience is not None and not self.validation:
@@ -310,12 +325,22 @@ class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
             return SoftmaxCost(rows, self._scaling, float(self.l2), self._outputs())
         return cost_of(rows, self._loss(), self._scaling, float(self.l2), in_batches=in_batches)
 
-    def _measure(self, weights: np.ndarray, rows: Rows) -> float:
-        """The mean loss of some rows, the penalty left out."""
-        if self._outputs() > 1:
-            return SoftmaxCost(rows, self._scaling, 0.0, self._outputs())(weights)
+    def _measure(self, weights: np.ndarray, rows: Rows) -> tuple[float, float]:
+        """The mean loss of some rows, the penalty left out, and the norm of its gradient."""
+        several = self._outputs() > 1
+        cost = (
+            SoftmaxCost(rows, self._scaling, 0.0, self._outputs())
+            if several
+            else RowsCost(rows, self._loss(), self._scaling, 0.0)
+        )
         with np.errstate(all="ignore"):
-            return RowsCost(rows, self._loss(), self._scaling, 0.0)(weights)
+            return cost(weights), float(np.linalg.norm(cost.grad(weights)))
+
+    def _score(self, weights: np.ndarray, rows: Rows) -> float:
+        """What `score` gives for some rows."""
+        coefficients, intercept = self._scaling.in_users_units(weights)
+        with np.errstate(all="ignore"):
+            return self._score_of(np.asarray(rows.matrix @ coefficients.T + intercept), rows)
 
     def _rule(self) -> Rule | type[Method] | None:
         """The method: None for the default, a class where its rate is to be found."""
@@ -331,15 +356,23 @@ class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
         if isinstance(cost, GramCost):  # made in float64: so it can be followed to its end
             self._weights = self._weights.astype(np.float64)
         tol = _tolerance(self._weights.dtype, len(rows)) if self.tol is None else float(self.tol)
-        run = train_on_all_rows(cost, self._weights, rule, self.epochs or _STEPS, tol)
+        run, weights = train_on_all_rows(cost, self._weights, rule, self.epochs or _STEPS, tol, float(self.l1))
         before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
         for i, step in enumerate(run.trace.step):
             self.history_.add(
-                epoch=before + float(step), steps=int(step), loss=float(run.trace.f[i]), validation=np.nan,
-                rate=float(run.trace.lr[i]), seconds=float(run.trace.seconds[i]),
+                epoch=before + float(step), steps=int(step), loss=float(run.trace.f[i]),
+                gradient=float(run.trace.gradient_norm[i]), rate=float(run.trace.lr[i]),
+                seconds=float(run.trace.seconds[i]),
+            )  # fmt: skip
+        if run.outcome is Outcome.CONVERGED and not self.l1 and 0 < cost(2 * weights) < cost(weights) / 2:
+            return Ending(
+                weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(run.nit),
+                cure=", as it does where some columns tell the classes apart without an error. They are kept as they "
+                "are after the last step; with a penalty, l2=1e-4, there is a best one",
             )  # fmt: skip
         message = f"{run.message}; the gradient was made {cost.how}"
-        return Ending(np.asarray(run.x), run.outcome, message, float(run.nit), was_to_converge=True)
+        assert run.outcome is not None  # noqa: S101 - the run has ended
+        return Ending(weights, run.outcome, message, float(run.nit), was_to_converge=True)
 
     def _with_rate(self, kind: type[Method], rows: Rows, start: np.ndarray, batch_size: int) -> Rule:
         """The method of that class, with the rate that is best, if it has one."""
@@ -347,7 +380,7 @@ class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
             return kind()
         self.rate_ = best_rate(
             lambda lr, some: self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some))),
-            rows, batch_size, self._measure, int(self.seed),
+            rows, batch_size, lambda weights, some: self._measure(weights, some)[0], int(self.seed),
         )  # fmt: skip
         return kind(lr=self.rate_)
 
@@ -356,39 +389,79 @@ class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
         if isinstance(rule, type):
             rule = self._with_rate(rule, rows, start, batch_size)
         assert isinstance(rule, Rule)  # noqa: S101 - the two other cases are above
-        return self._trainer_at(rule, rows, start, batch_size)
+        jobs = int(self.n_jobs)
+        trainer = self._trainer_at(rule, rows, start, batch_size, jobs)
+        if jobs > 1 and not isinstance(trainer, Streaming):
+            raise ValueError(
+                f"n_jobs is for methods that are compiled into a loop over the rows; {type(rule).__name__} with this "
+                "loss is not: use gradient descent or AdaGrad, or leave n_jobs out"
+            )
+        return trainer
 
-    def _trainer_at(self, rule: Rule, rows: Rows, start: np.ndarray, batch_size: int) -> Trainer:
+    def _trainer_at(self, rule: Rule, rows: Rows, start: np.ndarray, batch_size: int, jobs: int = 1) -> Trainer:
         start = start.astype(rows.kind)
         if streams(rule) and self._outputs() == 1:
             if rows.is_sparse and batch_size < len(rows):
                 check_fits_sparse_rows(rule)
             if not rows.is_sparse or read_method(type(rule)).is_exact_on_sparse_rows:
-                return Streaming(rule, self._loss(), self._scaling, float(self.l2), start, rows)  # type: ignore[arg-type]
+                penalty = Penalty(float(self.l2), float(self.l1))
+                return Streaming(rule, self._loss(), self._scaling, penalty, start, rows, jobs)  # type: ignore[arg-type]
         sampling = Sampling(max(len(rows), batch_size + 1), batch_size, int(self.seed))
-        return Updating(ready(rule, sampling, start), partial(self._cost, in_batches=True), start)
+        return Updating(ready(rule, sampling, start), partial(self._cost, in_batches=True), float(self.l1), start)
 
     def _fit_in_batches(self, rows: Rows, held_out: Rows | None) -> Ending:
         size = self._size(rows)
         if self._trainer is None:
             self._trainer = self._trainer_of(rows, self._weights, size)
-        chunks = chunks_of(rows, size, shuffle=bool(self.shuffle), seed=int(self.seed))
-        return self._trained(chunks, size, rows, held_out)
+        chunks = chunks_of(rows, size, shuffle=bool(self.shuffle), seed=int(self.seed), jobs=int(self.n_jobs))
+        ending: Ending = self._trained(chunks, size, rows, held_out)
+        return ending
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def _trained(self, chunks: Chunks, size: int, rows: Rows, held_out: Rows | None) -> Ending:
         sample = sample_of(rows, int(self.seed))
         assert self._trainer is not None  # noqa: S101 - made by the caller
 
-        def measure(weights: np.ndarray) -> tuple[float, float]:
-            held_out_loss = np.nan if held_out is None else self._measure(weights, held_out)
-            return self._measure(weights, sample), held_out_loss
+        def measure(weights: np.ndarray) -> Measured:
+            loss, gradient = self._measure(weights, sample)
+            held_out_loss = np.nan if held_out is None else self._measure(weights, held_out)[0]
+            return Measured(
+                loss, held_out_loss, self._score(weights, sample if held_out is None else held_out), gradient
+            )
 
         epochs, patience = self.epochs or _EPOCHS, self.patience
         common = (self._trainer, chunks, size, epochs, measure, self.history_, patience)
-        if self.checkpoint is None:
-            return train_in_batches(*common)
-        with Checkpoint(self.checkpoint, self._about(rows), resume=bool(self.resume)) as checkpoint:
-            return train_in_batches(*common, checkpoint)
+        with self._callbacks(epochs) as wants_to_stop:
+            if self.checkpoint is None:
+                return train_in_batches(*common, None, wants_to_stop)
+            with Checkpoint(self.checkpoint, self._about(rows), resume=bool(self.resume)) as checkpoint:
+                return train_in_batches(*common, checkpoint, wants_to_stop)
+
+    @contextlib.contextmanager
+    def _callbacks(self, epochs: int) -> Iterator[Callable[[np.ndarray], bool]]:
+        """What tells scikit-learn's callbacks of each epoch, and whether one of them wants to stop."""
+        whole = self._init_callback_context(max_subtasks=epochs)
+        whole.call_on_fit_task_begin(estimator=self)
+        task = whole.subcontext("epoch").call_on_fit_task_begin(estimator=self)
+
+        def wants_to_stop(weights: np.ndarray) -> bool:
+            nonlocal task
+
+            def attributes() -> dict[str, Any]:
+                coefficients, intercept = self._scaling.in_users_units(weights)
+                return self._as_attributes(coefficients, np.asarray(intercept))
+
+            stops = task.call_on_fit_task_end(estimator=self, reconstruction_attributes=attributes)
+            is_last = stops or task.task_id + 1 == epochs
+            task = None if is_last else whole.subcontext("epoch").call_on_fit_task_begin(estimator=self)
+            return bool(stops)
+
+        try:
+            yield wants_to_stop
+        finally:
+            if task is not None:  # begun, and not gone through
+                task.call_on_fit_task_end(estimator=self)
+            whole.call_on_fit_task_end(estimator=self)
 
     def _about(self, rows: Rows) -> dict[str, Any]:
         """What must be the same where training goes on from a checkpoint."""
@@ -411,11 +484,12 @@ class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
         if ending.outcome is Outcome.DIVERGED or ending.has_gone_back:
             self._trainer = None  # its state is not that of the coefficients that are kept
         coefficients, intercept = self._scaling.in_users_units(ending.weights)
-        self._set_parameters(coefficients, np.asarray(intercept))
+        for name, value in self._as_attributes(coefficients, np.asarray(intercept)).items():
+            setattr(self, name, value)
         self.n_iter_ = max(1, round(ending.epochs))
         self.outcome_, self.message_ = ending.outcome, ending.message
         if ending.outcome is Outcome.DIVERGED:
-            self.message_ += f"; the last finite coefficients are kept. {self._cure(rows)}"
+            self.message_ += ending.cure or f"; the last finite coefficients are kept. {self._cure(rows)}"
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
         elif ending.outcome in {Outcome.STALLED, Outcome.OUT_OF_TIME} or (
             ending.outcome is Outcome.STEPS_EXHAUSTED and ending.was_to_converge
@@ -433,9 +507,16 @@ class LinearModel(BaseEstimator, ABC):  # type: ignore[misc]
         limit = 2 / max(float((size**2).sum()) if not self.scale else float(rows.features), 1e-300)
         return f"Try a smaller learning rate (below about {limit:.2g} for gradient descent), or leave method out"
 
-    def _set_parameters(self, coefficients: np.ndarray, intercept: np.ndarray) -> None:
-        self.coef_: np.ndarray = coefficients
-        self.intercept_: Any = float(intercept)
+    coef_: np.ndarray
+    intercept_: Any
+
+    @abstractmethod
+    def _as_attributes(self, coefficients: np.ndarray, intercept: np.ndarray) -> dict[str, Any]:
+        """`coef_` and `intercept_` in the form that scikit-learn gives them for this kind of model."""
+
+    @abstractmethod
+    def _score_of(self, scores: np.ndarray, rows: Rows) -> float:
+        """R², or the share told right, of rows with these scores."""
 
     def _take_classes(self, classes: Any) -> None:
         raise ValueError("classes is for classifiers")

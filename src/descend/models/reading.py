@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 
 from descend.methods import Method, Rule
 from descend.models.emitting import emitted, traced
+from descend.models.l1 import kept, pulled
 from descend.models.losses import Loss
 from descend.stepsizes import StepSize
 from descend.stepsizes.schedule import Schedule
@@ -26,6 +27,7 @@ from descend.stepsizes.schedule import Schedule
 __all__ = ["ScalarLoss", "ScalarMethod", "begins_at_zero", "prefetch", "read_loss", "read_method", "streams"]
 
 _DOUBLE = ir.DoubleType()
+_L1 = "the L1 penalty"  # no name that a method could have
 
 
 def streams(rule: Rule) -> bool:
@@ -48,14 +50,15 @@ def begins_at_zero(rule: Any) -> bool:
 
 
 class ScalarMethod:
-    """A method as kernels read it; one for each class, whose formula is traced once."""
+    """A method as kernels read it; one for each class, whose formula is traced once; `sharp` with an L1 penalty."""
 
-    def __init__(self, method: type[Method]) -> None:
-        self.method = method
+    def __init__(self, method: type[Method], *, sharp: bool) -> None:
+        self.method, self._sharp = method, sharp
 
     @cached_property
     def _asked(self) -> list[str]:
-        return list(self.method._asked)
+        asked = self.method._asked
+        return [*asked, *(n for n in ("x", _L1) if n not in asked)] if self._sharp else list(asked)
 
     @cached_property
     def numbers(self) -> list[str]:
@@ -64,7 +67,17 @@ class ScalarMethod:
 
     @cached_property
     def _program(self) -> Any:
-        return traced(self.method.step, len(self._asked))
+        asked, step = self._asked, self.method.step
+
+        def penalised(*args: Any) -> Any:
+            known = dict(zip(asked, args, strict=True))
+            x, l1 = known["x"], known[_L1]
+            g = pulled(known["g"], x, l1)
+            made = step(*((known | {"g": g})[name] for name in self.method._asked))
+            change, *slots = made if isinstance(made, tuple) else (made,)
+            return kept(x, change, g, l1), *slots
+
+        return traced(penalised if self._sharp else step, len(asked))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -78,7 +91,7 @@ class ScalarMethod:
     @cached_property
     def _parts(self) -> tuple[list[Any], list[Any], list[Any], list[tuple[Any, int]]]:
         """Equations of a step, equations of a coordinate, what the first hand to the second, and the powers of t."""
-        varying = {v for name, v in self._inputs.items() if name in {"g", "x", *self.method.slots}}
+        varying = {v for name, v in self._inputs.items() if name in {"g", "x", _L1, *self.method.slots}}
         of_step, of_coordinate, powers = [], [], []
         for equation in self._program.eqns:
             inputs = [v for v in equation.invars if not isinstance(v, Literal)]
@@ -145,7 +158,7 @@ class ScalarMethod:
         return per_step
 
     def per_coordinate(self, *, interleaved: bool) -> Any:
-        """`per_coordinate(state, j, g, shared)`: one coordinate's change, written into `state`.
+        """`per_coordinate(state, j, g, shared, l1)`: one coordinate's change, written into `state`.
 
         `state` holds the parameters and their slots: shape (1 + slots, n), or (n, 1 + slots) where they are
         interleaved.
@@ -155,7 +168,7 @@ class ScalarMethod:
         slots = self.method.slots
 
         @intrinsic  # type: ignore[untyped-decorator]
-        def per_coordinate(typing: Any, state: Any, j: Any, g: Any, shared: Any) -> Any:
+        def per_coordinate(typing: Any, state: Any, j: Any, g: Any, shared: Any, l1: Any) -> Any:
             def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 array = context.make_array(signature.args[0])(context, builder, args[0])
                 width = builder.extract_value(array.shape, 1)
@@ -175,6 +188,7 @@ class ScalarMethod:
                 x = builder.load(place(0))
                 known |= {inputs["x"]: x} if "x" in inputs else {}
                 known[inputs["g"]] = args[2]
+                known |= {inputs[_L1]: args[4]} if _L1 in inputs else {}
                 for i, slot in enumerate(slots):
                     known[inputs[slot]] = builder.load(place(1 + i))
                 emitted(builder, of_coordinate, known, kind)
@@ -184,7 +198,7 @@ class ScalarMethod:
                     builder.store(value, place(1 + i))
                 return context.get_dummy_value()
 
-            return types.void(state, types.intp, state.dtype, shared), generate
+            return types.void(state, types.intp, state.dtype, shared, state.dtype), generate
 
         return per_coordinate
 
@@ -247,9 +261,9 @@ def _as_number(builder: Any, value: Any) -> Any:
 
 
 @cache
-def read_method(method: Any) -> ScalarMethod:
+def read_method(method: Any, *, sharp: bool = False) -> ScalarMethod:
     """The Numba reader of a class of methods."""
-    return ScalarMethod(method)
+    return ScalarMethod(method, sharp=sharp)
 
 
 @cache

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
 
 from descend.models.linear import LinearModel
 from descend.models.losses import Loss, Poisson, loss_named
+from descend.models.rows import Rows
 
 __all__ = ["LinearRegression"]
 
@@ -26,8 +28,8 @@ class LinearRegression(RegressorMixin, LinearModel):  # type: ignore[misc]
         trying. Default: gradient descent with Barzilai–Borwein steps; in batches AdaGrad.
     loss
         "squared", "absolute", "huber", "quantile", "poisson", or a loss with its numbers, `Huber(2.0)`.
-    l2
-        Adds l2/2·|w|² of the scaled coefficients to the mean loss.
+    l2, l1
+        Add l2/2·|w|² + l1·Σ|w| of the scaled coefficients to the mean loss. With l1 coefficients become exactly zero.
     batch_size
         Rows that make one step; None for all.
     epochs
@@ -47,6 +49,10 @@ class LinearRegression(RegressorMixin, LinearModel):  # type: ignore[misc]
     checkpoint, resume
         A file that holds the whole state of training in batches, written every few seconds; with `resume` training
         goes on from it, and ends with the same bits as if it had never been stopped.
+    n_jobs
+        So many threads share the rows of each batch-wise epoch and change the same coefficients without a lock
+        ("Hogwild!"): quicker, above all on sparse rows, and not the same bits each time. Only methods that are
+        compiled use it.
     seed
         Of the order of the rows.
 
@@ -71,6 +77,14 @@ class LinearRegression(RegressorMixin, LinearModel):  # type: ignore[misc]
             raise ValueError(f"the Poisson loss is for counts >= 0, got {y.min():g}")
         targets: np.ndarray = y
         return targets
+
+    def _as_attributes(self, coefficients: np.ndarray, intercept: np.ndarray) -> dict[str, Any]:
+        return {"coef_": coefficients, "intercept_": float(intercept)}
+
+    def _score_of(self, scores: np.ndarray, rows: Rows) -> float:
+        predicted = self._loss().mean(scores)
+        is_fit = len(rows) > 1 and np.isfinite(predicted).all()
+        return float(r2_score(rows.y, predicted, sample_weight=rows.weights)) if is_fit else np.nan
 
     def predict(self, X: Any) -> np.ndarray:
         """The expected target of each row, shape (n,)."""

@@ -30,7 +30,16 @@ __all__ = ["TableModel", "fit_table"]
 _MEMORY = 2 << 30  # bytes of features that are held; what is larger streams through
 _MODELS: dict[str, Any] = {"linear": LinearRegression, "logistic": LogisticRegression, "svm": LinearClassifier}
 _KIND = "linear model of a table"
-_OPTIONS = ("l2", "batch_size", "epochs", "scale", "fit_intercept", "shuffle", "seed")  # those that a file can hold
+_OPTIONS = (
+    "l2",
+    "l1",
+    "batch_size",
+    "epochs",
+    "scale",
+    "fit_intercept",
+    "shuffle",
+    "seed",
+)  # those that a file can hold
 
 
 @dataclass

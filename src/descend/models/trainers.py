@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,12 +12,21 @@ import numpy as np
 from descend.methods import Method, Rule, catalogue
 from descend.models.costs import Cost, Scaling
 from descend.models.kernels import each_row, in_batches
+from descend.models.l1 import kept, pulled
 from descend.models.losses import Loss
 from descend.models.reading import read_method, streams
 from descend.models.rows import Rows
+from descend.models.threads import threads
 from descend.stepsizes.stepsize import Asks
 
-__all__ = ["Streaming", "Trainer", "Updating", "check_fits_sparse_rows"]
+__all__ = ["Penalty", "Streaming", "Trainer", "Updating", "check_fits_sparse_rows"]
+
+
+class Penalty(NamedTuple):
+    """What is added to the mean loss: l2/2·|w|² and l1·Σ|w|, of the scaled coefficients."""
+
+    l2: float = 0.0
+    l1: float = 0.0
 
 
 class Trainer(ABC):
@@ -53,12 +61,17 @@ class Trainer(ABC):
 
 
 class Streaming(Trainer):
-    """A method inlined into a kernel that walks over the rows."""
+    """A method inlined into a kernel that walks over the rows.
+
+    With several jobs each walks over a part of them, and all change the same parameters without a lock. Steps get
+    lost where two meet, and the result depends on timing. Source: Niu, Recht, Ré & Wright (2011), "Hogwild!", NIPS.
+    """
 
     def __init__(
-        self, method: Method, loss: Loss, scaling: Scaling, l2: float, weights: np.ndarray, rows: Rows
-    ) -> None:
-        self._method, self._loss, self._scaling, self._l2 = method, loss, scaling, l2
+        self, method: Method, loss: Loss, scaling: Scaling, penalty: Penalty, weights: np.ndarray, rows: Rows,
+        jobs: int = 1,
+    ) -> None:  # fmt: skip
+        self._method, self._loss, self._scaling, self._penalty, self._jobs = method, loss, scaling, penalty, jobs
         self._sparse = rows.is_sparse
         reader = read_method(type(method))
         slots = reader.start(method, weights)
@@ -67,7 +80,7 @@ class Streaming(Trainer):
         self._numbers = np.array([*(float(getattr(method, name)) for name in reader.numbers), 0.0])
         self._loss_numbers = np.array([*loss.arguments, 0.0])
         self._powers = np.ones(max(1, len(reader.bases)))
-        self._buffer = np.zeros(len(weights), weights.dtype)
+        self._width = len(weights)
         self._met, self._rows_seen = np.zeros(len(weights) - 1), 0
         self._counted: Rows | None = None
         self.steps = 0
@@ -112,38 +125,53 @@ class Streaming(Trainer):
 
     def run(self, rows: Rows, order: np.ndarray, batch_size: int) -> None:
         """See `Trainer.run`."""
-        kind, n = rows.kind.type, len(self._buffer)
-        if (rows.is_sparse, rows.kind, rows.features) != (self._sparse, self._buffer.dtype, n - 1):
+        kind, n = rows.kind.type, self._width
+        if (rows.is_sparse, rows.kind, rows.features) != (self._sparse, self._state.dtype, n - 1):
             raise ValueError("the rows are not of the form, dtype or width with which the training began")
-        penalty = np.full(n, self._l2, rows.kind)
         count = -(-len(order) // batch_size)
         rates = self._rates(count)
-        if self._sparse and self._l2:
+        met = np.ones(n)
+        if self._sparse and any(self._penalty):
             # A coordinate is penalised only when it is met, and so much the more the rarer that is.
             self._count(rows)
             share = np.maximum(self._met, 1) / self._rows_seen
-            penalty[:-1] = self._l2 / (1 - (1 - np.minimum(share, 1)) ** batch_size)
-            if type(self._method).fits(Asks.GRADIENT):  # no step leads beyond zero
-                penalty = np.minimum(penalty, kind(1 / rates.max()))
-        penalty[-1] = 0
-        common = (
-            rows.values, rows.columns, rows.starts, rows.y, rows.weights, np.ascontiguousarray(order, np.int64),
-            self._scaling.shift, self._scaling.scale, self._state, self._numbers, self._loss_numbers, self._powers,
-        )  # fmt: skip
-        end = (rates, self.steps, penalty, kind(self._scaling.intercept))
-        if batch_size == 1:
-            each_row(type(self._method), type(self._loss), sparse=self._sparse)(*common, *end)
+            met[:-1] = 1 - (1 - np.minimum(share, 1)) ** batch_size
+        l2, l1 = (np.asarray(size / met, rows.kind) for size in self._penalty)
+        if self._sparse and type(self._method).fits(Asks.GRADIENT):  # no step leads beyond zero
+            l2 = np.minimum(l2, kind(1 / rates.max()))
+        l2[-1] = l1[-1] = 0
+        which = {"sparse": self._sparse, "sharp": self._penalty.l1 > 0}
+        made = (each_row if batch_size == 1 else in_batches)(type(self._method), type(self._loss), **which)
+        order = np.ascontiguousarray(order, np.int64)
+        bases = self._numbers[read_method(type(self._method)).bases]
+        edges = np.linspace(0, count, min(self._jobs, count) + 1).astype(np.int64)
+
+        def part(first: int, last: int) -> np.ndarray:
+            powers = self._powers.copy()
+            powers[: len(bases)] *= bases**first
+            batches = () if batch_size == 1 else (batch_size, np.zeros(n, rows.kind))
+            made(
+                rows.values, rows.columns, rows.starts, rows.y, rows.weights,
+                order[first * batch_size : last * batch_size], self._scaling.shift, self._scaling.scale, self._state,
+                self._numbers, self._loss_numbers, powers, rates[first:last], self.steps + first, l2, l1,
+                kind(self._scaling.intercept), *batches,
+            )  # fmt: skip
+            return powers
+
+        if len(edges) == 2:
+            self._powers = part(0, count)
         else:
-            kernel = in_batches(type(self._method), type(self._loss), sparse=self._sparse)
-            kernel(*common, *end, batch_size, self._buffer)
+            self._powers = [*threads().map(part, edges[:-1].tolist(), edges[1:].tolist())][-1]
         self.steps += count
 
 
 class Updating(Trainer):
     """Any rule: the gradient of each batch, then one update."""
 
-    def __init__(self, rule: Rule, cost_of: Callable[[Rows], Cost], weights: np.ndarray) -> None:
+    def __init__(self, rule: Rule, cost_of: Callable[[Rows], Cost], l1: float, weights: np.ndarray) -> None:
         self._rule, self._cost_of = rule, cost_of
+        self._l1 = np.full(weights.shape, l1, weights.dtype)
+        self._l1[..., -1] = 0
         self._x = np.array(weights)
         self._state = rule.init(self._x)
         self.steps = 0
@@ -184,13 +212,19 @@ class Updating(Trainer):
         cost = self._cost_of(rows)
         for begin in range(0, len(order), batch_size):
             batch = order[begin : begin + batch_size]
-            g = cost.grad(self._x, batch).astype(self._x.dtype)
+
+            def value(x: Any, cost: Cost = cost, batch: np.ndarray = batch) -> float:
+                return cost(x, batch) + float((self._l1 * abs(x)).sum())
+
+            def slope(x: Any, cost: Cost = cost, batch: np.ndarray = batch) -> Any:
+                return pulled(cost.grad(x, batch).astype(self._x.dtype), x, self._l1)
+
+            g = slope(self._x)
             with np.errstate(all="ignore"):
                 change, self._state = self._rule.update(
-                    g, self._state, self._x, value=cost(self._x, batch), value_fn=partial(cost, batch=batch),
-                    grad_fn=partial(cost.grad, batch=batch),
-                )  # fmt: skip
-                self._x = np.asarray(self._x + change, self._x.dtype)
+                    g, self._state, self._x, value=value(self._x), value_fn=value, grad_fn=slope
+                )
+                self._x = np.asarray(self._x + kept(self._x, change, g, self._l1), self._x.dtype)
             self.steps += 1
 
 

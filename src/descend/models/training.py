@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.descent import Outcome, minimize
+from descend.descent import Outcome, Run, minimize
 from descend.descent.interrupts import Interrupts
 from descend.descent.outcome import gradient_scale, margin
-from descend.methods import GradientDescent, Rule
+from descend.descent.progress import Progress as Bar
+from descend.methods import GradientDescent, Projected, Rule
 from descend.models.checkpoint import Checkpoint, Progress
-from descend.models.costs import Cost
+from descend.models.costs import Cost, Parted
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.rows import Rows
@@ -26,6 +27,7 @@ __all__ = [
     "Chunk",
     "Chunks",
     "Ending",
+    "Measured",
     "best_rate",
     "chunks_of",
     "sample_of",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _CHUNK = 65_536  # rows between two looks whether all is well
+_SHARED = 8  # times as many for each of several threads, which take a while to get going
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _TRIED = 1_024  # rows for which each rate is tried
@@ -51,6 +54,16 @@ class Ending:
     epochs: float
     has_gone_back: bool = False  # to parameters that are not those of the last step
     was_to_converge: bool = False  # whether it should have gone on until the gradient is as good as zero
+    cure: str = ""  # of a divergence, where it is known already
+
+
+class Measured(NamedTuple):
+    """What is seen of the model on the way; the fields are columns of `History`."""
+
+    loss: float
+    validation: float
+    score: float
+    gradient: float
 
 
 class Chunk(NamedTuple):
@@ -64,9 +77,10 @@ class Chunk(NamedTuple):
 Chunks = Callable[[int], Iterator[Chunk]]  # epoch → its chunks
 
 
-def chunks_of(rows: Rows, batch_size: int, *, shuffle: bool, seed: int) -> Chunks:
+def chunks_of(rows: Rows, batch_size: int, *, shuffle: bool, seed: int, jobs: int = 1) -> Chunks:
     """Rows in memory: each epoch in an order of its own, or as they are stored."""
-    size = max(batch_size, _CHUNK // batch_size * batch_size)
+    together = _CHUNK if jobs == 1 else _CHUNK * _SHARED * jobs
+    size = max(batch_size, together // batch_size * batch_size)
 
     def chunks(epoch: int) -> Iterator[Chunk]:
         order = shuffled(len(rows), seed, epoch) if shuffle else np.arange(len(rows))
@@ -88,12 +102,19 @@ def _some_of(rows: int, count: int, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, rows]).choice(rows, count, replace=False)
 
 
-def train_on_all_rows(cost: Cost, start: np.ndarray, rule: Rule | None, steps: int, gtol: float) -> Any:
-    """The run of `minimize` on the cost of all rows; without a rule, with a step size that needs no tuning.
+def train_on_all_rows(
+    of_rows: Cost, weights: np.ndarray, rule: Rule | None, steps: int, gtol: float, l1: float = 0.0
+) -> tuple[Run, np.ndarray]:
+    """The run of `minimize` on the cost of all rows, and its parameters; `rule` defaults to one without tuning.
 
     `gtol` is relative to the gradient at the start.
     """
     rule = GradientDescent(lr=AdaptiveBarzilaiBorwein()) if rule is None else rule
+    cost: Any = of_rows
+    start = weights
+    if l1:
+        cost = Parted(of_rows, l1, weights)
+        start, rule = cost.start, Projected(rule, cost.box)
     with np.errstate(all="ignore"):
         first = cost.grad(start)
         size = float(np.linalg.norm(first))
@@ -102,7 +123,8 @@ def train_on_all_rows(cost: Cost, start: np.ndarray, rule: Rule | None, steps: i
     problem = prepare(cost, start, grad=cost.grad)
     # `minimize` measures the gradient in units of 1; here the first gradient is the unit, whatever the target's.
     unit = size / min(1.0, gradient_scale(problem, start, first.astype(start.dtype))) if size else 1.0
-    return minimize(cost, start, rule, grad=cost.grad, steps=steps, gtol=gtol * unit)
+    run = minimize(cost, start, rule, grad=cost.grad, steps=steps, gtol=gtol * unit)
+    return run, Parted.joined(run.x) if l1 else np.asarray(run.x)
 
 
 def train_in_batches(
@@ -110,42 +132,45 @@ def train_in_batches(
     chunks: Chunks,
     batch_size: int,
     epochs: int,
-    measure: Callable[[np.ndarray], tuple[float, float]],
+    measure: Callable[[np.ndarray], Measured],
     history: History,
     patience: int | None = None,
     checkpoint: Checkpoint | None = None,
+    wants_to_stop: Callable[[np.ndarray], bool] = lambda weights: False,
 ) -> Ending:
     """Go through the rows epoch by epoch.
 
-    `measure(weights)` is the loss of a sample of the rows, and of the validation rows (nan without). The last finite
-    parameters are kept where training explodes; the best ones where the validation loss has not become better for
-    `patience` epochs. Ctrl-C ends it between two chunks.
+    The last finite parameters are kept where training explodes; the best ones where the validation loss has not
+    become better for `patience` epochs. Ctrl-C ends it between two chunks, `wants_to_stop(weights)` between epochs.
     """
     begin = time.perf_counter()
     epochs_before = float(history.epoch[-1]) if len(history) else 0.0
 
-    def look(epoch: float) -> tuple[float, float]:
-        loss, held_out = measure(trainer.weights)
+    def look(epoch: float, speed: float = np.nan) -> tuple[float, float]:
+        seen = measure(trainer.weights)
         history.add(
-            epoch=epochs_before + epoch, steps=trainer.steps, loss=loss, validation=held_out, rate=trainer.rate(),
-            seconds=time.perf_counter() - begin,
+            epoch=epochs_before + epoch, steps=trainer.steps, rate=trainer.rate(), speed=speed,
+            seconds=time.perf_counter() - begin, **seen._asdict(),
         )  # fmt: skip
-        return loss, held_out
+        return seen.loss, seen.validation
 
     weights, is_warm = trainer.weights, len(history) > 0
     at = Progress(np.nan, np.nan, weights)
     if checkpoint is None or not checkpoint.load(trainer, history, at):
         at.first, at.best_loss = look(0.0)
         # A warm start may begin at a loss that is nearly zero.
-        at.worst = max(at.first, measure(np.zeros_like(weights))[0]) if is_warm else at.first
+        at.worst = max(at.first, measure(np.zeros_like(weights)).loss) if is_warm else at.first
     loss, held_out = float(history.loss[-1]), float(history.validation[-1])
-    with Interrupts() as interrupts:
-        while at.epoch < epochs and not _is_idle(at, patience):
+    has_been_stopped = False
+    with Interrupts() as interrupts, Bar(None, epochs, "epoch {task.completed:.2f} of {task.total}", "loss") as bar:
+        while at.epoch < epochs and not _is_idle(at, patience) and not has_been_stopped:
             for number, chunk in enumerate(chunks(int(epochs_before) + at.epoch)):
                 if number < at.chunk:
                     continue  # gone through before the run was stopped
+                started = time.perf_counter()
                 trainer.run(chunk.rows, chunk.order, batch_size)
-                loss, held_out = look(at.epoch + chunk.done)
+                loss, held_out = look(at.epoch + chunk.done, len(chunk.order) / (time.perf_counter() - started))
+                bar.show(at.epoch + chunk.done, loss)
                 weights = trainer.weights
                 if not np.isfinite(weights).all() or not loss <= _EXPLODED * max(at.worst, 1e-300):
                     message = f"diverged in epoch {at.epoch + 1}: the loss went {_to(loss)}"
@@ -161,6 +186,7 @@ def train_in_batches(
                 at.best_loss, at.best, at.best_epoch = held_out, at.good, at.epoch
             if checkpoint is not None:
                 checkpoint.save(trainer, history, at, at_once=True)
+            has_been_stopped = wants_to_stop(at.good)
     if _is_idle(at, patience):
         message = (
             f"stopped early after {_counted(at.epoch)}: the validation loss was lowest, {at.best_loss:.6g}, "
@@ -171,8 +197,9 @@ def train_in_batches(
         message = f"diverged: the loss rose from {at.first:.6g} to {loss:.6g}"
         return Ending(at.good, Outcome.DIVERGED, message, float(epochs))
     kept = at.best if patience is not None else at.good
-    message = f"all {_counted(epochs)} made: the loss went from {at.first:.6g} to {loss:.6g}"
-    return Ending(kept, Outcome.STEPS_EXHAUSTED, message, float(epochs), has_gone_back=patience is not None)
+    made = f"stopped by a callback after {_counted(at.epoch)}" if has_been_stopped else f"all {_counted(epochs)} made"
+    message = f"{made}: the loss went from {at.first:.6g} to {loss:.6g}"
+    return Ending(kept, Outcome.STEPS_EXHAUSTED, message, float(at.epoch), has_gone_back=patience is not None)
 
 
 def _is_idle(at: Progress, patience: int | None) -> bool:
