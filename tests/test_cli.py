@@ -337,6 +337,12 @@ def test_fit_predict_and_evaluate_a_table(descend: Any, table: Path, tmp_path: P
     assert len(out.split()) == 300
 
 
+def test_fit_with_an_l1_penalty_says_how_many_coefficients_are_zero(descend: Any, table: Path) -> None:
+    code, out, err = descend("fit", str(table), "--target", "price", "--l1", "4")
+    assert (code, err) == (0, "")
+    assert "2 of 3 coefficients are zero" in out
+
+
 def test_fit_as_json(descend: Any, table: Path, tmp_path: Path) -> None:
     model = tmp_path / "m.descend"
     code, out, _ = descend(

@@ -200,10 +200,19 @@ def test_classes_and_their_probabilities(tmp_path: Path) -> None:
 
 def test_a_table_larger_than_its_memory_streams() -> None:
     table = frame(20_000)
-    whole, streamed = fit_table(table, "price"), fit_table(table, "price", memory=1_000, epochs=3)
+    whole, streamed = fit_table(table, "price"), fit_table(table, "price", memory=1_000, batch_size=1, epochs=3)
     assert isinstance(streamed.estimator, LinearRegression)
     assert streamed.rows_held_out == whole.rows_held_out
     assert streamed.score > whole.score - 1e-3
+
+
+def test_least_squares_of_a_table_that_streams_are_those_of_the_table() -> None:
+    table = frame(20_000)
+    for options in ({}, {"l1": 20.0}, {"scale": False, "fit_intercept": False}):
+        whole, streamed = fit_table(table, "price", **options), fit_table(table, "price", memory=1_000, **options)
+        assert streamed.score == pytest.approx(whole.score, rel=1e-9)
+        assert streamed.outcome is whole.outcome
+        np.testing.assert_allclose(streamed.strengths(), whole.strengths(), rtol=1e-5, atol=1e-6)
 
 
 def test_the_rows_held_out_are_the_same_in_each_run() -> None:
@@ -215,7 +224,7 @@ def test_the_rows_held_out_are_the_same_in_each_run() -> None:
 _PEAK = """
 import resource, sys
 from descend import fit_table
-fit_table(sys.argv[1], "price", memory=1_000, epochs=1)
+fit_table(sys.argv[1], "price", memory=1_000, batch_size=1, epochs=1)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -241,9 +250,9 @@ def test_real_tables_as_well_as_scikit_learn(file: str, target: str, least: floa
     model = fit_table(SHARED / file, target)
     assert model.outcome is Outcome.CONVERGED
     _, X, y = encoded(SHARED / file, target)
-    from descend.models.tables import _held_out
+    from descend.models.tables import _are_out
 
-    out = _held_out(np.arange(len(y)), 0.2)
+    out = _are_out(np.arange(len(y)), 0.2)
     theirs = linear_model.LinearRegression().fit(X[~out], y[~out]).score(X[out], y[out])
     assert model.score == pytest.approx(theirs, abs=1e-6)
     assert model.score > least

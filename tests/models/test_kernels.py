@@ -125,8 +125,8 @@ def test_the_whole_gradient_is_that_of_the_value(loss: Any, sparse: bool) -> Non
 def test_gram_and_rows_are_the_same_cost() -> None:
     rows = some_rows(n=9_000)
     scaling = scaling_of(rows)
-    gram, plain = GramCost(rows, scaling, 0.3), RowsCost(rows, Squared(), scaling, 0.3)
-    assert isinstance(cost_of(rows, Squared(), scaling, 0.3, in_batches=False), GramCost)
+    gram, plain = cost_of(rows, Squared(), scaling, 0.3, in_batches=False), RowsCost(rows, Squared(), scaling, 0.3)
+    assert isinstance(gram, GramCost)
     for w in (np.zeros(6), np.linspace(-2, 3, 6)):
         assert gram(w) == pytest.approx(plain(w), rel=1e-12)
         np.testing.assert_allclose(gram.grad(w), plain.grad(w), rtol=1e-11)

@@ -211,7 +211,10 @@ def test_rows_in_blocks() -> None:
             yield X[begin : begin + 700], y[begin : begin + 700]
 
     best = linear_model.LinearRegression().fit(X, y).score(X, y)
-    assert LinearRegression(epochs=5).fit_blocks(blocks).score(X, y) > best - 1e-3
+    whole, streamed = LinearRegression().fit(X, y), LinearRegression().fit_blocks(blocks)  # of XᵀX, made in blocks
+    np.testing.assert_allclose(streamed.coef_, whole.coef_, rtol=1e-7)
+    assert streamed.outcome_.name == "CONVERGED"
+    assert LinearRegression(batch_size=1, epochs=5).fit_blocks(blocks).score(X, y) > best - 1e-3
     labels = y > y.mean()
 
     def classes() -> Any:

@@ -118,7 +118,7 @@ def test_sorted_rows_stream_as_well() -> None:
     rows = 40_000
     x = DRAW.normal(size=rows)
     table = pa.table({"x": x, "y": np.where(np.arange(rows) < rows // 2, 0.0, 2 * x)})
-    streamed = fit_table(table, "y", memory=1_000, epochs=3)
+    streamed = fit_table(table, "y", memory=1_000, batch_size=1, epochs=3)
     assert streamed.outcome is Outcome.STEPS_EXHAUSTED
 
 

@@ -7,6 +7,7 @@ l2/2·|w|², not of the intercept, is part of the cost.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,8 @@ class Cost(ABC):
     how: str  # how the gradient is made, in words
     runs_eagerly = True  # it is compiled code already
 
-    def __init__(self, rows: Rows, scaling: Scaling, l2: float) -> None:
-        self.rows, self.scaling = rows, scaling
+    def __init__(self, scaling: Scaling, l2: float) -> None:
+        self.scaling = scaling
         self._l2 = l2
         self._at: Any = None
         self._found: tuple[float, np.ndarray] | None = None
@@ -90,7 +91,8 @@ class RowsCost(Cost):
     how = "in one pass over the rows at each step"
 
     def __init__(self, rows: Rows, loss: Loss, scaling: Scaling, l2: float) -> None:
-        super().__init__(rows, scaling, l2)
+        super().__init__(scaling, l2)
+        self.rows = rows
         self._numbers = np.array([*loss.arguments, 0.0])
         self._kernel = whole_gradient(type(loss), sparse=rows.is_sparse)
 
@@ -120,22 +122,30 @@ class GramCost(Cost):
 
     how = "of XᵀX, made in one pass: a step costs the same however many rows there are"
 
-    def __init__(self, rows: Rows, scaling: Scaling, l2: float) -> None:
-        super().__init__(rows, scaling, l2)
-        n = rows.features + 1
-        self._gram, self._toward, self._constant = np.zeros((n, n)), np.zeros(n), 0.0
-        # About their mean: of a large offset little would be left of the differences that matter.
-        self._mean = float(rows.weights @ rows.y.astype(np.float64)) / len(rows) * scaling.intercept
-        for begin in range(0, len(rows), _FEWEST):
-            part = rows.taken(np.arange(begin, min(begin + _FEWEST, len(rows))))
+    def __init__(self, parts: Iterable[Rows], mean: float, scaling: Scaling, l2: float) -> None:
+        super().__init__(scaling, l2)
+        n = len(scaling.scale) + 1
+        self._gram, self._toward, self._constant, count = np.zeros((n, n)), np.zeros(n), 0.0, 0
+        # About the mean of the target: of a large offset little would be left of the differences that matter.
+        self._mean = mean * scaling.intercept
+        for part in parts:
             z = np.empty((len(part), n))
             z[:, :-1] = (part.values.astype(np.float64) - scaling.shift) * scaling.scale
             z[:, -1] = scaling.intercept
             y, weights = part.y.astype(np.float64) - self._mean, part.weights.astype(np.float64)
             weighted = z * weights[:, None]
-            self._gram += z.T @ weighted / len(rows)
-            self._toward += y @ weighted / len(rows)
-            self._constant += float(weights @ y**2) / 2 / len(rows)
+            self._gram += z.T @ weighted
+            self._toward += y @ weighted
+            self._constant += float(weights @ y**2) / 2
+            count += len(part)
+        self._gram /= count
+        self._toward /= count
+        self._constant /= count
+
+    @staticmethod
+    def suits(loss: Loss, columns: int) -> bool:
+        """Whether it is the cost of this loss, and worth its making."""
+        return isinstance(loss, Squared) and columns <= _MOST_COLUMNS
 
     def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
         w = w.astype(np.float64)
@@ -153,7 +163,8 @@ class SoftmaxCost(Cost):
     how = "in two matrix products at each step"
 
     def __init__(self, rows: Rows, scaling: Scaling, l2: float, classes: int) -> None:
-        super().__init__(rows, scaling, l2)
+        super().__init__(scaling, l2)
+        self.rows = rows
         self._classes = classes
 
     def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
@@ -220,6 +231,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 def cost_of(rows: Rows, loss: Loss, scaling: Scaling, l2: float, *, in_batches: bool) -> Cost:
     """The form that costs least."""
-    if isinstance(loss, Squared) and not rows.is_sparse and rows.features <= _MOST_COLUMNS and not in_batches:
-        return GramCost(rows, scaling, l2)
+    if not rows.is_sparse and not in_batches and GramCost.suits(loss, rows.features):
+        mean = float(rows.weights @ rows.y.astype(np.float64)) / len(rows)
+        return GramCost(rows.blocks(_FEWEST), mean, scaling, l2)
     return RowsCost(rows, loss, scaling, l2)

@@ -190,13 +190,14 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
     def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
         """Learn from more rows than memory holds: `blocks()` goes through them anew, as pairs (X, y) of some rows.
 
-        One pass takes the means and deviations of the columns and the classes; `epochs` more train, in batches of
+        One pass takes the means and deviations of the columns and the classes. Where `learns_from_sums`, a second
+        makes XᵀX, and the result is that of all rows in memory. Else `epochs` more train, in batches of
         `batch_size` (1 unless given), in an order that is shuffled within each block.
         """
         self._check_parameters()
         if self.validation:
             raise ValueError("fit_blocks holds no rows out: leave validation at 0, and give blocks without those rows")
-        size, moments, total = self.batch_size or 1, None, 0
+        size, moments, total, of_targets = self.batch_size or 1, None, 0, 0.0
         classes: set[Any] = set()
         some = SomeRows(int(self.seed))
         for X, y in blocks():
@@ -204,7 +205,10 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             seen = rows.moments()
             moments = seen if moments is None else moments.with_more(seen)
             total += len(rows)
-            classes.update(np.unique(y).tolist() if isinstance(self, ClassifierMixin) else [])
+            if isinstance(self, ClassifierMixin):
+                classes.update(np.unique(y).tolist())
+            else:
+                of_targets += float(np.sum(y, dtype=np.float64))
             some.look(X, y)
         if moments is None:
             raise ValueError("there are no rows")
@@ -215,6 +219,11 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         self._moments = moments if self.scale else None
         self._scaling = self._scaling_of(first)
         self._weights = self._start(first)
+        if self.learns_from_sums(first.features):
+            parts = (self._rows(X, y, None, first=False, balanced=False) for X, y in blocks())
+            cost = GramCost(parts, of_targets / total, self._scaling, float(self.l2))
+            self._finish(self._fit_to_cost(cost, first, total), first)
+            return self
         self._trainer = self._trainer_of(first, self._weights, size)
 
         def chunks(epoch: int) -> Iterator[Chunk]:
@@ -348,14 +357,21 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             return self.method
         return method_named(self.method) if isinstance(self.method, str) else as_rule(self.method)
 
+    def learns_from_sums(self, columns: int) -> bool:
+        """Whether XᵀX and Xᵀy are all that it needs of the rows: least squares, not in batches."""
+        return self.batch_size is None and GramCost.suits(self._loss(), columns)
+
     def _fit_on_all_rows(self, rows: Rows) -> Ending:
+        return self._fit_to_cost(self._cost(rows, in_batches=False), rows, len(rows))
+
+    def _fit_to_cost(self, cost: Cost, some: Rows, count: int) -> Ending:
+        """Minimise the cost of so many rows, of which `some` are at hand."""
         rule = self._rule()
         if isinstance(rule, type):
-            rule = self._with_rate(rule, rows, self._weights, len(rows))
-        cost = self._cost(rows, in_batches=False)
+            rule = self._with_rate(rule, some, self._weights, len(some))
         if isinstance(cost, GramCost):  # made in float64: so it can be followed to its end
             self._weights = self._weights.astype(np.float64)
-        tol = _tolerance(self._weights.dtype, len(rows)) if self.tol is None else float(self.tol)
+        tol = _tolerance(self._weights.dtype, count) if self.tol is None else float(self.tol)
         run, weights = train_on_all_rows(cost, self._weights, rule, self.epochs or _STEPS, tol, float(self.l1))
         before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
         for i, step in enumerate(run.trace.step):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -73,6 +74,11 @@ class Rows:
     def kind(self) -> np.dtype[Any]:
         """The float type."""
         return self.values.dtype
+
+    def blocks(self, size: int) -> Iterator[Rows]:
+        """The rows in their order, so many at a time."""
+        for begin in range(0, len(self), size):
+            yield self.taken(np.arange(begin, min(begin + size, len(self))))
 
     @cached_property
     def matrix(self) -> Any:

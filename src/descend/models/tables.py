@@ -23,11 +23,12 @@ from descend.models.history import History
 from descend.models.kernels import mixed
 from descend.models.losses import loss_named
 from descend.models.regression import LinearRegression
-from descend.models.rows import Moments
+from descend.models.rows import Moments, rows_of
 
 __all__ = ["TableModel", "fit_table"]
 
-_MEMORY = 2 << 30  # bytes of features that are held; what is larger streams through
+_Rows = tuple[Any, np.ndarray]  # features and targets
+_MEMORY = 512 << 20  # bytes of features that are held; what is larger streams through
 _MODELS: dict[str, Any] = {"linear": LinearRegression, "logistic": LogisticRegression, "svm": LinearClassifier}
 _KIND = "linear model of a table"
 _OPTIONS = (
@@ -263,7 +264,8 @@ def fit_table(
         values = np.unique(y)
         is_class = len(values) == 2 and bool((values == np.round(values)).all())
         model = model or ("logistic" if is_class else "linear")
-        return _fit_in_memory(X, y, None, names, model, validation, options, begin)
+        out = _held_out(len(y), validation)
+        return _fit_in_memory((X[~out], y[~out]), (X[out], y[out]), None, names, model, options, begin)
     if target is None:
         raise ValueError("give the target: the column to predict")
     source = source_of(data)
@@ -273,9 +275,8 @@ def fit_table(
     model = model or ("logistic" if is_class else "linear")
     if encoder.rows * len(names) * 8 > memory:
         return _fit_streaming(source, encoder, model, validation, options, begin)
-    parts = list(encoder.blocks(source))
-    X, y = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _fit_in_memory(X, y, encoder, names, model, validation, options, begin)
+    parts = _in_two(encoder, source, _held_out(encoder.rows, validation))
+    return _fit_in_memory(*parts, encoder, names, model, options, begin)
 
 
 def _estimator(model: str, y: np.ndarray, options: dict[str, Any]) -> Any:
@@ -294,29 +295,49 @@ def _estimator(model: str, y: np.ndarray, options: dict[str, Any]) -> Any:
     return kind(**options)
 
 
-def _held_out(rows: np.ndarray, share: float) -> np.ndarray:
-    """Which rows are held out: a hash of each row's number decides, so that they are the same in each run."""
+def _held_out(rows: int, share: float) -> np.ndarray:
+    """Which of so many rows are held out: not all of them."""
+    out = _are_out(np.arange(rows), share)
+    return out & ~out.all()
+
+
+def _are_out(rows: np.ndarray, share: float) -> np.ndarray:
+    """Whether a row is held out: a hash of its number decides, so that they are the same in each run."""
     return np.asarray(mixed(rows.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)) < np.uint64(share * 2**64))
 
 
+def _in_two(encoder: Encoder, source: Source, out: np.ndarray) -> tuple[_Rows, _Rows]:
+    """The rows to learn from and those held out, each put where it stays: memory holds no row twice."""
+    X = [np.empty(((out == which).sum(), len(encoder.features))) for which in (False, True)]
+    y: list[list[np.ndarray]] = [[], []]
+    done, filled = 0, [0, 0]
+    for block, targets in encoder.blocks(source):
+        assert targets is not None  # noqa: S101 - targets were asked for
+        here = out[done : done + len(block)]
+        done += len(block)
+        for which in (0, 1):
+            chosen = here == bool(which)
+            count = int(chosen.sum())
+            X[which][filled[which] : filled[which] + count] = block[chosen]
+            filled[which] += count
+            y[which].append(targets[chosen])
+    return (X[0], np.concatenate(y[0])), (X[1], np.concatenate(y[1]))
+
+
 def _fit_in_memory(
-    X: Any, y: np.ndarray, encoder: Encoder | None, names: list[str], model: str, validation: float,
-    options: dict[str, Any], begin: float,
+    rows: _Rows, held: _Rows, encoder: Encoder | None, names: list[str], model: str, options: dict[str, Any],
+    begin: float,
 ) -> TableModel:  # fmt: skip
-    estimator = _estimator(model, y, options)
-    out = _held_out(np.arange(len(y)), validation)
-    if out.all():
-        out[:] = False
-    estimator.fit(X[~out], y[~out])
-    score = _score(estimator, y[out], estimator.predict(X[out])) if out.any() else np.nan
-    deviations = _deviations(X[~out])
+    (X, y), (X_held, y_held) = rows, held
+    estimator = _estimator(model, y, options).fit(X, y)
+    score = _score(estimator, y_held, estimator.predict(X_held)) if len(y_held) else np.nan
     seconds = time.perf_counter() - begin
-    return TableModel(estimator, encoder, names, deviations, int((~out).sum()), int(out.sum()), score, seconds)
+    return TableModel(estimator, encoder, names, _deviations(X), len(y), len(y_held), score, seconds)
 
 
 def _deviations(X: Any) -> np.ndarray:
     if isinstance(X, np.ndarray):
-        return np.asarray(X.std(axis=0))
+        return rows_of(X, np.zeros(len(X))).moments().deviation
     mean, squares = X.mean(axis=0), X.multiply(X).mean(axis=0)
     variances = np.asarray(squares).ravel() - np.asarray(mean).ravel() ** 2
     return np.asarray(np.sqrt(np.maximum(variances, 0)))
@@ -329,14 +350,16 @@ def _fit_streaming(
         row = 0
         for X, y in encoder.blocks(source):
             assert y is not None  # noqa: S101 - targets were asked for
-            out = _held_out(np.arange(row, row + len(y)), validation)
+            out = _are_out(np.arange(row, row + len(y)), validation)
             row += len(y)
             chosen = out if held_out else ~out
             if chosen.any():
                 yield X[chosen], y[chosen]
 
     first = next(blocks())
-    estimator = _estimator(model, first[1], {"batch_size": 1, "epochs": 2, **options})
+    estimator = _estimator(model, first[1], options)
+    if not estimator.learns_from_sums(first[0].shape[1]):
+        estimator.set_params(**{"batch_size": 1, "epochs": 2, **options})
     estimator.fit_blocks(blocks)
     held, score = 0, np.nan
     if any(True for _ in blocks(held_out=True)):

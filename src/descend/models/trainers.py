@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -33,6 +34,7 @@ class Trainer(ABC):
     """Parameters on their way, with all that the next step needs."""
 
     steps: int  # made so far
+    is_compiled = False
 
     @property
     @abstractmethod
@@ -66,6 +68,8 @@ class Streaming(Trainer):
     With several jobs each walks over a part of them, and all change the same parameters without a lock. Steps get
     lost where two meet, and the result depends on timing. Source: Niu, Recht, Ré & Wright (2011), "Hogwild!", NIPS.
     """
+
+    is_compiled = True
 
     def __init__(
         self, method: Method, loss: Loss, scaling: Scaling, penalty: Penalty, weights: np.ndarray, rows: Rows,
@@ -212,20 +216,27 @@ class Updating(Trainer):
         cost = self._cost_of(rows)
         for begin in range(0, len(order), batch_size):
             batch = order[begin : begin + batch_size]
-
-            def value(x: Any, cost: Cost = cost, batch: np.ndarray = batch) -> float:
-                return cost(x, batch) + float((self._l1 * abs(x)).sum())
-
-            def slope(x: Any, cost: Cost = cost, batch: np.ndarray = batch) -> Any:
-                return pulled(cost.grad(x, batch).astype(self._x.dtype), x, self._l1)
-
-            g = slope(self._x)
+            value, slope = partial(cost, batch=batch), partial(cost.grad, batch=batch)
+            if self._l1.any():
+                value, slope = self._penalised(value, slope)
+            g = slope(self._x).astype(self._x.dtype, copy=False)
             with np.errstate(all="ignore"):
                 change, self._state = self._rule.update(
                     g, self._state, self._x, value=value(self._x), value_fn=value, grad_fn=slope
                 )
-                self._x = np.asarray(self._x + kept(self._x, change, g, self._l1), self._x.dtype)
+                if self._l1.any():
+                    change = kept(self._x, change, g, self._l1)
+                self._x = np.asarray(self._x + change, self._x.dtype)
             self.steps += 1
+
+    def _penalised(self, cost: Any, grad: Any) -> tuple[Any, Any]:
+        def value(x: Any) -> float:
+            return float(cost(x) + (self._l1 * abs(x)).sum())
+
+        def slope(x: Any) -> Any:
+            return pulled(grad(x).astype(self._x.dtype), x, self._l1)
+
+        return value, slope
 
 
 def check_fits_sparse_rows(rule: Rule) -> None:

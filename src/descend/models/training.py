@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,9 +40,9 @@ _CHUNK = 65_536  # rows between two looks whether all is well
 _SHARED = 8  # times as many for each of several threads, which take a while to get going
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _EXPLODED = 1e4  # so many times the first loss is no noise
-_TRIED = 1_024  # rows for which each rate is tried
+_TRIED = 1_024  # steps for which each rate is tried at least, and rows on which it is judged
 _FEWEST_STEPS = 30  # for each rate
-_BUDGET = 4_096  # steps of a row for each rate, where there are few rows
+_BUDGET = 4_096  # rows for each rate, in several passes where there are few
 
 
 @dataclass(frozen=True)
@@ -227,23 +228,21 @@ def best_rate(
     Tried is one rate a decade, from far too small to far too large for the scale of the target, then around the best.
     `trainer_at(rate, rows)` makes a trainer, at its start, for these rows.
     """
-    count = min(_TRIED * max(1, min(batch_size, 32)), max(1, len(rows) * 2 // 3))
+    count = min(max(_BUDGET, _TRIED * min(batch_size, 32)), max(1, len(rows) * 2 // 3))
     size = min(batch_size, count)
-    passes = max(1, _BUDGET // count, _FEWEST_STEPS * size // count)
     order = _some_of(len(rows), min(count + _TRIED, len(rows)), seed)
     tried, judged = rows.taken(order[:count]), rows.taken(order[count:] if len(order) > count else order)
     spread = float(np.std(rows.y[:_CHUNK])) or 1.0
     places = np.arange(count)
-    found: dict[float, float] = {}
 
+    @cache
     def cost(lr: float) -> float:
-        if lr not in found:
-            trainer = trainer_at(lr, tried)
-            for _ in range(passes):
-                trainer.run(tried, places, size)
-            left = measure(trainer.weights, judged)
-            found[lr] = left if np.isfinite(left) else np.inf
-        return found[lr]
+        trainer = trainer_at(lr, tried)
+        budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
+        for _ in range(max(1, budget // count, _FEWEST_STEPS * size // count)):
+            trainer.run(tried, places, size)
+        left = measure(trainer.weights, judged)
+        return left if np.isfinite(left) else np.inf
 
     low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
     decades = 10.0 ** np.linspace(low, high, 1 + round(high - low))
