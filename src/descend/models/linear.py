@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import warnings
 from abc import ABC, abstractmethod
@@ -21,6 +20,7 @@ from descend.descent import Outcome
 from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
+from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint
 from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.history import History
@@ -447,37 +447,11 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
 
         epochs, patience = self.epochs or _EPOCHS, self.patience
         common = (self._trainer, chunks, size, epochs, measure, self.history_, patience)
-        with self._callbacks(epochs) as wants_to_stop:
+        with told_of_epochs(self, epochs, self._attributes) as wants_to_stop:
             if self.checkpoint is None:
                 return train_in_batches(*common, None, wants_to_stop)
             with Checkpoint(self.checkpoint, self._about(rows), resume=bool(self.resume)) as checkpoint:
                 return train_in_batches(*common, checkpoint, wants_to_stop)
-
-    @contextlib.contextmanager
-    def _callbacks(self, epochs: int) -> Iterator[Callable[[np.ndarray], bool]]:
-        """What tells scikit-learn's callbacks of each epoch, and whether one of them wants to stop."""
-        whole = self._init_callback_context(max_subtasks=epochs)
-        whole.call_on_fit_task_begin(estimator=self)
-        task = whole.subcontext("epoch").call_on_fit_task_begin(estimator=self)
-
-        def wants_to_stop(weights: np.ndarray) -> bool:
-            nonlocal task
-
-            def attributes() -> dict[str, Any]:
-                coefficients, intercept = self._scaling.in_users_units(weights)
-                return self._as_attributes(coefficients, np.asarray(intercept))
-
-            stops = task.call_on_fit_task_end(estimator=self, reconstruction_attributes=attributes)
-            is_last = stops or task.task_id + 1 == epochs
-            task = None if is_last else whole.subcontext("epoch").call_on_fit_task_begin(estimator=self)
-            return bool(stops)
-
-        try:
-            yield wants_to_stop
-        finally:
-            if task is not None:  # begun, and not gone through
-                task.call_on_fit_task_end(estimator=self)
-            whole.call_on_fit_task_end(estimator=self)
 
     def _about(self, rows: Rows) -> dict[str, Any]:
         """What must be the same where training goes on from a checkpoint."""
@@ -499,8 +473,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         self._made_with = self._written()
         if ending.outcome is Outcome.DIVERGED or ending.has_gone_back:
             self._trainer = None  # its state is not that of the coefficients that are kept
-        coefficients, intercept = self._scaling.in_users_units(ending.weights)
-        for name, value in self._as_attributes(coefficients, np.asarray(intercept)).items():
+        for name, value in self._attributes(ending.weights).items():
             setattr(self, name, value)
         self.n_iter_ = max(1, round(ending.epochs))
         self.outcome_, self.message_ = ending.outcome, ending.message
@@ -525,6 +498,11 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
 
     coef_: np.ndarray
     intercept_: Any
+
+    def _attributes(self, weights: np.ndarray) -> dict[str, Any]:
+        """What `predict` needs, by name."""
+        coefficients, intercept = self._scaling.in_users_units(weights)
+        return self._as_attributes(coefficients, np.asarray(intercept))
 
     @abstractmethod
     def _as_attributes(self, coefficients: np.ndarray, intercept: np.ndarray) -> dict[str, Any]:
