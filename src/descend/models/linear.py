@@ -26,6 +26,7 @@ from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost,
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.losses import Loss, Poisson
+from descend.models.mixing import mixed_up
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.some_rows import SomeRows
@@ -44,6 +45,7 @@ from descend.models.training import (
 
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
+_POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 _HASHED = 65_536  # numbers at the beginning and at the end of the data by which a checkpoint knows them
 
 __all__ = ["LinearModel"]
@@ -192,7 +194,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
 
         One pass takes the means and deviations of the columns and the classes. Where `learns_from_sums`, a second
         makes XᵀX, and the result is that of all rows in memory. Else `epochs` more train, in batches of
-        `batch_size` (1 unless given), in an order that is shuffled within each block.
+        `batch_size` (1 unless given), in an order of its own, within a pool of rows that takes 64 MB.
         """
         self._check_parameters()
         if self.validation:
@@ -228,11 +230,15 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
 
         def chunks(epoch: int) -> Iterator[Chunk]:
             done = 0
-            for number, (X, y) in enumerate(blocks()):
-                rows = self._rows(X, y, None, first=False, balanced=False)
+            seed = int(self.seed)
+            come: Iterator[Rows] = (self._rows(X, y, None, first=False, balanced=False) for X, y in blocks())
+            if self.shuffle:
+                room = max(1, _POOL // (first.kind.itemsize * (first.features + 2)))
+                come = mixed_up(come, min(room, total), np.random.default_rng([seed, epoch]))
+            for number, rows in enumerate(come):
                 done += len(rows)
-                order = shuffled(len(rows), int(self.seed), (epoch << 20) + number)
-                yield Chunk(rows, order if self.shuffle else np.arange(len(rows)), done / total)
+                order = shuffled(len(rows), seed, (epoch << 20) + number) if self.shuffle else np.arange(len(rows))
+                yield Chunk(rows, order, done / total)
 
         self._finish(self._trained(chunks, size, first, None), first)
         return self
