@@ -12,16 +12,16 @@ _PATIENCE = 1.0  # seconds of silence
 
 
 class Progress:
-    """Shows on standard error how far a run is and its cost; nothing at all in the first second."""
+    """Shows on standard error how far a run is, and some numbers; nothing at all in the first second."""
 
     def __init__(
         self,
         wanted: bool | None,
         last: int,
         place: str = "step {task.completed:,} of {task.total:,}",
-        cost: str = "cost",
+        numbers: str = "cost {0:.6g}",
     ) -> None:
-        self._place, self._cost = place, cost
+        self._place, self._numbers = place, numbers
         self._forced = wanted is True
         self._wanted = sys.stderr.isatty() if wanted is None else wanted
         self._last = last
@@ -31,12 +31,12 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def show(self, step: float, f: float) -> None:
-        """Tell how far the run is."""
+    def show(self, step: float, *numbers: float) -> None:
+        """Tell how far the run is; the numbers are those that the text names by their places."""
         if self._wanted and self._bar is None and time.perf_counter() - self._begin > _PATIENCE:
             self._bar = self._open()
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=step, cost=f)
+            self._bar.update(self._bar.task_ids[0], completed=step, numbers=self._numbers.format(*numbers))
 
     def _open(self) -> Any:
         from rich import progress
@@ -45,12 +45,12 @@ class Progress:
         bar = progress.Progress(
             progress.TextColumn(self._place),
             progress.BarColumn(),
-            progress.TextColumn(f"{self._cost} {{task.fields[cost]:.6g}}"),
+            progress.TextColumn("{task.fields[numbers]}"),
             progress.TimeRemainingColumn(),
             console=Console(stderr=True, force_terminal=self._forced or None),
             transient=True,
         )
-        bar.add_task("", total=self._last, cost=float("nan"))
+        bar.add_task("", total=self._last, numbers="")
         bar.start()
         return bar
 

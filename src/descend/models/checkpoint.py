@@ -7,8 +7,10 @@ epoch alone.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,9 +22,21 @@ from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.trainers import Trainer
 
-__all__ = ["Checkpoint", "CheckpointError", "Progress"]
+__all__ = ["Checkpoint", "CheckpointError", "Progress", "about"]
 
 _KIND = "training"
+_HASHED = 65_536  # numbers at the beginning and at the end of the data by which a checkpoint knows them
+
+
+def about(parameters: dict[str, str], arrays: Iterable[np.ndarray]) -> dict[str, str]:
+    """What must be the same where training goes on from a checkpoint: the parameters, and the data as a checksum."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype} ".encode())
+        flat = np.ascontiguousarray(array).reshape(-1)
+        for part in (flat[:_HASHED], flat[-_HASHED:]):
+            digest.update(part.tobytes())
+    return {**parameters, "data": digest.hexdigest()}
 
 
 class CheckpointError(ValueError):

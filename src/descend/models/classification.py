@@ -7,10 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
-from sklearn.base import ClassifierMixin
-from sklearn.utils import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 
+from descend.models.classes import Classifier
 from descend.models.costs import softmax
 from descend.models.linear import LinearModel
 from descend.models.losses import Loss, loss_named
@@ -19,7 +17,7 @@ from descend.models.rows import Rows
 __all__ = ["LinearClassifier", "LogisticRegression"]
 
 
-class LinearClassifier(ClassifierMixin, LinearModel):  # type: ignore[misc]
+class LinearClassifier(Classifier, LinearModel):  # type: ignore[misc]
     """A weighted sum of the columns whose side tells which of two classes: support vector machines and their kin.
 
     For more classes there is `LogisticRegression`, or scikit-learn's `OneVsRestClassifier` around this one.
@@ -73,41 +71,13 @@ class LinearClassifier(ClassifierMixin, LinearModel):  # type: ignore[misc]
     def _outputs(self) -> int:
         return len(self.classes_) if len(self.classes_) > 2 else 1
 
-    _classes_were_given = False  # to the first partial_fit, whose rows need not hold all of them
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """See `LinearRegression.fit`; `y` holds classes of any type."""
         self._classes_were_given = False
         return super().fit(X, y, sample_weight)
 
-    def _take_classes(self, classes: Any) -> None:
-        self.classes_ = np.unique(np.asarray(classes))
-        self._classes_were_given = True
-
-    def _check_classes(self) -> None:
-        count = len(self.classes_)
-        if count < 2:
-            raise ValueError(
-                f"the target has one class only, {self.classes_.tolist()[0]!r}: there is nothing to tell apart"
-            )
-        if count > 2 and not self._many_classes:
-            raise ValueError(
-                f"Only binary classification is supported by {type(self).__name__}, and the target has {count} "
-                f"classes: use LogisticRegression, or OneVsRestClassifier({type(self).__name__}())"
-            )
-
     def _targets(self, y: Any, *, first: bool) -> np.ndarray:
-        check_classification_targets(y)
-        if first and not self._classes_were_given:
-            self.classes_ = np.unique(y)
-        self._check_classes()
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"the target holds {unknown[:3].tolist()}, which is none of the classes {self.classes_.tolist()[:10]}; "
-                "name all of them in the first call, partial_fit(X, y, classes=...)"
-            )
-        places = np.searchsorted(self.classes_, y)
+        places = self._places(y, first=first)
         return places.astype(np.float64) if len(self.classes_) > 2 else np.where(places == 1, 1.0, -1.0)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -119,19 +89,6 @@ class LinearClassifier(ClassifierMixin, LinearModel):  # type: ignore[misc]
         """See `LinearRegression.fit_blocks`."""
         self._check_weights_are_numbers()
         return super().fit_blocks(blocks)
-
-    def _check_weights_are_numbers(self) -> None:
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} needs all rows at once: give the weights as numbers, "
-                "{class: weight}"
-            )
-
-    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
-        if self.class_weight is None:
-            return sample_weight
-        weights = compute_sample_weight(self.class_weight, y)
-        return weights if sample_weight is None else weights * sample_weight
 
     def _as_attributes(self, coefficients: np.ndarray, intercept: np.ndarray) -> dict[str, Any]:
         return {"coef_": np.atleast_2d(coefficients), "intercept_": np.atleast_1d(intercept)}
@@ -150,11 +107,6 @@ class LinearClassifier(ClassifierMixin, LinearModel):  # type: ignore[misc]
         scores = self.decision_function(X)
         places = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return np.asarray(self.classes_[places])
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = self._many_classes
-        return tags
 
 
 class LogisticRegression(LinearClassifier):

@@ -19,8 +19,8 @@ class History:
     loss, validation
         The mean loss of training rows (a fixed sample of them, penalty left out), and of validation rows; nan
         without.
-    score
-        R², or the share of classes told right: of validation rows, without them of the sample; nan on all rows.
+    score, validation_score
+        R², or the share of classes told right, of the same rows; nan where training looks at all rows at each step.
     gradient
         The norm of the gradient of that loss.
     rate
@@ -31,7 +31,7 @@ class History:
         Since the beginning.
     """
 
-    _COLUMNS = ("epoch", "steps", "loss", "validation", "score", "gradient", "rate", "speed", "seconds")
+    _COLUMNS = ("epoch", "steps", "loss", "validation", "score", "validation_score", "gradient", "rate", "speed", "seconds")
 
     def __init__(self) -> None:
         self._rows: list[tuple[float, ...]] = []

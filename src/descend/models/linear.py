@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
 from descend.models.callbacks import told_of_epochs
-from descend.models.checkpoint import Checkpoint
+from descend.models.checkpoint import Checkpoint, about
 from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.history import History
 from descend.models.kernels import shuffled
@@ -46,7 +46,6 @@ from descend.models.training import (
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
-_HASHED = 65_536  # numbers at the beginning and at the end of the data by which a checkpoint knows them
 
 __all__ = ["LinearModel"]
 
@@ -234,7 +233,9 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             come: Iterator[Rows] = (self._rows(X, y, None, first=False, balanced=False) for X, y in blocks())
             if self.shuffle:
                 room = max(1, _POOL // (first.kind.itemsize * (first.features + 2)))
-                come = mixed_up(come, min(room, total), np.random.default_rng([seed, epoch]))
+                parts = ((rows.values, rows.y, rows.weights) for rows in come)
+                mixed = mixed_up(parts, min(room, total), np.random.default_rng([seed, epoch]))
+                come = (replace(first, values=values, y=y, weights=weights) for values, y, weights in mixed)
             for number, rows in enumerate(come):
                 done += len(rows)
                 order = shuffled(len(rows), seed, (epoch << 20) + number) if self.shuffle else np.arange(len(rows))
@@ -446,10 +447,10 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
 
         def measure(weights: np.ndarray) -> Measured:
             loss, gradient = self._measure(weights, sample)
-            held_out_loss = np.nan if held_out is None else self._measure(weights, held_out)[0]
-            return Measured(
-                loss, held_out_loss, self._score(weights, sample if held_out is None else held_out), gradient
-            )
+            if held_out is None:
+                return Measured(loss, np.nan, self._score(weights, sample), np.nan, gradient)
+            of_held_out = self._measure(weights, held_out)[0], self._score(weights, held_out)
+            return Measured(loss, of_held_out[0], self._score(weights, sample), of_held_out[1], gradient)
 
         epochs, patience = self.epochs or _EPOCHS, self.patience
         common = (self._trainer, chunks, size, epochs, measure, self.history_, patience)
@@ -461,13 +462,8 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
 
     def _about(self, rows: Rows) -> dict[str, Any]:
         """What must be the same where training goes on from a checkpoint."""
-        digest = hashlib.sha256()
-        for array in (rows.values, rows.columns, rows.starts, rows.y, rows.weights):
-            flat = np.ascontiguousarray(array).reshape(-1)
-            for part in (flat[:_HASHED], flat[-_HASHED:]):
-                digest.update(part.tobytes())
         rows_as_text = {"rows": str(len(rows)), "columns": str(rows.features), "dtype": str(rows.kind)}
-        return {**self._written(), **rows_as_text, "data": digest.hexdigest()}
+        return about({**self._written(), **rows_as_text}, (rows.values, rows.columns, rows.starts, rows.y, rows.weights))
 
     def _written(self) -> dict[str, str]:
         """The parameters as text, but for those that may change where training goes on."""

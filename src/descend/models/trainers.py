@@ -20,7 +20,7 @@ from descend.models.rows import Rows
 from descend.models.threads import threads
 from descend.stepsizes.stepsize import Asks
 
-__all__ = ["Penalty", "Streaming", "Trainer", "Updating", "check_fits_sparse_rows"]
+__all__ = ["OfRule", "Penalty", "Streaming", "Trainer", "Updating", "check_fits_sparse_rows"]
 
 
 class Penalty(NamedTuple):
@@ -35,6 +35,7 @@ class Trainer(ABC):
 
     steps: int  # made so far
     is_compiled = False
+    broke_at: int | None = None  # the step at which the cost was not finite; `weights` are those before it
 
     @property
     @abstractmethod
@@ -57,9 +58,9 @@ class Trainer(ABC):
     def rate(self) -> float:
         """The rate of the last step; nan where the method has none."""
 
-    @abstractmethod
     def move_to(self, weights: np.ndarray, scaling: Scaling) -> None:
         """Go on from other parameters, which belong to another scaling, with what is remembered of the steps."""
+        raise NotImplementedError(f"{type(self).__name__} has no scaling that changes")
 
 
 class Streaming(Trainer):
@@ -169,47 +170,62 @@ class Streaming(Trainer):
         self.steps += count
 
 
-class Updating(Trainer):
-    """Any rule: the gradient of each batch, then one update."""
+class OfRule(Trainer):
+    """Any rule, with its state: what is common to those that compute a gradient and then make an update."""
 
-    def __init__(self, rule: Rule, cost_of: Callable[[Rows], Cost], l1: float, weights: np.ndarray) -> None:
-        self._rule, self._cost_of = rule, cost_of
-        self._l1 = np.full(weights.shape, l1, weights.dtype)
-        self._l1[..., -1] = 0
-        self._x = np.array(weights)
+    def __init__(self, rule: Rule, x: Any) -> None:
+        self._rule = rule
+        self._x = jax.tree.map(np.array, x)
         self._state = rule.init(self._x)
         self.steps = 0
 
     @property
     def hands_out_another(self) -> bool:
         """Whether the parameters that are handed out are not those that the steps start from."""
-        return not isinstance(self._rule.answer(self._state, self._x), tuple)
+        return bool(jax.tree.leaves(self._rule.answer(self._state, self._x)))
 
     @property
     def weights(self) -> np.ndarray:
         """See `Trainer.weights`."""
-        answer = self._rule.answer(self._state, self._x)
-        return np.array(self._x if isinstance(answer, tuple) else answer)
+        handed_out = self._rule.answer(self._state, self._x) if self.hands_out_another else self._x
+        return self._as_weights(jax.tree.map(np.array, handed_out))
 
-    def move_to(self, weights: np.ndarray, scaling: Scaling) -> None:
-        """See `Trainer.move_to`."""
-        self._x = np.array(weights)
+    def _as_weights(self, x: Any) -> np.ndarray:
+        return np.asarray(x)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Trainer.arrays`."""
-        leaves = {f"leaf {i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self._state))}
-        return {**leaves, "x": self._x, "steps": np.array(self.steps)}
+        parts = {"leaf": self._state, "x": self._x}
+        leaves = {f"{n} {i}": np.asarray(v) for n, p in parts.items() for i, v in enumerate(jax.tree.leaves(p))}
+        return {**leaves, "steps": np.array(self.steps)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Trainer.restore`."""
-        leaves, structure = jax.tree.flatten(self._state)
-        found = [np.asarray(arrays[f"leaf {i}"], np.asarray(leaf).dtype)[()] for i, leaf in enumerate(leaves)]
-        self._state = jax.tree.unflatten(structure, found)
-        self._x, self.steps = arrays["x"].copy(), int(arrays["steps"])
+
+        def found(name: str, tree: Any) -> Any:
+            leaves, structure = jax.tree.flatten(tree)
+            kept = [np.array(arrays[f"{name} {i}"], np.asarray(leaf).dtype)[()] for i, leaf in enumerate(leaves)]
+            return jax.tree.unflatten(structure, kept)
+
+        self._state, self._x, self.steps = found("leaf", self._state), found("x", self._x), int(arrays["steps"])
 
     def rate(self) -> float:
         """See `Trainer.rate`."""
         return float(self._state.lr)
+
+
+class Updating(OfRule):
+    """Any rule: the gradient of each batch, then one update, in NumPy."""
+
+    def __init__(self, rule: Rule, cost_of: Callable[[Rows], Cost], l1: float, weights: np.ndarray) -> None:
+        super().__init__(rule, weights)
+        self._cost_of = cost_of
+        self._l1 = np.full(weights.shape, l1, weights.dtype)
+        self._l1[..., -1] = 0
+
+    def move_to(self, weights: np.ndarray, scaling: Scaling) -> None:
+        """See `Trainer.move_to`."""
+        self._x = np.array(weights)
 
     def run(self, rows: Rows, order: np.ndarray, batch_size: int) -> None:
         """See `Trainer.run`."""

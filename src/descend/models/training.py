@@ -43,6 +43,8 @@ _EXPLODED = 1e4  # so many times the first loss is no noise
 _TRIED = 1_024  # steps for which each rate is tried at least, and rows on which it is judged
 _FEWEST_STEPS = 30  # for each rate
 _BUDGET = 4_096  # rows for each rate, in several passes where there are few
+_PLACE = "epoch {task.completed:.2f} of {task.total}"
+_SEEN = "loss {0:.4g}  score {1:.4f}  {2:,.0f} rows a second"
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,14 @@ class Measured(NamedTuple):
     loss: float
     validation: float
     score: float
+    validation_score: float
     gradient: float
 
 
 class Chunk(NamedTuple):
     """Some rows to be gone through in this order; `done` is the share of the epoch that is made after them."""
 
-    rows: Rows
+    rows: Any  # Rows, or Samples: what the trainer takes
     order: np.ndarray
     done: float
 
@@ -78,9 +81,11 @@ class Chunk(NamedTuple):
 Chunks = Callable[[int], Iterator[Chunk]]  # epoch → its chunks
 
 
-def chunks_of(rows: Rows, batch_size: int, *, shuffle: bool, seed: int, jobs: int = 1) -> Chunks:
-    """Rows in memory: each epoch in an order of its own, or as they are stored."""
-    together = _CHUNK if jobs == 1 else _CHUNK * _SHARED * jobs
+def chunks_of(
+    rows: Any, batch_size: int, *, shuffle: bool, seed: int, jobs: int = 1, together: int | None = None
+) -> Chunks:
+    """Rows in memory: each epoch in an order of its own, or as they are stored; about `together` in a chunk."""
+    together = together or (_CHUNK if jobs == 1 else _CHUNK * _SHARED * jobs)
     size = max(batch_size, together // batch_size * batch_size)
 
     def chunks(epoch: int) -> Iterator[Chunk]:
@@ -91,7 +96,7 @@ def chunks_of(rows: Rows, batch_size: int, *, shuffle: bool, seed: int, jobs: in
     return chunks
 
 
-def sample_of(rows: Rows, seed: int) -> Rows:
+def sample_of(rows: Any, seed: int) -> Any:
     """The rows on which the loss is measured on the way."""
     if len(rows) <= _MEASURED:
         return rows
@@ -147,32 +152,37 @@ def train_in_batches(
     begin = time.perf_counter()
     epochs_before = float(history.epoch[-1]) if len(history) else 0.0
 
-    def look(epoch: float, speed: float = np.nan) -> tuple[float, float]:
+    def look(epoch: float, speed: float = np.nan) -> Measured:
         seen = measure(trainer.weights)
         history.add(
             epoch=epochs_before + epoch, steps=trainer.steps, rate=trainer.rate(), speed=speed,
             seconds=time.perf_counter() - begin, **seen._asdict(),
         )  # fmt: skip
-        return seen.loss, seen.validation
+        return seen
 
     weights, is_warm = trainer.weights, len(history) > 0
     at = Progress(np.nan, np.nan, weights)
     if checkpoint is None or not checkpoint.load(trainer, history, at):
-        at.first, at.best_loss = look(0.0)
+        at.first, at.best_loss, *_ = look(0.0)
         # A warm start may begin at a loss that is nearly zero.
         at.worst = max(at.first, measure(np.zeros_like(weights)).loss) if is_warm else at.first
     loss, held_out = float(history.loss[-1]), float(history.validation[-1])
     has_been_stopped = False
-    with Interrupts() as interrupts, Bar(None, epochs, "epoch {task.completed:.2f} of {task.total}", "loss") as bar:
+    with Interrupts() as interrupts, Bar(None, epochs, _PLACE, _SEEN) as bar:
         while at.epoch < epochs and not _is_idle(at, patience) and not has_been_stopped:
             for number, chunk in enumerate(chunks(int(epochs_before) + at.epoch)):
                 if number < at.chunk:
                     continue  # gone through before the run was stopped
                 started = time.perf_counter()
                 trainer.run(chunk.rows, chunk.order, batch_size)
-                loss, held_out = look(at.epoch + chunk.done, len(chunk.order) / (time.perf_counter() - started))
-                bar.show(at.epoch + chunk.done, loss)
+                speed = len(chunk.order) / (time.perf_counter() - started)
+                seen = look(at.epoch + chunk.done, speed)
+                loss, held_out = seen.loss, seen.validation
+                bar.show(at.epoch + chunk.done, loss, seen.score, speed)
                 weights = trainer.weights
+                if trainer.broke_at is not None:
+                    message = f"diverged in epoch {at.epoch + 1}: at step {trainer.broke_at:,} the loss is not finite"
+                    return Ending(weights, Outcome.DIVERGED, message, at.epoch + chunk.done)
                 if not np.isfinite(weights).all() or not loss <= _EXPLODED * max(at.worst, 1e-300):
                     message = f"diverged in epoch {at.epoch + 1}: the loss went {_to(loss)}"
                     return Ending(at.good, Outcome.DIVERGED, message, at.epoch + chunk.done)
@@ -191,7 +201,7 @@ def train_in_batches(
     if _is_idle(at, patience):
         message = (
             f"stopped early after {_counted(at.epoch)}: the validation loss was lowest, {at.best_loss:.6g}, "
-            f"after {at.best_epoch}, whose coefficients are kept"
+            f"after {at.best_epoch}, whose parameters are kept"
         )
         return Ending(at.best, Outcome.CONVERGED, message, at.epoch, has_gone_back=True)
     if loss > at.worst + margin(at.worst, at.good.dtype, history.loss):
@@ -217,10 +227,10 @@ def _to(loss: float) -> str:
 
 
 def best_rate(
-    trainer_at: Callable[[float, Rows], Trainer],
-    rows: Rows,
+    trainer_at: Callable[[float, Any], Trainer],
+    rows: Any,
     batch_size: int,
-    measure: Callable[[np.ndarray, Rows], float],
+    measure: Callable[[np.ndarray, Any], float],
     seed: int,
 ) -> float:
     """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.

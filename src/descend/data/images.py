@@ -1,0 +1,253 @@
+"""Images to learn from: MNIST and other IDX sets, own folders of pictures, and single pictures made like MNIST's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import platformdirs
+
+from descend.data.download import fetch
+from descend.data.idx import read_idx
+from descend.data.sources import DataError
+
+__all__ = ["ImageSet", "fashion_mnist", "image_folder", "image_set", "like_mnist", "mnist", "open_image"]
+
+_FILES = {  # what a set consists of, under the names of the original files
+    "X": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
+    "y": ("train-labels-idx1-ubyte", "train-labels.idx1-ubyte"),
+    "X_test": ("t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"),
+    "y_test": ("t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"),
+}
+_MNIST = (
+    ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+    {
+        "X": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "y": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "X_test": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "y_test": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    },
+)
+_FASHION = (
+    ("https://storage.googleapis.com/tensorflow/tf-keras-datasets/",),
+    {
+        "X": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "y": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "X_test": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "y_test": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
+)
+_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+_SIDE, _INSIDE = 28, 20  # of an image of MNIST, and of the box into which its digit fits
+
+
+class ImageSet(NamedTuple):
+    """Images and labels to learn from and to test on; unpack it as `X, y, X_test, y_test`."""
+
+    X: np.ndarray  # (rows, height, width), uint8: 0 is the background, 255 the ink
+    y: np.ndarray  # (rows,)
+    X_test: np.ndarray
+    y_test: np.ndarray
+
+
+def mnist(directory: str | Path | None = None) -> ImageSet:
+    """The handwritten digits: 60,000 images of 28 × 28 pixels to learn from, and 10,000 to test on.
+
+    Parameters
+    ----------
+    directory
+        Where the four original files are, in gzip or raw. By default the user's cache, into which they are fetched
+        (11 MB) where they are not there yet.
+
+    Raises
+    ------
+    DataError
+        A file is missing or damaged, or cannot be fetched; the message says what to put where.
+
+    Source: LeCun, Cortes & Burges (1998).
+    """
+    return _known_set("mnist", directory, *_MNIST)
+
+
+def fashion_mnist(directory: str | Path | None = None) -> ImageSet:
+    """Images of ten kinds of clothes, in the form of `mnist`. Source: Xiao, Rasul & Vollgraf (2017), arXiv:1708.07747."""
+    return _known_set("fashion-mnist", directory, *_FASHION)
+
+
+def _known_set(
+    name: str, directory: str | Path | None, mirrors: tuple[str, ...], checksums: dict[str, str]
+) -> ImageSet:
+    if directory is not None:
+        return image_set(directory)
+    folder = Path(platformdirs.user_cache_dir("descend"), name)
+    for part, checksum in checksums.items():
+        if _file_in(folder, part) is None:
+            fetch(f"{_FILES[part][0]}.gz", checksum, mirrors, folder)
+    return image_set(folder)
+
+
+def image_set(directory: str | Path) -> ImageSet:
+    """The images of a directory: four IDX files named as MNIST's; or folders `train` and `test` of classes; or classes.
+
+    Where there are only folders of classes, `class/picture.png`, every sixth picture of each is for the test.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no directory {folder}")
+    files = {part: _file_in(folder, part) for part in _FILES}
+    if any(files.values()):
+        missing = [f"{_FILES[part][0]}.gz" for part, file in files.items() if file is None]
+        if missing:
+            raise DataError(f"{folder} lacks {', '.join(missing)}: a set of images is four files")
+        found = ImageSet(*(read_idx(file) for file in files.values() if file is not None))
+        _check_together(found.X, found.y, str(files["X"]), str(files["y"]))
+        _check_together(found.X_test, found.y_test, str(files["X_test"]), str(files["y_test"]))
+    elif (folder / "train").is_dir() and (folder / "test").is_dir():
+        X, y = image_folder(folder / "train")
+        found = ImageSet(X, y, *image_folder(folder / "test", (X.shape[1], X.shape[2])))
+    elif any(path.is_dir() for path in folder.iterdir()):
+        X, y = image_folder(folder)
+        place = np.concatenate([np.arange((y == c).sum()) for c in np.unique(y)])  # within the class: y is sorted
+        tested = place % 6 == 5
+        if not tested.any():
+            raise DataError(f"{folder} has fewer than six pictures of each class: too few to hold some out for a test")
+        found = ImageSet(X[~tested], y[~tested], X[tested], y[tested])
+    else:
+        raise DataError(
+            f"{folder} holds no images that are known: neither {_FILES['X'][0]}.gz and its three companions, nor "
+            "folders of classes with pictures in them"
+        )
+    if found.X.shape[1:] != found.X_test.shape[1:]:
+        raise DataError(f"the images to learn from are {_sizes(found.X)}, and those of the test {_sizes(found.X_test)}")
+    strange = np.setdiff1d(found.y_test, found.y)
+    if len(strange):
+        raise DataError(f"the test holds the labels {strange[:5].tolist()}, of which there is nothing to learn from")
+    return found
+
+
+def _file_in(folder: Path, part: str) -> Path | None:
+    candidates = [folder / f"{name}{ending}" for name in _FILES[part] for ending in (".gz", "")]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _check_together(images: np.ndarray, labels: np.ndarray, of_images: str, of_labels: str) -> None:
+    if images.ndim != 3 or images.dtype != np.uint8:
+        raise DataError(f"{of_images} holds {images.dtype} of {images.ndim} dimensions: images are uint8 of three")
+    if labels.ndim != 1:
+        raise DataError(f"{of_labels} has {labels.ndim} dimensions: labels are one number for each image")
+    if len(images) != len(labels):
+        raise DataError(f"{of_images} holds {len(images):,} images, and {of_labels} {len(labels):,} labels: they differ")
+    if not len(images):
+        raise DataError(f"{of_images} holds no images")
+
+
+def image_folder(directory: str | Path, size: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures of `directory/class/picture.png` in shades of grey, and their classes.
+
+    Parameters
+    ----------
+    directory
+        Its folders are the classes.
+    size
+        (height, width) to which all are brought. By default they must be of one size.
+
+    Returns
+    -------
+    X, y
+        (rows, height, width), uint8, and (rows,), text: sorted by class and file name.
+
+    Raises
+    ------
+    DataError
+        There are none, one cannot be read, or they are of different sizes; the message names the file.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no directory {folder}")
+    paths = sorted(p for p in folder.glob("*/*") if p.suffix.lower() in _PICTURES)
+    if not paths:
+        raise DataError(f"{folder} holds no pictures: put them into folders of classes, {folder}/cats/1.png")
+    images = []
+    for path in paths:
+        image = open_image(path, size)
+        if images and image.shape != images[0].shape:
+            raise DataError(
+                f"{path} is {_sizes(image)}, and {paths[0]} {_sizes(images[0])}: bring them to one size, "
+                f"image_folder({str(folder)!r}, size=(28, 28))"
+            )
+        images.append(image)
+    return np.stack(images), np.array([path.parent.name for path in paths])
+
+
+def open_image(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """A picture in shades of grey, (height, width), uint8; where it is transparent it is white.
+
+    Raises
+    ------
+    DataError
+        It is no picture, or a damaged one.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            if "A" in picture.getbands() or "transparency" in picture.info:
+                clear = picture.convert("RGBA")
+                picture = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)  # noqa: PLW2901
+            grey = picture.convert("L")
+            if size is not None:
+                grey = grey.resize((size[1], size[0]), Image.Resampling.BOX if grey.width > size[1] else None)
+            return np.asarray(grey)
+    except FileNotFoundError:
+        raise
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be read as a picture ({error})") from None
+
+
+def like_mnist(image: Any) -> np.ndarray:
+    """A picture of one digit as MNIST would hold it, (28, 28), uint8.
+
+    The ink is made light on a dark ground, whichever way it was; uneven light and noise are taken out; the digit is
+    fitted into 20 × 20 pixels and put so that its centre of mass is in the middle.
+
+    Parameters
+    ----------
+    image
+        Shades of grey, (height, width), of any size.
+
+    Raises
+    ------
+    DataError
+        It is all of one shade.
+    """
+    from PIL import Image
+
+    grey = np.asarray(image, np.float64)
+    if grey.ndim != 2 or min(grey.shape) < 2:
+        raise DataError(f"a picture is shades of grey, (height, width), got an array of shape {grey.shape}")
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    ground = float(np.median(border))
+    ink = grey - ground if np.abs(grey.max() - ground) >= np.abs(grey.min() - ground) else ground - grey
+    top = float(np.percentile(ink, 99.5)) if ink.size > 10_000 else float(ink.max())
+    if top < 8:
+        raise DataError("the picture is all of one shade: there is no digit to be seen")
+    noise = float(np.clip(np.percentile(np.abs(border - ground), 95) / top, 0.1, 0.5))  # also a shadow across the sheet
+    ink = np.clip((ink / top - noise) / (1 - noise), 0, 1)
+    rows, columns = np.flatnonzero(ink.max(axis=1) > 0.3), np.flatnonzero(ink.max(axis=0) > 0.3)
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = _INSIDE / max(ink.shape)
+    size = tuple(max(1, round(scale * n)) for n in ink.shape)
+    small = np.asarray(
+        Image.fromarray((255 * ink).astype(np.uint8)).resize((size[1], size[0]), Image.Resampling.LANCZOS)
+    )
+    mass = small / max(small.sum(), 1)
+    centre = [float((mass.sum(axis=1 - axis) * np.arange(size[axis])).sum()) for axis in (0, 1)]
+    top_left = [int(np.clip(round(_SIDE / 2 - 0.5 - c), 0, _SIDE - n)) for c, n in zip(centre, size, strict=True)]
+    made = np.zeros((_SIDE, _SIDE), np.uint8)
+    made[top_left[0] : top_left[0] + size[0], top_left[1] : top_left[1] + size[1]] = small
+    return made
+
+
+def _sizes(images: np.ndarray) -> str:
+    return f"{images.shape[-2]} × {images.shape[-1]} pixels"

@@ -1,0 +1,73 @@
+"""The classes of a classifier: which there are, and which number each row's has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+__all__ = ["Classifier"]
+
+
+class Classifier(ClassifierMixin):  # type: ignore[misc]
+    """What classifiers have in common; `class_weight` is None, "balanced", or {class: weight}."""
+
+    classes_: np.ndarray
+    class_weight: Any
+    _classes_were_given = False  # to the first partial_fit, whose rows need not hold all of them
+
+    @property
+    def _many_classes(self) -> bool:
+        """Whether more than two classes are legal."""
+        return True
+
+    def _take_classes(self, classes: Any) -> None:
+        self.classes_ = np.unique(np.asarray(classes))
+        self._classes_were_given = True
+
+    def _check_classes(self) -> None:
+        count = len(self.classes_)
+        if count < 2:
+            raise ValueError(
+                f"the target has one class only, {self.classes_.tolist()[0]!r}: there is nothing to tell apart"
+            )
+        if count > 2 and not self._many_classes:
+            raise ValueError(
+                f"Only binary classification is supported by {type(self).__name__}, and the target has {count} "
+                f"classes: use LogisticRegression, or OneVsRestClassifier({type(self).__name__}())"
+            )
+
+    def _places(self, y: Any, *, first: bool) -> np.ndarray:
+        """The number of the class of each row; the classes are those of the `first` rows, unless they were given."""
+        check_classification_targets(y)
+        if first and not self._classes_were_given:
+            self.classes_ = np.unique(y)
+        self._check_classes()
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"the target holds {unknown[:3].tolist()}, which is none of the classes {self.classes_.tolist()[:10]}; "
+                "name all of them in the first call, partial_fit(X, y, classes=...)"
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _check_weights_are_numbers(self) -> None:
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs all rows at once: give the weights as numbers, "
+                "{class: weight}"
+            )
+
+    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        weights = compute_sample_weight(self.class_weight, y)
+        return weights if sample_weight is None else weights * sample_weight
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = self._many_classes
+        return tags

@@ -1,0 +1,141 @@
+"""The trainer of networks: any rule on any JAX loss, with all batches of a chunk of rows in one compiled call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from descend.methods import Rule
+from descend.models.samples import Samples
+from descend.models.trainers import OfRule
+from descend.objectives.parameters import as_vector, dtype_of
+from descend.objectives.tracing import Traced, trace
+from descend.words import isfinite, largest, precision
+
+__all__ = ["Descending", "Loss"]
+
+Loss = Callable[..., Any]  # (params, *rows, key) → the mean cost of the rows, traced by JAX
+
+
+class Descending(OfRule):
+    """Goes through batches of rows on the device, compiled; the rows stay there from epoch to epoch.
+
+    What was compiled is found again by what was traced: other rows of the same shapes, another learning rate, another
+    network of the same form do not compile anew. Random numbers of step t are those of `fold_in(key, t)`, so that the
+    number of the step is all there is to remember.
+
+    Parameters
+    ----------
+    loss
+        (params, *rows, key) → number: the mean cost of a batch.
+    devices
+        Over so many devices the rows of each batch are spread; parameters are on all of them.
+    """
+
+    is_compiled = True
+
+    def __init__(self, rule: Rule, loss: Loss, params: Any, seed: int, devices: int = 1) -> None:
+        super().__init__(rule, params)
+        self._loss, self._devices = loss, devices
+        self._key = np.asarray(jax.random.key_data(jax.random.key(seed)))
+        self._kind = dtype_of(self._x)
+        self._traced: dict[Any, Traced] = {}
+        self._held: tuple[Samples | None, Any] = (None, None)  # the rows that are on the device
+        self._spread = _spread_over(devices)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to this process."""
+        return {**vars(self), "_traced": {}, "_held": (None, None), "_spread": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._spread = _spread_over(self._devices)
+
+    @property
+    def params(self) -> Any:
+        """The parameters, in the structure in which they were given."""
+        return self._x
+
+    def _as_weights(self, x: Any) -> np.ndarray:
+        return as_vector(x)
+
+    def run(self, rows: Any, order: np.ndarray, batch_size: int) -> None:
+        """See `Trainer.run`; `rows` are Samples."""
+        if self._held[0] is not rows:
+            with precision(self._kind):
+                self._held = (rows, jax.device_put(rows.parts, self._spread and self._spread[1]))
+        whole = len(order) // batch_size
+        if whole:
+            self._steps(order[: whole * batch_size], batch_size)
+        if self.broke_at is None and len(order) > whole * batch_size:  # the short batch at the end of an epoch
+            self._steps(order[whole * batch_size :], len(order) - whole * batch_size)
+
+    def _steps(self, order: np.ndarray, size: int) -> None:
+        data, count = self._held[1], len(order) // size
+        with precision(self._kind):
+            program = self._program(data, size)
+            purpose = ("training", self._rule.program_key(), size, self._devices)
+            chunk = program.compiled(purpose, lambda: _chunk_of(program, size, self._spread))
+
+            def go(last: int) -> Any:
+                return chunk(
+                    program.consts, self._rule, self._x, self._state, data, order.astype(np.int32), self._key,
+                    np.int32(last),
+                )  # fmt: skip
+
+            x, state, bad = go(count)
+            bad = int(bad)
+            if bad < count:  # go the same way again, as far as the cost was finite
+                x, state, _ = go(max(bad - 1, 0))
+                self.broke_at = self.steps + bad + 1
+        self._x, self._state = x, state
+        self.steps += count if self.broke_at is None else max(bad - 1, 0)
+
+    def _program(self, data: Any, size: int) -> Traced:
+        shapes = tuple((leaf.shape[1:], str(leaf.dtype)) for leaf in jax.tree.leaves(data))
+        if (size, shapes) not in self._traced:
+            batch = jax.tree.map(lambda part: jnp.zeros((size, *part.shape[1:]), part.dtype), data)
+            self._traced[size, shapes] = trace(self._loss, None, self._x, *batch, self._key)
+        return self._traced[size, shapes]
+
+
+def _chunk_of(program: Traced, size: int, spread: Any) -> Callable[..., Any]:
+    def chunk(consts, rule, x, state, data, order, key, last):  # type: ignore[no-untyped-def]
+        def one(i: Any, carry: Any) -> Any:
+            x, state, bad = carry
+            places = jax.lax.dynamic_slice(order, (i * size,), (size,))
+            batch = jax.tree.map(lambda part: part[places], data)
+            if spread is not None:
+                batch = jax.lax.with_sharding_constraint(batch, spread[0])
+            of_step = jax.random.key_data(jax.random.fold_in(jax.random.wrap_key_data(key), state.t))
+            evaluate = partial(program, consts)
+            f, g = evaluate(x, *batch, of_step)
+            change, state = rule.update(
+                g, state, x, value=f, value_fn=lambda p: evaluate(p, *batch, of_step)[0],
+                grad_fn=lambda p: evaluate(p, *batch, of_step)[1],
+            )  # fmt: skip
+            x = jax.tree.map(jnp.add, x, change)
+            return x, state, jnp.where(isfinite(f), bad, jnp.minimum(bad, i))
+
+        x, state, bad = jax.lax.fori_loop(0, last, one, (x, state, jnp.int32(2**31 - 1)))
+        return x, state, jnp.where(isfinite(largest(x)), bad, jnp.minimum(bad, last - 1))
+
+    return chunk
+
+
+def _spread_over(devices: int) -> Any:
+    """How the rows of a batch, and all else, lie on so many devices; None for one."""
+    if devices == 1:
+        return None
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    there = jax.devices()
+    if devices > len(there):
+        raise ValueError(f"devices={devices}, but this machine has {len(there)} ({there[0].platform})")
+    mesh = Mesh(np.array(there[:devices]), ("rows",))
+    return NamedSharding(mesh, PartitionSpec("rows")), NamedSharding(mesh, PartitionSpec())

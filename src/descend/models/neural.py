@@ -1,0 +1,669 @@
+"""Multilayer networks as scikit-learn estimators, trained by gradient descent in batches."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from descend.descent import Outcome
+from descend.descent.options import ready
+from descend.descent.sampling import Sampling
+from descend.fields import nearest
+from descend.methods import Adam, Rule, as_rule, method_named
+from descend.models.callbacks import told_of_epochs
+from descend.models.checkpoint import Checkpoint, about
+from descend.models.classes import Classifier
+from descend.models.costs import softmax
+from descend.models.descending import Descending
+from descend.models.files import load_file, save_file
+from descend.models.history import History
+from descend.models.kernels import shuffled
+from descend.models.mixing import mixed_up
+from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network, cross_entropy, squared_error
+from descend.models.rows import rows_of
+from descend.models.samples import Samples
+from descend.models.some_rows import SomeRows
+from descend.models.training import (
+    Chunk,
+    Chunks,
+    Ending,
+    Measured,
+    best_rate,
+    chunks_of,
+    sample_of,
+    train_in_batches,
+)
+from descend.objectives.parameters import as_vector, from_vector
+
+__all__ = ["MLPClassifier", "MLPRegressor", "NeuralNetwork"]
+
+_EPOCHS, _STEPS = 10, 1_000  # epochs unless given: ten, or of few rows as many as make so many steps
+_WORK = 4e10  # operations between two looks whether all is well
+_BLOCK = 4_096  # rows that are predicted together
+_POOL = 64 << 20  # bytes of rows from several blocks that are mixed
+_DTYPES = ("float32", "bfloat16", "float64")
+_KIND = "network"
+
+
+class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
+    """What the networks have in common; see `MLPClassifier` for the parameters."""
+
+    def __init__(
+        self,
+        method: Any = None,
+        *,
+        hidden: Any = (128,),
+        activation: str = "relu",
+        init: str = "glorot_uniform",
+        l2: float = 0.0,
+        dropout: float = 0.0,
+        batch_size: int = 32,
+        epochs: int | None = None,
+        scale: bool = True,
+        shuffle: bool = True,
+        validation: float = 0.0,
+        patience: int | None = None,
+        dtype: str = "float32",
+        devices: int = 1,
+        warm_start: bool = False,
+        checkpoint: Any = None,
+        resume: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.method = method
+        self.hidden = hidden
+        self.activation = activation
+        self.init = init
+        self.l2 = l2
+        self.dropout = dropout
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.scale = scale
+        self.shuffle = shuffle
+        self.validation = validation
+        self.patience = patience
+        self.dtype = dtype
+        self.devices = devices
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.resume = resume
+        self.seed = seed
+
+    layers_: tuple[Layer, ...]
+    history_: History
+    outcome_: Outcome
+    message_: str
+    _inputs: Inputs
+    _trainer: Descending | None  # goes on where training ended
+    _made_with: dict[str, str]  # the parameters with which it began
+    _image_shape: tuple[int, ...]  # of one row, where rows are images
+
+    # -- what the two kinds differ in -----------------------------------------------------------------------
+
+    @abstractmethod
+    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+        """The target as the loss wants it: (rows,) int32, or (rows, outputs) floats."""
+
+    @abstractmethod
+    def _outputs(self) -> int:
+        """How many numbers the last layer gives."""
+
+    @abstractmethod
+    def _losses(self, scores: Any, y: Any) -> Any:
+        """What training adds up, (rows,); read by JAX."""
+
+    @abstractmethod
+    def _seen(self, scores: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+        """Mean loss and score, in the user's units."""
+
+    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
+        return sample_weight
+
+    # -- fitting --------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from rows `X` and targets `y` (n,); a row counts `sample_weight` times.
+
+        Parameters
+        ----------
+        X
+            (n, d), numbers; or images, (n, height, width) or more, of which bytes are scaled to 0 … 1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The data or a parameter makes no sense; the message says what came and what is legal.
+        """
+        self._check_parameters()
+        goes_on = self.warm_start and hasattr(self, "layers_")
+        if goes_on and self._written() != self._made_with:
+            self._trainer = None  # the method begins anew from the weights there are
+        samples = self._samples(X, y, sample_weight, first=not goes_on)
+        if not goes_on:
+            self._begin(samples.parts[0])
+        samples, held_out = self._parted(samples)
+        size = min(int(self.batch_size), len(samples))
+        if self._trainer is None:
+            self._trainer = self._trainer_of(samples, size)
+        self._finish(self._trained(self._chunks_of(samples, size), size, samples, held_out))
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from some more rows: one pass, in batches of `batch_size`; the schedule goes on from call to call.
+
+        Columns (and the target of a regression) keep the scale of the first call's rows.
+        """
+        self._check_parameters()
+        first = not hasattr(self, "layers_")
+        if not first and self._made_with != self._written():
+            self._trainer = None
+        if first and classes is not None:
+            self._take_classes(classes)
+        samples = self._samples(X, y, sample_weight, first=first, balanced=False)
+        if first:
+            self._begin(samples.parts[0])
+        size = min(int(self.batch_size), len(samples))
+        if self._trainer is None:
+            self._trainer = self._trainer_of(samples, size)
+        self._trainer.run(samples, np.arange(len(samples)), size)
+        broke, weights = self._trainer.broke_at is not None, self._trainer.weights
+        outcome = Outcome.DIVERGED if broke else Outcome.STEPS_EXHAUSTED
+        message = f"diverged at step {self._trainer.broke_at}" if broke else f"{self._trainer.steps:,} steps made"
+        self._finish(Ending(weights, outcome, message, 1.0))
+        return self
+
+    def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
+        """Learn from more rows than memory holds: `blocks()` goes through them anew, as pairs (X, y) of some rows.
+
+        One pass looks for the scale of the columns and the classes; `epochs` more train (10 unless given), in an
+        order of its own each, within a pool of rows that takes 64 MB.
+        """
+        self._check_parameters()
+        if self.validation:
+            raise ValueError("fit_blocks holds no rows out: leave validation at 0, and give blocks without those rows")
+        some, total, classes = SomeRows(int(self.seed)), 0, set[Any]()
+        for X, y in blocks():
+            total += len(y)
+            if isinstance(self, Classifier):
+                classes.update(np.unique(y).tolist())
+            some.look(X, y)
+        if not total:
+            raise ValueError("there are no rows")
+        if classes:
+            self._take_classes(sorted(classes))
+        first = self._samples(*some.rows(), None, first=True, balanced=False)
+        self._begin(first.parts[0])
+        size = min(int(self.batch_size), len(first))
+        self._trainer = self._trainer_of(first, size)
+        per_row = sum(part[:1].nbytes for part in first.parts)
+
+        def chunks(epoch: int) -> Iterator[Chunk]:
+            done, seed = 0, int(self.seed)
+            come = (self._samples(X, y, None, first=False, balanced=False).parts for X, y in blocks())
+            if self.shuffle:
+                room = min(total, max(1, _POOL // per_row))
+                come = mixed_up(come, room, np.random.default_rng([seed, epoch]))
+            for number, parts in enumerate(come):
+                rows = Samples(parts)
+                done += len(rows)
+                order = shuffled(len(rows), seed, (epoch << 20) + number) if self.shuffle else np.arange(len(rows))
+                yield Chunk(rows, order, done / total)
+
+        self._finish(self._trained(chunks, size, first, None))
+        return self
+
+    def _check_parameters(self) -> None:
+        for name in ("batch_size", "epochs", "patience", "devices"):
+            value = getattr(self, name)
+            if value is None and name in {"epochs", "patience"}:
+                continue
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
+        for width in self._hidden():
+            if not isinstance(width, int | np.integer) or isinstance(width, bool) or width < 1:
+                raise ValueError(f"hidden must be widths of layers, whole numbers >= 1, e.g. (128, 64), got {width!r}")
+        for name, high in (("l2", math.inf), ("dropout", 1.0), ("validation", 1.0)):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float | np.number) and 0 <= value < high):
+                legal = "a number >= 0" if math.isinf(high) else "in [0, 1)"
+                raise ValueError(f"{name} must be {legal}, got {value!r}")
+        for name, words in (("activation", [*ACTIVATIONS]), ("init", INITIALISERS), ("dtype", [*_DTYPES])):
+            value = getattr(self, name)
+            if value not in words:
+                raise ValueError(f"{name} must be one of {', '.join(words)}, got {value!r}.{nearest(str(value), words)}")
+        if self.patience is not None and not self.validation:
+            raise ValueError("patience looks at the validation loss: give validation=0.2, too")
+
+    def _hidden(self) -> tuple[Any, ...]:
+        return tuple(self.hidden) if isinstance(self.hidden, list | tuple | np.ndarray) else (self.hidden,)
+
+    def _samples(self, X: Any, y: Any, sample_weight: Any, *, first: bool, balanced: bool = True) -> Samples:
+        shape = self._flat_shape(X)
+        X = X if shape is None else np.asarray(X).reshape(len(X), -1)
+        X, y = validate_data(
+            self, X, y, dtype=[np.float32, np.float64, np.uint8], reset=first, multi_output=True,
+            y_numeric=isinstance(self, RegressorMixin),
+        )  # fmt: skip
+        if first:
+            self._image_shape = shape or ()
+        if X.dtype != np.uint8:
+            with np.errstate(over="ignore"):
+                X = X.astype(self._kind(), copy=False)
+            if not np.isfinite(X).all():
+                raise ValueError(f"the columns hold numbers too large for {self.dtype}: give them in other units")
+        given = np.ones(len(X)) if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
+        given = np.asarray(self._row_weights(y, given), np.float64)
+        if (given < 0).any():
+            raise ValueError(f"sample_weight must be >= 0, got {given.min():g} for row {int(given.argmin())}")
+        if not given.sum() > 0:
+            raise ValueError("sample_weight is zero for all rows: nothing is left to learn from")
+        weights = given / given.mean() if balanced else given
+        targets = self._targets(y, first=first)
+        return Samples((np.ascontiguousarray(X), targets, weights.astype(self._kind())))
+
+    def _flat_shape(self, X: Any) -> tuple[int, ...] | None:
+        """The shape of a row, where rows are images."""
+        return None if scipy.sparse.issparse(X) or getattr(X, "ndim", 0) < 3 else tuple(X.shape[1:])
+
+    def _kind(self) -> np.dtype[Any]:
+        """The dtype of the parameters."""
+        return np.dtype(np.float64 if self.dtype == "float64" else np.float32)
+
+    def _begin(self, X: np.ndarray) -> None:
+        """A network of random weights for rows like these."""
+        kind = self._kind()
+        if X.dtype == np.uint8:
+            shift, scale = np.zeros((), kind), np.asarray(1 / 255 if self.scale else 1.0, kind)
+        elif self.scale:
+            moments = rows_of(X, np.zeros(len(X))).moments()
+            shift, scale = moments.mean.astype(kind), (1 / moments.deviation).astype(kind)
+        else:
+            shift, scale = np.zeros((), kind), np.ones((), kind)
+        self._inputs = Inputs(shift, scale)
+        self.layers_ = self._network(X.shape[1]).start(int(self.seed), self.init, kind)
+        self.history_, self._trainer = History(), None
+
+    def _network(self, inputs: int) -> Network:
+        widths = (inputs, *map(int, self._hidden()), self._outputs())
+        return Network(widths, self.activation, float(self.dropout), self.dtype)
+
+    def _parted(self, samples: Samples) -> tuple[Samples, Samples | None]:
+        if not self.validation:
+            return samples, None
+        order = shuffled(len(samples), int(self.seed), 2**31)
+        held_out = max(1, round(self.validation * len(samples)))
+        if held_out >= len(samples):
+            raise ValueError(f"validation={self.validation} leaves none of the {len(samples)} rows to learn from")
+        return samples.taken(np.sort(order[held_out:])), samples.taken(np.sort(order[:held_out]))
+
+    def loss_of(self, layers: Any, X: Any, y: Any, weights: Any, key: Any = None) -> Any:
+        """The mean cost of some rows as training sees it, penalty and dropout included; read by JAX."""
+        network, inputs = self._network(layers[0].W.shape[0]), self._inputs
+        scores = network.outputs(layers, inputs(X), key)
+        cost = (weights * self._losses(scores, y)).mean()
+        if self.l2:
+            penalty = 0.5 * float(self.l2)
+            for layer in layers:
+                cost = cost + penalty * (layer.W**2).sum()
+        return cost
+
+    def _loss(self) -> Callable[..., Any]:
+        import jax
+
+        def loss(layers: Any, X: Any, y: Any, weights: Any, key: Any) -> Any:
+            return self.loss_of(layers, X, y, weights, jax.random.wrap_key_data(key) if self.dropout else None)
+
+        return loss
+
+    def _trainer_of(self, samples: Samples, size: int) -> Descending:
+        rule = self.method
+        if rule is None:
+            rule = Adam(0.001)
+        elif isinstance(rule, str | type):
+            rule = self._with_rate(method_named(rule) if isinstance(rule, str) else rule, samples, size)
+        return self._trainer_at(as_rule(rule), samples, size)
+
+    def _trainer_at(self, rule: Rule, samples: Samples, size: int) -> Descending:
+        sampling = Sampling(max(len(samples), size + 1), size, int(self.seed))
+        rule = ready(rule, sampling, self.layers_)
+        return Descending(rule, self._loss(), self.layers_, int(self.seed), int(self.devices))
+
+    def _with_rate(self, kind: Any, samples: Samples, size: int) -> Rule:
+        """The method of that class, with the rate that is best, if it has one."""
+        if "lr" not in kind.names():
+            made: Rule = kind()
+            return made
+        self.rate_ = best_rate(
+            lambda lr, some: self._trainer_at(kind(lr=lr), some, min(size, len(some))),
+            samples, size, lambda weights, some: self._measure(weights, some)[0], int(self.seed),
+        )  # fmt: skip
+        made = kind(lr=self.rate_)
+        return made
+
+    def _chunks_of(self, samples: Samples, size: int) -> Chunks:
+        weights = sum(layer.W.size for layer in self.layers_)
+        together = max(size, int(_WORK / (6 * weights)))
+        return chunks_of(samples, size, shuffle=bool(self.shuffle), seed=int(self.seed), together=together)
+
+    def _measure(self, weights: np.ndarray, samples: Samples) -> tuple[float, float]:
+        """Mean loss, penalty and dropout left out, and score of some rows."""
+        X, y, row_weights = samples.parts
+        with np.errstate(all="ignore"):
+            return self._seen(self._scores_of(from_vector(weights, self.layers_), X), y, row_weights)
+
+    def _scores_of(self, layers: Any, X: np.ndarray) -> np.ndarray:
+        network, blocks = self._network(X.shape[1]), range(0, len(X), _BLOCK)
+        return np.concatenate([network.outputs(layers, self._inputs(X[i : i + _BLOCK])) for i in blocks])
+
+    def _epochs(self, rows: int, size: int) -> int:
+        return self.epochs or max(_EPOCHS, -(-_STEPS * size // rows))
+
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def _trained(self, chunks: Chunks, size: int, samples: Samples, held_out: Samples | None) -> Ending:
+        sample, trainer = sample_of(samples, int(self.seed)), self._trainer
+        assert trainer is not None  # noqa: S101 - made by the caller
+
+        def measure(weights: np.ndarray) -> Measured:
+            loss, score = self._measure(weights, sample)
+            of_held_out = (np.nan, np.nan) if held_out is None else self._measure(weights, held_out)
+            return Measured(loss, of_held_out[0], score, of_held_out[1], np.nan)
+
+        epochs = self._epochs(len(samples), size)
+        common = (trainer, chunks, size, epochs, measure, self.history_, self.patience)
+        with told_of_epochs(self, epochs, self._attributes) as wants_to_stop:
+            if self.checkpoint is None:
+                return train_in_batches(*common, None, wants_to_stop)
+            same = about({**self._written(), "rows": str(len(samples))}, samples.parts)
+            with Checkpoint(self.checkpoint, same, resume=bool(self.resume)) as checkpoint:
+                return train_in_batches(*common, checkpoint, wants_to_stop)
+
+    def _attributes(self, weights: np.ndarray) -> dict[str, Any]:
+        """What `predict` needs, by name."""
+        return {"layers_": from_vector(weights, self.layers_)}
+
+    def _written(self) -> dict[str, str]:
+        """The parameters as text, but for those that may change where training goes on."""
+        free = {"checkpoint", "resume", "epochs", "warm_start", "devices"}
+        return {name: repr(value) for name, value in self.get_params().items() if name not in free}
+
+    def _finish(self, ending: Ending) -> None:
+        self._made_with = self._written()
+        rate = np.nan if self._trainer is None else self._trainer.rate()
+        if ending.outcome is Outcome.DIVERGED or ending.has_gone_back:
+            self._trainer = None  # its state is not that of the weights that are kept
+        for name, value in self._attributes(ending.weights).items():
+            setattr(self, name, value)
+        self.n_iter_ = max(1, round(ending.epochs))
+        self.outcome_, self.message_ = ending.outcome, ending.message
+        if ending.outcome is Outcome.DIVERGED:
+            than = f" than {rate:.4g}" if np.isfinite(rate) else ""
+            self.message_ += f"; the last finite weights are kept. Try a smaller learning rate{than}"
+            if not self.scale:
+                self.message_ += ", or scale=True"
+            warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
+
+    def _take_classes(self, classes: Any) -> None:
+        raise ValueError("classes is for classifiers")
+
+    # -- what it has learnt ---------------------------------------------------------------------------------
+
+    def _scores(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "layers_")
+        if self._flat_shape(X) is not None:
+            X = np.asarray(X).reshape(len(X), -1)
+        X = validate_data(self, X, dtype=[np.float32, np.float64, np.uint8], reset=False)
+        pixels = self._inputs.scale.ndim == 0 and self.scale
+        if pixels and X.dtype != np.uint8:
+            raise TypeError(f"this network has learnt from bytes, 0 to 255: give images of uint8, got {X.dtype}")
+        return self._scores_of(self.layers_, X)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the network, with all it needs to predict, to one file (safetensors, checksummed, no pickle)."""
+        check_is_fitted(self, "layers_")
+        arrays, header = self._learnt()
+        arrays |= {"weights": as_vector(self.layers_), "shift": self._inputs.shift, "scale": self._inputs.scale}
+        arrays["history"] = np.array([*self.history_.columns().values()])
+        options = {n: v for n, v in self.get_params().items() if n not in {"method", "checkpoint", "resume"}}
+        options["hidden"] = [int(width) for width in self._hidden()]
+        header |= {
+            "model": type(self).__name__, "options": options, "inputs": self.layers_[0].W.shape[0],
+            "image_shape": list(self._image_shape), "outcome": self.outcome_.name, "message": self.message_,
+            "epochs": self.n_iter_,
+        }  # fmt: skip
+        return save_file(path, _KIND, arrays, header)
+
+    @staticmethod
+    def load(path: str | Path) -> Any:
+        """The network from its file: an `MLPClassifier` or an `MLPRegressor`.
+
+        Raises
+        ------
+        FileNotFoundError, ModelFileError
+            There is no such file, or it is none that can be trusted.
+        """
+        arrays, header = load_file(path, _KIND)
+        made: Any = {kind.__name__: kind for kind in (MLPClassifier, MLPRegressor)}[header["model"]]()
+        options = header["options"]
+        made.set_params(**{**options, "hidden": tuple(options["hidden"])})
+        made._inputs = Inputs(arrays["shift"], arrays["scale"])
+        made._relearn(arrays, header)
+        made.layers_ = made._network(header["inputs"]).start(0, made.init, made._kind())
+        made.layers_ = from_vector(arrays["weights"], made.layers_)
+        made.history_, made._trainer, made._made_with = History.of_table(arrays["history"]), None, made._written()
+        made._image_shape, made.n_features_in_ = tuple(header["image_shape"]), header["inputs"]
+        made.outcome_, made.message_, made.n_iter_ = Outcome[header["outcome"]], header["message"], header["epochs"]
+        return made
+
+    @abstractmethod
+    def _learnt(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and plain values that belong to this kind of network alone."""
+
+    @abstractmethod
+    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
+        """Take over what `_learnt` gave."""
+
+
+class MLPClassifier(Classifier, NeuralNetwork):  # type: ignore[misc]
+    """A multilayer network that gives the probability of each class; softmax at its end.
+
+    Parameters
+    ----------
+    method
+        Any method with its rate (`GradientDescent(0.01)`), an optax transformation, or the name or class of a method,
+        whose rate is found by trying. Default: `Adam(0.001)`.
+    hidden
+        The widths of the layers between inputs and outputs: a number, or a tuple; () is softmax regression.
+    activation
+        relu, tanh, sigmoid, leaky_relu, elu, gelu, silu, softplus or identity.
+    init
+        How weights begin: glorot_, he_ or lecun_, uniform or normal. Biases begin at zero.
+    l2
+        Adds l2/2·|W|² to the mean loss; biases are free.
+    dropout
+        The share of each hidden layer that is left out in a step of training.
+    label_smoothing
+        The share of the target that is spread over all classes.
+    class_weight
+        None, "balanced", or {class: weight}.
+    batch_size, epochs
+        Rows that make one step, and passes over the data; default ten, or of few rows as many as make 1,000 steps.
+    scale
+        Standardise the columns; images of bytes (uint8) are divided by 255 instead.
+    shuffle
+        Whether each epoch has an order of its own.
+    validation, patience
+        The share of rows held out, and after how many epochs without a better loss on them training stops, with the
+        best weights restored.
+    dtype
+        "float32"; "bfloat16" for the matrix products only; or "float64".
+    devices
+        Over how many devices (of JAX) the rows of a batch are spread.
+    warm_start
+        A further `fit` goes on where the last one ended, with the same schedule.
+    checkpoint, resume
+        A file that holds the whole state of training, written every few seconds; with `resume` training goes on from
+        it, and ends with the same bits as if it had never been stopped.
+    seed
+        Of the weights at the start, the order of the rows, and dropout.
+
+    Attributes
+    ----------
+    layers_
+        For each layer `W` (inputs, outputs) and `b` (outputs,), of the scaled columns.
+    classes_, outcome_, message_, history_, n_iter_
+        The classes; how training ended (a ConvergenceWarning is given where it diverged); the losses on the way, see
+        `History`; epochs made.
+    rate_
+        The rate that was found, where one was sought.
+    """
+
+    def __init__(
+        self,
+        method: Any = None,
+        *,
+        hidden: Any = (128,),
+        activation: str = "relu",
+        init: str = "glorot_uniform",
+        l2: float = 0.0,
+        dropout: float = 0.0,
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
+        batch_size: int = 32,
+        epochs: int | None = None,
+        scale: bool = True,
+        shuffle: bool = True,
+        validation: float = 0.0,
+        patience: int | None = None,
+        dtype: str = "float32",
+        devices: int = 1,
+        warm_start: bool = False,
+        checkpoint: Any = None,
+        resume: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            method, hidden=hidden, activation=activation, init=init, l2=l2, dropout=dropout, batch_size=batch_size,
+            epochs=epochs, scale=scale, shuffle=shuffle, validation=validation, patience=patience, dtype=dtype,
+            devices=devices, warm_start=warm_start, checkpoint=checkpoint, resume=resume, seed=seed,
+        )  # fmt: skip
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """See `NeuralNetwork.fit`; `y` holds classes of any type."""
+        self._classes_were_given = False
+        return super().fit(X, y, sample_weight)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """See `NeuralNetwork.partial_fit`; `classes` names all of them, in the first call."""
+        self._check_weights_are_numbers()
+        return super().partial_fit(X, y, classes, sample_weight)
+
+    def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
+        """See `NeuralNetwork.fit_blocks`."""
+        self._check_weights_are_numbers()
+        return super().fit_blocks(blocks)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if not (isinstance(self.label_smoothing, int | float | np.number) and 0 <= self.label_smoothing < 1):
+            raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing!r}")
+
+    def _outputs(self) -> int:
+        return len(self.classes_)
+
+    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+        y = np.asarray(y)
+        if y.ndim > 1 and y.shape[1] == 1:
+            from sklearn.utils.validation import column_or_1d
+
+            y = column_or_1d(y, warn=True)
+        elif y.ndim > 1:
+            raise ValueError(f"the target must be one column of classes, got {y.shape[1]} columns")
+        return self._places(y, first=first).astype(np.int32)
+
+    def _losses(self, scores: Any, y: Any) -> Any:
+        return cross_entropy(scores, y, float(self.label_smoothing))
+
+    def _seen(self, scores: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+        total = float(weights.sum())
+        right = float(weights @ (scores.argmax(axis=1) == y)) / total if total else np.nan
+        return float(weights @ cross_entropy(scores, y)) / max(total, 1e-300), right
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class, shape (n, classes)."""
+        return softmax(self._scores(X).astype(np.float64))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class of each row, shape (n,)."""
+        return np.asarray(self.classes_[self._scores(X).argmax(axis=1)])
+
+    def _learnt(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        return {}, {"classes": self.classes_.tolist()}
+
+    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
+        self.classes_ = np.array(header["classes"])
+
+
+class MLPRegressor(RegressorMixin, NeuralNetwork):  # type: ignore[misc]
+    """A multilayer network that predicts a number, or several: least squares, the target standardised within.
+
+    Parameters and attributes are those of `MLPClassifier`, without those of classes.
+    """
+
+    _mean: np.ndarray  # of the target, per output, and its deviation
+    _deviation: np.ndarray
+
+    def _outputs(self) -> int:
+        return len(self._mean)
+
+    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+        y = np.asarray(y, np.float64)
+        table = y.reshape(len(y), -1)
+        if first:
+            self._is_single = y.ndim == 1
+            moments = rows_of(table, np.zeros(len(y))).moments()
+            self._mean, self._deviation = moments.mean, moments.deviation
+        elif table.shape[1] != len(self._mean):
+            raise ValueError(f"the target has {table.shape[1]} columns, and had {len(self._mean)} before")
+        targets: np.ndarray = ((table - self._mean) / self._deviation).astype(self._kind())
+        return targets
+
+    def _losses(self, scores: Any, y: Any) -> Any:
+        return squared_error(scores, y)
+
+    def _seen(self, scores: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+        total = float(weights.sum())
+        if not total:
+            return np.nan, np.nan
+        squares = weights @ (scores.astype(np.float64) - y) ** 2 / total
+        spread = weights @ (y - weights @ y / total) ** 2 / total
+        score = float((1 - squares / spread).mean()) if (spread > 0).all() else np.nan
+        return float((squares * self._deviation**2).mean()), score
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The expected target of each row, (n,), or (n, outputs) where there were several."""
+        scores = self._scores(X) * self._deviation + self._mean
+        return np.asarray(scores[:, 0] if self._is_single else scores)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _learnt(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        return {"mean": self._mean, "deviation": self._deviation}, {"is_single": self._is_single}
+
+    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
+        self._mean, self._deviation, self._is_single = arrays["mean"], arrays["deviation"], header["is_single"]
