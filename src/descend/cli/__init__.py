@@ -1,6 +1,6 @@
-"""The command line: `descend minimize`, `sweep`, `race`, `fit`, `predict`, `evaluate`, `methods`, `landscapes`."""
+"""The command line: `descend minimize`, `sweep`, `race`, `fit`, `predict`, `evaluate`, `mnist`, `methods`, `landscapes`."""
 
-from descend.cli import descent, listings, tables
+from descend.cli import descent, images, listings, tables
 from descend.cli.app import main
 
-__all__ = ["descent", "listings", "main", "tables"]
+__all__ = ["descent", "images", "listings", "main", "tables"]

@@ -14,13 +14,14 @@ from typing import Annotated, Any
 import typer
 
 from descend.cli.app import app, exit_code
+from descend.cli.images import PHOTOS, tell_picture
 from descend.cli.values import PICTURES, BadInputError, check_target, finite, method_of, write_files
 from descend.descent import Outcome
 from descend.methods import method_named
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="CSV, TSV, Parquet, Feather, JSON lines, LIBSVM; also .gz")]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file that descend fit has written.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file that descend fit or descend mnist has written.")]
 
 _MODELS = {".descend", ".safetensors"}
 _BUNDLED = ("diabetes", "breast_cancer", "wine", "iris", "digits")
@@ -82,10 +83,10 @@ def fit_command(
 @app.command("predict")
 def predict_command(
     model: Model,
-    data: Data,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="A table, sparse text, or a picture (.png, .jpg, …).")],
     out: Annotated[Path | None, typer.Option(help="Write to this .csv or .parquet. Default: print.")] = None,
 ) -> None:
-    """Predict the target of each row of a table."""
+    """Predict the target of each row of a table, or what is on a picture."""
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
@@ -93,6 +94,9 @@ def predict_command(
     from descend.models.tables import TableModel
 
     check_target(out, {".csv", ".parquet"})
+    if Path(data).suffix.lower() in PHOTOS:
+        tell_picture(model, Path(data))
+        return
     fitted = TableModel.load(model)
     name = fitted.encoder.target if fitted.encoder is not None else "label"
     with _notes():

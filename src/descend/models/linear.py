@@ -38,6 +38,7 @@ from descend.models.training import (
     Measured,
     best_rate,
     chunks_of,
+    parted,
     sample_of,
     train_in_batches,
     train_on_all_rows,
@@ -140,7 +141,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             self._scaling = self._scaling_of(rows)
             self._weights, self._trainer = self._start(rows), None
             self.history_ = History()
-        rows, held_out = self._parted(rows)
+        rows, held_out = parted(rows, float(self.validation), int(self.seed))
         fit = self._fit_on_all_rows if self.batch_size is None else partial(self._fit_in_batches, held_out=held_out)
         self._finish(fit(rows), rows)
         return self
@@ -326,15 +327,6 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             mean = float(weights @ rows.y.astype(np.float64)) / max(float(weights.sum()), 1e-300)
             start[-1] = np.log(max(mean, 1e-9)) if isinstance(self._loss(), Poisson) else mean
         return start
-
-    def _parted(self, rows: Rows) -> tuple[Rows, Rows | None]:
-        if not self.validation:
-            return rows, None
-        order = shuffled(len(rows), int(self.seed), 2**31)
-        held_out = max(1, round(self.validation * len(rows)))
-        if held_out >= len(rows):
-            raise ValueError(f"validation={self.validation} leaves none of the {len(rows)} rows to learn from")
-        return rows.taken(np.sort(order[held_out:])), rows.taken(np.sort(order[:held_out]))
 
     def _cost(self, rows: Rows, *, in_batches: bool) -> Cost:
         if self._outputs() > 1:

@@ -16,6 +16,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from descend.data.images import like_mnist, open_image
 from descend.descent import Outcome
 from descend.descent.options import ready
 from descend.descent.sampling import Sampling
@@ -41,6 +42,7 @@ from descend.models.training import (
     Measured,
     best_rate,
     chunks_of,
+    parted,
     sample_of,
     train_in_batches,
 )
@@ -108,6 +110,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
     _trainer: Descending | None  # goes on where training ended
     _made_with: dict[str, str]  # the parameters with which it began
     _image_shape: tuple[int, ...]  # of one row, where rows are images
+    _is_centred: bool  # whether these are like MNIST's: ink on a black ground, its centre of mass in the middle
 
     # -- what the two kinds differ in -----------------------------------------------------------------------
 
@@ -152,7 +155,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         samples = self._samples(X, y, sample_weight, first=not goes_on)
         if not goes_on:
             self._begin(samples.parts[0])
-        samples, held_out = self._parted(samples)
+        samples, held_out = parted(samples, float(self.validation), int(self.seed))
         size = min(int(self.batch_size), len(samples))
         if self._trainer is None:
             self._trainer = self._trainer_of(samples, size)
@@ -291,21 +294,13 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         else:
             shift, scale = np.zeros((), kind), np.ones((), kind)
         self._inputs = Inputs(shift, scale)
+        self._is_centred = X.dtype == np.uint8 and len(self._image_shape) == 2 and _are_centred(X, self._image_shape)
         self.layers_ = self._network(X.shape[1]).start(int(self.seed), self.init, kind)
         self.history_, self._trainer = History(), None
 
     def _network(self, inputs: int) -> Network:
         widths = (inputs, *map(int, self._hidden()), self._outputs())
         return Network(widths, self.activation, float(self.dropout), self.dtype)
-
-    def _parted(self, samples: Samples) -> tuple[Samples, Samples | None]:
-        if not self.validation:
-            return samples, None
-        order = shuffled(len(samples), int(self.seed), 2**31)
-        held_out = max(1, round(self.validation * len(samples)))
-        if held_out >= len(samples):
-            raise ValueError(f"validation={self.validation} leaves none of the {len(samples)} rows to learn from")
-        return samples.taken(np.sort(order[held_out:])), samples.taken(np.sort(order[:held_out]))
 
     def loss_of(self, layers: Any, X: Any, y: Any, weights: Any, key: Any = None) -> Any:
         """The mean cost of some rows as training sees it, penalty and dropout included; read by JAX."""
@@ -428,6 +423,25 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
             raise TypeError(f"this network has learnt from bytes, 0 to 255: give images of uint8, got {X.dtype}")
         return self._scores_of(self.layers_, X)
 
+    def predict_proba_of_picture(self, path: str | Path) -> np.ndarray:
+        """The probability of each class, (classes,), of a picture in a file, of any size.
+
+        Where the network has learnt from images like MNIST's, the picture is made such: see `data.like_mnist`.
+
+        Raises
+        ------
+        DataError
+            It cannot be read, or nothing is to be seen on it.
+        """
+        if len(self._image_shape) != 2 or not hasattr(self, "predict_proba"):
+            raise TypeError("this network has not learnt from images in shades of grey: it cannot look at a picture")
+        if self._is_centred:
+            image = like_mnist(open_image(path))
+        else:
+            image = open_image(path, (self._image_shape[0], self._image_shape[1]))
+        shares: np.ndarray = self.predict_proba(image[None])[0]
+        return shares
+
     def save(self, path: str | Path) -> Path:
         """Write the network, with all it needs to predict, to one file (safetensors, checksummed, no pickle)."""
         check_is_fitted(self, "layers_")
@@ -438,7 +452,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         options["hidden"] = [int(width) for width in self._hidden()]
         header |= {
             "model": type(self).__name__, "options": options, "inputs": self.layers_[0].W.shape[0],
-            "image_shape": list(self._image_shape), "outcome": self.outcome_.name, "message": self.message_,
+            "image_shape": list(self._image_shape), "is_centred": bool(self._is_centred), "outcome": self.outcome_.name, "message": self.message_,
             "epochs": self.n_iter_,
         }  # fmt: skip
         return save_file(path, _KIND, arrays, header)
@@ -462,6 +476,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         made.layers_ = from_vector(arrays["weights"], made.layers_)
         made.history_, made._trainer, made._made_with = History.of_table(arrays["history"]), None, made._written()
         made._image_shape, made.n_features_in_ = tuple(header["image_shape"]), header["inputs"]
+        made._is_centred = header["is_centred"]
         made.outcome_, made.message_, made.n_iter_ = Outcome[header["outcome"]], header["message"], header["epochs"]
         return made
 
@@ -472,6 +487,16 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
     @abstractmethod
     def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
         """Take over what `_learnt` gave."""
+
+
+def _are_centred(X: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether the centre of mass of these images is in the middle, to a pixel, and their border is black."""
+    images = X[:1_000].reshape(-1, *shape).astype(float)
+    mass = np.maximum(images.sum(axis=(1, 2)), 1)
+    centres = [(images.sum(axis=2 - axis) @ np.arange(shape[axis])) / mass for axis in (0, 1)]
+    off = max(float(np.abs(c - shape[axis] / 2).mean()) for axis, c in enumerate(centres))
+    border = np.concatenate([images[:, 0].ravel(), images[:, -1].ravel()])
+    return off < 0.75 and float((border > 0).mean()) < 0.05
 
 
 class MLPClassifier(Classifier, NeuralNetwork):  # type: ignore[misc]

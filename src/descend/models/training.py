@@ -31,6 +31,7 @@ __all__ = [
     "Measured",
     "best_rate",
     "chunks_of",
+    "parted",
     "sample_of",
     "train_in_batches",
     "train_on_all_rows",
@@ -94,6 +95,17 @@ def chunks_of(
             yield Chunk(rows, order[place : place + size], min(1.0, (place + size) / len(rows)))
 
     return chunks
+
+
+def parted(rows: Any, share: float, seed: int) -> tuple[Any, Any]:
+    """The rows (or samples) to learn from, and that share of them which is held out; None where that is zero."""
+    if not share:
+        return rows, None
+    order = shuffled(len(rows), seed, 2**31)
+    held_out = max(1, round(share * len(rows)))
+    if held_out >= len(rows):
+        raise ValueError(f"validation={share} leaves none of the {len(rows)} rows to learn from")
+    return rows.taken(np.sort(order[held_out:])), rows.taken(np.sort(order[:held_out]))
 
 
 def sample_of(rows: Any, seed: int) -> Any:

@@ -5,6 +5,7 @@ from descend.plots.comparison import paths, profile, race, race_overview, rates_
 from descend.plots.contour import contours, surface
 from descend.plots.curve import cost_curve, gradient_curve, path_on_curve
 from descend.plots.history import history, rates
+from descend.plots.learning import confusion, first_weights, learning, scores, wrong_images
 from descend.plots.overview import as_svg, overview, picture
 from descend.plots.training import coefficients, training, training_overview
 
@@ -12,10 +13,13 @@ __all__ = [
     "animate",
     "as_svg",
     "coefficients",
+    "confusion",
     "contours",
     "cost_curve",
+    "first_weights",
     "gradient_curve",
     "history",
+    "learning",
     "overview",
     "path_on_curve",
     "paths",
@@ -26,9 +30,11 @@ __all__ = [
     "rates",
     "rates_by_step",
     "save_animation",
+    "scores",
     "surface",
     "sweep",
     "sweep_overview",
     "training",
     "training_overview",
+    "wrong_images",
 ]

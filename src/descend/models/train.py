@@ -1,0 +1,197 @@
+"""`train`: any JAX function of parameters and rows, trained in batches."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.descent import Outcome
+from descend.descent.options import ready, sampling_of
+from descend.descent.sampling import as_data
+from descend.methods import Adam, Rule
+from descend.models.checkpoint import Checkpoint, about
+from descend.models.descending import Descending
+from descend.models.history import History
+from descend.models.samples import Samples
+from descend.models.training import Ending, Measured, chunks_of, parted, sample_of, train_in_batches
+from descend.objectives.parameters import as_parameters, from_vector
+from descend.words import precision
+
+__all__ = ["Training", "train"]
+
+_WORK = 4e9  # numbers of parameters times rows between two looks whether all is well
+_BLOCK = 512  # rows whose loss is measured together
+
+
+@dataclass(frozen=True)
+class Training:
+    """What `train` has made.
+
+    Attributes
+    ----------
+    params
+        The parameters, as they were given, as NumPy arrays: the last finite ones, or with `patience` the best.
+    outcome, message
+        How training ended, and the sentence that says so.
+    history
+        The losses on the way, see `History`; `score` is the metric.
+    method
+        What made the steps.
+    seconds
+        From the call to its end.
+    """
+
+    params: Any
+    outcome: Outcome
+    message: str
+    history: History
+    method: Rule
+    seconds: float
+
+    @property
+    def success(self) -> bool:
+        """Whether it ended well: all epochs made, or stopped where validation was best."""
+        return self.outcome in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED}
+
+    def plot(self) -> Any:
+        """Loss and metric against the epoch; returns a Figure."""
+        from descend import plots
+
+        return plots.learning(self.history)
+
+    def __repr__(self) -> str:
+        last = {name: column[-1] for name, column in self.history.columns().items()}
+        shown = ("loss", "validation", "score", "validation_score")
+        seen = ", ".join(f"{name.replace('_', ' ')} {last[name]:.4g}" for name in shown if np.isfinite(last[name]))
+        return f"Training: {self.message} ({seen}; {self.seconds:.3g} s)"
+
+
+def train(
+    loss: Callable[..., Any],
+    params: Any,
+    data: Any,
+    method: Any = None,
+    *,
+    batch_size: int = 32,
+    epochs: int = 10,
+    metric: Callable[..., Any] | None = None,
+    validation: float = 0.0,
+    patience: int | None = None,
+    shuffle: bool = True,
+    devices: int = 1,
+    checkpoint: Any = None,
+    resume: bool = False,
+    callback: Callable[[Training], object] | None = None,
+    seed: int = 0,
+) -> Training:
+    """Train a model that is written in JAX (or Flax, Equinox, …) in batches; a whole epoch is one compiled call.
+
+    Parameters
+    ----------
+    loss
+        `loss(params, *rows)` → the mean cost of some rows. If it has a parameter `key` it is given a PRNG key in each
+        step (dropout, noise), and `None` where the loss is measured.
+    params
+        A pytree of arrays of float32 or float64.
+    data
+        A tuple of arrays, or pytrees of arrays, with one row per sample, e.g. (X, y).
+    method
+        A method with its rate, or an optax transformation. Default: `Adam(0.001)`.
+    batch_size, epochs
+        Rows that make one step, and passes over the data. The last batch of an epoch may be short.
+    metric
+        `metric(params, *rows)` → a number to be watched, such as the share told right; a mean over rows.
+    validation, patience
+        The share of rows held out, and after how many epochs without a better loss on them training stops, with the
+        best parameters restored.
+    devices
+        Over how many devices the rows of a batch are spread.
+    checkpoint, resume
+        A file that holds the whole state of training; with `resume` training goes on from it, with the same bits.
+    callback
+        Called with the `Training` so far after each epoch. Raise StopIteration to end it.
+    seed
+        Of the order of the rows, and of the keys.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The input makes no sense; the message says what came and what is legal.
+    """
+    begin = time.perf_counter()
+    params = as_parameters(params)
+    samples = Samples(as_data(data, jax.tree.leaves(params)[0]))
+    if not (isinstance(validation, int | float | np.number) and 0 <= validation < 1):
+        raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
+    if patience is not None and not validation:
+        raise ValueError("patience looks at the validation loss: give validation=0.2, too")
+    if not isinstance(epochs, int | np.integer) or epochs < 1:
+        raise ValueError(f"epochs must be a whole number >= 1, got {epochs!r}")
+    samples, held_out = parted(samples, float(validation), int(seed))
+    size = min(batch_size, len(samples)) if isinstance(batch_size, int | np.integer) else batch_size
+    sampling = sampling_of(samples.parts, size, None, seed, None)
+    rule = ready(Adam(0.001) if method is None else method, sampling, params)
+    takes_key = "key" in inspect.signature(loss).parameters
+    kind = jax.tree.leaves(params)[0].dtype
+
+    def cost(x: Any, *rows: Any) -> Any:
+        *rows, key = rows  # type: ignore[assignment]
+        value = loss(x, *rows, key=jax.random.wrap_key_data(key)) if takes_key else loss(x, *rows)
+        if getattr(value, "shape", None) != ():
+            raise TypeError(
+                f"the loss must return one number, the mean over the rows, got {value!r}: average it, e.g. .mean()"
+            )
+        return value
+
+    def seen(x: Any, *rows: Any) -> tuple[Any, Any]:
+        value = loss(x, *rows, key=None) if takes_key else loss(x, *rows)
+        return value, np.nan if metric is None else metric(x, *rows)
+
+    look = jax.jit(seen)
+
+    def measured(weights: np.ndarray, some: Samples) -> tuple[float, float]:
+        x, total = from_vector(weights, params), np.zeros(2)
+        with precision(kind):
+            for at in range(0, len(some), _BLOCK):
+                rows = some.taken(np.arange(at, min(at + _BLOCK, len(some))))
+                total += len(rows) * np.array([float(number) for number in look(x, *rows.parts)])
+        return float(total[0] / len(some)), float(total[1] / len(some))
+
+    sample, history = sample_of(samples, int(seed)), History()
+
+    def measure(weights: np.ndarray) -> Measured:
+        of_held_out = (np.nan, np.nan) if held_out is None else measured(weights, held_out)
+        of_sample = measured(weights, sample)
+        return Measured(of_sample[0], of_held_out[0], of_sample[1], of_held_out[1], np.nan)
+
+    trainer = Descending(rule, cost, params, int(seed), devices)
+    weights = sum(leaf.size for leaf in jax.tree.leaves(params))
+    together = max(size, int(_WORK / weights))
+    chunks = chunks_of(samples, size, shuffle=shuffle, seed=int(seed), together=together)
+
+    def made(ending: Ending) -> Training:
+        x = from_vector(ending.weights, params)
+        return Training(x, ending.outcome, ending.message, history, rule, time.perf_counter() - begin)
+
+    def wants_to_stop(weights: np.ndarray) -> bool:
+        if callback is None:
+            return False
+        try:
+            callback(made(Ending(weights, Outcome.STEPS_EXHAUSTED, "so far", 0.0)))
+        except StopIteration:
+            return True
+        return False
+
+    common = (trainer, chunks, size, int(epochs), measure, history, patience)
+    if checkpoint is None:
+        return made(train_in_batches(*common, None, wants_to_stop))
+    what = {"method": repr(rule), "batch_size": str(size), "shuffle": str(shuffle), "seed": str(seed)}
+    same = about(what, [np.asarray(leaf) for leaf in jax.tree.leaves((params, samples.parts))])
+    with Checkpoint(checkpoint, same, resume=resume) as file:
+        return made(train_in_batches(*common, file, wants_to_stop))
