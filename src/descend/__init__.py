@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from descend.descent import Outcome, Race, Run, Sweep, Trace, minimize, race, scipy, sweep
+from descend.descent import Outcome, Run, Trace, minimize, scipy
 from descend.methods import (
     QHM,
     AdaBelief,
@@ -129,6 +129,8 @@ __all__ = [
     "Lion",
     "LogisticRegression",
     "Lookahead",
+    "MLPClassifier",
+    "MLPRegressor",
     "Method",
     "Momentum",
     "NAdamW",
@@ -163,6 +165,7 @@ __all__ = [
     "Sweep",
     "TableModel",
     "Trace",
+    "Training",
     "Warmup",
     "WeightDecay",
     "Yogi",
@@ -172,17 +175,43 @@ __all__ = [
     "race",
     "scipy",
     "sweep",
+    "train",
 ]
 
 
 if TYPE_CHECKING:
-    from descend.models import LinearClassifier, LinearRegression, LogisticRegression, TableModel, fit_table
+    from descend.descent.race import race
+    from descend.descent.race_result import Race
+    from descend.descent.sweep import sweep
+    from descend.descent.sweep_result import Sweep
+    from descend.models import (
+        LinearClassifier,
+        LinearRegression,
+        LogisticRegression,
+        MLPClassifier,
+        MLPRegressor,
+        TableModel,
+        Training,
+        fit_table,
+        train,
+    )
+
+_MODELS = (
+    "LinearClassifier", "LinearRegression", "LogisticRegression", "MLPClassifier", "MLPRegressor", "TableModel",
+    "Training", "fit_table", "train",
+)  # fmt: skip
+_LATER = dict.fromkeys(_MODELS, "models") | {
+    "Race": "descent.race_result",
+    "Sweep": "descent.sweep_result",
+    "race": "descent.race",
+    "sweep": "descent.sweep",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The models: scikit-learn and Numba are imported when one of them is asked for."""
-    if name not in {"LinearClassifier", "LinearRegression", "LogisticRegression", "TableModel", "fit_table"}:
+    """What takes its time to import (scikit-learn, Numba; many runs at once) is imported when it is asked for."""
+    if name not in _LATER:
         raise AttributeError(f"module 'descend' has no attribute {name!r}")
-    from descend import models
+    from importlib import import_module
 
-    return getattr(models, name)
+    return getattr(import_module(f"descend.{_LATER[name]}"), name)

@@ -208,7 +208,8 @@ def test_a_table_larger_than_its_memory_streams() -> None:
 
 def test_least_squares_of_a_table_that_streams_are_those_of_the_table() -> None:
     table = frame(20_000)
-    for options in ({}, {"l1": 20.0}, {"l2": 0.1}):
+    cases: list[dict[str, Any]] = [{}, {"l1": 20.0}, {"l2": 0.1}]
+    for options in cases:
         whole, streamed = fit_table(table, "price", **options), fit_table(table, "price", memory=1_000, **options)
         assert streamed.score == pytest.approx(whole.score, rel=1e-9)
         assert streamed.outcome is whole.outcome

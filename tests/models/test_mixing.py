@@ -12,23 +12,22 @@ from hypothesis import strategies as st
 
 from descend import AdaGrad, LogisticRegression
 from descend.models.mixing import mixed_up
-from descend.models.rows import Rows, rows_of
 
 
-def numbered(sizes: list[int]) -> Iterator[Rows]:
+def numbered(sizes: list[int]) -> Iterator[tuple[np.ndarray, ...]]:
     begin = 0
     for size in sizes:
         places = np.arange(begin, begin + size, dtype=float)
-        yield rows_of(np.stack([places, -places], axis=1), places, places + 1, balanced=False)
+        yield np.stack([places, -places], axis=1), places, places + 1
         begin += size
 
 
 def order_of(sizes: list[int], room: int, seed: int = 0) -> list[float]:
     come = list(mixed_up(numbered(sizes), room, np.random.default_rng(seed)))
-    for rows in come:
-        np.testing.assert_array_equal(rows.values, np.stack([rows.y, -rows.y], axis=1))
-        np.testing.assert_array_equal(rows.weights, rows.y + 1)
-    return [y for rows in come for y in rows.y.tolist()]
+    for X, y, weights in come:
+        np.testing.assert_array_equal(X, np.stack([y, -y], axis=1))
+        np.testing.assert_array_equal(weights, y + 1)
+    return [place for _, y, _ in come for place in y.tolist()]
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(1, 60))

@@ -1,4 +1,4 @@
-"""The command line: `descend minimize`, `sweep`, `race`, `fit`, `predict`, `evaluate`, `mnist`, `methods`, `landscapes`."""
+"""The command line: one file for each family of commands."""
 
 from descend.cli import descent, images, listings, tables
 from descend.cli.app import main

@@ -24,7 +24,9 @@ from descend.cli.values import (
     values_of,
     write_files,
 )
-from descend.descent import Run, minimize, race, report, sweep
+from descend.descent import Run, minimize, report
+from descend.descent.race import race
+from descend.descent.sweep import sweep
 from descend.methods import method_named
 
 Objective = Annotated[str, typer.Argument(metavar="FORMULA|LANDSCAPE", help='"sin(x) + x**2/10", or rosenbrock')]

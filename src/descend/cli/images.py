@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,7 +106,9 @@ def _method(name: str, lr: str | None, settings: list[str]) -> Any:
     kind = method_named(name)
     if lr == "auto":
         if settings:
-            raise BadInputError("--lr auto tries the method with its own hyperparameters: leave --set out, or give --lr")
+            raise BadInputError(
+                "--lr auto tries the method with its own hyperparameters: leave --set out, or give --lr"
+            )
         return kind
     if lr is None:
         default = {"gradient-descent": 0.01, "momentum": 0.01, "nesterov": 0.01}.get(kind.name)
@@ -190,7 +193,7 @@ def _pictures(folder: Path, network: Any, images: Any, predicted: Any, certainty
         plots.confusion(network.classes_, images.y_test, predicted, figure.add_subplot())
         return figure
 
-    made = {
+    made: dict[str, Callable[[], Any]] = {
         "history": lambda: plots.learning(network.history_),
         "confusion": matrix,
         "wrong": lambda: plots.wrong_images(images.X_test, images.y_test, predicted, certainty),

@@ -71,7 +71,10 @@ def mnist(directory: str | Path | None = None) -> ImageSet:
 
 
 def fashion_mnist(directory: str | Path | None = None) -> ImageSet:
-    """Images of ten kinds of clothes, in the form of `mnist`. Source: Xiao, Rasul & Vollgraf (2017), arXiv:1708.07747."""
+    """Images of ten kinds of clothes, in the form of `mnist`.
+
+    Source: Xiao, Rasul & Vollgraf (2017), arXiv:1708.07747.
+    """
     return _known_set("fashion-mnist", directory, *_FASHION)
 
 
@@ -137,7 +140,9 @@ def _check_together(images: np.ndarray, labels: np.ndarray, of_images: str, of_l
     if labels.ndim != 1:
         raise DataError(f"{of_labels} has {labels.ndim} dimensions: labels are one number for each image")
     if len(images) != len(labels):
-        raise DataError(f"{of_images} holds {len(images):,} images, and {of_labels} {len(labels):,} labels: they differ")
+        raise DataError(
+            f"{of_images} holds {len(images):,} images, and {of_labels} {len(labels):,} labels: they differ"
+        )
     if not len(images):
         raise DataError(f"{of_images} holds no images")
 
@@ -168,7 +173,7 @@ def image_folder(directory: str | Path, size: tuple[int, int] | None = None) -> 
     paths = sorted(p for p in folder.glob("*/*") if p.suffix.lower() in _PICTURES)
     if not paths:
         raise DataError(f"{folder} holds no pictures: put them into folders of classes, {folder}/cats/1.png")
-    images = []
+    images: list[np.ndarray] = []
     for path in paths:
         image = open_image(path, size)
         if images and image.shape != images[0].shape:
@@ -191,11 +196,9 @@ def open_image(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as picture:
-            if "A" in picture.getbands() or "transparency" in picture.info:
-                clear = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)  # noqa: PLW2901
-            grey = picture.convert("L")
+        with Image.open(path) as file:
+            clear = file.convert("RGBA")
+            grey = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("L")
             if size is not None:
                 grey = grey.resize((size[1], size[0]), Image.Resampling.BOX if grey.width > size[1] else None)
             return np.asarray(grey)

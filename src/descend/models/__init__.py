@@ -1,5 +1,6 @@
 """Models that learn from data by gradient descent, as scikit-learn estimators."""
 
+from descend.models.any_model import Training, train
 from descend.models.classification import LinearClassifier, LogisticRegression
 from descend.models.history import History
 from descend.models.losses import Absolute, Hinge, Huber, Log, Loss, Poisson, Quantile, Squared, SquaredHinge
@@ -24,5 +25,7 @@ __all__ = [
     "Squared",
     "SquaredHinge",
     "TableModel",
+    "Training",
     "fit_table",
+    "train",
 ]

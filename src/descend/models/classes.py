@@ -52,7 +52,8 @@ class Classifier(ClassifierMixin):  # type: ignore[misc]
                 f"the target holds {unknown[:3].tolist()}, which is none of the classes {self.classes_.tolist()[:10]}; "
                 "name all of them in the first call, partial_fit(X, y, classes=...)"
             )
-        return np.searchsorted(self.classes_, y)
+        places: np.ndarray = np.searchsorted(self.classes_, y)
+        return places
 
     def _check_weights_are_numbers(self) -> None:
         if isinstance(self.class_weight, str):

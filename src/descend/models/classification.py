@@ -17,7 +17,7 @@ from descend.models.rows import Rows
 __all__ = ["LinearClassifier", "LogisticRegression"]
 
 
-class LinearClassifier(Classifier, LinearModel):  # type: ignore[misc]
+class LinearClassifier(Classifier, LinearModel):
     """A weighted sum of the columns whose side tells which of two classes: support vector machines and their kin.
 
     For more classes there is `LogisticRegression`, or scikit-learn's `OneVsRestClassifier` around this one.

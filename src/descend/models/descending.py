@@ -111,7 +111,7 @@ def _chunk_of(program: Traced, size: int, spread: Any) -> Callable[..., Any]:
             places = jax.lax.dynamic_slice(order, (i * size,), (size,))
             batch = jax.tree.map(lambda part: part[places], data)
             if spread is not None:
-                batch = jax.lax.with_sharding_constraint(batch, spread[0])
+                batch = jax.lax.with_sharding_constraint(batch, spread[0])  # type: ignore[no-untyped-call]
             of_step = jax.random.key_data(jax.random.fold_in(jax.random.wrap_key_data(key), state.t))
             evaluate = partial(program, consts)
             f, g = evaluate(x, *batch, of_step)
@@ -138,4 +138,5 @@ def _spread_over(devices: int) -> Any:
     if devices > len(there):
         raise ValueError(f"devices={devices}, but this machine has {len(there)} ({there[0].platform})")
     mesh = Mesh(np.array(there[:devices]), ("rows",))
-    return NamedSharding(mesh, PartitionSpec("rows")), NamedSharding(mesh, PartitionSpec())
+    of_rows, whole = PartitionSpec("rows"), PartitionSpec()  # type: ignore[no-untyped-call]
+    return NamedSharding(mesh, of_rows), NamedSharding(mesh, whole)

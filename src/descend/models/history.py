@@ -31,7 +31,18 @@ class History:
         Since the beginning.
     """
 
-    _COLUMNS = ("epoch", "steps", "loss", "validation", "score", "validation_score", "gradient", "rate", "speed", "seconds")
+    _COLUMNS = (
+        "epoch",
+        "steps",
+        "loss",
+        "validation",
+        "score",
+        "validation_score",
+        "gradient",
+        "rate",
+        "speed",
+        "seconds",
+    )
 
     def __init__(self) -> None:
         self._rows: list[tuple[float, ...]] = []

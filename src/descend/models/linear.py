@@ -455,7 +455,9 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
     def _about(self, rows: Rows) -> dict[str, Any]:
         """What must be the same where training goes on from a checkpoint."""
         rows_as_text = {"rows": str(len(rows)), "columns": str(rows.features), "dtype": str(rows.kind)}
-        return about({**self._written(), **rows_as_text}, (rows.values, rows.columns, rows.starts, rows.y, rows.weights))
+        return about(
+            {**self._written(), **rows_as_text}, (rows.values, rows.columns, rows.starts, rows.y, rows.weights)
+        )
 
     def _written(self) -> dict[str, str]:
         """The parameters as text, but for those that may change where training goes on."""

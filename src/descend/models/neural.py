@@ -21,7 +21,7 @@ from descend.descent import Outcome
 from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.fields import nearest
-from descend.methods import Adam, Rule, as_rule, method_named
+from descend.methods import Adam, Method, Rule, as_rule, method_named
 from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint, about
 from descend.models.classes import Classifier
@@ -213,7 +213,9 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
 
         def chunks(epoch: int) -> Iterator[Chunk]:
             done, seed = 0, int(self.seed)
-            come = (self._samples(X, y, None, first=False, balanced=False).parts for X, y in blocks())
+            come: Iterator[tuple[Any, ...]] = (
+                self._samples(X, y, None, first=False, balanced=False).parts for X, y in blocks()
+            )
             if self.shuffle:
                 room = min(total, max(1, _POOL // per_row))
                 come = mixed_up(come, room, np.random.default_rng([seed, epoch]))
@@ -244,7 +246,9 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         for name, words in (("activation", [*ACTIVATIONS]), ("init", INITIALISERS), ("dtype", [*_DTYPES])):
             value = getattr(self, name)
             if value not in words:
-                raise ValueError(f"{name} must be one of {', '.join(words)}, got {value!r}.{nearest(str(value), words)}")
+                raise ValueError(
+                    f"{name} must be one of {', '.join(words)}, got {value!r}.{nearest(str(value), words)}"
+                )
         if self.patience is not None and not self.validation:
             raise ValueError("patience looks at the validation loss: give validation=0.2, too")
 
@@ -334,17 +338,15 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         rule = ready(rule, sampling, self.layers_)
         return Descending(rule, self._loss(), self.layers_, int(self.seed), int(self.devices))
 
-    def _with_rate(self, kind: Any, samples: Samples, size: int) -> Rule:
+    def _with_rate(self, kind: type[Method], samples: Samples, size: int) -> Rule:
         """The method of that class, with the rate that is best, if it has one."""
         if "lr" not in kind.names():
-            made: Rule = kind()
-            return made
+            return kind()
         self.rate_ = best_rate(
             lambda lr, some: self._trainer_at(kind(lr=lr), some, min(size, len(some))),
             samples, size, lambda weights, some: self._measure(weights, some)[0], int(self.seed),
         )  # fmt: skip
-        made = kind(lr=self.rate_)
-        return made
+        return kind(lr=self.rate_)
 
     def _chunks_of(self, samples: Samples, size: int) -> Chunks:
         weights = sum(layer.W.size for layer in self.layers_)
@@ -451,10 +453,15 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         options = {n: v for n, v in self.get_params().items() if n not in {"method", "checkpoint", "resume"}}
         options["hidden"] = [int(width) for width in self._hidden()]
         header |= {
-            "model": type(self).__name__, "options": options, "inputs": self.layers_[0].W.shape[0],
-            "image_shape": list(self._image_shape), "is_centred": bool(self._is_centred), "outcome": self.outcome_.name, "message": self.message_,
+            "model": type(self).__name__,
+            "options": options,
+            "inputs": self.layers_[0].W.shape[0],
+            "image_shape": list(self._image_shape),
+            "is_centred": bool(self._is_centred),
+            "outcome": self.outcome_.name,
+            "message": self.message_,
             "epochs": self.n_iter_,
-        }  # fmt: skip
+        }
         return save_file(path, _KIND, arrays, header)
 
     @staticmethod
@@ -499,7 +506,7 @@ def _are_centred(X: np.ndarray, shape: tuple[int, ...]) -> bool:
     return off < 0.75 and float((border > 0).mean()) < 0.05
 
 
-class MLPClassifier(Classifier, NeuralNetwork):  # type: ignore[misc]
+class MLPClassifier(Classifier, NeuralNetwork):
     """A multilayer network that gives the probability of each class; softmax at its end.
 
     Parameters

@@ -19,7 +19,6 @@ from descend.models.checkpoint import Checkpoint, Progress
 from descend.models.costs import Cost, Parted
 from descend.models.history import History
 from descend.models.kernels import shuffled
-from descend.models.rows import Rows
 from descend.models.trainers import Trainer
 from descend.objectives.function import prepare
 from descend.stepsizes import AdaptiveBarzilaiBorwein

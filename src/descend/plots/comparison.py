@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from descend.descent import Race, Sweep
+from descend.descent.race_result import Race
+from descend.descent.sweep_result import Sweep
 from descend.objectives import Landscape
 from descend.plots.contour import contour_field
 from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable, mark
