@@ -142,16 +142,11 @@ def train(
 
     def cost(x: Any, *rows: Any) -> Any:
         *rows, key = rows  # type: ignore[assignment]
-        value = loss(x, *rows, key=jax.random.wrap_key_data(key)) if takes_key else loss(x, *rows)
-        if getattr(value, "shape", None) != ():
-            raise TypeError(
-                f"the loss must return one number, the mean over the rows, got {value!r}: average it, e.g. .mean()"
-            )
-        return value
+        return loss(x, *rows, key=jax.random.wrap_key_data(key)) if takes_key else loss(x, *rows)
 
     def seen(x: Any, *rows: Any) -> tuple[Any, Any]:
         value = loss(x, *rows, key=None) if takes_key else loss(x, *rows)
-        return value, np.nan if metric is None else metric(x, *rows)
+        return _one_number("loss", value), np.nan if metric is None else _one_number("metric", metric(x, *rows))
 
     look = jax.jit(seen)
 
@@ -195,3 +190,9 @@ def train(
     same = about(what, [np.asarray(leaf) for leaf in jax.tree.leaves((params, samples.parts))])
     with Checkpoint(checkpoint, same, resume=resume) as file:
         return made(train_in_batches(*common, file, wants_to_stop))
+
+
+def _one_number(name: str, value: Any) -> Any:
+    if np.shape(value) != ():
+        raise TypeError(f"the {name} must return one number, got an array of shape {np.shape(value)}: average it")
+    return value

@@ -16,7 +16,7 @@ __all__ = ["ACTIVATIONS", "INITIALISERS", "Inputs", "Layer", "Network", "cross_e
 
 
 def _sigmoid(x: Any) -> Any:
-    return 0.5 * (tanh(0.5 * x) + 1)  # without overflow, and with a slope everywhere
+    return exp(-softplus(-x))  # 1 / (1 + exp(-x)), without overflow, and with a slope everywhere
 
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {

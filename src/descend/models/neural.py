@@ -306,24 +306,17 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         widths = (inputs, *map(int, self._hidden()), self._outputs())
         return Network(widths, self.activation, float(self.dropout), self.dtype)
 
-    def loss_of(self, layers: Any, X: Any, y: Any, weights: Any, key: Any = None) -> Any:
+    def _cost(self, layers: Any, X: Any, y: Any, weights: Any, key: Any) -> Any:
         """The mean cost of some rows as training sees it, penalty and dropout included; read by JAX."""
-        network, inputs = self._network(layers[0].W.shape[0]), self._inputs
-        scores = network.outputs(layers, inputs(X), key)
-        cost = (weights * self._losses(scores, y)).mean()
-        if self.l2:
-            penalty = 0.5 * float(self.l2)
-            for layer in layers:
-                cost = cost + penalty * (layer.W**2).sum()
-        return cost
-
-    def _loss(self) -> Callable[..., Any]:
         import jax
 
-        def loss(layers: Any, X: Any, y: Any, weights: Any, key: Any) -> Any:
-            return self.loss_of(layers, X, y, weights, jax.random.wrap_key_data(key) if self.dropout else None)
-
-        return loss
+        network, inputs = self._network(layers[0].W.shape[0]), self._inputs
+        scores = network.outputs(layers, inputs(X), jax.random.wrap_key_data(key) if self.dropout else None)
+        cost = (weights * self._losses(scores, y)).mean()
+        if self.l2:
+            for layer in layers:
+                cost = cost + 0.5 * float(self.l2) * (layer.W**2).sum()
+        return cost
 
     def _trainer_of(self, samples: Samples, size: int) -> Descending:
         rule = self.method
@@ -336,7 +329,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
     def _trainer_at(self, rule: Rule, samples: Samples, size: int) -> Descending:
         sampling = Sampling(max(len(samples), size + 1), size, int(self.seed))
         rule = ready(rule, sampling, self.layers_)
-        return Descending(rule, self._loss(), self.layers_, int(self.seed), int(self.devices))
+        return Descending(rule, self._cost, self.layers_, int(self.seed), int(self.devices))
 
     def _with_rate(self, kind: type[Method], samples: Samples, size: int) -> Rule:
         """The method of that class, with the rate that is best, if it has one."""
@@ -639,7 +632,8 @@ class MLPClassifier(Classifier, NeuralNetwork):
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each row, shape (n,)."""
-        return np.asarray(self.classes_[self._scores(X).argmax(axis=1)])
+        places = self._scores(X).argmax(axis=1)
+        return np.asarray(self.classes_[places])
 
     def _learnt(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return {}, {"classes": self.classes_.tolist()}
@@ -686,7 +680,8 @@ class MLPRegressor(RegressorMixin, NeuralNetwork):  # type: ignore[misc]
 
     def predict(self, X: Any) -> np.ndarray:
         """The expected target of each row, (n,), or (n, outputs) where there were several."""
-        scores = self._scores(X) * self._deviation + self._mean
+        scores = self._scores(X)
+        scores = scores * self._deviation + self._mean
         return np.asarray(scores[:, 0] if self._is_single else scores)
 
     def __sklearn_tags__(self) -> Any:
