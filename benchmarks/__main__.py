@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import comparison, core, tables
+from benchmarks import comparison, core, networks, tables
 
-WORKLOADS = core.WORKLOADS | comparison.WORKLOADS | tables.WORKLOADS
+WORKLOADS = core.WORKLOADS | comparison.WORKLOADS | tables.WORKLOADS | networks.WORKLOADS
 
 
 def main() -> None:

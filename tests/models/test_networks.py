@@ -20,7 +20,7 @@ import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_digits, load_iris, make_circles
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -60,7 +60,9 @@ def by_hand(layers: Any, X: np.ndarray, y: np.ndarray, lr: float) -> list[Layer]
 def test_an_epoch_is_that_of_the_chain_rule() -> None:
     draw = np.random.default_rng(0)
     X, y = draw.normal(size=(50, 4)), draw.integers(0, 3, 50)
-    model = MLPClassifier(GradientDescent(0.1), hidden=5, batch_size=8, epochs=2, dtype="float64", scale=False, shuffle=False)
+    model = MLPClassifier(
+        GradientDescent(0.1), hidden=5, batch_size=8, epochs=2, dtype="float64", scale=False, shuffle=False
+    )
     layers: Any = Network((4, 5, 3)).start(0, "glorot_uniform", np.float64)
     for _ in range(2):
         for begin in range(0, 50, 8):  # the last batch holds two rows
@@ -89,7 +91,13 @@ def test_an_activation_is_the_same_in_numpy_and_jax_and_has_a_finite_slope(name:
 
 def test_activations_are_those_of_jax() -> None:
     x = jnp.linspace(-4, 4, 50)
-    for name, theirs in (("sigmoid", jax.nn.sigmoid), ("silu", jax.nn.silu), ("gelu", jax.nn.gelu), ("elu", jax.nn.elu), ("leaky_relu", jax.nn.leaky_relu)):
+    for name, theirs in (
+        ("sigmoid", jax.nn.sigmoid),
+        ("silu", jax.nn.silu),
+        ("gelu", jax.nn.gelu),
+        ("elu", jax.nn.elu),
+        ("leaky_relu", jax.nn.leaky_relu),
+    ):
         np.testing.assert_allclose(ACTIVATIONS[name](x), theirs(x), atol=2e-6)
 
 
@@ -106,7 +114,7 @@ def test_cross_entropy_is_that_of_optax(seed: int, smoothing: float) -> None:
 @pytest.mark.parametrize("name", INITIALISERS)
 def test_weights_begin_with_the_variance_of_their_paper(name: str) -> None:
     layers = Network((400, 300, 10)).start(1, name, np.float32)
-    variance = {"glorot": 2 / 700, "he": 2 / 400, "lecun": 1 / 400}[name.split("_")[0]]
+    variance = {"glorot": 2 / 700, "he": 2 / 400, "lecun": 1 / 400}[name.split("_", maxsplit=1)[0]]
     assert layers[0].W.var() == pytest.approx(variance, rel=0.02)
     if name.endswith("uniform"):
         assert np.abs(layers[0].W).max() <= (3 * variance) ** 0.5 * 1.0001
@@ -137,7 +145,9 @@ def test_dropout_leaves_out_its_share_and_keeps_the_mean() -> None:
 
 # -- scikit-learn's protocol --------------------------------------------------------------------------------
 
-SAMPLED = {"check_sample_weight_equivalence_on_dense_data": "rows are sampled: a weight of two is not a row met twice, as in SGDClassifier"}
+SAMPLED = {
+    "check_sample_weight_equivalence_on_dense_data": "rows are sampled: a weight of two is not a row met twice, as in SGDClassifier"
+}
 
 
 @parametrize_with_checks([MLPClassifier(hidden=16), MLPRegressor(hidden=16)], expected_failed_checks=lambda _: SAMPLED)  # type: ignore[untyped-decorator]
@@ -150,7 +160,9 @@ def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
 def test_it_works_in_pipelines_and_grid_searches() -> None:
     X, y = IRIS
     assert cross_val_score(make_pipeline(StandardScaler(), MLPClassifier(hidden=8)), X, y).mean() > 0.93
-    search = GridSearchCV(MLPClassifier(epochs=60), {"method": [Adam(0.001), Adam(0.01)], "hidden": [(4,), (16,)]}, cv=3).fit(X, y)
+    search = GridSearchCV(
+        MLPClassifier(epochs=60), {"method": [Adam(0.001), Adam(0.01)], "hidden": [(4,), (16,)]}, cv=3
+    ).fit(X, y)
     assert search.best_score_ > 0.93
 
 
@@ -181,7 +193,12 @@ def test_regression_of_one_number_and_of_several_in_the_users_units() -> None:
 
 def test_columns_of_any_scale_are_learnt() -> None:
     X, y = IRIS
-    assert MLPClassifier().fit(X * [1, 1e6, 1e-6, 1e3] + [0, 0, 5, -1e5], y).score(X * [1, 1e6, 1e-6, 1e3] + [0, 0, 5, -1e5], y) > 0.95
+    assert (
+        MLPClassifier()
+        .fit(X * [1, 1e6, 1e-6, 1e3] + [0, 0, 5, -1e5], y)
+        .score(X * [1, 1e6, 1e-6, 1e3] + [0, 0, 5, -1e5], y)
+        > 0.95
+    )
 
 
 def test_partial_fit_goes_on_with_the_schedule() -> None:
@@ -256,7 +273,10 @@ def test_several_devices_give_the_same_network() -> None:
 
 def test_a_rate_that_diverges_is_named_and_the_last_finite_weights_are_kept() -> None:
     X, y = load_diabetes(return_X_y=True)
-    with pytest.warns(ConvergenceWarning, match=r"diverged in epoch 1: at step (\d+) the loss is not finite; the last finite weights are kept. Try a smaller learning rate than 1e\+04"):
+    with pytest.warns(
+        ConvergenceWarning,
+        match=r"diverged in epoch 1: at step (\d+) the loss is not finite; the last finite weights are kept. Try a smaller learning rate than 1e\+04",
+    ):
         model = MLPRegressor(GradientDescent(1e4), activation="identity").fit(X, y)
     assert model.outcome_ is Outcome.DIVERGED
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(model.layers_))
@@ -324,7 +344,9 @@ def test_a_network_comes_back_from_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
     np.testing.assert_array_equal(again.history_.loss, model.history_.loss)
     numbers = MLPRegressor(epochs=3).fit(X, X[:, :2])
-    np.testing.assert_array_equal(MLPRegressor.load(numbers.save(tmp_path / "n.descend")).predict(X), numbers.predict(X))
+    np.testing.assert_array_equal(
+        MLPRegressor.load(numbers.save(tmp_path / "n.descend")).predict(X), numbers.predict(X)
+    )
     (tmp_path / "p").write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(ModelFileError, match="pickle"):
         MLPClassifier.load(tmp_path / "p")
@@ -401,7 +423,16 @@ def test_train_takes_any_jax_function() -> None:
     y = (X @ [1.0, 2.0, 3.0] + 4).astype(np.float32)
     start = {"w": np.zeros(3, np.float32), "b": np.float32(0)}
     seen: list[int] = []
-    found = train(linear_loss, start, (X, y), Adam(0.05), epochs=20, validation=0.2, callback=lambda so_far: seen.append(len(so_far.history)), metric=lambda w, X, y: jnp.abs(X @ w["w"] + w["b"] - y).mean())
+    found = train(
+        linear_loss,
+        start,
+        (X, y),
+        Adam(0.05),
+        epochs=20,
+        validation=0.2,
+        callback=lambda so_far: seen.append(len(so_far.history)),
+        metric=lambda w, X, y: jnp.abs(X @ w["w"] + w["b"] - y).mean(),
+    )
     np.testing.assert_allclose(found.params["w"], [1, 2, 3], atol=1e-2)
     assert found.success
     assert found.params["w"].dtype == np.float32
@@ -441,7 +472,9 @@ def test_train_hands_a_key_to_a_loss_that_wants_one_and_says_what_is_wrong() -> 
 @real
 def test_the_article_on_mnist() -> None:
     found = mnist(MNIST)
-    model = MLPClassifier(GradientDescent(0.01), hidden=128, batch_size=32, epochs=10, validation=0.2).fit(found.X, found.y)
+    model = MLPClassifier(GradientDescent(0.01), hidden=128, batch_size=32, epochs=10, validation=0.2).fit(
+        found.X, found.y
+    )
     assert model.score(found.X_test, found.y_test) > 0.943
     assert model.history_.validation_score[-1] > 0.935
     assert model.outcome_ is Outcome.STEPS_EXHAUSTED
