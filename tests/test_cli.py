@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -405,3 +406,65 @@ def test_bad_fits_are_told(descend: Any, table: Path, arguments: list[str], code
     got, _, err = descend(*[str(table) if a == "TABLE" else a for a in arguments])
     assert got == code
     assert says in err
+
+
+def pictures_of_classes(folder: Path) -> Path:
+    """Bars that stand and bars that lie, as pictures in folders of classes."""
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    for name in ("standing", "lying"):
+        (folder / name).mkdir(parents=True)
+        for i in range(60):
+            picture = draw.integers(0, 40, (12, 12), np.uint8)
+            place = draw.integers(2, 9)
+            (picture if name == "lying" else picture.T)[place : place + 2, 2:10] = 230
+            Image.fromarray(picture).save(folder / name / f"{i}.png")
+    return folder
+
+
+def test_mnist_learns_own_pictures_and_predict_tells_one(descend: Any, tmp_path: Path) -> None:
+    folder = pictures_of_classes(tmp_path / "bars")
+    out, plots = tmp_path / "bars.descend", tmp_path / "plots"
+    code, text, error = descend(
+        "mnist",
+        "--data",
+        str(folder),
+        "--epochs",
+        "30",
+        "--lr",
+        "0.1",
+        "--json",
+        "--out",
+        str(out),
+        "--plot",
+        str(plots),
+    )
+    found = json.loads(text)
+    assert code == 0, error
+    assert found["test_accuracy"] == 1.0
+    assert {"validation_accuracy", "loss", "outcome", "epochs", "seconds"} <= set(found)
+    assert found["outcome"] == "STEPS_EXHAUSTED"
+    assert sorted(p.name for p in plots.iterdir()) == ["confusion.png", "history.png", "weights.png", "wrong.png"]
+    told = descend("predict", str(out), str(folder / "lying" / "3.png"))[1]
+    assert told.split()[0] == "lying"
+    report = descend("mnist", "--data", str(folder), "--epochs", "2")[1]
+    assert "% of the test images are told right" in report
+    assert "a 144-128-2 network" in report
+
+
+def test_mnist_answers_what_makes_no_sense(descend: Any, tmp_path: Path) -> None:
+    folder = pictures_of_classes(tmp_path / "bars")
+    for arguments, code, says in (
+        (("--data", tmp_path / "nowhere"), 4, "there is no directory"),
+        (("--data", tmp_path), 2, "no images|fewer|no pictures"),
+        (("--data", folder, "--method", "adm"), 2, "unknown method 'adm'"),
+        (("--data", folder, "--lr", "fast"), 2, "a number or auto"),
+        (("--data", folder, "--hidden", "12,x"), 2, "--hidden is widths"),
+        (("--data", folder, "--out", "a.pickle"), 2, "must end in"),
+        (("--data", folder, "--resume"), 2, "give --checkpoint FILE"),
+        (("--data", folder, "--lr", "1e38"), 3, ""),
+    ):
+        came, out, error = descend("mnist", *map(str, arguments))
+        assert came == code, (arguments, out, error)
+        assert re.search(says, error), error

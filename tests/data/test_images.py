@@ -31,9 +31,9 @@ def idx(array: np.ndarray) -> bytes:
     return bytes([0, 0, code, array.ndim]) + sizes + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
 
-def write_set(folder: Path, *, rows: int = 12, **parts: np.ndarray) -> Path:
-    draw = np.random.default_rng(0)
-    made = {
+def write_set(folder: Path, **parts: np.ndarray) -> Path:
+    draw, rows = np.random.default_rng(0), 12
+    made: dict[str, np.ndarray] = {
         "train-images-idx3-ubyte": draw.integers(0, 256, (rows, 4, 5), np.uint8),
         "train-labels-idx1-ubyte": np.arange(rows, dtype=np.uint8) % 3,
         "t10k-images-idx3-ubyte": draw.integers(0, 256, (6, 4, 5), np.uint8),
@@ -229,7 +229,7 @@ def test_the_next_mirror_is_asked_and_no_network_is_told(tmp_path: Path, mirror:
 def test_mnist_is_fetched_once(tmp_path: Path, mirror: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     handler, address = mirror
     made = write_set(tmp_path / "made")
-    monkeypatch.setattr(sets.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache" / name))
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache" / name))
     contents = {part: (made / f"{names[0]}.gz").read_bytes() for part, names in sets._FILES.items()}
     monkeypatch.setattr(handler, "do_GET", _serve(contents), raising=False)
     monkeypatch.setattr(

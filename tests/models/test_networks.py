@@ -170,7 +170,7 @@ def test_a_clone_and_another_rate_do_not_compile_anew() -> None:
     X, y = DIGITS
     model = MLPClassifier(GradientDescent(0.1), epochs=1).fit(X, y)
     compiled: list[str] = []
-    jax.monitoring.register_event_duration_secs_listener(lambda name, _, **__: compiled.append(name))
+    jax.monitoring.register_event_duration_secs_listener(lambda event, duration_secs, **_: compiled.append(event))
     try:
         for lr in (0.05, 0.01):
             clone(model).set_params(method=GradientDescent(lr)).fit(X, y)
@@ -178,7 +178,7 @@ def test_a_clone_and_another_rate_do_not_compile_anew() -> None:
         clone(model).set_params(hidden=7).fit(X, y)
         assert [name for name in compiled if "backend_compile" in name]
     finally:
-        jax.monitoring.clear_event_listeners()
+        jax.monitoring.clear_event_listeners()  # type: ignore[no-untyped-call]
 
 
 def test_regression_of_one_number_and_of_several_in_the_users_units() -> None:
@@ -288,7 +288,7 @@ def test_the_last_finite_weights_are_those_before_the_step_that_broke() -> None:
         return jnp.sum(x**4) + 0 * rows.sum()
 
     start, order = np.array([2.0], np.float32), np.arange(40)
-    trainer = Descending(GradientDescent(np.float32(1.0)), loss, start, 0)
+    trainer = Descending(GradientDescent(np.array(1.0, np.float32)), loss, start, 0)
     trainer.run(Samples((np.zeros(40, np.float32),)), order, 1)
     x = start.copy()
     with np.errstate(over="ignore"):

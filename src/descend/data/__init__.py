@@ -1,6 +1,20 @@
-"""Where data come from: tables in files and in memory, sparse text, as numbers to learn from."""
+"""Where data come from: tables in files and in memory, sparse text, images, as numbers to learn from."""
 
 from descend.data.encoding import Column, Encoder
+from descend.data.images import ImageSet, fashion_mnist, image_folder, image_set, like_mnist, mnist, open_image
 from descend.data.sources import DataError, Source, source_of
 
-__all__ = ["Column", "DataError", "Encoder", "Source", "source_of"]
+__all__ = [
+    "Column",
+    "DataError",
+    "Encoder",
+    "ImageSet",
+    "Source",
+    "fashion_mnist",
+    "image_folder",
+    "image_set",
+    "like_mnist",
+    "mnist",
+    "open_image",
+    "source_of",
+]
