@@ -16,11 +16,11 @@ FLOORS = [
     {"stepsizes"},
     {"methods", "objectives"},
     {"descent", "data"},
-    {"plots", "models"},
+    {"plots", "models", "insight"},
     {"cli", "__main__"},
 ]
 # Asked for by the user on an object that lives below, and loaded only then.
-ON_DEMAND = {("descent", "plots")}
+ON_DEMAND = {("descent", "plots"), ("descent", "insight")}
 
 
 def floor_of(part: str) -> int:

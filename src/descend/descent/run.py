@@ -165,6 +165,12 @@ class Run:
         """Evaluations of the gradient by the descent, up to x."""
         return self.nit + 1
 
+    def explain(self) -> Any:
+        """Why it ended as it did: a `Diagnosis` with cause, evidence and a cure that was tried."""
+        from descend.insight import explain
+
+        return explain(self)
+
     # -- what ran -----------------------------------------------------------------------------------------
 
     @property

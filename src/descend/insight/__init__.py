@@ -1,0 +1,24 @@
+"""Why: curvature, limits of stability, gradient checks, diagnoses, rates without guessing."""
+
+from descend.insight.curvature import Curvature, curvature
+from descend.insight.diagnosis import Cause, Diagnosis, explain
+from descend.insight.gradient_check import GradientCheck, check_gradient
+from descend.insight.rates import FoundRate, find_lr
+from descend.insight.stability import convergence_factor, stability_limit
+from descend.insight.stationary import StationaryPoint, critical_points
+
+__all__ = [
+    "Cause",
+    "Curvature",
+    "Diagnosis",
+    "FoundRate",
+    "GradientCheck",
+    "StationaryPoint",
+    "check_gradient",
+    "convergence_factor",
+    "critical_points",
+    "curvature",
+    "explain",
+    "find_lr",
+    "stability_limit",
+]

@@ -1,0 +1,146 @@
+"""Is a gradient right? Each wrong coordinate with both values, judged by differentiation where that can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.objectives.function import prepare
+from descend.objectives.parameters import as_parameters, as_vector, dtype_of, from_vector, spread_over
+
+__all__ = ["GradientCheck", "WrongCoordinate", "check_gradient"]
+
+_MOST_BY_DIFFERENCES = 200  # coordinates
+
+
+@dataclass(frozen=True)
+class WrongCoordinate:
+    """One coordinate of a gradient that is not what it should be."""
+
+    name: str
+    given: float
+    right: float
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What was found of a gradient.
+
+    Attributes
+    ----------
+    wrong
+        The coordinates that differ by more than can be rounding, the worst first.
+    worst
+        The largest difference, relative to the largest element of the gradient.
+    judge
+        What the gradient was compared with.
+    checked, size
+        How many coordinates were looked at, and how many there are.
+    """
+
+    wrong: list[WrongCoordinate]
+    worst: float
+    judge: str
+    checked: int
+    size: int
+
+    @property
+    def is_right(self) -> bool:
+        """Whether no coordinate was found wrong."""
+        return not self.wrong
+
+    def __str__(self) -> str:
+        """The finding in sentences."""
+        seen = f"{self.checked:,} of {self.size:,} coordinates" if self.checked < self.size else f"{self.size:,}"
+        if self.is_right:
+            many = "coordinates" if self.checked == self.size else "looked at"
+            return f"The gradient is right: {seen} {many}, compared with {self.judge}, differ by {self.worst:.1g} at most."
+        lines = [f"  {w.name}: given {w.given:.9g}, right {w.right:.9g}" for w in self.wrong[:10]]
+        more = [f"  and {len(self.wrong) - 10:,} more"] if len(self.wrong) > 10 else []
+        head = f"The gradient is wrong in {len(self.wrong):,} of {self.checked:,} coordinates ({self.judge}):"
+        return "\n".join([head, *lines, *more])
+
+
+def check_gradient(fun: Callable[..., Any], grad: Callable[..., Any], x: Any, *, data: Any = ()) -> GradientCheck:
+    """Compare a gradient with the right one at `x`, coordinate by coordinate.
+
+    Parameters
+    ----------
+    fun, grad
+        The cost and its gradient, called alike, as in `minimize`.
+    x
+        A number, array or pytree of float32 or float64, at which the cost is smooth.
+    data
+        Arrays that both take after x.
+
+    Returns
+    -------
+    GradientCheck
+        Judged by automatic differentiation in float64 where the cost can be traced. Else by central differences with
+        two steps, whose disagreement tells how far they can be trusted; of more than 200 coordinates some are drawn.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The gradient has another shape than x, or the cost is no number.
+    """
+    x = as_parameters(x)
+    kind = dtype_of(x)
+    call = (lambda p, *d: grad(*p, *d)) if not data and spread_over(fun, x) else grad
+    given_tree = call(jax.tree.map(lambda leaf: leaf.copy()[()], x), *data)
+    if isinstance(x, np.ndarray):
+        given_tree = np.asarray(given_tree, np.float64)
+        if given_tree.shape != x.shape and not (given_tree.size == x.size == 1):
+            raise ValueError(f"grad returned shape {given_tree.shape}, x has shape {x.shape}")
+    elif jax.tree.structure(given_tree) != jax.tree.structure(x):
+        raise ValueError(f"grad must return what x is, {jax.tree.structure(x)}, got {jax.tree.structure(given_tree)}")
+    given = np.concatenate([np.ravel(np.asarray(leaf, np.float64)) for leaf in jax.tree.leaves(given_tree)])
+    wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), x)
+    problem = prepare(fun, wide, data=tuple(data))
+    if problem.is_traced:
+        right = as_vector(problem.value_and_grad(wide, *problem.data)[1])
+        places, doubt, judge = np.arange(right.size), np.zeros(right.size), "automatic differentiation in float64"
+    else:
+        places = np.arange(given.size)
+        if given.size > _MOST_BY_DIFFERENCES:
+            places = np.sort(np.random.default_rng(0).choice(given.size, _MOST_BY_DIFFERENCES, replace=False))
+        right, doubt = _differences(lambda p: float(problem.value(p, *problem.data)), wide, places)
+        judge = "central differences with two steps"
+    names = _names(x)
+    off = np.abs(given[places] - right)
+    scale = max(float(np.abs(right).max(initial=0)), float(np.abs(given[places]).max(initial=0)), 1e-300)
+    rounding = 20 * float(np.finfo(kind).eps) ** (0.5 if kind == np.float32 else 0.45)
+    allowed = rounding * np.maximum(np.abs(right), 1e-3 * scale) + 4 * doubt
+    bad = np.flatnonzero(~(off <= allowed))
+    bad = bad[np.argsort(-np.nan_to_num(off[bad], nan=np.inf))]
+    wrong = [WrongCoordinate(names[places[i]], float(given[places[i]]), float(right[i])) for i in bad]
+    return GradientCheck(wrong, float(np.max(off, initial=0)) / scale, judge, len(places), given.size)
+
+
+def _differences(value: Callable[[Any], float], x: Any, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives in these coordinates, and how far they can be trusted: the difference of two steps, and rounding."""
+    point, f = as_vector(x), abs(value(x))
+    found, doubt = np.empty(len(places)), np.empty(len(places))
+    for k, i in enumerate(places):
+        both = []
+        for h in (1e-5 * max(1.0, abs(point[i])), 2.5e-6 * max(1.0, abs(point[i]))):
+            ahead, behind = point.copy(), point.copy()
+            ahead[i], behind[i] = point[i] + h, point[i] - h
+            slope = (value(from_vector(ahead, x)) - value(from_vector(behind, x))) / (ahead[i] - behind[i])
+            both.append(slope)
+        found[k] = (16 * both[1] - both[0]) / 15  # Richardson: the error of the second is a sixteenth of the first's
+        doubt[k] = abs(both[0] - both[1]) + np.finfo(float).eps * f / h
+    return found, doubt
+
+
+def _names(x: Any) -> list[str]:
+    found = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(x):
+        for place in np.ndindex(leaf.shape):
+            inside = f"[{', '.join(map(str, place))}]" if place else ""
+            found.append(f"x{jax.tree_util.keystr(path)}{inside}")
+    return found

@@ -1,0 +1,123 @@
+"""Where the gradient is zero: minima, saddles and maxima of a domain, found from many starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import root
+from scipy.stats import qmc
+
+from descend.insight.curvature import curvature_of, hessian_product
+from descend.objectives.function import Problem, prepare
+from descend.objectives.named import named
+from descend.objectives.parameters import as_parameters
+
+__all__ = ["StationaryPoint", "critical_points", "sobol"]
+
+
+@dataclass(frozen=True)
+class StationaryPoint:
+    """A point without slope.
+
+    Attributes
+    ----------
+    x
+        The point, shape (n,).
+    fun
+        The cost there.
+    kind
+        "minimum", "maximum", "saddle", or "flat" where the curvature does not tell.
+    lowest, highest
+        The extreme eigenvalues of the Hessian.
+    found
+        From how many starts it was reached.
+    """
+
+    x: np.ndarray
+    fun: float
+    kind: str
+    lowest: float
+    highest: float
+    found: int
+
+
+def sobol(domain: Sequence[tuple[float, float]], count: int, seed: int = 0) -> np.ndarray:
+    """So many points (rounded up to a power of two) that fill a box evenly, shape (k, n)."""
+    low, high = np.array(domain, float).T
+    unit = qmc.Sobol(len(low), rng=np.random.default_rng(seed)).random_base2(max(0, int(np.ceil(np.log2(count)))))
+    return low + unit * (high - low)
+
+
+def critical_points(
+    objective: Callable[..., Any] | str, domain: Sequence[tuple[float, float]], *, starts: int = 256, seed: int = 0
+) -> list[StationaryPoint]:
+    """The stationary points of a box that Newton's method finds from many starts, lowest cost first.
+
+    Parameters
+    ----------
+    objective
+        As in `minimize`, of x of shape (n,) or of n numbers.
+    domain
+        (low, high) of each variable.
+    starts
+        How many starts, spread evenly (Sobol). There may be points that none of them leads to.
+
+    Raises
+    ------
+    ValueError
+        The domain is empty or not finite.
+    """
+    low, high = np.array(domain, float).reshape(-1, 2).T
+    if not (np.isfinite([low, high]).all() and (low < high).all()):
+        raise ValueError(f"domain must be (low, high) of each variable, low < high, got {domain!r}")
+    points = sobol(domain, starts, seed)
+    function, start, in_words = named(objective, points[0] if len(low) > 1 else float(points[0][0]))
+    start = as_parameters(start)
+    problem = prepare(function, start, written_in_words=in_words)
+    found: list[tuple[np.ndarray, int]] = []
+    span = high - low
+    for point in points:
+        x = _newton(problem, point, start.shape)
+        if x is None or (x < low - 1e-6 * span).any() or (x > high + 1e-6 * span).any():
+            continue
+        for k, (known, count) in enumerate(found):
+            if (np.abs(known - x) <= 1e-4 * span).all():
+                found[k] = (known, count + 1)
+                break
+        else:
+            found.append((x, 1))
+    made = [_classified(problem, x, start.shape, count) for x, count in found]
+    return sorted(made, key=lambda point: point.fun)
+
+
+def _newton(problem: Problem, point: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    def gradient(x: np.ndarray) -> np.ndarray:
+        return np.atleast_1d(problem.value_and_grad(np.asarray(x.reshape(shape)), *problem.data)[1]).astype(float)
+
+    def hessian(x: np.ndarray) -> np.ndarray:
+        product = hessian_product(problem, x.reshape(shape))
+        return np.stack([product(way) for way in np.eye(x.size)])
+
+    with np.errstate(all="ignore"):
+        size = np.linalg.norm(gradient(point))
+        ended = root(gradient, point, jac=hessian, tol=1e-12)
+        left = np.linalg.norm(gradient(ended.x))
+    is_zero = np.isfinite(left) and left <= 1e-8 * max(1.0, float(size))
+    return np.asarray(ended.x) if is_zero else None
+
+
+def _classified(problem: Problem, x: np.ndarray, shape: tuple[int, ...], count: int) -> StationaryPoint:
+    at = x.reshape(shape)
+    bend = curvature_of(problem, at)
+    slack = 1e-7 * max(bend.sharpness, 1e-12)
+    if bend.smallest > slack:
+        kind = "minimum"
+    elif bend.largest < -slack:
+        kind = "maximum"
+    else:
+        kind = "saddle" if bend.smallest < -slack and bend.largest > slack else "flat"
+    fun = float(problem.value(at, *problem.data)) * problem.sign
+    return StationaryPoint(x, fun, kind, bend.smallest, bend.largest, count)
