@@ -468,3 +468,38 @@ def test_mnist_answers_what_makes_no_sense(descend: Any, tmp_path: Path) -> None
         came, out, error = descend("mnist", *map(str, arguments))
         assert came == code, (arguments, out, error)
         assert re.search(says, error), error
+
+
+def test_explain_tells_the_cause_and_minimize_does_where_it_ends_badly(descend: Any, tmp_path: Path) -> None:
+    picture = tmp_path / "sharpness.png"
+    code, out, _ = descend("explain", "x^2", "--from", "5", "--lr", "1.1", "--steps", "50", "--plot", str(picture))
+    assert code == 3
+    assert "The learning rate is too large." in out
+    assert "limit of stability: 1" in out
+    assert picture.stat().st_size > 10_000
+    code, out, _ = descend("explain", "x^2", "--from", "5", "--json")
+    assert (code, json.loads(out)["cause"]) == (0, "HEALTHY")
+    code, out, _ = descend("minimize", "x^2 - y^2", "--from", "2,0", "--lr", "0.1")
+    assert code == 3
+    assert "It rests on a saddle" in out
+
+
+def test_find_lr_and_check_gradient(descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = descend("find-lr", "rosenbrock", "--method", "momentum", "--json")
+    assert code == 0
+    assert 1e-5 < json.loads(out)["lr"] < 1e-2
+    picture = tmp_path / "rates.png"
+    assert "limit of stability" in descend("find-lr", "x^2", "--from", "5", "--plot", str(picture))[1]
+    assert picture.exists()
+    (tmp_path / "my_costs.py").write_text(
+        "def loss(x):\n    return (x**2).sum()\ndef good(x):\n    return 2 * x\ndef bad(x):\n    return 3 * x\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = descend("check-gradient", "my_costs:loss", "my_costs:good", "--from", "1,2")
+    assert code == 0
+    assert "The gradient is right" in out
+    code, out, _ = descend("check-gradient", "my_costs:loss", "my_costs:bad", "--from", "1,2")
+    assert code == 3
+    assert "x[1]: given 6, right 4" in out
+    assert descend("check-gradient", "my_costs", "my_costs:bad", "--from", "1")[0] == 2
+    assert "has no 'nothing'" in descend("check-gradient", "my_costs:nothing", "my_costs:bad", "--from", "1")[2]

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from descend.descent import Run
-from descend.objectives.function import Problem, prepare, precision
+from descend.objectives.function import Problem, precision, prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, as_vector, dtype_of, from_vector
 
@@ -106,7 +106,8 @@ def hessian_product(problem: Problem, x: Any) -> Callable[[np.ndarray], np.ndarr
     def differenced(v: np.ndarray) -> np.ndarray:
         h = reach / max(float(np.abs(v).max()), 1e-300)
         ahead, behind = (problem.value_and_grad(from_vector(point + s * h * v, x), *data)[1] for s in (1, -1))
-        return (as_vector(ahead).astype(np.float64) - as_vector(behind)) / (2 * h)
+        moved: np.ndarray = (as_vector(ahead).astype(np.float64) - as_vector(behind)) / (2 * h)
+        return moved
 
     return differenced
 
@@ -143,9 +144,7 @@ def _by_lanczos(product: Callable[[np.ndarray], np.ndarray], n: int) -> Curvatur
         left = float(np.linalg.norm(w))
         values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
         size = float(np.abs(values).max())
-        if left <= 1e-12 * size or (
-            len(diagonal) > 4 and left * np.abs(vectors[-1, [0, -1]]).max() <= _SETTLED * size
-        ):
+        if left <= 1e-12 * size or (len(diagonal) > 4 and left * np.abs(vectors[-1, [0, -1]]).max() <= _SETTLED * size):
             break
         beside.append(left)
         basis.append(w / left)

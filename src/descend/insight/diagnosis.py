@@ -223,24 +223,18 @@ def _diverged(run: Run) -> Diagnosis | None:
 
 
 def _above_the_limit(run: Run) -> Diagnosis | None:
-    """Whether the rate was above the limit of stability where the run has been, before it went astray."""
-    limits: list[tuple[float, float, int]] = []
-    costs = run.problem.sign * run.trace.f
+    """Whether the rate was above the limit of stability at a point where the run has been, before it went astray."""
+    first, costs = _start_cost(run), run.problem.sign * run.trace.f
+    used = float(np.nanmax(run.trace.lr)) if np.isfinite(run.trace.lr).any() else run.lr
     for row, x in _points(run):
-        if row and costs[row] > max(_start_cost(run), 0) * 1e3 + 1e3 * abs(_start_cost(run)):
-            break  # by then it was astray already
+        if used is None or (row and costs[row] > max(first, 0) * 1e3 + 1e3 * abs(first)):
+            return None  # by then it was astray already
         bend = _curvature_at(run, x)
         limit = np.nan if bend is None else stability_limit(run.method, bend.largest)
-        if np.isfinite(limit):
-            limits.append((limit, bend.largest, row))  # type: ignore[union-attr]
-    if not limits:
-        return None
-    limit, largest, row = min(limits)
-    used = float(np.nanmax(run.trace.lr)) if np.isfinite(run.trace.lr).any() else run.lr
-    if used is None or not used > limit:
-        return None
-    evidence = {"learning rate": used, "largest curvature L": largest, "limit of stability": limit, "step": row}
-    return _smaller(run, limit / 2, evidence)
+        if bend is not None and used > limit:
+            evidence = {"learning rate": used, "largest curvature L": bend.largest, "limit of stability": limit}
+            return _smaller(run, limit / 2, {**evidence, "step": int(run.trace.step[row])})
+    return None
 
 
 def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
@@ -253,7 +247,9 @@ def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
         lr /= 2
     tried = _again(run, None)
     if tried is not None and tried.outcome is not Outcome.DIVERGED and _cost(tried) <= _start_cost(run):
-        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, "leave the method out: the default finds its steps", _told(tried))
+        return Diagnosis(
+            Cause.RATE_TOO_LARGE, evidence, "leave the method out: the default finds its steps", _told(tried)
+        )
     return Diagnosis(Cause.RATE_TOO_LARGE, evidence)
 
 
@@ -263,13 +259,17 @@ def _edge(run: Run) -> Diagnosis | None:
     cost = float(run.problem.value(run.bad_x, *run.problem.data))
     bad, last = as_vector(run.bad_x), as_vector(run.x_array)
     far = float(np.abs(bad).max()) > 1e3 * (1 + float(np.abs(last).max()))
-    if np.isfinite(cost) or far or abs(cost) == np.inf and float(np.abs(bad).max()) > 1e3:
+    if np.isfinite(cost) or far or (abs(cost) == np.inf and float(np.abs(bad).max()) > 1e3):
         return None
     evidence = {"last finite x": last, "then x": bad, "cost there": cost}
     for method in (None, *([_with_rate(run.method, run.lr / 10)] if _fixed_rate(run) and run.lr else [])):
         tried = _again(run, method)
         if tried is not None and tried.outcome in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED}:
-            cure = "leave the method out: the default does not step beyond the edge" if method is None else "a tenth of the rate"
+            cure = (
+                "leave the method out: the default does not step beyond the edge"
+                if method is None
+                else "a tenth of the rate"
+            )
             return Diagnosis(Cause.LEFT_DOMAIN, evidence, cure, _told(tried))
     return Diagnosis(Cause.LEFT_DOMAIN, evidence, "keep x inside, e.g. with Projected(method, Box(low, high))")
 
@@ -324,7 +324,9 @@ def _floor(run: Run) -> Diagnosis | None:
     if run.dtype == "float64":
         return Diagnosis(Cause.PRECISION_FLOOR, evidence)
     wide = as_vector(run.problem.x0).astype(np.float64)
-    tried = _again(run, None, x0=wide.reshape(np.shape(run.problem.x0)) if isinstance(run.problem.x0, np.ndarray) else None)
+    tried = _again(
+        run, None, x0=wide.reshape(np.shape(run.problem.x0)) if isinstance(run.problem.x0, np.ndarray) else None
+    )
     if tried is None or not _cost(tried) <= _cost(run):
         return Diagnosis(Cause.PRECISION_FLOOR, evidence)
     return Diagnosis(Cause.PRECISION_FLOOR, evidence, "start in float64", _told(tried))
@@ -340,19 +342,25 @@ def _stalled(run: Run) -> Diagnosis | None:
     moved = _cost(run) < _start_cost(run)
     sharp = bend is not None and bend.smallest < -1e-4 * max(1e-3, bend.sharpness)
     if "it seems to have no" in run.message and not sharp:
-        return Diagnosis(Cause.UNBOUNDED, {"cost": run.fun, "x": as_vector(run.x_array)}, "bound the cost, e.g. by a penalty")
+        return Diagnosis(
+            Cause.UNBOUNDED, {"cost": run.fun, "x": as_vector(run.x_array)}, "bound the cost, e.g. by a penalty"
+        )
     scale = max(1.0, float(np.abs(as_vector(run.x_array)).max()))
     if size <= 1e-5 * max(1.0, abs(f)) and bend is not None and (toward or flat):
         if sharp:
             return _saddle(run, bend, scale)
-        if toward and bend.smallest < 0 and moved or "saddle" in run.message and not flat:
+        if (toward and bend.smallest < 0 and moved) or ("saddle" in run.message and not flat):
             return _saddle(run, bend, scale)
         return _plateau(run, bend, size)
-    return _circling(run) or _vanished(run) or _too_small(run, bend)
+    return _decayed(run) or _circling(run) or _vanished(run) or _too_small(run, bend)
 
 
 def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
-    evidence = {"gradient norm": run.cost_and_gradient()[2], "lowest curvature": bend.smallest, "along": bend.of_smallest}
+    evidence = {
+        "gradient norm": run.cost_and_gradient()[2],
+        "lowest curvature": bend.smallest,
+        "along": bend.of_smallest,
+    }
     place = as_vector(run.x_array).astype(float)
     for far in (1e-2, 0.1, -0.1, 0.5):
         tried = _again(run, None, x0=from_vector(place + far * scale * bend.of_smallest, run.problem.x0))
@@ -414,11 +422,13 @@ def _sampled(run: Run) -> Diagnosis | None:
     noise = float(np.sqrt(np.mean(np.square(distances))))
     evidence = {"gradient norm of all rows": whole, "deviation of a batch's gradient": noise, "batch size": size}
     lr = _fixed_rate(run)
-    if noise <= 3 * whole or lr is None:
+    if noise <= whole or lr is None:
         return None
     how: dict[str, Any] = {"data": problem.data, "batch_size": size, "seed": run.seed + 1, "progress": False}
     epochs = max(1, min(20, int(np.ceil(2_000 * size / run.sampling.rows))))
-    tried = minimize(run.objective, run.x, _with_rate(run.method, lr / 10), epochs=epochs, maximize=problem.sign < 0, **how)
+    tried = minimize(
+        run.objective, run.x, _with_rate(run.method, lr / 10), epochs=epochs, maximize=problem.sign < 0, **how
+    )
     if not _cost(tried) < _cost(run):
         return None
     cure = f"larger batches, an average of the points (Averaged), or a rate that falls from {lr:.3g} to {lr / 10:.3g}"
@@ -460,9 +470,9 @@ def _decayed(run: Run) -> Diagnosis | None:
 
 
 def _gains(run: Run, tried: Run) -> bool:
-    """Whether a run from its end gains more than a tenth of what was gained so far, or quarters the gradient."""
+    """Whether a run from its end gains more than a hundredth of what was gained so far, or quarters the gradient."""
     won = _cost(run) - _cost(tried)
-    return won > 0.1 * max(_start_cost(run) - _cost(run), 0) or (
+    return won > 0.01 * max(_start_cost(run) - _cost(run), 0) or (
         won > 0 and tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
     )
 
@@ -516,9 +526,13 @@ def _too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
 
 
 def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
-    if bend is None or not bend.condition > _ILL or not bend.is_exact and bend.smallest < 0:
+    if bend is None or not bend.condition > _ILL or (not bend.is_exact and bend.smallest < 0):
         return None
-    evidence: dict[str, Any] = {"condition κ": bend.condition, "largest curvature L": bend.largest, "lowest": bend.smallest}
+    evidence: dict[str, Any] = {
+        "condition κ": bend.condition,
+        "largest curvature L": bend.largest,
+        "lowest": bend.smallest,
+    }
     lr = _fixed_rate(run)
     if lr is not None and is_linear_map(run.method):
         factor = convergence_factor(run.method, lr, bend.smallest)
@@ -527,7 +541,12 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
     tried = _again(run, None, steps=max(run.nit, 100))
     if tried is None or not _cost(tried) < _cost(run):
         return Diagnosis(Cause.ILL_CONDITIONED, evidence)
-    return Diagnosis(Cause.ILL_CONDITIONED, evidence, "leave the method out: the default (Barzilai–Borwein steps), or momentum", _told(tried))
+    return Diagnosis(
+        Cause.ILL_CONDITIONED,
+        evidence,
+        "leave the method out: the default (Barzilai–Borwein steps), or momentum",
+        _told(tried),
+    )
 
 
 def _more_steps(run: Run) -> Diagnosis | None:

@@ -1,4 +1,4 @@
-"""A rate without guessing: the limit of stability, then short runs, of which the better ones are made longer."""
+"""A rate without guessing: the limit of stability, short runs of which the better ones are made longer, a climb."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.descent import Run, minimize
+from descend.descent import Outcome, Run, minimize
 from descend.descent.sweep import sweep
 from descend.fields import Number
 from descend.insight.curvature import curvature_of
@@ -18,7 +18,9 @@ from descend.methods import GradientDescent, Method
 __all__ = ["FoundRate", "find_lr"]
 
 _DECADES, _RATES = 6, 49
-_STAGES = ((1 / 96, 12), (1 / 24, 5), (1 / 4, 2))  # share of the steps, and how many rates are kept after it
+_STAGES = ((1 / 96, 8), (1 / 24, 3), (1 / 8, 1))  # share of the steps, and how many rates are kept after it
+_FINER = 1.15  # by which factor the rate is changed in runs of all steps, as long as that helps
+_BUDGET = 0.05  # of the cost of a grid of 100 rates
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,30 @@ def find_lr(
         first = first or (kept, costs)
         made += length * len(kept)
         order = np.argsort(costs, kind="stable")
-        # The largest rates among those that do nearly as well: a short run says little of rates that are still slow.
-        kept = np.sort(kept[order[:count]])
-    runs = [minimize(objective, x0, kind(lr=float(lr), **rest), steps=steps, progress=False) for lr in kept]
-    made += sum(run.nit for run in runs)
-    best = min(runs, key=lambda run: run.fun if np.isfinite(run.fun) else np.inf)
+        kept = kept[order[:count]]
+
+    def whole(lr: float) -> Run:
+        return minimize(objective, x0, kind(lr=lr, **rest), steps=steps, progress=False)
+
+    def cost(run: Run) -> float:
+        return run.fun if run.outcome is not Outcome.DIVERGED and np.isfinite(run.fun) else np.inf
+
+    best = whole(float(kept[0]))
+    made += best.nit
+    for factor in (_FINER, 1 / _FINER):  # short runs favour rates that are a little too small or too large
+        has_helped = False
+        while made + steps <= _BUDGET * 100 * steps and best.lr is not None:
+            again = whole(best.lr * factor)
+            made += again.nit
+            if not cost(again) < cost(best):
+                break
+            best, has_helped = again, True
+        if has_helped:
+            break
     if not best.fun < start.fun:
         raise ValueError(
-            f"no rate from {rates[0]:.2g} to {rates[-1]:.2g} gets below the cost at the start, {start.fun:.6g}: is x0 a "
-            "minimum already, or the gradient wrong?"
+            f"no rate from {rates[0]:.2g} to {rates[-1]:.2g} gets below the cost at the start, {start.fun:.6g}: "
+            "is x0 a minimum already, or the gradient wrong?"
         )
     assert first is not None and best.lr is not None  # noqa: S101, PT018 - there was a first stage, with rates
     return FoundRate(best.lr, best, limit, *first, made / (100 * steps))

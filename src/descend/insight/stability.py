@@ -63,7 +63,7 @@ def stability_limit(method: Any, largest: float) -> float:
     if not (np.isfinite(largest) and largest > 0) or not is_linear_map(method):
         return float("nan")
     without_rate = tuple(float(getattr(method, n)) for n in method.names() if n != "lr")
-    return _limit(type(method), without_rate) / largest
+    return _limit(type(method), without_rate) / largest  # type: ignore[arg-type]
 
 
 @cache

@@ -48,7 +48,8 @@ def sobol(domain: Sequence[tuple[float, float]], count: int, seed: int = 0) -> n
     """So many points (rounded up to a power of two) that fill a box evenly, shape (k, n)."""
     low, high = np.array(domain, float).T
     unit = qmc.Sobol(len(low), rng=np.random.default_rng(seed)).random_base2(max(0, int(np.ceil(np.log2(count)))))
-    return low + unit * (high - low)
+    points: np.ndarray = low + unit * (high - low)
+    return points
 
 
 def critical_points(

@@ -390,6 +390,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
     def _finish(self, ending: Ending) -> None:
         self._made_with = self._written()
         rate = np.nan if self._trainer is None else self._trainer.rate()
+        if np.isnan(rate) and isinstance(getattr(self.method, "lr", None), float | int):
+            rate = float(self.method.lr)  # it broke in the first steps
         if ending.outcome is Outcome.DIVERGED or ending.has_gone_back:
             self._trainer = None  # its state is not that of the weights that are kept
         for name, value in self._attributes(ending.weights).items():

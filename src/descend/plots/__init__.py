@@ -8,6 +8,7 @@ from descend.plots.history import history, rates
 from descend.plots.learning import confusion, first_weights, learning, scores, wrong_images
 from descend.plots.overview import as_svg, overview, picture
 from descend.plots.training import coefficients, training, training_overview
+from descend.plots.why import found_rate, sharpness
 
 __all__ = [
     "animate",
@@ -17,6 +18,7 @@ __all__ = [
     "contours",
     "cost_curve",
     "first_weights",
+    "found_rate",
     "gradient_curve",
     "history",
     "learning",
@@ -31,6 +33,7 @@ __all__ = [
     "rates_by_step",
     "save_animation",
     "scores",
+    "sharpness",
     "surface",
     "sweep",
     "sweep_overview",

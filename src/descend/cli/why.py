@@ -1,0 +1,119 @@
+"""`descend explain`, `descend find-lr`, `descend check-gradient`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from descend.cli.app import app, exit_code
+from descend.cli.descent import AsJson, Dtype, Maximize, Objective, Picture, Start
+from descend.cli.values import PICTURES, BadInputError, check_target, finite, method_of, start_of, write_files
+from descend.descent import minimize
+
+Name = Annotated[str | None, typer.Option(help="See descend methods.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")]
+
+
+@app.command("explain")
+def explain_command(
+    objective: Objective,
+    start: Start = None,
+    method: Name = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    settings: Settings = None,
+    steps: Annotated[int, typer.Option(help="At most so many steps.")] = 10_000,
+    dtype: Dtype = "float64",
+    maximize: Maximize = False,
+    plot: Picture = None,
+    as_json: AsJson = False,
+) -> None:
+    """Minimise, and tell why it ended as it did: cause, evidence, and a cure that was tried."""
+    check_target(plot, PICTURES)
+    method_asked = method_of(method, lr, settings or [])
+    run = minimize(objective, start_of(start, dtype, objective), method_asked, steps=steps, maximize=maximize)
+    found = run.explain()
+    if as_json:
+        outcome = run.outcome.name if run.outcome is not None else None
+        print(json.dumps(finite({**found.as_dict(), "outcome": outcome, "message": run.message})), flush=True)
+    else:
+        print(f"{run.message}.\n\n{found}")
+
+    def draw(path: Path) -> None:
+        from descend import plots
+
+        plots.sharpness(run).figure.savefig(path, dpi=150)  # type: ignore[union-attr]
+
+    write_files([("picture", plot, draw)], silent=as_json)
+    raise typer.Exit(exit_code(run.outcome))
+
+
+@app.command("find-lr")
+def find_lr_command(
+    objective: Objective,
+    start: Start = None,
+    method: Name = None,
+    settings: Settings = None,
+    steps: Annotated[int, typer.Option(help="The length of the runs for which the rate shall be good.")] = 1_000,
+    dtype: Dtype = "float64",
+    plot: Picture = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the rate with which a method gets lowest, at a twentieth of the cost of a grid."""
+    from descend.insight import find_lr
+
+    check_target(plot, PICTURES)
+    found = find_lr(objective, start_of(start, dtype, objective), method_of(method, None, settings or []), steps=steps)
+    if as_json:
+        limit = found.limit
+        print(
+            json.dumps(finite({"lr": found.lr, "limit": limit, "fun": found.run.fun, "cost": found.cost})), flush=True
+        )
+    else:
+        print(f"{found}\nWith it, after {found.run.nit:,} steps, the cost is {found.run.fun:.6g}.")
+
+    def draw(path: Path) -> None:
+        found.plot().figure.savefig(path, dpi=150)
+
+    write_files([("picture", plot, draw)], silent=as_json)
+
+
+@app.command("check-gradient")
+def check_gradient_command(
+    function: Annotated[str, typer.Argument(metavar="MODULE:FUNCTION", help="The cost, e.g. costs:loss")],
+    gradient: Annotated[str, typer.Argument(metavar="MODULE:GRADIENT", help="Its gradient, e.g. costs:grad")],
+    start: Annotated[str, typer.Option("--from", help="Where: 5, or -1.2,1.")],
+    dtype: Dtype = "float64",
+    as_json: AsJson = False,
+) -> None:
+    """Compare a gradient with the right one, coordinate by coordinate."""
+    from descend.insight import check_gradient
+
+    found = check_gradient(_imported(function), _imported(gradient), start_of(start, dtype, ""))
+    if as_json:
+        wrong = [vars(coordinate) for coordinate in found.wrong]
+        print(
+            json.dumps(finite({"is_right": found.is_right, "worst": found.worst, "wrong": wrong, "judge": found.judge}))
+        )
+    else:
+        print(found)
+    raise typer.Exit(0 if found.is_right else 3)
+
+
+def _imported(text: str) -> Any:
+    module, _, name = text.partition(":")
+    if not name:
+        raise BadInputError(f"give a function as MODULE:NAME, e.g. costs:loss, got {text!r}")
+    sys.path.insert(0, "")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise BadInputError(f"{module} cannot be imported: {error}") from None
+    except AttributeError:
+        raise BadInputError(f"{module} has no {name!r}") from None
+    finally:
+        sys.path.remove("")
