@@ -3,6 +3,7 @@
 from descend.insight.curvature import Curvature, curvature
 from descend.insight.diagnosis import Cause, Diagnosis, explain
 from descend.insight.gradient_check import GradientCheck, check_gradient
+from descend.insight.learning import explain_training, loss_slice, network_curvature, noise_scale
 from descend.insight.rates import FoundRate, find_lr
 from descend.insight.stability import convergence_factor, stability_limit
 from descend.insight.stationary import StationaryPoint, critical_points
@@ -19,6 +20,10 @@ __all__ = [
     "critical_points",
     "curvature",
     "explain",
+    "explain_training",
     "find_lr",
+    "loss_slice",
+    "network_curvature",
+    "noise_scale",
     "stability_limit",
 ]

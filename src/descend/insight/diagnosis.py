@@ -48,6 +48,7 @@ class Cause(enum.Enum):
     WRONG_GRADIENT = "the gradient is wrong"
     PRECISION_FLOOR = "it has reached the precision of the numbers"
     NOISE_FLOOR = "the noise of the batches keeps it from going lower"
+    OVERFITTING = "it learns the training rows by heart"
     UNKNOWN = "I cannot tell"
 
 

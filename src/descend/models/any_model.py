@@ -59,6 +59,12 @@ class Training:
         """Whether it ended well: all epochs made, or stopped where validation was best."""
         return self.outcome in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED}
 
+    def explain(self) -> Any:
+        """Why training ended as it did: a `Diagnosis`, from the losses on the way."""
+        from descend.insight import explain_training
+
+        return explain_training(self.history, self.outcome, self.message)
+
     def plot(self) -> Any:
         """Loss and metric against the epoch; returns a Figure."""
         from descend import plots

@@ -492,6 +492,12 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         limit = 2 / max(float((size**2).sum()) if not self.scale else float(rows.features), 1e-300)
         return f"Try a smaller learning rate (below about {limit:.2g} for gradient descent), or leave method out"
 
+    def explain(self) -> Any:
+        """Why training ended as it did: a `Diagnosis`, from the losses on the way."""
+        from descend.insight import explain_training
+
+        return explain_training(self.history_, self.outcome_, self.message_)
+
     coef_: np.ndarray
     intercept_: Any
 

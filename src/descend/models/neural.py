@@ -439,6 +439,12 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         shares: np.ndarray = self.predict_proba(image[None])[0]
         return shares
 
+    def explain(self) -> Any:
+        """Why training ended as it did: a `Diagnosis`, from the losses on the way."""
+        from descend.insight import explain_training
+
+        return explain_training(self.history_, self.outcome_, self.message_)
+
     def save(self, path: str | Path) -> Path:
         """Write the network, with all it needs to predict, to one file (safetensors, checksummed, no pickle)."""
         check_is_fitted(self, "layers_")

@@ -5,7 +5,7 @@ from descend.plots.comparison import paths, profile, race, race_overview, rates_
 from descend.plots.contour import contours, surface
 from descend.plots.curve import cost_curve, gradient_curve, path_on_curve
 from descend.plots.history import history, rates
-from descend.plots.learning import confusion, first_weights, learning, scores, wrong_images
+from descend.plots.learning import confusion, first_weights, learning, loss_landscape, scores, wrong_images
 from descend.plots.overview import as_svg, overview, picture
 from descend.plots.training import coefficients, training, training_overview
 from descend.plots.why import found_rate, sharpness
@@ -22,6 +22,7 @@ __all__ = [
     "gradient_curve",
     "history",
     "learning",
+    "loss_landscape",
     "overview",
     "path_on_curve",
     "paths",

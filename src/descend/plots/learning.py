@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from descend.plots.style import BLUE, ORANGE, axes
 from descend.plots.training import training
 
-__all__ = ["confusion", "first_weights", "learning", "scores", "wrong_images"]
+__all__ = ["confusion", "first_weights", "learning", "loss_landscape", "scores", "wrong_images"]
 
 _SHOWN_CLASSES = 30  # whose counts are written into the matrix
 
@@ -21,11 +21,12 @@ _SHOWN_CLASSES = 30  # whose counts are written into the matrix
 def scores(history: Any, ax: Axes | None = None, *, name: str = "accuracy") -> Axes:
     """The score of training rows, and of validation rows where there are some, against the epoch."""
     ax = axes(ax)
+    has_begun = (history.epoch > 0) | (len(history) < 4)  # the untrained network would squeeze the rest together
     for label, values, colour in (
         ("training", history.score, BLUE),
         ("validation", history.validation_score, ORANGE),
     ):
-        there = np.isfinite(values)
+        there = np.isfinite(values) & has_begun
         if there.any():
             ax.plot(history.epoch[there], values[there], color=colour, label=label, marker="." * (len(history) < 60))
     ax.set(xlabel="epoch", ylabel=name, title=name.capitalize())
@@ -105,3 +106,18 @@ def first_weights(W: np.ndarray, shape: tuple[int, ...], *, most: int = 64) -> F
             limit = np.abs(unit).max() or 1.0
             ax.imshow(unit, cmap="RdBu", vmin=-limit, vmax=limit)
     return figure
+
+
+def loss_landscape(values: np.ndarray, reach: float = 1.0, ax: Axes | None = None) -> Axes:
+    """What `insight.loss_slice` gives, as contours; the network itself is in the middle."""
+    ax = axes(ax)
+    places = np.linspace(-reach, reach, len(values))
+    low, high = float(np.nanmin(values)), float(np.nanpercentile(values, 98))
+    levels = np.geomspace(max(low, 1e-12), high, 18) if low > 0 and high > 4 * low else np.linspace(low, high, 18)
+    shown = ax.contourf(places, places, values.T, levels=np.unique(levels), cmap="viridis_r", extend="max")
+    ax.contour(places, places, values.T, levels=np.unique(levels), colors="white", linewidths=0.4)
+    ax.plot(0, 0, marker="*", color=ORANGE, markeredgecolor="white", markersize=15)
+    if ax.figure is not None:
+        ax.figure.colorbar(shown, ax=ax, label="loss", format="%.3g")
+    ax.set(title="Loss around the weights", xlabel="one random direction", ylabel="another", aspect="equal")
+    return ax

@@ -1,0 +1,139 @@
+"""Why training of a model ended as it did, how noisy its gradients are, and what its loss looks like around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.descent import Outcome
+from descend.insight.curvature import Curvature, curvature
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.objectives.parameters import as_vector
+from descend.words import precision
+
+__all__ = ["explain_training", "loss_slice", "network_curvature", "noise_scale"]
+
+_MOST_ROWS = 2_048  # on which a network is looked at
+
+
+def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
+    """What the losses on the way tell of how training ended.
+
+    The rows are not kept, so a cure cannot be tried here: it says so.
+
+    Parameters
+    ----------
+    history
+        A `History`.
+    outcome, message
+        How training ended.
+    """
+    untried = "not tried: the rows are not kept"
+    loss, validation = history.loss, history.validation
+    whole = np.flatnonzero(history.epoch == np.floor(history.epoch))
+    rates = history.rate[np.isfinite(history.rate)]
+    if outcome is Outcome.DIVERGED:
+        if "falls for ever" in message:
+            return Diagnosis(Cause.UNBOUNDED, {"message": message}, "l2=1e-4", untried, outcome)
+        evidence: dict[str, Any] = {"learning rate": float(rates[-1])} if len(rates) else {}
+        return Diagnosis(
+            Cause.RATE_TOO_LARGE, {**evidence, "message": message}, "a tenth of the rate", untried, outcome
+        )
+    if outcome is Outcome.CONVERGED:  # also where it was stopped early: the best parameters were kept
+        return Diagnosis(Cause.HEALTHY, {"loss": float(loss[-1])}, outcome=outcome)
+    seen = validation[whole]
+    if len(whole) > 3 and np.isfinite(seen).all():
+        best = int(np.argmin(seen))
+        worse = seen[-1] - seen[best]
+        fell = loss[whole[best]] - loss[whole[-1]]
+        if best < len(seen) - 2 and worse > 0.02 * seen[best] and fell > 0.02 * abs(loss[whole[best]]):
+            at = {"epoch of the lowest validation loss": float(history.epoch[whole[best]])}
+            evidence = {**at, "validation loss there": float(seen[best]), "at the end": float(seen[-1])}
+            cure = "patience=3, which stops there and keeps those parameters; or l2, dropout, more rows"
+            return Diagnosis(Cause.OVERFITTING, evidence, cure, untried, outcome)
+    if len(loss) < 3:
+        return Diagnosis(Cause.UNKNOWN, {"looks at the loss": len(loss)}, outcome=outcome)
+    gained = float(loss[0] - loss[-1])
+    if not gained > 0.01 * abs(loss[0]):
+        evidence = {"loss at the start": float(loss[0]), "at the end": float(loss[-1])}
+        return Diagnosis(Cause.UNKNOWN, evidence, outcome=outcome)
+    back = max(2, len(loss) // 5)
+    late = float(loss[-1 - back] - loss[-1])
+    if late > 0.05 * gained:
+        evidence = {"share of all gain in the last fifth": late / gained, "loss": float(loss[-1])}
+        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, "more epochs, or a larger rate", untried, outcome)
+    return Diagnosis(Cause.HEALTHY, {"loss": float(loss[-1]), "late gain": late}, outcome=outcome)
+
+
+def _some_rows(network: Any, X: Any, y: Any) -> Any:
+    order = np.random.default_rng(0).permutation(len(y))[:_MOST_ROWS]
+    return network._samples(np.asarray(X)[order], np.asarray(y)[order], None, first=False)
+
+
+def _cost(network: Any, parts: Any) -> Any:
+    key = np.zeros(2, np.uint32)
+    return lambda layers: network._cost(layers, *parts, key)
+
+
+def network_curvature(network: Any, X: Any, y: Any) -> Curvature:
+    """The extreme eigenvalues of the Hessian of a fitted network's loss, on at most 2,048 of the rows.
+
+    The rate times `largest`, against 2 for gradient descent, tells how near to the limit of stability it is.
+    """
+    parts = _some_rows(network, X, y).parts
+    return curvature(_cost(network, parts), network.layers_)
+
+
+def noise_scale(network: Any, X: Any, y: Any, *, small: int = 16) -> float:
+    """The batch size at which the noise of a fitted network's gradient is as large as the gradient itself.
+
+    Smaller batches are mostly noise, larger ones mostly wasted. Estimated from the squared norms of gradients of small
+    batches and of all rows looked at (at most 2,048).
+
+    Source: McCandlish et al. (2018), arXiv:1812.06162, appendix A.
+    """
+    parts = _some_rows(network, X, y).parts
+    count = len(parts[1]) // small * small
+    if count < 2 * small:
+        raise ValueError(f"at least {2 * small} rows are needed for batches of {small}, got {len(parts[1])}")
+    gradient = jax.jit(lambda layers, *rows: jax.grad(_cost(network, rows))(layers))
+    squares, mean = [], np.zeros(as_vector(network.layers_).size)
+    for begin in range(0, count, small):
+        with precision(network._kind()):
+            g = as_vector(gradient(network.layers_, *(part[begin : begin + small] for part in parts))).astype(float)
+        squares.append(float(g @ g))
+        mean = mean + g * (small / count)
+    of_small, of_all = float(np.mean(squares)), float(np.dot(mean, mean))
+    signal = (count * of_all - small * of_small) / (count - small)
+    noise = (of_small - of_all) / (1 / small - 1 / count)
+    return noise / signal if signal > 0 else float("inf")
+
+
+def loss_slice(network: Any, X: Any, y: Any, *, reach: float = 1.0, points: int = 21, seed: int = 0) -> np.ndarray:
+    """The loss of a fitted network on a plane through its weights, (points, points): its own is in the middle.
+
+    The two directions are random, and each unit's weights in them are as long as the unit's own, so that slices of
+    different networks can be compared. `reach` is in those lengths.
+
+    Source: Li et al. (2018), arXiv:1712.09913, section 4.
+    """
+    samples, draw = _some_rows(network, X, y), np.random.default_rng(seed)
+
+    def direction() -> Any:
+        def like(leaf: np.ndarray) -> np.ndarray:
+            way = draw.normal(size=leaf.shape)
+            if leaf.ndim == 1:
+                return np.zeros_like(leaf)  # biases stay, as in the paper
+            return np.asarray(way * np.linalg.norm(leaf, axis=0) / np.linalg.norm(way, axis=0), leaf.dtype)
+
+        return jax.tree.map(like, network.layers_)
+
+    ways, places = (direction(), direction()), np.linspace(-reach, reach, points)
+    values = np.empty((points, points))
+    for i, a in enumerate(places):
+        for j, b in enumerate(places):
+            at = jax.tree.map(lambda w, u, v, a=a, b=b: w + a * u + b * v, network.layers_, *ways)
+            values[i, j] = network._measure(as_vector(at), samples)[0]
+    return values

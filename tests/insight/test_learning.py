@@ -1,0 +1,76 @@
+"""What the losses of a training tell, and what is around a network, where the answer is known."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, load_iris
+
+from descend import Adam, GradientDescent, LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor, plots
+from descend.insight import Cause, loss_slice, network_curvature, noise_scale
+
+X, Y = load_digits(return_X_y=True)
+DRAW = np.random.default_rng(0)
+
+
+def overfits() -> Any:
+    A, b = DRAW.normal(size=(120, 30)), DRAW.integers(0, 2, 120)
+    return MLPClassifier(Adam(0.01), epochs=60, validation=0.5).fit(A, b)
+
+
+CASES: list[tuple[str, Cause, Any]] = [
+    ("noise by heart", Cause.OVERFITTING, overfits),
+    ("a rate that explodes", Cause.RATE_TOO_LARGE, lambda: MLPRegressor(GradientDescent(1e4), activation="identity").fit(X, Y)),
+    ("a linear one that explodes", Cause.RATE_TOO_LARGE, lambda: LinearRegression(GradientDescent(10.0), batch_size=1, scale=False).fit(X, Y)),
+    ("three slow epochs", Cause.TOO_FEW_STEPS, lambda: MLPClassifier(GradientDescent(0.003), epochs=3).fit(X, Y)),
+    ("digits", Cause.HEALTHY, lambda: MLPClassifier(Adam(0.01), epochs=30).fit(X, Y)),
+    ("least squares", Cause.HEALTHY, lambda: LinearRegression().fit(X, Y)),
+    ("separable classes", Cause.UNBOUNDED, lambda: LogisticRegression(l2=0.0).fit(load_iris().data[:100], load_iris().target[:100])),
+    ("stopped early", Cause.HEALTHY, lambda: MLPClassifier(Adam(0.01), epochs=99, validation=0.2, patience=2).fit(X, Y)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "cause", "make"), CASES, ids=[case[0] for case in CASES])
+def test_the_cause_of_a_training_is_told(name: str, cause: Cause, make: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = make()
+    found = model.explain()
+    assert found.cause is cause, f"{model.message_}\n{found}"
+    assert bool(found.cure) == (cause is not Cause.HEALTHY)
+
+
+def test_the_curvature_of_softmax_regression_is_that_of_its_formula() -> None:
+    A, b = DRAW.normal(size=(300, 3)), DRAW.integers(0, 2, 300)
+    model = MLPClassifier(GradientDescent(1e-12), hidden=(), epochs=1, dtype="float64", scale=False).fit(A, b)
+    layers = model.layers_
+    scores = A @ layers[0].W
+    share = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    ones = np.column_stack([A, np.ones(300)])
+    inner = np.stack([np.diag(p) - np.outer(p, p) for p in share])
+    hessian = np.einsum("ni,nj,nkl->ikjl", ones, ones, inner).reshape(8, 8) / 300
+    assert network_curvature(model, A, b).largest == pytest.approx(np.linalg.eigvalsh(hessian)[-1], rel=1e-6)
+
+
+def test_the_noise_scale_is_that_of_its_definition() -> None:
+    A = DRAW.normal(size=(2_048, 1))
+    b = 2 * A[:, 0] + 3 * DRAW.normal(size=2_048)
+    model = MLPRegressor(GradientDescent(1e-9), hidden=(), epochs=1, dtype="float64", scale=False).fit(A, b)
+    residual = (A @ model.layers_[0].W)[:, 0] + model.layers_[0].b - model._targets(b, first=False)[:, 0]
+    each = 2 * residual[:, None] * np.column_stack([A, np.ones(2_048)])
+    mean = each.mean(axis=0)
+    true = each.var(axis=0).sum() / (mean @ mean)
+    assert noise_scale(model, A, b) == pytest.approx(true, rel=0.25)
+    with pytest.raises(ValueError, match="at least 32 rows"):
+        noise_scale(model, A[:20], b[:20])
+
+
+def test_a_slice_has_the_network_in_its_middle() -> None:
+    model = MLPClassifier(Adam(0.01), hidden=16, epochs=15).fit(X, Y)
+    values = loss_slice(model, X, Y, points=9)
+    assert values[4, 4] == values.min()
+    assert values[4, 4] == pytest.approx(model.history_.loss[-1], rel=1e-4)
+    assert plots.loss_landscape(values).get_title() == "Loss around the weights"
