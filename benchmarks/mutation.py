@@ -126,7 +126,7 @@ def is_caught(site: Site, source: str) -> bool:
         Path(folder, "planted.py").write_text(site.plugin(source))
         command = [
             sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "planted", "-p", "no:cacheprovider",
-            "tests/laws", "tests/parity", "tests/methods/test_methods.py",
+            "tests/laws", "tests/parity", "tests/methods/test_methods.py", "tests/methods/test_ftrl.py",
         ]  # fmt: skip
         environment = {
             "PYTHONPATH": f"{folder}:{ROOT / 'src'}",
