@@ -6,7 +6,6 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.timing import Result, compare, seconds
+from benchmarks.timing import Result, compare, quiet, seconds
 from descend import Adam, Cosine, GradientDescent, MLPClassifier, train
 from descend.data.images import ImageSet, mnist
 
@@ -239,17 +238,8 @@ def convolutions(quick: bool) -> list[Result]:
     return [Result(name, [score], [], "%", "≥ 99 %")]
 
 
-def _quiet(workload: Callable[[bool], list[Result]]) -> Callable[[bool], list[Result]]:
-    def run(quick: bool) -> list[Result]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return workload(quick)
-
-    return run
-
-
 WORKLOADS = {
-    "mnist-epoch": _quiet(epochs),
+    "mnist-epoch": quiet(epochs),
     "mnist-command": command,
     "mnist-accuracy": accuracy,
     "mnist-convolutions": convolutions,

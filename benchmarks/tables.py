@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.metrics import log_loss
 
-from benchmarks.timing import Result, compare
+from benchmarks.timing import Result, compare, quiet
 from descend import AdaGrad, Adam, GradientDescent, LinearRegression, LogisticRegression
 from descend.data import Encoder, source_of
 from descend.data.svmlight import read_svmlight
@@ -279,20 +278,11 @@ def rows_are_linear(quick: bool) -> list[Result]:
     return results
 
 
-def _quiet(workload: Callable[[bool], list[Result]]) -> Callable[[bool], list[Result]]:
-    def run(quick: bool) -> list[Result]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return workload(quick)
-
-    return run
-
-
 WORKLOADS = {
-    "each-row": _quiet(each_row),
+    "each-row": quiet(each_row),
     "by-hand": by_hand,
     "gradient-of-all": gradient,
-    "to-a-loss": _quiet(to_a_loss),
+    "to-a-loss": quiet(to_a_loss),
     "first-fit": first_fit,
     "reading": reading,
     "linear-in-rows": rows_are_linear,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Result", "compare", "seconds"]
+__all__ = ["Result", "compare", "quiet", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,14 @@ def compare(
         for work, kept in zip(pair, times, strict=True):
             kept.append(seconds(work))
     return times[0], times[1] if peer is not None else []
+
+
+def quiet(workload: Callable[[bool], list[Result]]) -> Callable[[bool], list[Result]]:
+    """The workload without what warns of its peers."""
+
+    def run(quick: bool) -> list[Result]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return workload(quick)
+
+    return run
