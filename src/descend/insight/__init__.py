@@ -1,7 +1,8 @@
 """Why: curvature, limits of stability, gradient checks, diagnoses, rates without guessing."""
 
 from descend.insight.curvature import Curvature, curvature
-from descend.insight.diagnosis import Cause, Diagnosis, explain
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.explain import explain
 from descend.insight.gradient_check import GradientCheck, check_gradient
 from descend.insight.learning import explain_training, loss_slice, network_curvature, noise_scale
 from descend.insight.rates import FoundRate, find_lr

@@ -4,7 +4,7 @@ from descend.models.any_model import Training, train
 from descend.models.classification import LinearClassifier, LogisticRegression
 from descend.models.history import History
 from descend.models.losses import Absolute, Hinge, Huber, Log, Loss, Poisson, Quantile, Squared, SquaredHinge
-from descend.models.neural import MLPClassifier, MLPRegressor
+from descend.models.mlp import MLPClassifier, MLPRegressor
 from descend.models.regression import LinearRegression
 from descend.models.tables import TableModel, fit_table
 

@@ -1,4 +1,4 @@
-"""Multilayer networks as scikit-learn estimators, trained by gradient descent in batches."""
+"""What multilayer networks have in common: training in batches, in scikit-learn's protocol."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ from descend.methods import Adam, Method, Rule, as_rule, method_named
 from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint, about
 from descend.models.classes import Classifier
-from descend.models.costs import softmax
 from descend.models.descending import Descending
 from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.mixing import mixed_up
-from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network, cross_entropy, squared_error
+from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
 from descend.models.rows import rows_of
 from descend.models.samples import Samples
 from descend.models.some_rows import SomeRows
@@ -48,7 +47,7 @@ from descend.models.training import (
 )
 from descend.objectives.parameters import as_vector, from_vector
 
-__all__ = ["MLPClassifier", "MLPRegressor", "NeuralNetwork"]
+__all__ = ["NeuralNetwork"]
 
 _EPOCHS, _STEPS = 10, 1_000  # epochs unless given: ten, or of few rows as many as make so many steps
 _WORK = 4e10  # operations between two looks whether all is well
@@ -475,7 +474,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
             There is no such file, or it is none that can be trusted.
         """
         arrays, header = load_file(path, _KIND)
-        made: Any = {kind.__name__: kind for kind in (MLPClassifier, MLPRegressor)}[header["model"]]()
+        made: Any = {kind.__name__: kind for kind in NeuralNetwork.__subclasses__()}[header["model"]]()
         options = header["options"]
         made.set_params(**{**options, "hidden": tuple(options["hidden"])})
         made._inputs = Inputs(arrays["shift"], arrays["scale"])
@@ -505,200 +504,3 @@ def _are_centred(X: np.ndarray, shape: tuple[int, ...]) -> bool:
     off = max(float(np.abs(c - shape[axis] / 2).mean()) for axis, c in enumerate(centres))
     border = np.concatenate([images[:, 0].ravel(), images[:, -1].ravel()])
     return off < 0.75 and float((border > 0).mean()) < 0.05
-
-
-class MLPClassifier(Classifier, NeuralNetwork):
-    """A multilayer network that gives the probability of each class; softmax at its end.
-
-    Parameters
-    ----------
-    method
-        Any method with its rate (`GradientDescent(0.01)`), an optax transformation, or the name or class of a method,
-        whose rate is found by trying. Default: `Adam(0.001)`.
-    hidden
-        The widths of the layers between inputs and outputs: a number, or a tuple; () is softmax regression.
-    activation
-        relu, tanh, sigmoid, leaky_relu, elu, gelu, silu, softplus or identity.
-    init
-        How weights begin: glorot_, he_ or lecun_, uniform or normal. Biases begin at zero.
-    l2
-        Adds l2/2·|W|² to the mean loss; biases are free.
-    dropout
-        The share of each hidden layer that is left out in a step of training.
-    label_smoothing
-        The share of the target that is spread over all classes.
-    class_weight
-        None, "balanced", or {class: weight}.
-    batch_size, epochs
-        Rows that make one step, and passes over the data; default ten, or of few rows as many as make 1,000 steps.
-    scale
-        Standardise the columns; images of bytes (uint8) are divided by 255 instead.
-    shuffle
-        Whether each epoch has an order of its own.
-    validation, patience
-        The share of rows held out, and after how many epochs without a better loss on them training stops, with the
-        best weights restored.
-    dtype
-        "float32"; "bfloat16" for the matrix products only; or "float64".
-    devices
-        Over how many devices (of JAX) the rows of a batch are spread.
-    warm_start
-        A further `fit` goes on where the last one ended, with the same schedule.
-    checkpoint, resume
-        A file that holds the whole state of training, written every few seconds; with `resume` training goes on from
-        it, and ends with the same bits as if it had never been stopped.
-    seed
-        Of the weights at the start, the order of the rows, and dropout.
-
-    Attributes
-    ----------
-    layers_
-        For each layer `W` (inputs, outputs) and `b` (outputs,), of the scaled columns.
-    classes_, outcome_, message_, history_, n_iter_
-        The classes; how training ended (a ConvergenceWarning is given where it diverged); the losses on the way, see
-        `History`; epochs made.
-    rate_
-        The rate that was found, where one was sought.
-    """
-
-    def __init__(
-        self,
-        method: Any = None,
-        *,
-        hidden: Any = (128,),
-        activation: str = "relu",
-        init: str = "glorot_uniform",
-        l2: float = 0.0,
-        dropout: float = 0.0,
-        label_smoothing: float = 0.0,
-        class_weight: Any = None,
-        batch_size: int = 32,
-        epochs: int | None = None,
-        scale: bool = True,
-        shuffle: bool = True,
-        validation: float = 0.0,
-        patience: int | None = None,
-        dtype: str = "float32",
-        devices: int = 1,
-        warm_start: bool = False,
-        checkpoint: Any = None,
-        resume: bool = False,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            method, hidden=hidden, activation=activation, init=init, l2=l2, dropout=dropout, batch_size=batch_size,
-            epochs=epochs, scale=scale, shuffle=shuffle, validation=validation, patience=patience, dtype=dtype,
-            devices=devices, warm_start=warm_start, checkpoint=checkpoint, resume=resume, seed=seed,
-        )  # fmt: skip
-        self.label_smoothing = label_smoothing
-        self.class_weight = class_weight
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """See `NeuralNetwork.fit`; `y` holds classes of any type."""
-        self._classes_were_given = False
-        return super().fit(X, y, sample_weight)
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """See `NeuralNetwork.partial_fit`; `classes` names all of them, in the first call."""
-        self._check_weights_are_numbers()
-        return super().partial_fit(X, y, classes, sample_weight)
-
-    def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
-        """See `NeuralNetwork.fit_blocks`."""
-        self._check_weights_are_numbers()
-        return super().fit_blocks(blocks)
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if not (isinstance(self.label_smoothing, int | float | np.number) and 0 <= self.label_smoothing < 1):
-            raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing!r}")
-
-    def _outputs(self) -> int:
-        return len(self.classes_)
-
-    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
-        y = np.asarray(y)
-        if y.ndim > 1 and y.shape[1] == 1:
-            from sklearn.utils.validation import column_or_1d
-
-            y = column_or_1d(y, warn=True)
-        elif y.ndim > 1:
-            raise ValueError(f"the target must be one column of classes, got {y.shape[1]} columns")
-        return self._places(y, first=first).astype(np.int32)
-
-    def _losses(self, scores: Any, y: Any) -> Any:
-        return cross_entropy(scores, y, float(self.label_smoothing))
-
-    def _seen(self, scores: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-        total = float(weights.sum())
-        right = float(weights @ (scores.argmax(axis=1) == y)) / total if total else np.nan
-        return float(weights @ cross_entropy(scores, y)) / max(total, 1e-300), right
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """The probability of each class, shape (n, classes)."""
-        return softmax(self._scores(X).astype(np.float64))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The likeliest class of each row, shape (n,)."""
-        places = self._scores(X).argmax(axis=1)
-        return np.asarray(self.classes_[places])
-
-    def _learnt(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        return {}, {"classes": self.classes_.tolist()}
-
-    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-        self.classes_ = np.array(header["classes"])
-
-
-class MLPRegressor(RegressorMixin, NeuralNetwork):  # type: ignore[misc]
-    """A multilayer network that predicts a number, or several: least squares, the target standardised within.
-
-    Parameters and attributes are those of `MLPClassifier`, without those of classes.
-    """
-
-    _mean: np.ndarray  # of the target, per output, and its deviation
-    _deviation: np.ndarray
-
-    def _outputs(self) -> int:
-        return len(self._mean)
-
-    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
-        y = np.asarray(y, np.float64)
-        table = y.reshape(len(y), -1)
-        if first:
-            self._is_single = y.ndim == 1
-            moments = rows_of(table, np.zeros(len(y))).moments()
-            self._mean, self._deviation = moments.mean, moments.deviation
-        elif table.shape[1] != len(self._mean):
-            raise ValueError(f"the target has {table.shape[1]} columns, and had {len(self._mean)} before")
-        targets: np.ndarray = ((table - self._mean) / self._deviation).astype(self._kind())
-        return targets
-
-    def _losses(self, scores: Any, y: Any) -> Any:
-        return squared_error(scores, y)
-
-    def _seen(self, scores: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-        total = float(weights.sum())
-        if not total:
-            return np.nan, np.nan
-        squares = weights @ (scores.astype(np.float64) - y) ** 2 / total
-        spread = weights @ (y - weights @ y / total) ** 2 / total
-        score = float((1 - squares / spread).mean()) if (spread > 0).all() else np.nan
-        return float((squares * self._deviation**2).mean()), score
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The expected target of each row, (n,), or (n, outputs) where there were several."""
-        scores = self._scores(X)
-        scores = scores * self._deviation + self._mean
-        return np.asarray(scores[:, 0] if self._is_single else scores)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-    def _learnt(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        return {"mean": self._mean, "deviation": self._deviation}, {"is_single": self._is_single}
-
-    def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-        self._mean, self._deviation, self._is_single = arrays["mean"], arrays["deviation"], header["is_single"]

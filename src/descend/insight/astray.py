@@ -1,0 +1,120 @@
+"""Runs that went astray: a rate that is too large, an edge, no bound, a wrong gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.descent import Outcome, Run
+from descend.descent.outcome import has_no_bound
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.gradient_check import check_gradient
+from descend.insight.stability import stability_limit
+from descend.insight.trials import again, cost, curvature_at, fixed_rate, points, start_cost, told, with_rate
+from descend.objectives.parameters import as_vector
+
+__all__ = ["diverged", "wrong_gradient"]
+
+
+def wrong_gradient(run: Run) -> Diagnosis | None:
+    """Whether `grad=` differs from the derivative, somewhere on the way."""
+    problem = run.problem
+    if problem.grad is None:
+        return None
+    for _, x in reversed([*points(run)]):
+        try:
+            check = check_gradient(problem.call, lambda p, *d: _unsigned(problem, p, d), x, data=problem.data)
+        except (ValueError, TypeError):
+            continue
+        if not check.is_right:
+            worst = check.wrong[0]
+            evidence = {
+                "wrong coordinates": len(check.wrong), "of": check.size, "at x": as_vector(x),
+                f"given, in {worst.name}": worst.given, f"right, in {worst.name}": worst.right,
+            }  # fmt: skip
+            tried = again(run, run.method)
+            better = tried is not None and cost(tried) < cost(run)
+            cure = "leave grad= out: the gradient is then derived from the function" if better else "mend grad="
+            return Diagnosis(Cause.WRONG_GRADIENT, evidence, cure, told(tried) if better and tried else "")
+    return None
+
+
+def _unsigned(problem: Any, x: Any, data: Any) -> Any:
+
+    return jax.tree.map(lambda g: problem.sign * g, problem.grad(x, *data))
+
+
+def diverged(run: Run) -> Diagnosis | None:
+    """Of a run that diverged: why."""
+    if run.outcome is not Outcome.DIVERGED:
+        return None
+    first, last = start_cost(run), float(run.problem.sign * run.trace.f[-1])
+    falls = last < first
+    if falls and (has_no_bound(last, first) or (run.bad_x is None and "no bound" in run.message)):
+        evidence = {"cost at the start": run.problem.sign * first, "cost at the end": run.problem.sign * last}
+        return Diagnosis(Cause.UNBOUNDED, evidence, "bound the cost, e.g. by a penalty, or look for a wrong sign in it")
+    return _above_the_limit(run) or _edge(run) or _smaller_helps(run)
+
+
+def _above_the_limit(run: Run) -> Diagnosis | None:
+    """Whether the rate was above the limit of stability at a point where the run has been, before it went astray."""
+    first, costs = start_cost(run), run.problem.sign * run.trace.f
+    used = float(np.nanmax(run.trace.lr)) if np.isfinite(run.trace.lr).any() else run.lr
+    for row, x in points(run):
+        if used is None or (row and costs[row] > max(first, 0) * 1e3 + 1e3 * abs(first)):
+            return None  # by then it was astray already
+        bend = curvature_at(run, x)
+        limit = np.nan if bend is None else stability_limit(run.method, bend.largest)
+        if bend is not None and used > limit:
+            evidence = {"learning rate": used, "largest curvature L": bend.largest, "limit of stability": limit}
+            return _smaller(run, limit / 2, {**evidence, "step": int(run.trace.step[row])})
+    return None
+
+
+def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
+    """The cure is a smaller rate: the first of a few, each half the one before, that works."""
+    fixed = fixed_rate(run) is not None
+    for _ in range(10 if fixed else 0):
+        tried = again(run, with_rate(run.method, lr))
+        if tried is not None and tried.outcome is not Outcome.DIVERGED and cost(tried) <= start_cost(run):
+            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={lr:.3g}", told(tried))
+        lr /= 2
+    tried = again(run, None)
+    if tried is not None and tried.outcome is not Outcome.DIVERGED and cost(tried) <= start_cost(run):
+        return Diagnosis(
+            Cause.RATE_TOO_LARGE, evidence, "leave the method out: the default finds its steps", told(tried)
+        )
+    return Diagnosis(Cause.RATE_TOO_LARGE, evidence)
+
+
+def _edge(run: Run) -> Diagnosis | None:
+    if run.bad_x is None:
+        return None
+    cost = float(run.problem.value(run.bad_x, *run.problem.data))
+    bad, last = as_vector(run.bad_x), as_vector(run.x_array)
+    far = float(np.abs(bad).max()) > 1e3 * (1 + float(np.abs(last).max()))
+    if np.isfinite(cost) or far or (abs(cost) == np.inf and float(np.abs(bad).max()) > 1e3):
+        return None
+    evidence = {"last finite x": last, "then x": bad, "cost there": cost}
+    for method in (None, *([with_rate(run.method, run.lr / 10)] if fixed_rate(run) and run.lr else [])):
+        tried = again(run, method)
+        if tried is not None and tried.outcome in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED}:
+            cure = (
+                "leave the method out: the default does not step beyond the edge"
+                if method is None
+                else "a tenth of the rate"
+            )
+            return Diagnosis(Cause.LEFT_DOMAIN, evidence, cure, told(tried))
+    return Diagnosis(Cause.LEFT_DOMAIN, evidence, "keep x inside, e.g. with Projected(method, Box(low, high))")
+
+
+def _smaller_helps(run: Run) -> Diagnosis | None:
+    """Where no limit is known: whether a smaller rate ends well."""
+    lr = fixed_rate(run)
+    if lr is None:
+        return None
+    evidence = {"learning rate": lr, "limit of stability": "not known for this method: smaller rates were tried"}
+    found = _smaller(run, lr / 4, evidence)
+    return found if found is not None and found.cure else None

@@ -1,0 +1,34 @@
+"""`explain`: from a run to its diagnosis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from descend.descent import Run
+from descend.insight.astray import diverged, wrong_gradient
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.resting import converged, floor, stalled
+from descend.insight.slow import on_its_way, sampled
+
+__all__ = ["explain"]
+
+
+def explain(run: Run) -> Diagnosis:
+    """Find out why a run ended as it did.
+
+    What is said was measured: curvature where the run has been, the limit of stability of its method, the gradient,
+    other starts. A cure was tried in a short run of its own, from the start of the run, before it is given.
+
+    Raises
+    ------
+    ValueError
+        The run has not ended.
+    """
+    if run.outcome is None:
+        raise ValueError("the run has not ended: explain it afterwards")
+    with np.errstate(all="ignore"):
+        for look in (wrong_gradient, diverged, converged, floor, stalled, sampled, on_its_way):
+            found = look(run)
+            if found is not None:
+                return Diagnosis(found.cause, found.evidence, found.cure, found.seen, run.outcome)
+    return Diagnosis(Cause.UNKNOWN, outcome=run.outcome)

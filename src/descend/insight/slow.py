@@ -1,0 +1,205 @@
+"""Runs that were on their way: too slow, to and fro, decayed, ill-conditioned, noisy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.descent import Outcome, Run, minimize
+from descend.descent.outcome import length
+from descend.insight.curvature import Curvature
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
+from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told, with_rate
+from descend.methods import Adam
+from descend.objectives.parameters import as_vector
+from descend.stepsizes import StepSize
+
+__all__ = ["circling", "decayed", "on_its_way", "sampled", "too_small", "vanished"]
+
+_ILL = 50.0  # condition from which on it is called bad
+_SLOW = 0.02  # of the limit of stability, below which a rate is called small
+
+
+def circling(run: Run) -> Diagnosis | None:
+    """Whether the last moves go to and fro without getting lower."""
+    if run.trace.x is None or len(run.trace) < 12:
+        return None
+    moves = np.diff(run.trace.x[-12:].astype(float), axis=0)
+    sizes = np.linalg.norm(moves, axis=1)
+    if not (sizes > 0).all():
+        return None
+    turns = np.sum(moves[1:] * moves[:-1], axis=1) / (sizes[1:] * sizes[:-1])
+    costs = run.problem.sign * run.trace.f
+    rows = len(costs) // 2
+    idle = costs[rows:].min() >= costs[:rows].min() - 1e-3 * abs(costs[0] - costs[:rows].min())
+    returns = float(np.linalg.norm(moves.sum(axis=0))) < 0.2 * float(sizes.sum())
+    if not ((np.median(turns) < -0.3 or returns) and idle and sizes[-1] > 0.2 * sizes[0]):
+        return None
+    evidence = {"cosine between successive moves": float(np.median(turns)), "length of a move": float(sizes[-1])}
+    lr = fixed_rate(run)
+    if lr is not None:
+        for smaller in (lr / 10, lr / 100):
+            tried = again(run, with_rate(run.method, smaller), x0=run.x, steps=TRIED)
+            if tried is not None and cost(tried) < cost(run) and tried.outcome is not Outcome.DIVERGED:
+                cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
+                return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
+    return Diagnosis(Cause.OSCILLATING, evidence)
+
+
+def sampled(run: Run) -> Diagnosis | None:
+    """A run on batches: has the noise of their gradients got the upper hand?"""
+    if run.sampling is None or not run.sampling.samples:
+        return None
+    problem, size = run.problem, run.sampling.size
+    _, grad, whole = run.cost_and_gradient()
+    draw, distances = np.random.default_rng(0), []
+
+    for _ in range(16):
+        rows = draw.choice(run.sampling.rows, size, replace=False)
+        part = jax.tree.map(lambda a, rows=rows: a[rows], problem.data)
+        of_batch = problem.value_and_grad(run.x_array, *part)[1]
+        distances.append(length(jax.tree.map(lambda a, b: a - b, of_batch, grad)))
+    noise = float(np.sqrt(np.mean(np.square(distances))))
+    evidence = {"gradient norm of all rows": whole, "deviation of a batch's gradient": noise, "batch size": size}
+    lr = fixed_rate(run)
+    if noise <= whole or lr is None:
+        return None
+    how: dict[str, Any] = {"data": problem.data, "batch_size": size, "seed": run.seed + 1, "progress": False}
+    epochs = max(1, min(20, int(np.ceil(2_000 * size / run.sampling.rows))))
+    tried = minimize(
+        run.objective, run.x, with_rate(run.method, lr / 10), epochs=epochs, maximize=problem.sign < 0, **how
+    )
+    if not cost(tried) < cost(run):
+        return None
+    cure = f"larger batches, an average of the points (Averaged), or a rate that falls from {lr:.3g} to {lr / 10:.3g}"
+    return Diagnosis(Cause.NOISE_FLOOR, evidence, cure, f"going on with lr={lr / 10:.3g}, {told(tried)}")
+
+
+def on_its_way(run: Run) -> Diagnosis | None:
+    """Of a run that has used up its steps: what has held it back."""
+    if run.outcome not in {Outcome.STEPS_EXHAUSTED, Outcome.OUT_OF_TIME, Outcome.INTERRUPTED}:
+        return None
+    bend = curvature_at(run, run.x_array)
+    looks: tuple[Callable[[], Diagnosis | None], ...] = (
+        lambda: circling(run),
+        lambda: decayed(run),
+        lambda: vanished(run),
+        lambda: too_small(run, bend),
+        lambda: _ill_conditioned(run, bend),
+        lambda: _more_steps(run),
+    )
+    for look in looks:
+        found = look()
+        if found is not None:
+            return found
+    return None
+
+
+def decayed(run: Run) -> Diagnosis | None:
+    """Whether the schedule took the rate down before the run was there."""
+    rates = run.trace.lr[np.isfinite(run.trace.lr)]
+    stepsize = getattr(run.method, "lr", None)
+    if not isinstance(stepsize, StepSize) or stepsize.compares or not len(rates) or rates[-1] > 0.05 * rates.max():
+        return None
+    method = with_rate(run.method, float(rates.max()))
+    tried = again(run, method, x0=run.x, steps=min(TRIED, max(50, run.nit)))
+    if tried is None or not _gains(run, tried):
+        return None
+    evidence = {"rate at its highest": float(rates.max()), "rate at the end": float(rates[-1])}
+    cure = f"let {type(stepsize).__name__} take more steps to decay"
+    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, f"going on with lr={rates.max():.3g}, {told(tried)}")
+
+
+def _gains(run: Run, tried: Run) -> bool:
+    """Whether a run from its end gains more than a hundredth of what was gained so far, or quarters the gradient."""
+    won = cost(run) - cost(tried)
+    return won > 0.01 * max(start_cost(run) - cost(run), 0) or (
+        won > 0 and tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
+    )
+
+
+def vanished(run: Run) -> Diagnosis | None:
+    """Whether an adaptive method goes much faster once it has forgotten what it has seen."""
+    lr = fixed_rate(run)
+    if lr is None or not run.method.slots or is_linear_map(run.method) or run.nit < 20 or run.trace.x is None:  # type: ignore[attr-defined]
+        return None
+    count = max(20, run.nit // 10)
+    row = int(np.searchsorted(run.trace.step, run.nit - count, side="right")) - 1
+    late = float(np.linalg.norm(as_vector(run.x_array) - run.trace.x[max(row, 0)])) / count
+    tried = again(run, run.method, x0=run.x, steps=count)
+    if tried is None or not cost(tried) < cost(run):
+        return None
+    fresh = float(np.linalg.norm(as_vector(tried.x_array).astype(float) - as_vector(run.x_array))) / max(1, tried.nit)
+    won_late = run.problem.sign * (run.trace.f[max(row, 0)] - run.trace.f[-1])
+    if not (fresh > 5 * late and cost(run) - cost(tried) > 3 * max(won_late, 0)):
+        return None
+    evidence = {"move per step at the end": late, "after forgetting the past": fresh}
+    cure = "Adam or RMSProp, which forget old gradients, or a larger lr"
+    for method in (with_rate(run.method, 10 * lr), Adam(lr=lr)):
+        better = again(run, method, steps=max(run.nit, 50))
+        if better is not None and better.outcome is not Outcome.DIVERGED and cost(better) < cost(run):
+            which = f"lr={10 * lr:.3g}" if type(method) is type(run.method) else f"Adam(lr={lr:.3g})"
+            return Diagnosis(Cause.STEP_VANISHED, evidence, f"{cure}: {which}", told(better))
+    return Diagnosis(Cause.STEP_VANISHED, evidence)
+
+
+def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
+    """Whether the rate is far below what the method stands, or a much larger one goes much farther."""
+    lr = fixed_rate(run)
+    if lr is None:
+        return None
+    limit = np.nan if bend is None else stability_limit(run.method, bend.largest)
+    steps = min(max(run.nit, 20), 2_000)
+    if np.isfinite(limit) and lr >= _SLOW * limit:
+        return None
+    evidence: dict[str, Any] = {"learning rate": lr}
+    evidence |= {"limit of stability": limit} if np.isfinite(limit) else {}
+    larger = [0.5 * limit, 0.1 * limit] if np.isfinite(limit) else [100 * lr, 10 * lr]
+    for rate in larger:
+        tried = again(run, with_rate(run.method, float(rate)), steps=steps)
+        ends_well = tried is not None and tried.outcome is not Outcome.DIVERGED
+        if tried is None or not ends_well:
+            continue
+        won, before = start_cost(run) - cost(tried), start_cost(run) - cost(run)
+        if won > 1.5 * max(before, 0) or tried.outcome is Outcome.CONVERGED:
+            return Diagnosis(Cause.RATE_TOO_SMALL, evidence, f"lr={rate:.3g}", told(tried))
+    return None
+
+
+def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
+    if bend is None or not bend.condition > _ILL or (not bend.is_exact and bend.smallest < 0):
+        return None
+    evidence: dict[str, Any] = {
+        "condition κ": bend.condition,
+        "largest curvature L": bend.largest,
+        "lowest": bend.smallest,
+    }
+    lr = fixed_rate(run)
+    if lr is not None and is_linear_map(run.method):
+        factor = convergence_factor(run.method, lr, bend.smallest)
+        if factor < 1:
+            evidence["steps for each digit, predicted"] = float(np.log(0.1) / np.log(factor))
+    tried = again(run, None, steps=max(run.nit, 100))
+    if tried is None or not cost(tried) < cost(run):
+        return Diagnosis(Cause.ILL_CONDITIONED, evidence)
+    return Diagnosis(
+        Cause.ILL_CONDITIONED,
+        evidence,
+        "leave the method out: the default (Barzilai–Borwein steps), or momentum",
+        told(tried),
+    )
+
+
+def _more_steps(run: Run) -> Diagnosis | None:
+    steps = max(4 * run.nit, 100)
+    if run.sampling is not None and run.sampling.samples:
+        return None
+    tried = again(run, run.method, steps=min(steps, 50_000))
+    if tried is None or tried.outcome is Outcome.DIVERGED or not cost(tried) < cost(run):
+        return None
+    evidence = {"gradient norm": run.cost_and_gradient()[2], "steps": run.nit}
+    return Diagnosis(Cause.TOO_FEW_STEPS, evidence, f"steps={min(steps, 50_000):,}", told(tried))

@@ -1,0 +1,77 @@
+"""What a diagnosis looks at, and how it tries a cure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from descend.descent import Run, minimize
+from descend.insight.curvature import Curvature, curvature_of
+from descend.methods import Method
+from descend.objectives.parameters import as_vector, from_vector
+
+__all__ = ["TRIED", "again", "cost", "curvature_at", "fixed_rate", "points", "start_cost", "told", "with_rate"]
+
+TRIED = 500  # steps for which a cure is tried
+_CURVED = 100_000  # variables up to which curvature is looked at
+
+
+def curvature_at(run: Run, x: Any) -> Curvature | None:
+    """The curvature there; None where it cannot be had."""
+    size = as_vector(run.problem.x0).size
+    if size > (_CURVED if run.problem.is_traced else 200):
+        return None
+    try:
+        return curvature_of(run.problem, x)
+    except ValueError:
+        return None
+
+
+def points(run: Run) -> Iterator[tuple[int, Any]]:
+    """The start, the first points after it, and some more on the way: (row, point)."""
+    if run.trace.x is None:
+        yield 0, run.problem.x0
+        return
+    rows = len(run.trace)
+    for row in sorted({*range(min(4, rows)), *np.linspace(0, rows - 1, 8).astype(int).tolist()}):
+        yield row, from_vector(run.trace.x[row], run.problem.x0)
+
+
+def fixed_rate(run: Run) -> float | None:
+    """The learning rate, where it is one number of a method of this library."""
+    return run.lr if isinstance(run.method, Method) else None
+
+
+def with_rate(method: Any, lr: float) -> Any:
+    """The same method with another rate."""
+    return type(method)(**{**{name: getattr(method, name) for name in method.names()}, "lr": lr})
+
+
+def again(run: Run, method: Any, *, x0: Any = None, steps: int = TRIED) -> Run | None:
+    """A run with something changed; None where it cannot be made."""
+    problem = run.problem
+    start = problem.x0 if x0 is None else x0
+    how = {"maximize": problem.sign < 0, "data": problem.data or None, "steps": steps, "progress": False}
+    try:
+        return minimize(run.objective, start, method, **how)  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        return None
+
+
+def cost(run: Run) -> float:
+    """The cost that is minimised, at the end."""
+    value = run.cost_and_gradient()[0]
+    return value if np.isfinite(value) else np.inf
+
+
+def told(tried: Run) -> str:
+    """How a trial ended, as a phrase."""
+    outcome = tried.outcome.name if tried.outcome is not None else ""
+    return f"{tried.nit:,} steps end at cost {tried.fun:.6g} ({outcome})"
+
+
+def start_cost(run: Run) -> float:
+    """The cost that is minimised, at the start."""
+    return float(run.problem.sign * run.trace.f[0])
