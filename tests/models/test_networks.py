@@ -212,6 +212,20 @@ def test_partial_fit_goes_on_with_the_schedule() -> None:
     assert model.score(X[1600:], y[1600:]) > 0.7
 
 
+def test_a_warm_start_goes_on_and_another_form_begins_anew() -> None:
+    X, y = DIGITS
+    model = MLPClassifier(Adam(0.01), hidden=16, epochs=2, warm_start=True).fit(X, y)
+    first = model.history_.loss[-1]
+    model.fit(X, y)
+    assert model.history_.epoch[-1] == 4
+    assert model.history_.loss[-1] < first
+    model.set_params(method=GradientDescent(0.1)).fit(X, y)
+    assert model.history_.epoch[-1] == 6
+    model.set_params(hidden=(8, 8)).fit(X, y)
+    assert [layer.W.shape[1] for layer in model.layers_] == [8, 8, 10]
+    assert model.history_.epoch[-1] == 2
+
+
 def test_rows_that_stream_are_learnt() -> None:
     X, y = DIGITS
     order = np.argsort(y, kind="stable")  # one class after the other

@@ -149,8 +149,10 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         """
         self._check_parameters()
         goes_on = self.warm_start and hasattr(self, "layers_")
-        if goes_on and self._written() != self._made_with:
+        now = self._written()
+        if goes_on and now != self._made_with:
             self._trainer = None  # the method begins anew from the weights there are
+            goes_on = all(now[name] == self._made_with[name] for name in ("hidden", "dtype", "scale"))
         samples = self._samples(X, y, sample_weight, first=not goes_on)
         if not goes_on:
             self._begin(samples.parts[0])
