@@ -122,10 +122,20 @@ def _gains(run: Run, tried: Run) -> bool:
     )
 
 
+def _tires(method: Any) -> bool:
+    """Whether the method makes ever smaller steps along one and the same slope."""
+    state, g = method.init(np.zeros(1)), np.ones(1)
+    moves = []
+    for _ in range(200):
+        change, state = method.update(g, state, np.zeros(1))
+        moves.append(float(np.abs(change[0])))
+    return moves[-1] < 0.5 * moves[9]
+
+
 def vanished(run: Run) -> Diagnosis | None:
     """Whether an adaptive method goes much faster once it has forgotten what it has seen."""
     lr = fixed_rate(run)
-    if lr is None or not run.method.slots or is_linear_map(run.method) or run.nit < 20 or run.trace.x is None:  # type: ignore[attr-defined]
+    if lr is None or not _tires(run.method) or run.nit < 20 or run.trace.x is None:
         return None
     count = max(20, run.nit // 10)
     row = int(np.searchsorted(run.trace.step, run.nit - count, side="right")) - 1
