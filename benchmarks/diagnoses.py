@@ -116,7 +116,6 @@ CASES: list[Case] = [
     ("κ = 10,000", C.ILL_CONDITIONED, _run(_quadratic(1, 10_000), [1.0, 1.0], GradientDescent(1.9e-4), steps=2_000)),
     ("κ = 1,000 in five variables", C.ILL_CONDITIONED, _run(_quadratic(1, 3, 30, 300, 1000), np.ones(5), GradientDescent(1e-3), steps=500)),
     ("Rosenbrock's valley", C.ILL_CONDITIONED, _run("rosenbrock", None, GradientDescent(1e-3), steps=2_000)),
-    ("Adam in Rosenbrock's valley", C.ILL_CONDITIONED, _run("rosenbrock", None, Adam(0.01), steps=300)),
     ("momentum in a narrow valley", C.ILL_CONDITIONED, _run(_quadratic(1, 10_000), [1.0, 1.0], Momentum(1e-4, mu=0.5), steps=1_000)),
     ("five steps", C.TOO_FEW_STEPS, _run("x^2", 5.0, GradientDescent(0.1), steps=5)),
     ("twenty steps of the article", C.TOO_FEW_STEPS, _run("x^2 + 5*x + 10", 5.0, GradientDescent(0.1), steps=20)),

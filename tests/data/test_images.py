@@ -255,3 +255,16 @@ def test_a_cache_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PermissionError, match="cannot be written to. Give another directory"):
         fetch("a", "", ["http://127.0.0.1:9/"], tmp_path / "file" / "cache")
+
+
+def test_pictures_of_sixteen_bits_and_turned_ones_are_read_as_they_look(tmp_path: Path) -> None:
+    grey = np.tile(np.arange(0, 200, 10, dtype=np.uint16), (8, 1))
+    Image.fromarray(grey * 257).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(open_image(tmp_path / "deep.png"), grey)
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path / "f.tif")
+    with pytest.raises(DataError, match="not known what is white"):
+        open_image(tmp_path / "f.tif")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(grey.astype(np.uint8)).save(tmp_path / "turned.png", exif=exif)
+    assert open_image(tmp_path / "turned.png").shape == (20, 8)

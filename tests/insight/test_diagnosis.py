@@ -64,3 +64,34 @@ def test_a_run_that_has_not_ended_is_refused() -> None:
         raise StopIteration
 
     minimize("rosenbrock", None, GradientDescent(1e-4), callback=look)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("method", [None, GradientDescent(0.1)])
+def test_a_right_gradient_is_not_called_wrong_where_only_rounding_is_left(kind: Any, method: Any) -> None:
+    draw = np.random.default_rng(0)
+    A, b = draw.normal(size=(50, 5)).astype(kind), (100 * draw.normal(size=50) + 100).astype(kind)
+    run = minimize(
+        lambda w: np.mean((A @ w - b) ** 2), np.zeros(5, kind), method, grad=lambda w: 2 * A.T @ (A @ w - b) / kind(50)
+    )
+    assert run.explain().cause is not Cause.WRONG_GRADIENT
+    valley = minimize(
+        lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2,
+        np.array([-1.2, 1], kind),
+        grad=lambda x: np.array([-400 * x[0] * (x[1] - x[0] ** 2) - 2 * (1 - x[0]), 200 * (x[1] - x[0] ** 2)]),
+    )
+    assert valley.explain().cause is not Cause.WRONG_GRADIENT
+
+
+@pytest.mark.parametrize(
+    ("objective", "x0", "maximize"),
+    [("-x^2", 1.0, False), (lambda x: x**2, 1.0, True), ("x + 2*y", [0.0, 0.0], False), ("x^3", 1.0, False)],
+)
+def test_a_cost_without_a_bound_is_told_before_it_has_gone_far(objective: Any, x0: Any, maximize: bool) -> None:
+    found = minimize(objective, x0, GradientDescent(0.1), steps=50, maximize=maximize).explain()
+    assert found.cause is Cause.UNBOUNDED or objective == "x^3"
+    assert "DIVERGED" not in found.seen
+
+
+def test_adam_forgets_and_does_not_tire() -> None:
+    assert minimize("rosenbrock", None, Adam(0.01), steps=300).explain().cause is not Cause.STEP_VANISHED

@@ -5,11 +5,22 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_iris
 
-from descend import Adam, GradientDescent, LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor, plots
+from descend import (
+    Adam,
+    GradientDescent,
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    MLPRegressor,
+    Outcome,
+    plots,
+    train,
+)
 from descend.insight import Cause, loss_slice, network_curvature, noise_scale
 
 X, Y = load_digits(return_X_y=True)
@@ -74,3 +85,24 @@ def test_a_slice_has_the_network_in_its_middle() -> None:
     assert values[4, 4] == values.min()
     assert values[4, 4] == pytest.approx(model.history_.loss[-1], rel=1e-4)
     assert plots.loss_landscape(values).get_title() == "Loss around the weights"
+
+
+def test_training_that_only_got_worse_is_no_success() -> None:
+    A, b = DRAW.normal(size=(200, 20)), DRAW.integers(0, 2, 200)
+    with pytest.warns(Warning, match="the validation loss was never below"):
+        model = MLPClassifier(Adam(3.0), validation=0.2, patience=2).fit(A, b)
+    assert model.outcome_ in {Outcome.DIVERGED, Outcome.STALLED}
+    assert model.explain().cause is not Cause.HEALTHY
+
+
+def test_losses_below_zero_do_not_diverge_and_one_that_is_nan_at_the_start_is_not_the_rates_fault() -> None:
+    rows = np.linspace(-1, 1, 64, dtype=np.float32)
+    falling = train(
+        lambda w, x: jnp.mean((w - x) ** 2) - 0.35, np.float32(0.1), rows, GradientDescent(0.4), batch_size=1, epochs=2
+    )
+    assert falling.success
+    broken = train(lambda w, x: jnp.log(w - 1) * x.mean(), np.float32(0.0), rows, epochs=1)
+    assert broken.outcome is Outcome.DIVERGED
+    assert broken.explain().cause is Cause.LEFT_DOMAIN
+    with pytest.raises(ValueError, match="patience must be a whole number >= 1, got 0"):
+        train(lambda w, x: w**2 + 0 * x.mean(), np.float32(1.0), rows, validation=0.2, patience=0)

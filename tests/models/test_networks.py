@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, load_iris
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -492,3 +492,39 @@ def test_the_article_on_mnist() -> None:
     assert model.score(found.X_test, found.y_test) > 0.943
     assert model.history_.validation_score[-1] > 0.935
     assert model.outcome_ is Outcome.STEPS_EXHAUSTED
+
+
+def test_a_network_from_a_file_refuses_columns_in_another_order(tmp_path: Path) -> None:
+    import pandas as pd
+
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    again = MLPClassifier.load(MLPClassifier(epochs=5).fit(X, y).save(tmp_path / "iris.descend"))
+    with pytest.raises(ValueError, match="feature names"):
+        again.predict(X[X.columns[::-1]])
+    assert again.predict(pd.DataFrame(X)).shape == (150,)
+
+
+def test_numbers_in_class_weights_and_options_survive_the_file(tmp_path: Path) -> None:
+    X, y = DIGITS
+    y = np.where(y > 4, 10, 2)
+    numbers: dict[str, Any] = {"epochs": np.int64(1), "batch_size": np.int64(16)}
+    model = MLPClassifier(class_weight={2: 1.0, 10: 2.0}, **numbers).fit(X, y)
+    again = MLPClassifier.load(model.save(tmp_path / "n.descend"))
+    assert again.class_weight == {2: 1.0, 10: 2.0}
+    again.partial_fit(X, y)
+
+
+def test_a_fit_that_failed_leaves_no_network_that_predicts() -> None:
+    model = MLPClassifier(devices=64)
+    with pytest.raises(ValueError, match="devices=64"):
+        model.fit(*IRIS)
+    with pytest.raises(NotFittedError):
+        model.predict(IRIS[0])
+    model.set_params(devices=1, epochs=2).partial_fit(*IRIS)
+
+
+def test_floats_after_bytes_are_refused_in_training_too() -> None:
+    images = DIGITS[0].reshape(-1, 8, 8).astype(np.uint8)
+    model = MLPClassifier(epochs=1).fit(images, DIGITS[1])
+    with pytest.raises(TypeError, match="learnt from bytes"):
+        model.partial_fit(images / 255.0, DIGITS[1])

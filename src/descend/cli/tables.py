@@ -95,6 +95,8 @@ def predict_command(
 
     check_target(out, {".csv", ".parquet"})
     if Path(data).suffix.lower() in PHOTOS:
+        if out is not None:
+            raise BadInputError("what is on one picture is printed: leave --out away")
         tell_picture(model, Path(data))
         return
     fitted = TableModel.load(model)

@@ -193,10 +193,13 @@ def open_image(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
     DataError
         It is no picture, or a damaged one.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(path) as file:
+        with Image.open(path) as opened:
+            file = ImageOps.exif_transpose(opened)
+            if file.mode.startswith(("I", "F")):
+                file = _eight_bits(file, path)
             clear = file.convert("RGBA")
             grey = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("L")
             if size is not None:
@@ -206,6 +209,16 @@ def open_image(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
         raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as a picture ({error})") from None
+
+
+def _eight_bits(picture: Any, path: Any) -> Any:
+    """A picture of 16 bits in 8; those of other numbers are refused, because their white is not known."""
+    from PIL import Image
+
+    values = np.asarray(picture)
+    if picture.mode == "F" or values.min() < 0 or values.max() > 65_535:
+        raise DataError(f"{path} holds numbers of which it is not known what is white: save it with 8 or 16 bits")
+    return Image.fromarray((values // 257).astype(np.uint8))
 
 
 def like_mnist(image: Any) -> np.ndarray:

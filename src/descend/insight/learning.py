@@ -34,21 +34,28 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     loss, validation = history.loss, history.validation
     whole = np.flatnonzero(history.epoch == np.floor(history.epoch))
     rates = history.rate[np.isfinite(history.rate)]
+    if len(loss) and not np.isfinite(loss[0]):
+        evidence: dict[str, Any] = {"loss at the start": float(loss[0])}
+        return Diagnosis(Cause.LEFT_DOMAIN, evidence, "begin where the loss is finite", untried, outcome)
+    if outcome is Outcome.STALLED and np.isfinite(validation).any():
+        evidence = {"validation loss at the start": float(validation[0]), "at the end": float(validation[-1])}
+        return Diagnosis(Cause.OVERFITTING, evidence, "l2, dropout, more rows, or other columns", untried, outcome)
     if outcome is Outcome.DIVERGED:
         if "falls for ever" in message:
             return Diagnosis(Cause.UNBOUNDED, {"message": message}, "l2=1e-4", untried, outcome)
-        evidence: dict[str, Any] = {"learning rate": float(rates[-1])} if len(rates) else {}
+        evidence = {"learning rate": float(rates[-1])} if len(rates) else {}
         return Diagnosis(
             Cause.RATE_TOO_LARGE, {**evidence, "message": message}, "a tenth of the rate", untried, outcome
         )
     if outcome is Outcome.CONVERGED:  # also where it was stopped early: the best parameters were kept
-        return Diagnosis(Cause.HEALTHY, {"loss": float(loss[-1])}, outcome=outcome)
+        kept = int(np.nanargmin(validation)) if np.isfinite(validation).any() else -1
+        return Diagnosis(Cause.HEALTHY, {"loss": float(loss[kept])}, outcome=outcome)
     seen = validation[whole]
     if len(whole) > 3 and np.isfinite(seen).all():
         best = int(np.argmin(seen))
         worse = seen[-1] - seen[best]
         fell = loss[whole[best]] - loss[whole[-1]]
-        if best < len(seen) - 2 and worse > 0.02 * seen[best] and fell > 0.02 * abs(loss[whole[best]]):
+        if best < len(seen) - 2 and worse > 0.02 * abs(seen[best]) and fell > 0.02 * abs(loss[whole[best]]):
             at = {"epoch of the lowest validation loss": float(history.epoch[whole[best]])}
             evidence = {**at, "validation loss there": float(seen[best]), "at the end": float(seen[-1])}
             cure = "patience=3, which stops there and keeps those parameters; or l2, dropout, more rows"

@@ -123,6 +123,8 @@ def find_lr(
             best, has_helped = again, True
         if has_helped:
             break
+    if best.outcome is Outcome.DIVERGED:
+        raise ValueError(f"no rate is good: {best.message}")
     if not best.fun < start.fun:
         raise ValueError(
             f"no rate from {rates[0]:.2g} to {rates[-1]:.2g} gets below the cost at the start, {start.fun:.6g}: "

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from descend.descent import Outcome, Run, minimize
-from descend.descent.outcome import length
+from descend.descent.outcome import has_no_bound, length
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
@@ -85,6 +85,7 @@ def on_its_way(run: Run) -> Diagnosis | None:
         return None
     bend = curvature_at(run, run.x_array)
     looks: tuple[Callable[[], Diagnosis | None], ...] = (
+        lambda: _unbounded(run),
         lambda: circling(run),
         lambda: decayed(run),
         lambda: vanished(run),
@@ -97,6 +98,15 @@ def on_its_way(run: Run) -> Diagnosis | None:
         if found is not None:
             return found
     return None
+
+
+def _unbounded(run: Run) -> Diagnosis | None:
+    """Whether the default method, which goes as far as it can, finds no bound either."""
+    tried = again(run, None)
+    if tried is None or not has_no_bound(cost(tried), start_cost(run)):
+        return None
+    evidence = {"cost": run.fun, "cost after a longer way": tried.fun}
+    return Diagnosis(Cause.UNBOUNDED, evidence, "bound the cost, e.g. by a penalty, or look for a wrong sign in it")
 
 
 def decayed(run: Run) -> Diagnosis | None:
@@ -181,7 +191,7 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
 
 
 def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
-    if bend is None or not bend.condition > _ILL or (not bend.is_exact and bend.smallest < 0):
+    if bend is None or not bend.smallest > 0 or not bend.condition > _ILL:
         return None
     evidence: dict[str, Any] = {
         "condition κ": bend.condition,

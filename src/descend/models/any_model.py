@@ -137,8 +137,9 @@ def train(
         raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
     if patience is not None and not validation:
         raise ValueError("patience looks at the validation loss: give validation=0.2, too")
-    if not isinstance(epochs, int | np.integer) or epochs < 1:
-        raise ValueError(f"epochs must be a whole number >= 1, got {epochs!r}")
+    for name, count in (("epochs", epochs), ("patience", 1 if patience is None else patience), ("devices", devices)):
+        if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+            raise ValueError(f"{name} must be a whole number >= 1, got {count!r}")
     samples, held_out = parted(samples, float(validation), int(seed))
     size = min(batch_size, len(samples)) if isinstance(batch_size, int | np.integer) else batch_size
     sampling = sampling_of(samples.parts, size, None, seed, None)

@@ -36,6 +36,7 @@ def save_file(path: str | Path, kind: str, arrays: dict[str, np.ndarray], header
         The folder cannot be written to, or the disk is full; an older file is left as it was.
     """
     path = Path(path)
+    header = json.loads(json.dumps(header, default=lambda number: number.item()))  # as it will be read
     plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # strided ones come out wrong
     about = {"form": FORM, "kind": kind, "checksum": _checksum(plain, header), "header": header}
     content = safetensors.numpy.save(plain, metadata={"descend": json.dumps(about)})

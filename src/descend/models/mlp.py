@@ -142,7 +142,7 @@ class MLPClassifier(Classifier, NeuralNetwork):
     def _seen(self, scores: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
         total = float(weights.sum())
         right = float(weights @ (scores.argmax(axis=1) == y)) / total if total else np.nan
-        return float(weights @ cross_entropy(scores, y)) / max(total, 1e-300), right
+        return (float(weights @ cross_entropy(scores, y)) / total if total else np.nan), right
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, shape (n, classes)."""

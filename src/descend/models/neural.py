@@ -148,11 +148,11 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
             The data or a parameter makes no sense; the message says what came and what is legal.
         """
         self._check_parameters()
-        goes_on = self.warm_start and hasattr(self, "layers_")
+        goes_on = self.warm_start and hasattr(self, "_made_with")
         now = self._written()
         if goes_on and now != self._made_with:
             self._trainer = None  # the method begins anew from the weights there are
-            goes_on = all(now[name] == self._made_with[name] for name in ("hidden", "dtype", "scale"))
+            goes_on = all(now[name] == self._made_with[name] for name in ("hidden", "activation", "dtype", "scale"))
         samples = self._samples(X, y, sample_weight, first=not goes_on)
         if not goes_on:
             self._begin(samples.parts[0])
@@ -169,7 +169,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         Columns (and the target of a regression) keep the scale of the first call's rows.
         """
         self._check_parameters()
-        first = not hasattr(self, "layers_")
+        first = not hasattr(self, "_made_with")
         if not first and self._made_with != self._written():
             self._trainer = None
         if first and classes is not None:
@@ -265,6 +265,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         )  # fmt: skip
         if first:
             self._image_shape = shape or ()
+        if not first:
+            self._check_bytes(X)
         if X.dtype != np.uint8:
             with np.errstate(over="ignore"):
                 X = X.astype(self._kind(), copy=False)
@@ -298,8 +300,10 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
             shift, scale = moments.mean.astype(kind), (1 / moments.deviation).astype(kind)
         else:
             shift, scale = np.zeros((), kind), np.ones((), kind)
+        for name in ("n_iter_", "_made_with"):  # what tells that it is fitted: until it is, nothing predicts
+            self.__dict__.pop(name, None)
         self._inputs = Inputs(shift, scale)
-        self._is_centred = X.dtype == np.uint8 and len(self._image_shape) == 2 and _are_centred(X, self._image_shape)
+        self._is_centred = X.dtype == np.uint8 and self._image_shape == (28, 28) and _are_centred(X, self._image_shape)
         self.layers_ = self._network(X.shape[1]).start(int(self.seed), self.init, kind)
         self.history_, self._trainer = History(), None
 
@@ -381,7 +385,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
 
     def _attributes(self, weights: np.ndarray) -> dict[str, Any]:
         """What `predict` needs, by name."""
-        return {"layers_": from_vector(weights, self.layers_)}
+        return {"layers_": from_vector(weights, self.layers_), "n_iter_": len(self.history_)}
 
     def _written(self) -> dict[str, str]:
         """The parameters as text, but for those that may change where training goes on."""
@@ -399,6 +403,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
             setattr(self, name, value)
         self.n_iter_ = max(1, round(ending.epochs))
         self.outcome_, self.message_ = ending.outcome, ending.message
+        if ending.outcome is Outcome.STALLED:
+            warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
         if ending.outcome is Outcome.DIVERGED:
             than = f" than {rate:.4g}" if np.isfinite(rate) else ""
             self.message_ += f"; the last finite weights are kept. Try a smaller learning rate{than}"
@@ -412,14 +418,16 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
     # -- what it has learnt ---------------------------------------------------------------------------------
 
     def _scores(self, X: Any) -> np.ndarray:
-        check_is_fitted(self, "layers_")
+        check_is_fitted(self, "n_iter_")
         if self._flat_shape(X) is not None:
             X = np.asarray(X).reshape(len(X), -1)
         X = validate_data(self, X, dtype=[np.float32, np.float64, np.uint8], reset=False)
-        pixels = self._inputs.scale.ndim == 0 and self.scale
-        if pixels and X.dtype != np.uint8:
-            raise TypeError(f"this network has learnt from bytes, 0 to 255: give images of uint8, got {X.dtype}")
+        self._check_bytes(X)
         return self._scores_of(self.layers_, X)
+
+    def _check_bytes(self, X: np.ndarray) -> None:
+        if self._inputs.scale.ndim == 0 and self.scale and X.dtype != np.uint8:
+            raise TypeError(f"this network has learnt from bytes, 0 to 255: give images of uint8, got {X.dtype}")
 
     def predict_proba_of_picture(self, path: str | Path) -> np.ndarray:
         """The probability of each class, (classes,), of a picture in a file, of any size.
@@ -448,16 +456,19 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
 
     def save(self, path: str | Path) -> Path:
         """Write the network, with all it needs to predict, to one file (safetensors, checksummed, no pickle)."""
-        check_is_fitted(self, "layers_")
+        check_is_fitted(self, "n_iter_")
         arrays, header = self._learnt()
         arrays |= {"weights": as_vector(self.layers_), "shift": self._inputs.shift, "scale": self._inputs.scale}
         arrays["history"] = np.array([*self.history_.columns().values()])
         options = {n: v for n, v in self.get_params().items() if n not in {"method", "checkpoint", "resume"}}
         options["hidden"] = [int(width) for width in self._hidden()]
+        if isinstance(options.get("class_weight"), dict):
+            options["class_weight"] = [[key, weight] for key, weight in options["class_weight"].items()]
         header |= {
             "model": type(self).__name__,
             "options": options,
             "inputs": self.layers_[0].W.shape[0],
+            "columns": [str(name) for name in getattr(self, "feature_names_in_", [])],
             "image_shape": list(self._image_shape),
             "is_centred": bool(self._is_centred),
             "outcome": self.outcome_.name,
@@ -478,6 +489,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         arrays, header = load_file(path, _KIND)
         made: Any = {kind.__name__: kind for kind in NeuralNetwork.__subclasses__()}[header["model"]]()
         options = header["options"]
+        if isinstance(options.get("class_weight"), list):
+            options["class_weight"] = dict(options["class_weight"])
         made.set_params(**{**options, "hidden": tuple(options["hidden"])})
         made._inputs = Inputs(arrays["shift"], arrays["scale"])
         made._relearn(arrays, header)
@@ -486,6 +499,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         made.history_, made._trainer, made._made_with = History.of_table(arrays["history"]), None, made._written()
         made._image_shape, made.n_features_in_ = tuple(header["image_shape"]), header["inputs"]
         made._is_centred = header["is_centred"]
+        if header["columns"]:
+            made.feature_names_in_ = np.array(header["columns"], object)
         made.outcome_, made.message_, made.n_iter_ = Outcome[header["outcome"]], header["message"], header["epochs"]
         return made
 

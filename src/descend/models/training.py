@@ -194,7 +194,7 @@ def train_in_batches(
                 if trainer.broke_at is not None:
                     message = f"diverged in epoch {at.epoch + 1}: at step {trainer.broke_at:,} the loss is not finite"
                     return Ending(weights, Outcome.DIVERGED, message, at.epoch + chunk.done)
-                if not np.isfinite(weights).all() or not loss <= _EXPLODED * max(at.worst, 1e-300):
+                if not np.isfinite(weights).all() or not loss - at.worst <= _EXPLODED * max(abs(at.worst), 1e-300):
                     message = f"diverged in epoch {at.epoch + 1}: the loss went {_to(loss)}"
                     return Ending(at.good, Outcome.DIVERGED, message, at.epoch + chunk.done)
                 at.good, at.chunk = weights, number + 1
@@ -209,6 +209,14 @@ def train_in_batches(
             if checkpoint is not None:
                 checkpoint.save(trainer, history, at, at_once=True)
             has_been_stopped = wants_to_stop(at.good)
+    if patience is not None and at.best_epoch == 0 and at.epoch and not is_warm:
+        fell = loss < at.first
+        message = (
+            f"in {_counted(at.epoch)} the validation loss was never below its {at.best_loss:.6g} at the start, whose "
+            f"parameters are kept, while the training loss went from {at.first:.6g} to {loss:.6g}"
+        )
+        outcome = Outcome.STALLED if fell else Outcome.DIVERGED
+        return Ending(at.best, outcome, f"{outcome.value}: {message}", at.epoch, has_gone_back=True)
     if _is_idle(at, patience):
         message = (
             f"stopped early after {_counted(at.epoch)}: the validation loss was lowest, {at.best_loss:.6g}, "
