@@ -104,7 +104,8 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
         return Judgement(
             Outcome.STALLED,
             f"the gradient is zero everywhere near, though the cost {_falls(run)} along {toward}: it changes in jumps "
-            "(floor, round, a count of errors), which no gradient can see. Put a smooth cost in its place",
+            "(floor, round, a count of errors), which no gradient can see, or its slope is rounded to zero so far out. "
+            "Put a smooth cost in its place, or start nearer",
         )
     far = runs_away(run.problem, run.x_array, f, slope, run.problem.x0, go)
     if far:
