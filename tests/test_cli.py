@@ -448,6 +448,8 @@ def test_mnist_learns_own_pictures_and_predict_tells_one(descend: Any, tmp_path:
     assert sorted(p.name for p in plots.iterdir()) == ["confusion.png", "history.png", "weights.png", "wrong.png"]
     told = descend("predict", str(out), str(folder / "lying" / "3.png"))[1]
     assert told.split()[0] == "lying"
+    refused = descend("predict", str(out), str(folder / "lying" / "3.png"), "--out", str(tmp_path / "told.csv"))
+    assert (refused[0], "--out" in refused[2]) == (2, True)
     report = descend("mnist", "--data", str(folder), "--epochs", "2")[1]
     assert "% of the test images are told right" in report
     assert "a 144-128-2 network" in report
@@ -488,6 +490,7 @@ def test_find_lr_and_check_gradient(descend: Any, tmp_path: Path, monkeypatch: p
     code, out, _ = descend("find-lr", "rosenbrock", "--method", "momentum", "--json")
     assert code == 0
     assert 1e-5 < json.loads(out)["lr"] < 1e-2
+    assert descend("find-lr", "-(x^2)", "--from", "1")[0] == 2
     picture = tmp_path / "rates.png"
     assert "limit of stability" in descend("find-lr", "x^2", "--from", "5", "--plot", str(picture))[1]
     assert picture.exists()
@@ -503,3 +506,15 @@ def test_find_lr_and_check_gradient(descend: Any, tmp_path: Path, monkeypatch: p
     assert "x[1]: given 6, right 4" in out
     assert descend("check-gradient", "my_costs", "my_costs:bad", "--from", "1")[0] == 2
     assert "has no 'nothing'" in descend("check-gradient", "my_costs:nothing", "my_costs:bad", "--from", "1")[2]
+
+
+def test_a_diagnosis_that_fails_does_not_take_the_files_with_it(
+    descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: object) -> None:
+        raise ValueError("no diagnosis")
+
+    monkeypatch.setattr("descend.descent.Run.explain", breaks)
+    trace = tmp_path / "trace.csv"
+    assert descend("minimize", "x^2 - y^2", "--from", "2,0", "--lr", "0.1", "--save", str(trace))[0] == 2
+    assert trace.stat().st_size > 100

@@ -23,6 +23,7 @@ def test_the_cause_is_told(name: str, cause: Cause, make: Any) -> None:
     assert found.cause is cause, f"{run.message}\n{found}"
     assert found.outcome is run.outcome
     assert str(found).startswith(cause.value[0].upper())
+    assert "DIVERGED" not in found.seen
     if cause is Cause.HEALTHY:
         assert not found.cure
 
@@ -40,21 +41,20 @@ def test_the_limit_of_stability_is_the_true_one_and_its_cure_works() -> None:
 
 
 def test_what_is_not_known_is_said() -> None:
-    foreign = minimize("x^2", 5.0, optax.sgd(1.2), steps=50).explain()
-    assert foreign.cause is Cause.RATE_TOO_LARGE or "not known" in str(foreign) or foreign.cause is Cause.UNKNOWN
-    assert minimize("x^2", 5.0, Adam(0.1), steps=0).explain().cause is not Cause.HEALTHY
+    assert minimize("x^2", 5.0, optax.sgd(1.2), steps=50).explain().cause is Cause.UNKNOWN
+    assert minimize("x^2", 5.0, Adam(0.1), steps=0).explain().cause is Cause.TOO_FEW_STEPS
 
 
 def test_large_runs_without_a_path_and_tiny_ones_are_explained() -> None:
     large = minimize(lambda x: np.sum(x**2), np.ones(2_000_000, np.float32), GradientDescent(1.2), steps=20)
     assert large.trace.x is None
-    assert large.explain().cause in {Cause.RATE_TOO_LARGE, Cause.UNKNOWN}
+    assert large.explain().cause is Cause.RATE_TOO_LARGE
     assert minimize("x^2", 5.0, GradientDescent(1e-3), steps=1).explain().cause is not Cause.HEALTHY
 
 
 def test_a_kink_has_no_curvature_and_is_explained_all_the_same() -> None:
     found = minimize(lambda x: np.abs(x).sum(), [1.0, 2.0], Momentum(0.3), steps=3_000).explain()
-    assert found.cause in {Cause.OSCILLATING, Cause.RATE_TOO_LARGE}
+    assert found.cause is Cause.OSCILLATING
 
 
 def test_a_run_that_has_not_ended_is_refused() -> None:
@@ -85,12 +85,18 @@ def test_a_right_gradient_is_not_called_wrong_where_only_rounding_is_left(kind: 
 
 @pytest.mark.parametrize(
     ("objective", "x0", "maximize"),
-    [("-x^2", 1.0, False), (lambda x: x**2, 1.0, True), ("x + 2*y", [0.0, 0.0], False), ("x^3", 1.0, False)],
+    [
+        ("-x^2", 1.0, False),
+        (lambda x: x**2, 1.0, True),
+        ("x + 2*y", [0.0, 0.0], False),
+        pytest.param(
+            "x^3", 1.0, False, marks=pytest.mark.xfail(reason="its inflection looks like a minimum that is far")
+        ),
+    ],
 )
 def test_a_cost_without_a_bound_is_told_before_it_has_gone_far(objective: Any, x0: Any, maximize: bool) -> None:
     found = minimize(objective, x0, GradientDescent(0.1), steps=50, maximize=maximize).explain()
-    assert found.cause is Cause.UNBOUNDED or objective == "x^3"
-    assert "DIVERGED" not in found.seen
+    assert found.cause is Cause.UNBOUNDED
 
 
 def test_adam_forgets_and_does_not_tire() -> None:

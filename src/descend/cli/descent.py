@@ -70,9 +70,9 @@ def minimize_command(
         print(json.dumps(finite(run.summary())), flush=True)
     else:
         _report(run)
-        if exit_code(run.outcome) == 3:
-            print(f"\n{run.explain()}")
     write_files([("trace", save, run.save), ("picture", plot, partial(_plot, run))], silent=as_json)
+    if exit_code(run.outcome) == 3 and not as_json:  # after the files: they must not depend on it
+        print(f"\n{run.explain()}")
     raise typer.Exit(exit_code(run.outcome))
 
 

@@ -15,7 +15,6 @@ from descend.cli.app import app, exit_code
 from descend.cli.values import BadInputError, check_target, finite, method_of, write_files
 from descend.methods import method_named
 
-PHOTOS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 _MODELS = {".descend", ".safetensors"}
 
 
@@ -163,9 +162,9 @@ def _confused(console: Any, classes: Any, true: Any, predicted: Any) -> None:
     """The confusion matrix, or of many classes the commonest confusions."""
     import numpy as np
     from rich.table import Table
+    from sklearn.metrics import confusion_matrix
 
-    counts = np.zeros((len(classes), len(classes)), int)
-    np.add.at(counts, (np.searchsorted(classes, true), np.searchsorted(classes, predicted)), 1)
+    counts = confusion_matrix(true, predicted, labels=classes)
     if len(classes) <= 12:
         table = Table("true \\ told", *(str(c) for c in classes), box=None, header_style="bold")
         for column in table.columns[1:]:

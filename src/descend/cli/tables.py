@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from descend.cli.app import app, exit_code
-from descend.cli.images import PHOTOS, tell_picture
+from descend.cli.images import tell_picture
 from descend.cli.values import PICTURES, BadInputError, check_target, finite, method_of, write_files
 from descend.descent import Outcome
 from descend.methods import method_named
@@ -91,6 +91,7 @@ def predict_command(
     import pyarrow.csv
     import pyarrow.parquet
 
+    from descend.data.images import PICTURES as PHOTOS
     from descend.models.tables import TableModel
 
     check_target(out, {".csv", ".parquet"})

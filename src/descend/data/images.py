@@ -12,7 +12,7 @@ from descend.data.download import fetch
 from descend.data.idx import read_idx
 from descend.data.sources import DataError
 
-__all__ = ["ImageSet", "fashion_mnist", "image_folder", "image_set", "like_mnist", "mnist", "open_image"]
+__all__ = ["PICTURES", "ImageSet", "fashion_mnist", "image_folder", "image_set", "like_mnist", "mnist", "open_image"]
 
 _FILES = {  # what a set consists of, under the names of the original files
     "X": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
@@ -38,7 +38,7 @@ _FASHION = (
         "y_test": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     },
 )
-_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 _SIDE, _INSIDE = 28, 20  # of an image of MNIST, and of the box into which its digit fits
 
 
@@ -170,7 +170,7 @@ def image_folder(directory: str | Path, size: tuple[int, int] | None = None) -> 
     folder = Path(directory)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no directory {folder}")
-    paths = sorted(p for p in folder.glob("*/*") if p.suffix.lower() in _PICTURES)
+    paths = sorted(p for p in folder.glob("*/*") if p.suffix.lower() in PICTURES)
     if not paths:
         raise DataError(f"{folder} holds no pictures: put them into folders of classes, {folder}/cats/1.png")
     images: list[np.ndarray] = []

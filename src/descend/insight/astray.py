@@ -12,7 +12,17 @@ from descend.descent.outcome import has_no_bound
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.gradient_check import check_gradient
 from descend.insight.stability import stability_limit
-from descend.insight.trials import again, cost, curvature_at, fixed_rate, points, start_cost, told, with_rate
+from descend.insight.trials import (
+    cost,
+    curvature_at,
+    fixed_rate,
+    improved,
+    points,
+    start_cost,
+    told,
+    unbounded,
+    with_rate,
+)
 from descend.objectives.parameters import as_vector
 
 __all__ = ["diverged", "wrong_gradient"]
@@ -39,15 +49,15 @@ def wrong_gradient(run: Run) -> Diagnosis | None:
                 "wrong coordinates": len(check.wrong), "of": check.size, "at x": as_vector(x),
                 f"given, in {worst.name}": worst.given, f"right, in {worst.name}": worst.right,
             }  # fmt: skip
-            tried = again(run, run.method)
-            better = tried is not None and cost(tried) < cost(run)
-            cure = "leave grad= out: the gradient is then derived from the function" if better else "mend grad="
-            return Diagnosis(Cause.WRONG_GRADIENT, evidence, cure, told(tried) if better and tried else "")
+            better = improved(run, run.method, below=cost(run))
+            if better is None:
+                return Diagnosis(Cause.WRONG_GRADIENT, evidence, "mend grad=")
+            cure = "leave grad= out: the gradient is then derived from the function"
+            return Diagnosis(Cause.WRONG_GRADIENT, evidence, cure, told(better))
     return None
 
 
 def _unsigned(problem: Any, x: Any, data: Any) -> Any:
-
     return jax.tree.map(lambda g: problem.sign * g, problem.grad(x, *data))
 
 
@@ -59,7 +69,7 @@ def diverged(run: Run) -> Diagnosis | None:
     falls = last < first
     if falls and (has_no_bound(last, first) or (run.bad_x is None and "no bound" in run.message)):
         evidence = {"cost at the start": run.problem.sign * first, "cost at the end": run.problem.sign * last}
-        return Diagnosis(Cause.UNBOUNDED, evidence, "bound the cost, e.g. by a penalty, or look for a wrong sign in it")
+        return unbounded(evidence)
     return _above_the_limit(run) or _edge(run) or _smaller_helps(run)
 
 
@@ -82,35 +92,32 @@ def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
     """The cure is a smaller rate: the first of a few, each half the one before, that works."""
     fixed = fixed_rate(run) is not None
     for _ in range(10 if fixed else 0):
-        tried = again(run, with_rate(run.method, lr))
-        if tried is not None and tried.outcome is not Outcome.DIVERGED and cost(tried) <= start_cost(run):
+        tried = improved(run, with_rate(run.method, lr), below=start_cost(run))
+        if tried is not None:
             return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={lr:.3g}", told(tried))
         lr /= 2
-    tried = again(run, None)
-    if tried is not None and tried.outcome is not Outcome.DIVERGED and cost(tried) <= start_cost(run):
-        return Diagnosis(
-            Cause.RATE_TOO_LARGE, evidence, "leave the method out: the default finds its steps", told(tried)
-        )
+    tried = improved(run, None, below=start_cost(run))
+    if tried is not None:
+        cure = "leave the method out: the default finds its steps"
+        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, cure, told(tried))
     return Diagnosis(Cause.RATE_TOO_LARGE, evidence)
 
 
 def _edge(run: Run) -> Diagnosis | None:
     if run.bad_x is None:
         return None
-    cost = float(run.problem.value(run.bad_x, *run.problem.data))
+    there = float(run.problem.value(run.bad_x, *run.problem.data))
     bad, last = as_vector(run.bad_x), as_vector(run.x_array)
     far = float(np.abs(bad).max()) > 1e3 * (1 + float(np.abs(last).max()))
-    if np.isfinite(cost) or far or (abs(cost) == np.inf and float(np.abs(bad).max()) > 1e3):
+    if np.isfinite(there) or far or (abs(there) == np.inf and float(np.abs(bad).max()) > 1e3):
         return None
-    evidence = {"last finite x": last, "then x": bad, "cost there": cost}
-    for method in (None, *([with_rate(run.method, run.lr / 10)] if fixed_rate(run) and run.lr else [])):
-        tried = again(run, method)
-        if tried is not None and tried.outcome in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED}:
-            cure = (
-                "leave the method out: the default does not step beyond the edge"
-                if method is None
-                else "a tenth of the rate"
-            )
+    evidence = {"last finite x": last, "then x": bad, "cost there": there}
+    lr = fixed_rate(run)
+    cures = {"leave the method out: the default does not step beyond the edge": None}
+    cures |= {} if lr is None else {f"lr={lr / 10:.3g}": with_rate(run.method, lr / 10)}
+    for cure, method in cures.items():
+        tried = improved(run, method, below=start_cost(run))
+        if tried is not None:
             return Diagnosis(Cause.LEFT_DOMAIN, evidence, cure, told(tried))
     return Diagnosis(Cause.LEFT_DOMAIN, evidence, "keep x inside, e.g. with Projected(method, Box(low, high))")
 

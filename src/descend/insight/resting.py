@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 
 from descend.descent import Outcome, Run
@@ -11,7 +12,7 @@ from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.slow import circling, decayed, too_small, vanished
 from descend.insight.stationary import sobol
-from descend.insight.trials import again, cost, curvature_at, start_cost, told
+from descend.insight.trials import TRIED, cost, curvature_at, improved, start_cost, told, unbounded
 from descend.methods import GradientDescent
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
@@ -29,7 +30,7 @@ def converged(run: Run) -> Diagnosis | None:
     if better is None:
         size = run.cost_and_gradient()[2]
         return Diagnosis(Cause.HEALTHY, {"cost": run.fun, "gradient norm": size, "steps": run.nit})
-    evidence = {"cost": run.fun, "lower cost": better.fun, "found at x": as_vector(better.x_array)}
+    evidence = {"cost": run.fun, "better cost": better.fun, "found at x": as_vector(better.x_array)}
     start = np.array2string(as_vector(better.x_array), precision=3, separator=", ")
     return Diagnosis(Cause.LOCAL_MINIMUM, evidence, f"start elsewhere, e.g. near {start}", told(better))
 
@@ -49,8 +50,8 @@ def _better_minimum(run: Run) -> Run | None:
     for lane in np.argsort(costs)[:4]:
         if not costs[lane] < cost(run) - margin:
             break
-        tried = again(run, None, x0=lanes[int(lane)].x, steps=2_000)
-        if tried is not None and tried.outcome is Outcome.CONVERGED and cost(tried) < cost(run) - margin:
+        tried = improved(run, None, x0=lanes[int(lane)].x, steps=2_000, below=cost(run) - margin)
+        if tried is not None and tried.outcome is Outcome.CONVERGED:
             return tried
     return None
 
@@ -62,11 +63,9 @@ def floor(run: Run) -> Diagnosis | None:
     evidence = {"dtype": run.dtype, "gradient norm": run.cost_and_gradient()[2], "cost": run.fun}
     if run.dtype == "float64":
         return Diagnosis(Cause.PRECISION_FLOOR, evidence)
-    wide = as_vector(run.problem.x0).astype(np.float64)
-    tried = again(
-        run, None, x0=wide.reshape(np.shape(run.problem.x0)) if isinstance(run.problem.x0, np.ndarray) else None
-    )
-    if tried is None or not cost(tried) <= cost(run):
+    wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), run.problem.x0)
+    tried = improved(run, run.method, x0=wide, steps=max(TRIED, run.nit), below=cost(run))
+    if tried is None:
         return Diagnosis(Cause.PRECISION_FLOOR, evidence)
     return Diagnosis(Cause.PRECISION_FLOOR, evidence, "start in float64", told(tried))
 
@@ -82,9 +81,7 @@ def stalled(run: Run) -> Diagnosis | None:
     moved = cost(run) < start_cost(run)
     sharp = bend is not None and bend.smallest < -1e-4 * max(1e-3, bend.sharpness)
     if "it seems to have no" in run.message and not sharp:
-        return Diagnosis(
-            Cause.UNBOUNDED, {"cost": run.fun, "x": as_vector(run.x_array)}, "bound the cost, e.g. by a penalty"
-        )
+        return unbounded({"cost": run.fun, "x": as_vector(run.x_array)})
     scale = max(1.0, float(np.abs(as_vector(run.x_array)).max()))
     if size <= 1e-5 * max(1.0, abs(f)) and bend is not None and (toward or flat):
         if sharp:
@@ -103,9 +100,10 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     }
     place = as_vector(run.x_array).astype(float)
     for far in (1e-2, 0.1, -0.1, 0.5):
-        tried = again(run, None, x0=from_vector(place + far * scale * bend.of_smallest, run.problem.x0))
-        if tried is not None and cost(tried) < cost(run):
-            shown = np.array2string(place + far * scale * bend.of_smallest, precision=3, separator=", ")
+        beside = place + far * scale * bend.of_smallest
+        tried = improved(run, None, x0=from_vector(beside, run.problem.x0), below=cost(run))
+        if tried is not None:
+            shown = np.array2string(beside, precision=3, separator=", ")
             return Diagnosis(Cause.SADDLE, evidence, f"start a little beside it, at {shown}", told(tried))
     return Diagnosis(Cause.SADDLE, evidence)
 

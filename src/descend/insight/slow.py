@@ -13,7 +13,18 @@ from descend.descent.outcome import has_no_bound, length
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
-from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told, with_rate
+from descend.insight.trials import (
+    TRIED,
+    again,
+    cost,
+    curvature_at,
+    fixed_rate,
+    improved,
+    start_cost,
+    told,
+    unbounded,
+    with_rate,
+)
 from descend.methods import Adam
 from descend.objectives.parameters import as_vector
 from descend.stepsizes import StepSize
@@ -43,8 +54,8 @@ def circling(run: Run) -> Diagnosis | None:
     lr = fixed_rate(run)
     if lr is not None:
         for smaller in (lr / 10, lr / 100):
-            tried = again(run, with_rate(run.method, smaller), x0=run.x, steps=TRIED)
-            if tried is not None and cost(tried) < cost(run) and tried.outcome is not Outcome.DIVERGED:
+            tried = improved(run, with_rate(run.method, smaller), x0=run.x, below=cost(run))
+            if tried is not None:
                 cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
                 return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
     return Diagnosis(Cause.OSCILLATING, evidence)
@@ -73,7 +84,7 @@ def sampled(run: Run) -> Diagnosis | None:
     tried = minimize(
         run.objective, run.x, with_rate(run.method, lr / 10), epochs=epochs, maximize=problem.sign < 0, **how
     )
-    if not cost(tried) < cost(run):
+    if tried.outcome is Outcome.DIVERGED or not cost(tried) < cost(run):
         return None
     cure = f"larger batches, an average of the points (Averaged), or a rate that falls from {lr:.3g} to {lr / 10:.3g}"
     return Diagnosis(Cause.NOISE_FLOOR, evidence, cure, f"going on with lr={lr / 10:.3g}, {told(tried)}")
@@ -105,8 +116,7 @@ def _unbounded(run: Run) -> Diagnosis | None:
     tried = again(run, None)
     if tried is None or not has_no_bound(cost(tried), start_cost(run)):
         return None
-    evidence = {"cost": run.fun, "cost after a longer way": tried.fun}
-    return Diagnosis(Cause.UNBOUNDED, evidence, "bound the cost, e.g. by a penalty, or look for a wrong sign in it")
+    return unbounded({"cost": run.fun, "cost after a longer way": tried.fun})
 
 
 def decayed(run: Run) -> Diagnosis | None:
@@ -116,7 +126,7 @@ def decayed(run: Run) -> Diagnosis | None:
     if not isinstance(stepsize, StepSize) or stepsize.compares or not len(rates) or rates[-1] > 0.05 * rates.max():
         return None
     method = with_rate(run.method, float(rates.max()))
-    tried = again(run, method, x0=run.x, steps=min(TRIED, max(50, run.nit)))
+    tried = improved(run, method, x0=run.x, steps=min(TRIED, max(50, run.nit)), below=cost(run))
     if tried is None or not _gains(run, tried):
         return None
     evidence = {"rate at its highest": float(rates.max()), "rate at the end": float(rates[-1])}
@@ -128,7 +138,7 @@ def _gains(run: Run, tried: Run) -> bool:
     """Whether a run from its end gains more than a hundredth of what was gained so far, or quarters the gradient."""
     won = cost(run) - cost(tried)
     return won > 0.01 * max(start_cost(run) - cost(run), 0) or (
-        won > 0 and tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
+        tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
     )
 
 
@@ -150,8 +160,8 @@ def vanished(run: Run) -> Diagnosis | None:
     count = max(20, run.nit // 10)
     row = int(np.searchsorted(run.trace.step, run.nit - count, side="right")) - 1
     late = float(np.linalg.norm(as_vector(run.x_array) - run.trace.x[max(row, 0)])) / count
-    tried = again(run, run.method, x0=run.x, steps=count)
-    if tried is None or not cost(tried) < cost(run):
+    tried = improved(run, run.method, x0=run.x, steps=count, below=cost(run))
+    if tried is None:
         return None
     fresh = float(np.linalg.norm(as_vector(tried.x_array).astype(float) - as_vector(run.x_array))) / max(1, tried.nit)
     won_late = run.problem.sign * (run.trace.f[max(row, 0)] - run.trace.f[-1])
@@ -160,8 +170,8 @@ def vanished(run: Run) -> Diagnosis | None:
     evidence = {"move per step at the end": late, "after forgetting the past": fresh}
     cure = "Adam or RMSProp, which forget old gradients, or a larger lr"
     for method in (with_rate(run.method, 10 * lr), Adam(lr=lr)):
-        better = again(run, method, steps=max(run.nit, 50))
-        if better is not None and better.outcome is not Outcome.DIVERGED and cost(better) < cost(run):
+        better = improved(run, method, steps=max(run.nit, 50), below=cost(run))
+        if better is not None:
             which = f"lr={10 * lr:.3g}" if type(method) is type(run.method) else f"Adam(lr={lr:.3g})"
             return Diagnosis(Cause.STEP_VANISHED, evidence, f"{cure}: {which}", told(better))
     return Diagnosis(Cause.STEP_VANISHED, evidence)
@@ -170,7 +180,7 @@ def vanished(run: Run) -> Diagnosis | None:
 def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
     """Whether the rate is far below what the method stands, or a much larger one goes much farther."""
     lr = fixed_rate(run)
-    if lr is None:
+    if lr is None or run.nit == 0:  # without a step nothing speaks against the rate
         return None
     limit = np.nan if bend is None else stability_limit(run.method, bend.largest)
     steps = min(max(run.nit, 20), 2_000)
@@ -180,9 +190,8 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
     evidence |= {"limit of stability": limit} if np.isfinite(limit) else {}
     larger = [0.5 * limit, 0.1 * limit] if np.isfinite(limit) else [100 * lr, 10 * lr]
     for rate in larger:
-        tried = again(run, with_rate(run.method, float(rate)), steps=steps)
-        ends_well = tried is not None and tried.outcome is not Outcome.DIVERGED
-        if tried is None or not ends_well:
+        tried = improved(run, with_rate(run.method, float(rate)), steps=steps, below=start_cost(run))
+        if tried is None:
             continue
         won, before = start_cost(run) - cost(tried), start_cost(run) - cost(run)
         if won > 1.5 * max(before, 0) or tried.outcome is Outcome.CONVERGED:
@@ -203,8 +212,8 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
         factor = convergence_factor(run.method, lr, bend.smallest)
         if factor < 1:
             evidence["steps for each digit, predicted"] = float(np.log(0.1) / np.log(factor))
-    tried = again(run, None, steps=max(run.nit, 100))
-    if tried is None or not cost(tried) < cost(run):
+    tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
+    if tried is None:
         return Diagnosis(Cause.ILL_CONDITIONED, evidence)
     return Diagnosis(
         Cause.ILL_CONDITIONED,
@@ -218,8 +227,8 @@ def _more_steps(run: Run) -> Diagnosis | None:
     steps = max(4 * run.nit, 100)
     if run.sampling is not None and run.sampling.samples:
         return None
-    tried = again(run, run.method, steps=min(steps, 50_000))
-    if tried is None or tried.outcome is Outcome.DIVERGED or not cost(tried) < cost(run):
+    tried = improved(run, run.method, steps=min(steps, 50_000), below=cost(run))
+    if tried is None:
         return None
     evidence = {"gradient norm": run.cost_and_gradient()[2], "steps": run.nit}
     return Diagnosis(Cause.TOO_FEW_STEPS, evidence, f"steps={min(steps, 50_000):,}", told(tried))

@@ -7,12 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from descend.descent import Run, minimize
+from descend.descent import Outcome, Run, minimize
 from descend.insight.curvature import Curvature, curvature_of
+from descend.insight.diagnosis import Cause, Diagnosis
 from descend.methods import Method
 from descend.objectives.parameters import as_vector, from_vector
 
-__all__ = ["TRIED", "again", "cost", "curvature_at", "fixed_rate", "points", "start_cost", "told", "with_rate"]
+__all__ = [
+    "TRIED",
+    "again",
+    "cost",
+    "curvature_at",
+    "fixed_rate",
+    "improved",
+    "points",
+    "start_cost",
+    "told",
+    "unbounded",
+    "with_rate",
+]
 
 TRIED = 500  # steps for which a cure is tried
 _CURVED = 100_000  # variables up to which curvature is looked at
@@ -58,6 +71,17 @@ def again(run: Run, method: Any, *, x0: Any = None, steps: int = TRIED) -> Run |
         return minimize(run.objective, start, method, **how)  # type: ignore[arg-type]
     except (ValueError, TypeError):
         return None
+
+
+def improved(run: Run, method: Any, *, below: float, x0: Any = None, steps: int = TRIED) -> Run | None:
+    """A run with something changed, if it does not diverge and ends below a cost; else None: then it is no cure."""
+    tried = again(run, method, x0=x0, steps=steps)
+    return tried if tried is not None and tried.outcome is not Outcome.DIVERGED and cost(tried) < below else None
+
+
+def unbounded(evidence: dict[str, Any]) -> Diagnosis:
+    """The diagnosis of a cost that falls for ever."""
+    return Diagnosis(Cause.UNBOUNDED, evidence, "bound the cost, e.g. by a penalty, or look for a wrong sign in it")
 
 
 def cost(run: Run) -> float:

@@ -22,10 +22,16 @@ from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.trainers import Trainer
 
-__all__ = ["Checkpoint", "CheckpointError", "Progress", "about"]
+__all__ = ["Checkpoint", "CheckpointError", "Progress", "about", "written"]
 
 _KIND = "training"
 _HASHED = 65_536  # numbers at the beginning and at the end of the data by which a checkpoint knows them
+
+
+def written(estimator: Any, *free: str) -> dict[str, str]:
+    """The parameters of an estimator as text, but for those that may change where training goes on."""
+    may_change = {"checkpoint", "resume", "epochs", "warm_start", *free}
+    return {name: repr(value) for name, value in estimator.get_params().items() if name not in may_change}
 
 
 def about(parameters: dict[str, str], arrays: Iterable[np.ndarray]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from descend.objectives.parameters import as_vector, dtype_of
 from descend.objectives.tracing import Traced, trace
 from descend.words import isfinite, largest, precision
 
-__all__ = ["Descending", "Loss"]
+__all__ = ["Descending"]
 
 Loss = Callable[..., Any]  # (params, *rows, key) → the mean cost of the rows, traced by JAX
 
@@ -55,11 +55,6 @@ class Descending(OfRule):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._spread = _spread_over(self._devices)
-
-    @property
-    def params(self) -> Any:
-        """The parameters, in the structure in which they were given."""
-        return self._x
 
     def _as_weights(self, x: Any) -> np.ndarray:
         return as_vector(x)

@@ -21,7 +21,7 @@ from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
 from descend.models.callbacks import told_of_epochs
-from descend.models.checkpoint import Checkpoint, about
+from descend.models.checkpoint import Checkpoint, about, written
 from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.history import History
 from descend.models.kernels import shuffled
@@ -460,9 +460,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         )
 
     def _written(self) -> dict[str, str]:
-        """The parameters as text, but for those that may change where training goes on."""
-        free = {"checkpoint", "resume", "epochs", "warm_start"}
-        return {name: repr(value) for name, value in self.get_params().items() if name not in free}
+        return written(self)
 
     def _finish(self, ending: Ending, rows: Rows) -> None:
         self._weights = ending.weights

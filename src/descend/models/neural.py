@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import jax
 import numpy as np
 import scipy.sparse
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -23,7 +24,7 @@ from descend.descent.sampling import Sampling
 from descend.fields import nearest
 from descend.methods import Adam, Method, Rule, as_rule, method_named
 from descend.models.callbacks import told_of_epochs
-from descend.models.checkpoint import Checkpoint, about
+from descend.models.checkpoint import Checkpoint, about, written
 from descend.models.classes import Classifier
 from descend.models.descending import Descending
 from descend.models.files import load_file, save_file
@@ -313,8 +314,6 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
 
     def _cost(self, layers: Any, X: Any, y: Any, weights: Any, key: Any) -> Any:
         """The mean cost of some rows as training sees it, penalty and dropout included; read by JAX."""
-        import jax
-
         network, inputs = self._network(layers[0].W.shape[0]), self._inputs
         scores = network.outputs(layers, inputs(X), jax.random.wrap_key_data(key) if self.dropout else None)
         cost = (weights * self._losses(scores, y)).mean()
@@ -388,9 +387,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         return {"layers_": from_vector(weights, self.layers_), "n_iter_": len(self.history_)}
 
     def _written(self) -> dict[str, str]:
-        """The parameters as text, but for those that may change where training goes on."""
-        free = {"checkpoint", "resume", "epochs", "warm_start", "devices"}
-        return {name: repr(value) for name, value in self.get_params().items() if name not in free}
+        return written(self, "devices")
 
     def _finish(self, ending: Ending) -> None:
         self._made_with = self._written()

@@ -48,10 +48,11 @@ def learning(history: Any, *, name: str = "accuracy") -> Figure:
 
 def confusion(classes: Sequence[Any], true: np.ndarray, predicted: np.ndarray, ax: Axes | None = None) -> Axes:
     """How often each class was taken for each other; what was told right is left out of the colours."""
+    from sklearn.metrics import confusion_matrix
+
     ax = axes(ax)
     names = list(classes)
-    counts = np.zeros((len(names), len(names)), int)
-    np.add.at(counts, (np.searchsorted(names, true), np.searchsorted(names, predicted)), 1)
+    counts = confusion_matrix(true, predicted, labels=names)
     wrong = counts * ~np.eye(len(names), dtype=bool)
     ax.imshow(wrong, cmap="Oranges", vmax=max(1, wrong.max()))
     if len(names) <= _SHOWN_CLASSES:
