@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits, load_iris
 
 from descend import (
     Adam,
+    ExponentialDecay,
     GradientDescent,
     LinearRegression,
     LogisticRegression,
@@ -75,6 +76,11 @@ def test_the_noise_scale_is_that_of_its_definition() -> None:
     mean = each.mean(axis=0)
     true = each.var(axis=0).sum() / (mean @ mean)
     assert noise_scale(model, A, b) == pytest.approx(true, rel=0.25)
+    # Of two batches it is known without an estimate: the signal is g₁·g₂, the noise 16·|g₁ - g₂|²/2.
+    order = np.random.default_rng(0).permutation(32)
+    first, second = each[:32][order[:16]].mean(axis=0), each[:32][order[16:]].mean(axis=0)
+    exact = 8 * ((first - second) @ (first - second)) / (first @ second)
+    assert noise_scale(model, A[:32], b[:32]) == pytest.approx(exact, rel=1e-9)
     with pytest.raises(ValueError, match="at least 32 rows"):
         noise_scale(model, A[:20], b[:20])
 
@@ -97,10 +103,13 @@ def test_training_that_only_got_worse_is_no_success() -> None:
 
 def test_losses_below_zero_do_not_diverge_and_one_that_is_nan_at_the_start_is_not_the_rates_fault() -> None:
     rows = np.linspace(-1, 1, 64, dtype=np.float32)
+    below = float(np.mean((np.float32(0.03) - rows) ** 2)) + 1e-6  # the first loss is -1e-6, a later one above zero
+    calming = GradientDescent(lr=ExponentialDecay(0.4, factor=0.98))
     falling = train(
-        lambda w, x: jnp.mean((w - x) ** 2) - 0.35, np.float32(0.1), rows, GradientDescent(0.4), batch_size=1, epochs=2
+        lambda w, x: jnp.mean((w - x) ** 2) - below, np.float32(0.03), rows, calming, batch_size=1, epochs=12
     )
-    assert falling.success
+    assert falling.history.loss[0] < 0 < falling.history.loss.max()
+    assert falling.success, falling.message
     broken = train(lambda w, x: jnp.log(w - 1) * x.mean(), np.float32(0.0), rows, epochs=1)
     assert broken.outcome is Outcome.DIVERGED
     assert broken.explain().cause is Cause.LEFT_DOMAIN

@@ -468,6 +468,9 @@ def test_train_hands_a_key_to_a_loss_that_wants_one_and_says_what_is_wrong() -> 
     def noisy(w: Any, X: Any, key: Any = None) -> Any:
         return jnp.mean((w - (0 if key is None else jax.random.normal(key))) ** 2) + 0 * X.mean()
 
+    # With this rate each step lands on its own draw: one more step, another place.
+    once, twice = (train(noisy, np.float32(1.0), X[:k], GradientDescent(0.5), batch_size=1, epochs=1) for k in (1, 2))
+    assert once.params != twice.params
     a, b = (train(noisy, np.float32(1.0), X, GradientDescent(0.1), epochs=2, seed=s) for s in (0, 1))
     assert a.params != b.params
     assert a.history.loss[0] == 1.0
@@ -521,6 +524,10 @@ def test_a_fit_that_failed_leaves_no_network_that_predicts() -> None:
     with pytest.raises(NotFittedError):
         model.predict(IRIS[0])
     model.set_params(devices=1, epochs=2).partial_fit(*IRIS)
+    with pytest.raises(ValueError, match="devices=64"):
+        model.set_params(devices=64).fit(*IRIS)
+    with pytest.raises(NotFittedError):
+        model.predict(IRIS[0])  # the weights are random again
 
 
 def test_floats_after_bytes_are_refused_in_training_too() -> None:
