@@ -194,7 +194,7 @@ def train_in_batches(
                 if trainer.broke_at is not None:
                     message = f"diverged in epoch {at.epoch + 1}: at step {trainer.broke_at:,} the loss is not finite"
                     return Ending(weights, Outcome.DIVERGED, message, at.epoch + chunk.done)
-                if not np.isfinite(weights).all() or not loss - at.worst <= _EXPLODED * max(abs(at.worst), 1e-300):
+                if not np.isfinite(weights).all() or _has_exploded(loss, at.worst):
                     message = f"diverged in epoch {at.epoch + 1}: the loss went {_to(loss)}"
                     return Ending(at.good, Outcome.DIVERGED, message, at.epoch + chunk.done)
                 at.good, at.chunk = weights, number + 1
@@ -230,6 +230,11 @@ def train_in_batches(
     made = f"stopped by a callback after {_counted(at.epoch)}" if has_been_stopped else f"all {_counted(epochs)} made"
     message = f"{made}: the loss went from {at.first:.6g} to {loss:.6g}"
     return Ending(kept, Outcome.STEPS_EXHAUSTED, message, float(at.epoch), has_gone_back=patience is not None)
+
+
+def _has_exploded(loss: float, worst: float) -> bool:
+    """Whether a loss is no noise any more; one that may be below zero has no size to compare it with."""
+    return not np.isfinite(loss) or (worst > 0 and loss > _EXPLODED * worst)
 
 
 def _is_idle(at: Progress, patience: int | None) -> bool:
