@@ -131,10 +131,10 @@ class CompiledEngine(_Engine):
             self._consts = jax.device_put(tuple(p.consts for p in self._programs))
             shape = (sampling.rows, sampling.batch_size) if sampling is not None and self.samples else None
             purpose = (*self._kind, self.step, method_key, shape, self._programs[1].key, self.capacity, self.keeps_x)
-            self._chunk = self._programs[0].compiled(purpose, self._chunk_of_steps, quickly=self._quickly)
+            self._chunk = self._programs[0].compiled(purpose, self._chunk_of_steps, optimization=self._optimization)
         self._orders: tuple[int, Any, int] | None = None
 
-    _quickly = False  # whether it is more important to compile than to run fast
+    _optimization: int | None = None  # XLA's level
     _kind: tuple[Any, ...] = ("one run",)  # what tells this engine's program from that of another kind of engine
 
     def run(self, method: Any, carry: Any, gtol: Any, rows: int, stride: int, last: int) -> tuple[Any, Any]:
@@ -172,7 +172,7 @@ class CompiledEngine(_Engine):
 
             def one_row(loop: Any) -> Any:
                 c, i, table = loop
-                target = jnp.minimum((_time(c) + stride - 1) // stride * stride, last) + 1
+                target = jnp.minimum(jax.lax.div(_time(c) + stride - 1, stride) * stride, last) + 1
                 c = jax.lax.while_loop(lambda c: self._runs(c) & (_time(c) < target), one, c)
                 write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)  # in place; .at[] is not
                 return c, i + 1, tuple(map(write, table, self._row(c)))
@@ -182,12 +182,15 @@ class CompiledEngine(_Engine):
             return jax.lax.while_loop(
                 lambda loop: self._runs(loop[0]) & (_time(loop[0]) <= last) & (loop[1] < rows),
                 one_row,
-                (carry, jnp.int32(0), table),
+                (self._begun(method, carry), jnp.int32(0), table),
             )
 
         return chunk
 
     # What an engine of many lanes does in another way:
+
+    def _begun(self, method: Any, c: Any) -> Any:
+        return c
 
     def _one_step(self, method: Any, at: Callable[[Any], Evaluations], gtol: Any, c: Any) -> Any:
         return self.step(method, at(c.state.t), gtol, c)
@@ -195,7 +198,7 @@ class CompiledEngine(_Engine):
     def _runs(self, c: Any) -> Any:
         return c.code == RUNNING
 
-    def _row(self, c: Any) -> tuple[Any, Any]:
+    def _row(self, c: Any) -> tuple[Any, ...]:
         """What the trace keeps of a step: (step, searched) and (f, gradient norm, lr, x…)."""
         return jnp.stack([_step_of(c), c.searched]), numbers_of(c, keeps_x=self.keeps_x)
 

@@ -28,12 +28,13 @@ from descend.descent.engine import (
 )
 from descend.descent.sampling import Sampling
 from descend.descent.trace import Rows
-from descend.objectives.function import Problem, precision
+from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, dtype_of
 
 __all__ = ["Ends", "axes_of_lanes", "run_lanes"]
 
 _MOST_BYTES = 64 * 2**20  # of the trace of all lanes in a call
+_QUICKLY, _FOR_LANES = 0, 2  # levels of optimisation: XLA's highest unrolls loops over lanes, which run slower for it
 _FEWEST_ROWS = 64  # with fewer rows x is left out of them
 
 Start = Callable[[Any, Any], Carry]
@@ -149,46 +150,53 @@ class _LaneEngine(CompiledEngine):
         self, problem: Problem, sampling: Sampling | None, step: Step, start: Start, rules: Any, batched: Any,
         x0s: Any, rows: int, quickly: bool,
     ) -> None:  # fmt: skip
-        self._quickly = quickly
+        self._optimization = _QUICKLY if quickly else _FOR_LANES
         lanes = len(jax.tree.leaves(x0s)[0])
         self._lanes, self._wanted = lanes, rows
-        self.rules, self.x0s = rules, x0s
+        self.rules = rules
         self._batched = batched
         one = _lane_of(rules, batched, 0)
-        self._axes = _shared_between_lanes(start(one, problem.x0))
+        first = start(one, problem.x0)
+        self._start, self._axes = start, _shared_between_lanes(first)
+        zeros = jax.tree.map(
+            lambda axis, leaf: _zeros(leaf, () if axis is None else (lanes,)), self._axes, first, is_leaf=_is_none
+        )
+        self._unbegun: Carry = zeros._replace(x=x0s)
         flags, structure = jax.tree.flatten(batched, is_leaf=_is_none)
-        self._kind = ("lanes", tuple(flags), structure)
+        self._kind = ("lanes", start, tuple(flags), structure)
         super().__init__(problem, sampling, step, one.program_key())
-        with precision(problem.x0):
-            self._begin = self._programs[0].compiled(
-                ("begin", *self._kind, start, one.program_key()),
-                lambda: jax.vmap(start, in_axes=(self._batched, 0), out_axes=self._axes),
-                quickly=quickly,
-            )
 
     def run_all(self, gtols: np.ndarray, stride: int, last: int) -> Ends:
         """See `run_lanes`."""
-        with precision(self.problem.x0):
-            carry = self._begin(self.rules, self.x0s)
-        state = _Lanes(carry, np.zeros(self._lanes, np.int32))
-        tables = []
+        state = _Lanes(self._unbegun, np.zeros(self._lanes, np.int32))
+        tables, steps = [], []
         while True:
-            state, table = self.run(self.rules, state, gtols, self.capacity, stride, last)
-            tables.append(table)
+            begin = -(-int(state.state.t) // stride) * stride
+            state, numbers = self.run(self.rules, state, gtols, self.capacity, stride, last)
+            tables.append(numbers)
+            steps.append(np.append(begin + stride * np.arange(len(numbers) - 1), int(state.state.t) - 1))
             if int(state.state.t) > last or not np.any(np.asarray(state.carry.code) == RUNNING):
                 break
         ended: Carry = jax.tree.map(np.asarray, state.carry)
-        steps, numbers = (np.concatenate(parts) for parts in zip(*tables, strict=True))
         last_numbers = np.stack([ended.f, ended.size, ended.lr], axis=-1).astype(np.float64)
         ends = np.asarray(state.ended, np.int64), ended.searched.astype(np.int64)
-        return Ends(steps, numbers, ended.code, *ends, last_numbers, _as_rows(handed_out(ended)))
+        kept = np.concatenate(steps), np.concatenate(tables)
+        return Ends(*kept, ended.code, *ends, last_numbers, _as_rows(handed_out(ended)))
 
-    def rows_of(self, counts: Any, numbers: Any) -> Any:
+    def rows_of(self, *parts: Any) -> Any:
         """The rows as they are."""
-        return counts.astype(np.int64), numbers
+        (numbers,) = parts
+        return numbers
 
     def _bounds(self, bytes_of_x: int) -> tuple[int, bool]:
         return _rows_that_fit(self._wanted, self._lanes, dtype_of(self.problem.x0).itemsize, bytes_of_x)
+
+    def _begun(self, method: Any, c: Any) -> Any:
+        begun = jax.vmap(self._start, in_axes=(self._batched, 0), out_axes=self._axes)(method, c.carry.x)
+        if not self.samples:  # all steps are made in one call
+            return c._replace(carry=begun)
+        is_first = c.carry.state.t == 0
+        return c._replace(carry=jax.tree.map(lambda new, old: jnp.where(is_first, new, old), begun, c.carry))
 
     def _one_step(self, method: Any, at: Callable[[Any], Evaluations], gtol: Any, c: Any) -> Any:
         def lane(method: Any, old: Carry, gtol: Any) -> Any:
@@ -204,9 +212,9 @@ class _LaneEngine(CompiledEngine):
     def _runs(self, c: Any) -> Any:
         return (c.carry.code == RUNNING).any()
 
-    def _row(self, c: Any) -> tuple[Any, Any]:
+    def _row(self, c: Any) -> tuple[Any, ...]:
         numbers = jax.vmap(lambda carry: numbers_of(carry, keeps_x=self.keeps_x), in_axes=(self._axes,))(c.carry)
-        return c.carry.state.t - 1, numbers
+        return (numbers,)
 
 
 def _one_by_one(
@@ -261,6 +269,11 @@ def _shared_between_lanes(carry: Carry) -> Any:
         return None if is_time else 0
 
     return jax.tree_util.tree_map_with_path(axis, carry)
+
+
+def _zeros(leaf: Any, lanes: tuple[int, ...]) -> np.ndarray:
+    array = np.asarray(leaf)
+    return np.zeros(lanes + array.shape, array.dtype)
 
 
 def _is_none(value: object) -> bool:

@@ -39,15 +39,15 @@ class Traced:
         return self.program(consts, x, *data)
 
     def compiled(
-        self, purpose: Any, build: Callable[[], Callable[..., Any]], *, quickly: bool = False
+        self, purpose: Any, build: Callable[[], Callable[..., Any]], *, optimization: int | None = None
     ) -> Callable[..., Any]:
         """The executable for `purpose` made of this program; `build` is called only if there is none yet.
 
-        Compiled quickly it runs slower: for many programs that each run for a moment.
+        The level of optimisation is XLA's, 0 to 3; None leaves it to XLA, which takes the highest.
         """
-        options = {"xla_backend_optimization_level": 0} if quickly else None
+        options = None if optimization is None else {"xla_backend_optimization_level": optimization}
         executable: Callable[..., Any] = _once(
-            (self.key, purpose, quickly), self.jaxpr, lambda: jax.jit(build(), compiler_options=options)
+            (self.key, purpose, optimization), self.jaxpr, lambda: jax.jit(build(), compiler_options=options)
         )
         return executable
 
