@@ -518,3 +518,34 @@ def test_a_diagnosis_that_fails_does_not_take_the_files_with_it(
     trace = tmp_path / "trace.csv"
     assert descend("minimize", "x^2 - y^2", "--from", "2,0", "--lr", "0.1", "--save", str(trace))[0] == 2
     assert trace.stat().st_size > 100
+
+
+_OWN = """
+from descend import Method
+from descend.fields import positive
+
+
+class Halfway(Method):
+    \"\"\"A rule that nobody else has.\"\"\"
+
+    lr: float = positive(0.1, "learning rate")
+
+    @staticmethod
+    def step(g, lr):
+        return -0.5 * lr * g
+"""
+
+
+def test_a_rule_of_ones_own_races_against_all_others(
+    descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_rules.py").write_text(_OWN)
+    monkeypatch.chdir(tmp_path)
+    options = ("--steps", "20", "--rates", "0.1,0.2,0.4", "--json")
+    ranked = json.loads(descend("race", "bowl", "--own", "my_rules:Halfway", "--methods", "adam", *options)[1])
+    assert {entry["method"] for entry in ranked["ranking"]} == {"Adam", "Halfway"}
+    code, out, _ = descend("minimize", "x^2", "--from", "1", "--method", "my_rules:Halfway", "--lr", "0.5", "--json")
+    assert code == 0
+    assert json.loads(out)["outcome"] == "CONVERGED"
+    assert "is no method" in descend("minimize", "x^2", "--from", "1", "--method", "math:sin")[2]
+    assert "has no 'Nothing'" in descend("race", "bowl", "--own", "my_rules:Nothing")[2]

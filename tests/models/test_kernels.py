@@ -224,12 +224,12 @@ def test_powers_of_the_step_count_are_carried_as_products() -> None:
 
 _FIT = """
 import sys, numpy as np
-from descend.models.kernels import each_row
+from descend.models.kernels import Kind, each_row
 from descend.models import LinearRegression, Squared
 from descend import AdaGrad
 X = np.arange(40.0).reshape(20, 2) % 7
 LinearRegression(AdaGrad(0.1), batch_size=1, epochs=1).fit(X, X[:, 0])
-kernel = each_row(AdaGrad, Squared, sparse=False, sharp=False)
+kernel = each_row(AdaGrad, Squared, Kind(sparse=False, scaled=True, ridge=False, sharp=False, weighted=False))
 print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
 """
 

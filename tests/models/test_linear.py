@@ -256,3 +256,16 @@ def test_bad_weights_and_matrices_are_told() -> None:
         LinearRegression(batch_size=1, scale=False).fit(broken, np.arange(5.0))
     with pytest.raises(ValueError, match="Adam moves coordinates whose gradient is zero"):
         LinearRegression(Adam(), batch_size=1).fit(scipy.sparse.csr_matrix(X), y)
+
+
+def test_a_rare_column_of_ones_stays_one_where_rows_come_one_by_one() -> None:
+    draw = np.random.default_rng(0)
+    X = scipy.sparse.random(400, 300, 0.02, "csr", rng=draw, data_rvs=np.ones)
+    y = np.asarray(X.sum(axis=1)).ravel() > 6
+    method = AdaGrad(0.1)
+    scaled, plain = (
+        LogisticRegression(method, batch_size=1, epochs=2, scale=scale).fit(X, y) for scale in (True, False)
+    )
+    np.testing.assert_allclose(scaled.coef_, plain.coef_, rtol=1e-12)
+    tiny = LogisticRegression(method, batch_size=1, epochs=2).fit(X * 1e-6, y)
+    np.testing.assert_allclose(tiny.coef_ * 1e-6, plain.coef_, rtol=1e-6)

@@ -19,6 +19,7 @@ from descend.cli.values import (
     BadInputError,
     check_target,
     finite,
+    method_class,
     method_of,
     start_of,
     values_of,
@@ -27,7 +28,6 @@ from descend.cli.values import (
 from descend.descent import Run, minimize, report
 from descend.descent.race import race
 from descend.descent.sweep import sweep
-from descend.methods import method_named
 
 Objective = Annotated[str, typer.Argument(metavar="FORMULA|LANDSCAPE", help='"sin(x) + x**2/10", or rosenbrock')]
 Start = Annotated[str | None, typer.Option("--from", help="Start: 5, or -1.2,1. A landscape has its own.")]
@@ -42,7 +42,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def minimize_command(
     objective: Objective,
     start: Start = None,
-    method: Annotated[str | None, typer.Option(help="See descend methods. Default: needs no tuning.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="See descend methods; or MODULE:CLASS. Default: needs no tuning.")
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
     steps: Annotated[int, typer.Option(help="At most so many steps.")] = 10_000,
@@ -80,7 +82,7 @@ def minimize_command(
 def sweep_command(
     objective: Objective,
     start: Start = None,
-    method: Annotated[str, typer.Option(help="See descend methods.")] = "gradient-descent",
+    method: Annotated[str, typer.Option(help="See descend methods; or your own, MODULE:CLASS.")] = "gradient-descent",
     lr: Annotated[str, typer.Option(help="low:high:count (by ratios; evenly from 0), or 0.1,0.2.")] = "1e-4:100:61",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9, or more values of it: mu=0:0.99:12.")
@@ -95,7 +97,7 @@ def sweep_command(
     """Try many learning rates (and other hyperparameters) in one compiled call."""
     check_target(plot, PICTURES)
     check_target(save, SAVED_AS)
-    chosen = method_named(method)
+    chosen = method_class(method)
     values = {"lr": values_of("lr", lr)} if "lr" in chosen.names() else {}
     for setting in settings or []:
         key, _, text = setting.partition("=")
@@ -114,7 +116,12 @@ def race_command(
         list[str], typer.Argument(metavar="FORMULA|LANDSCAPE...", help="One, or several landscapes.")
     ],
     start: Annotated[str | None, typer.Option("--from", help="Start of a single one. A landscape has its own.")] = None,
-    methods: Annotated[str | None, typer.Option(help="Names, adam,momentum. Default: all.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="adam,momentum, or your own as MODULE:CLASS. Default: all.")
+    ] = None,
+    own: Annotated[
+        list[str] | None, typer.Option(metavar="MODULE:CLASS", help="Race your own rule, too. May repeat.")
+    ] = None,
     steps: Annotated[int, typer.Option(help="So many steps for each rate.")] = 1_000,
     rates: Annotated[str, typer.Option(help="low:high:count (by ratios), or a list.")] = "1e-6:100:64",
     target: Annotated[float, typer.Option(help="The share of the possible fall that may be left at the goal.")] = 1e-6,
@@ -126,9 +133,10 @@ def race_command(
     check_target(plot, PICTURES)
     check_target(save, SAVED_AS)
     what = objectives if len(objectives) > 1 else objectives[0]
-    names = None if methods is None else [name for name in re.split(r"[,\s]+", methods) if name]
+    mine = [method_class(name) for name in own or []]  # declared by now, so that they are among all methods
+    named = None if methods is None else [*map(method_class, filter(None, re.split(r"[,\s]+", methods))), *mine]
     x0 = start_of(start, "float64", objectives[0]) if len(objectives) == 1 else None
-    result = race(what, x0, names, steps=steps, rates=values_of("--rates", rates), target=target)
+    result = race(what, x0, named, steps=steps, rates=values_of("--rates", rates), target=target)
     _hand_out(result, "race_overview", as_json=as_json, plot=plot, save=save)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ __all__ = [
     "BadInputError",
     "check_target",
     "finite",
+    "imported",
+    "method_class",
     "method_of",
     "start_of",
     "values_of",
@@ -77,7 +81,33 @@ def method_of(name: str | None, lr: float | None, settings: list[str]) -> Method
             raise BadInputError(f"--set takes name=number, like mu=0.9, got {setting!r}") from None
         if not equals:
             raise BadInputError(f"--set takes name=number, like mu=0.9, got {setting!r}")
-    return (method_named(name) if name is not None else GradientDescent)(**values)
+    return (method_class(name) if name is not None else GradientDescent)(**values)
+
+
+def method_class(name: str) -> type[Method]:
+    """The method of that name; `MODULE:CLASS` is one of the user's own, in a module that Python finds from here."""
+    if ":" not in name:
+        return method_named(name)
+    found = imported(name)
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise BadInputError(f"{name} is no method: give a class that is derived from descend.Method")
+    return found
+
+
+def imported(text: str) -> Any:
+    """What `MODULE:NAME` names, in a module that Python finds from here."""
+    module, _, name = text.partition(":")
+    if not name:
+        raise BadInputError(f"give what is your own as MODULE:NAME, e.g. costs:loss, got {text!r}")
+    sys.path.insert(0, "")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise BadInputError(f"{module} cannot be imported: {error}") from None
+    except AttributeError:
+        raise BadInputError(f"{module} has no {name!r}") from None
+    finally:
+        sys.path.remove("")
 
 
 def check_target(path: Path | None, kinds: set[str]) -> None:

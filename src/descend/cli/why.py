@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from descend.cli.app import app, exit_code
 from descend.cli.descent import AsJson, Dtype, Maximize, Objective, Picture, Start
-from descend.cli.values import PICTURES, BadInputError, check_target, finite, method_of, start_of, write_files
+from descend.cli.values import PICTURES, check_target, finite, imported, method_of, start_of, write_files
 from descend.descent import minimize
 
-Name = Annotated[str | None, typer.Option(help="See descend methods.")]
+Name = Annotated[str | None, typer.Option(help="See descend methods; or your own, MODULE:CLASS.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")]
 
 
@@ -93,7 +91,7 @@ def check_gradient_command(
     """Compare a gradient with the right one, coordinate by coordinate."""
     from descend.insight import check_gradient
 
-    found = check_gradient(_imported(function), _imported(gradient), start_of(start, dtype, ""))
+    found = check_gradient(imported(function), imported(gradient), start_of(start, dtype, ""))
     if as_json:
         wrong = [vars(coordinate) for coordinate in found.wrong]
         print(
@@ -102,18 +100,3 @@ def check_gradient_command(
     else:
         print(found)
     raise typer.Exit(0 if found.is_right else 3)
-
-
-def _imported(text: str) -> Any:
-    module, _, name = text.partition(":")
-    if not name:
-        raise BadInputError(f"give a function as MODULE:NAME, e.g. costs:loss, got {text!r}")
-    sys.path.insert(0, "")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise BadInputError(f"{module} cannot be imported: {error}") from None
-    except AttributeError:
-        raise BadInputError(f"{module} has no {name!r}") from None
-    finally:
-        sys.path.remove("")

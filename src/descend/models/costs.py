@@ -33,6 +33,7 @@ class Scaling:
         self.shift = np.ascontiguousarray(shift, kind)
         self.scale = np.ascontiguousarray(scale, kind)
         self.intercept = intercept
+        self.changes = bool(self.shift.any() or (self.scale != 1).any())  # else features enter as they are
 
     def in_users_units(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients and intercept of the unscaled features, float64."""
@@ -176,12 +177,15 @@ class SoftmaxCost(Cost):
             z = self.scaling.applied(part)
             right = part.y.astype(np.int64)
             scores = z @ w[:, :-1].T + w[:, -1] * self.scaling.intercept
-            shares = softmax(scores)
-            own = np.take_along_axis(shares, right[:, None], axis=1)[:, 0]
+            errors = softmax(scores)
+            np.put_along_axis(errors, right[:, None], 0.0, axis=1)
+            wrong = errors.sum(axis=1)  # and not 1 - the share of the right class: of that few digits would be left
+            np.put_along_axis(errors, right[:, None], -wrong[:, None], axis=1)
             of_right = np.take_along_axis(scores, right[:, None], axis=1)[:, 0]
-            cost += float(part.weights @ (logsumexp(scores, axis=1) - of_right))
-            np.put_along_axis(shares, right[:, None], own[:, None] - 1, axis=1)
-            errors = shares * part.weights[:, None]
+            is_small = wrong < 0.5
+            costs = np.where(is_small, -np.log1p(-wrong * is_small), logsumexp(scores, axis=1) - of_right)
+            cost += float(part.weights @ costs)
+            errors *= part.weights[:, None]
             grad[:, :-1] += (z.T @ errors).T
             grad[:, -1] += errors.sum(axis=0) * self.scaling.intercept
         return cost / count, grad / count

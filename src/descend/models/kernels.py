@@ -10,7 +10,7 @@ The kernels run without Python's lock, so that several threads can share the wor
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,7 +18,7 @@ from numba import njit
 from descend.kernel_cache import cached_on_disk
 from descend.models.reading import prefetch, read_loss, read_method
 
-__all__ = ["each_row", "in_batches", "mixed", "shuffled", "whole_gradient"]
+__all__ = ["Kind", "each_row", "in_batches", "mixed", "shuffled", "whole_gradient"]
 
 # Not "fast" altogether: then the compiler may assume that no number is a nan, and none would be found.
 _FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
@@ -29,24 +29,21 @@ _GROUP = 256  # rows that are added up in the data's type
 
 
 @njit(**_COMPILED)  # type: ignore[untyped-decorator]
-def _ask_for_dense(values: Any, y: Any, row_weights: Any, order: Any, i: Any) -> None:
+def _ask_for_dense(values: Any, y: Any, order: Any, i: Any) -> None:
     """Ask for the row that comes some rows after the i-th."""
     row = order[min(i + _AHEAD, order.size - 1)]
     prefetch(y, row)
-    prefetch(row_weights, row)
     for k in range(0, values.shape[1], _LINE // values.itemsize):
         prefetch(values, row * values.shape[1] + k)
+    prefetch(values, (row + 1) * values.shape[1] - 1)  # a row need not begin where a line does
 
 
 @njit(**_COMPILED)  # type: ignore[untyped-decorator]
-def _ask_for_sparse(
-    values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, i: Any, state: Any
-) -> None:
+def _ask_for_sparse(values: Any, columns: Any, starts: Any, y: Any, order: Any, i: Any, state: Any) -> None:
     """Ask for a row ahead, for where a later one begins, and for the parameters that the next rows meet."""
     last = order.size - 1
     row = order[min(i + _AHEAD, last)]
     prefetch(y, row)
-    prefetch(row_weights, row)
     for k in range(starts[row], starts[row + 1], _LINE // values.itemsize):
         prefetch(values, k)
         prefetch(columns, k)
@@ -56,7 +53,46 @@ def _ask_for_sparse(
         prefetch(state, columns[k] * state.shape[1])
 
 
-def each_row(method: Any, loss: Any, *, sparse: bool, sharp: bool) -> Any:
+class Kind(NamedTuple):
+    """What is compiled into a kernel, so that rows pay for nothing that they do not need."""
+
+    sparse: bool
+    scaled: bool  # features enter as (x - shift)·scale; else as they are
+    ridge: bool  # there is an L2 penalty
+    sharp: bool  # there is an L1 penalty
+    weighted: bool  # some rows count more than others
+
+
+def _feature_of(kind: Kind) -> Any:
+    """`feature(x, shift, scale, j)`: how a number of column j enters; of sparse rows the shift is 0."""
+
+    def feature(x: Any, shift: Any, scale: Any, j: Any) -> Any:
+        if not kind.scaled:
+            return x
+        return x * scale[j] if kind.sparse else (x - shift[j]) * scale[j]
+
+    return njit(**_COMPILED)(feature)
+
+
+def _penalised_of(kind: Kind) -> Any:
+    """`penalised(g, l2, w, j)`: a slope with that of the L2 penalty."""
+
+    def penalised(g: Any, l2: Any, w: Any, j: Any) -> Any:
+        return g + l2[j] * w if kind.ridge else g
+
+    return njit(**_COMPILED)(penalised)
+
+
+def _weighted_of(kind: Kind) -> Any:
+    """`weighted(e, weights, r)`: what the r-th row has to say, as often as it counts."""
+
+    def weighted(e: Any, weights: Any, r: Any) -> Any:
+        return e * weights[r] if kind.weighted else e
+
+    return njit(**_COMPILED)(weighted)
+
+
+def each_row(method: Any, loss: Any, kind: Kind) -> Any:
     """Stochastic gradient descent for a class of methods and one of losses: a step for each row in the given order.
 
     The kernel takes values, columns, starts, y, weights of the rows (all of the data's float type), order (int64),
@@ -64,14 +100,15 @@ def each_row(method: Any, loss: Any, *, sparse: bool, sharp: bool) -> Any:
     loss, powers and rates (float64), t0, the L2 and the L1 penalties of each parameter (d + 1 each; L1 counts where
     `sharp`), intercept (1, or 0 for none, in the data's type). It changes `state` and `powers`.
     """
-    return _each_row(method, loss, sparse, sharp)
+    return _each_row(method, loss, kind)
 
 
 @cache
-def _each_row(method: Any, loss: Any, sparse: bool, sharp: bool) -> Any:
-    reader = read_method(method, sharp=sharp)
-    per_step, per_coordinate = reader.per_step(), reader.per_coordinate(interleaved=sparse)
-    slope = read_loss(loss).reader("slope")
+def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
+    reader = read_method(method, sharp=kind.sharp)
+    per_step, per_coordinate = reader.per_step(), reader.per_coordinate(interleaved=kind.sparse)
+    slope, feature = read_loss(loss).reader("slope"), _feature_of(kind)
+    penalised, weighted = _penalised_of(kind), _weighted_of(kind)
 
     @njit(**_COMPILED)  # type: ignore[untyped-decorator]
     def dense(
@@ -81,14 +118,15 @@ def _each_row(method: Any, loss: Any, sparse: bool, sharp: bool) -> Any:
         d = values.shape[1]
         for i in range(order.size):
             r = order[i]
-            _ask_for_dense(values, y, row_weights, order, i)
+            _ask_for_dense(values, y, order, i)
             p = state[0, d] * intercept
             for j in range(d):
-                p += (values[r, j] - shift[j]) * scale[j] * state[0, j]
-            e = slope(p, y[r], loss_numbers) * row_weights[r]
+                p += feature(values[r, j], shift, scale, j) * state[0, j]
+            e = weighted(slope(p, y[r], loss_numbers), row_weights, r)
             shared = per_step(numbers, powers, float(t0 + i + 1), rates[i])
             for j in range(d):
-                per_coordinate(state, j, e * (values[r, j] - shift[j]) * scale[j] + l2[j] * state[0, j], shared, l1[j])
+                g = penalised(e * feature(values[r, j], shift, scale, j), l2, state[0, j], j)
+                per_coordinate(state, j, g, shared, l1[j])
             per_coordinate(state, d, e * intercept, shared, l1[d])
 
     @njit(**_COMPILED)  # type: ignore[untyped-decorator]
@@ -99,35 +137,38 @@ def _each_row(method: Any, loss: Any, sparse: bool, sharp: bool) -> Any:
         d = state.shape[0] - 1
         for i in range(order.size):
             r = order[i]
-            _ask_for_sparse(values, columns, starts, y, row_weights, order, i, state)
+            _ask_for_sparse(values, columns, starts, y, order, i, state)
             p = state[d, 0] * intercept
             for k in range(starts[r], starts[r + 1]):
                 j = columns[k]
-                p += values[k] * scale[j] * state[j, 0]
-            e = slope(p, y[r], loss_numbers) * row_weights[r]
+                p += feature(values[k], shift, scale, j) * state[j, 0]
+            e = weighted(slope(p, y[r], loss_numbers), row_weights, r)
             shared = per_step(numbers, powers, float(t0 + i + 1), rates[i])
             for k in range(starts[r], starts[r + 1]):
                 j = columns[k]
-                per_coordinate(state, j, e * values[k] * scale[j] + l2[j] * state[j, 0], shared, l1[j])
+                g = penalised(e * feature(values[k], shift, scale, j), l2, state[j, 0], j)
+                per_coordinate(state, j, g, shared, l1[j])
             per_coordinate(state, d, e * intercept, shared, l1[d])
 
-    return cached_on_disk(of_stored if sparse else dense, f"rows {reader.fingerprint}{read_loss(loss).fingerprint}")
+    made_of = f"rows {kind}{reader.fingerprint}{read_loss(loss).fingerprint}"
+    return cached_on_disk(of_stored if kind.sparse else dense, made_of)
 
 
-def in_batches(method: Any, loss: Any, *, sparse: bool, sharp: bool) -> Any:
+def in_batches(method: Any, loss: Any, kind: Kind) -> Any:
     """Mini-batch gradient descent: one step for each batch of rows, in the given order.
 
     Takes what `each_row` takes, then the batch size and an array of zeros of length d + 1, which it leaves so.
     Where rows are sparse only the coordinates that a batch holds are changed: the method must be exact there.
     """
-    return _in_batches(method, loss, sparse, sharp)
+    return _in_batches(method, loss, kind)
 
 
 @cache
-def _in_batches(method: Any, loss: Any, sparse: bool, sharp: bool) -> Any:
-    reader = read_method(method, sharp=sharp)
-    per_step, per_coordinate = reader.per_step(), reader.per_coordinate(interleaved=sparse)
-    slope = read_loss(loss).reader("slope")
+def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
+    reader = read_method(method, sharp=kind.sharp)
+    per_step, per_coordinate = reader.per_step(), reader.per_coordinate(interleaved=kind.sparse)
+    slope, feature = read_loss(loss).reader("slope"), _feature_of(kind)
+    penalised, weighted = _penalised_of(kind), _weighted_of(kind)
 
     @njit(**_COMPILED)  # type: ignore[untyped-decorator]
     def dense(
@@ -141,18 +182,18 @@ def _in_batches(method: Any, loss: Any, sparse: bool, sharp: bool) -> Any:
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
                 r = order[i]
-                _ask_for_dense(values, y, row_weights, order, i)
+                _ask_for_dense(values, y, order, i)
                 p = state[0, d] * intercept
                 for j in range(d):
-                    p += (values[r, j] - shift[j]) * scale[j] * state[0, j]
-                e = slope(p, y[r], loss_numbers) * row_weights[r]
+                    p += feature(values[r, j], shift, scale, j) * state[0, j]
+                e = weighted(slope(p, y[r], loss_numbers), row_weights, r)
                 for j in range(d):
-                    g[j] += e * (values[r, j] - shift[j]) * scale[j]
+                    g[j] += e * feature(values[r, j], shift, scale, j)
                 g[d] += e * intercept
             share = one / (end - first)
             shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
             for j in range(d + 1):
-                per_coordinate(state, j, g[j] * share + l2[j] * state[0, j], shared, l1[j])
+                per_coordinate(state, j, penalised(g[j] * share, l2, state[0, j], j), shared, l1[j])
                 g[j] = 0
 
     @njit(**_COMPILED)  # type: ignore[untyped-decorator]
@@ -167,15 +208,15 @@ def _in_batches(method: Any, loss: Any, sparse: bool, sharp: bool) -> Any:
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
                 r = order[i]
-                _ask_for_sparse(values, columns, starts, y, row_weights, order, i, state)
+                _ask_for_sparse(values, columns, starts, y, order, i, state)
                 p = state[d, 0] * intercept
                 for k in range(starts[r], starts[r + 1]):
                     j = columns[k]
-                    p += values[k] * scale[j] * state[j, 0]
-                e = slope(p, y[r], loss_numbers) * row_weights[r]
+                    p += feature(values[k], shift, scale, j) * state[j, 0]
+                e = weighted(slope(p, y[r], loss_numbers), row_weights, r)
                 for k in range(starts[r], starts[r + 1]):
                     j = columns[k]
-                    g[j] += e * values[k] * scale[j]
+                    g[j] += e * feature(values[k], shift, scale, j)
                 g[d] += e * intercept
             share = one / (end - first)
             shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
@@ -183,12 +224,13 @@ def _in_batches(method: Any, loss: Any, sparse: bool, sharp: bool) -> Any:
                 for k in range(starts[order[i]], starts[order[i] + 1]):
                     j = columns[k]
                     if g[j] != 0:  # where two rows of the batch meet, the second finds nothing left to do
-                        per_coordinate(state, j, g[j] * share + l2[j] * state[j, 0], shared, l1[j])
+                        per_coordinate(state, j, penalised(g[j] * share, l2, state[j, 0], j), shared, l1[j])
                         g[j] = 0
             per_coordinate(state, d, g[d] * share, shared, l1[d])
             g[d] = 0
 
-    return cached_on_disk(of_stored if sparse else dense, f"batches {reader.fingerprint}{read_loss(loss).fingerprint}")
+    made_of = f"batches {kind}{reader.fingerprint}{read_loss(loss).fingerprint}"
+    return cached_on_disk(of_stored if kind.sparse else dense, made_of)
 
 
 def whole_gradient(loss: Any, *, sparse: bool) -> Any:

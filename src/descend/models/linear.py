@@ -46,6 +46,7 @@ from descend.models.training import (
 
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
+_AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 
 __all__ = ["LinearModel"]
@@ -53,7 +54,7 @@ __all__ = ["LinearModel"]
 
 def _tolerance(kind: np.dtype[Any], rows: int) -> float:
     """The gradient norm that counts as zero: of few rows all digits, of many as far as rounding lets see."""
-    return min(1e-8, 5e-15 * rows) if kind == np.float64 else 1e-5
+    return min(1e-8, 2e-15 * rows) if kind == np.float64 else 1e-5
 
 
 class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
@@ -299,8 +300,12 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             self._check_squares(rows, moments)
         centred = moments is not None and self.fit_intercept
         shift = moments.mean if moments is not None and centred else np.zeros(d)
-        scale = np.ones(d) if moments is None else 1 / moments.deviation
+        scale = np.ones(d) if moments is None else 1 / self._unit_of(moments)
         return Scaling(shift, scale, intercept=bool(self.fit_intercept), kind=rows.kind)
+
+    def _unit_of(self, moments: Moments) -> np.ndarray:
+        """What is one of each column: where rows come one by one a sparse column is as large as it is where it is."""
+        return moments.deviation if moments.stored is None or self.batch_size is None else moments.size_where_stored
 
     def _check_squares(self, rows: Rows, moments: Moments) -> None:
         """Refuse columns whose deviation cannot be computed, because the squares leave the range of the numbers."""
@@ -396,6 +401,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         self.rate_ = best_rate(
             lambda lr, some: self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some))),
             rows, batch_size, lambda weights, some: self._measure(weights, some)[0], int(self.seed),
+            equal=_AS_GOOD if rows.is_sparse else 0.0,
         )  # fmt: skip
         return kind(lr=self.rate_)
 

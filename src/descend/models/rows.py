@@ -17,11 +17,15 @@ _BLOCK = 4_096  # rows that are looked at together where their moments are taken
 
 @dataclass(frozen=True)
 class Moments:
-    """What is known of the columns: rows seen, their means and the sums of their squared deviations, float64."""
+    """What is known of the columns: rows seen, their means and the sums of their squared deviations, float64.
+
+    Of sparse rows the squares are about zero, and `stored` tells in how many rows each column is.
+    """
 
     count: float
     mean: np.ndarray
     squares: np.ndarray
+    stored: np.ndarray | None = None
 
     def with_more(self, other: Self) -> Self:
         """Those of both sets of rows. Source: Chan, Golub & LeVeque (1983), Am. Stat. 37."""
@@ -29,7 +33,8 @@ class Moments:
         apart = other.mean - self.mean
         mean = self.mean + apart * (other.count / count)
         squares = self.squares + other.squares + apart**2 * (self.count * other.count / count)
-        return replace(self, count=count, mean=mean, squares=squares)
+        stored = None if self.stored is None or other.stored is None else self.stored + other.stored
+        return replace(self, count=count, mean=mean, squares=squares, stored=stored)
 
     @property
     def deviation(self) -> np.ndarray:
@@ -37,6 +42,13 @@ class Moments:
         deviation = np.sqrt(self.squares / self.count)
         varies = deviation > 10 * np.finfo(np.float64).eps * np.abs(self.mean)
         return np.where(varies & (deviation > 0), deviation, 1.0)
+
+    @property
+    def size_where_stored(self) -> np.ndarray:
+        """The root mean square of what is stored of each column: a rare column is rare, and not small."""
+        assert self.stored is not None  # noqa: S101 - of sparse rows
+        is_there = (self.stored > 0) & (self.squares > 0)
+        return np.sqrt(np.where(is_there, self.squares, 1.0) / np.where(is_there, self.stored, 1.0))
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,11 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @cached_property
+    def is_weighted(self) -> bool:
+        """Whether some rows count more than others."""
+        return bool((self.weights != 1).any())
 
     @property
     def is_sparse(self) -> bool:
@@ -104,8 +121,9 @@ class Rows:
         total = float(self.weights.sum(dtype=np.float64))
         if self.is_sparse:
             weight_of_entry = np.repeat(self.weights, np.diff(self.starts)).astype(np.float64)
+            stored = np.bincount(self.columns, weight_of_entry, self.features)
             squares = np.bincount(self.columns, weight_of_entry * self.values.astype(np.float64) ** 2, self.features)
-            return Moments(total, np.zeros(self.features), squares)
+            return Moments(total, np.zeros(self.features), squares, stored)
         with np.errstate(over="ignore", invalid="ignore"):  # what leaves the range is found where it is used
             return self._moments_of_blocks(total)
 

@@ -145,6 +145,7 @@ class TableModel:
         moments = estimator._moments
         if moments is not None:
             arrays |= {"mean": moments.mean, "squares": moments.squares}
+            arrays |= {} if moments.stored is None else {"stored": moments.stored}
         classes = getattr(estimator, "classes_", None)
         header = {
             "model": type(estimator).__name__,
@@ -191,7 +192,7 @@ class TableModel:
         estimator._weights, estimator._trainer, estimator._sparse = arrays["weights"], None, header["sparse"]
         estimator._moments, estimator._made_with = None, estimator._written()
         if header["count"] is not None:
-            estimator._moments = Moments(header["count"], arrays["mean"], arrays["squares"])
+            estimator._moments = Moments(header["count"], arrays["mean"], arrays["squares"], arrays.get("stored"))
         estimator._scaling = Scaling(
             arrays["shift"], arrays["scale"], intercept=header["options"]["fit_intercept"], kind=arrays["scale"].dtype
         )

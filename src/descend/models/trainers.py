@@ -12,7 +12,7 @@ import numpy as np
 
 from descend.methods import Method, Rule, catalogue
 from descend.models.costs import Cost, Scaling
-from descend.models.kernels import each_row, in_batches
+from descend.models.kernels import Kind, each_row, in_batches
 from descend.models.l1 import kept, pulled
 from descend.models.losses import Loss
 from descend.models.reading import read_method, streams
@@ -142,11 +142,11 @@ class Streaming(Trainer):
             share = np.maximum(self._met, 1) / self._rows_seen
             met[:-1] = 1 - (1 - np.minimum(share, 1)) ** batch_size
         l2, l1 = (np.asarray(size / met, rows.kind) for size in self._penalty)
-        if self._sparse and type(self._method).fits(Asks.GRADIENT):  # no step leads beyond zero
+        if self._sparse and self._penalty.l2 and type(self._method).fits(Asks.GRADIENT):  # no step leads beyond zero
             l2 = np.minimum(l2, kind(1 / rates.max()))
         l2[-1] = l1[-1] = 0
-        which = {"sparse": self._sparse, "sharp": self._penalty.l1 > 0}
-        made = (each_row if batch_size == 1 else in_batches)(type(self._method), type(self._loss), **which)
+        which = Kind(self._sparse, self._scaling.changes, self._penalty.l2 > 0, self._penalty.l1 > 0, rows.is_weighted)
+        made = (each_row if batch_size == 1 else in_batches)(type(self._method), type(self._loss), which)
         order = np.ascontiguousarray(order, np.int64)
         bases = self._numbers[read_method(type(self._method)).bases]
         edges = np.linspace(0, count, min(self._jobs, count) + 1).astype(np.int64)

@@ -42,6 +42,7 @@ _MEASURED = 4_096  # rows on which the loss is measured on the way
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _TRIED = 1_024  # steps for which each rate is tried at least, and rows on which it is judged
 _FEWEST_STEPS = 30  # for each rate
+_FINER = 10 ** (1 / 3)  # the rates that are tried around the best of the decades
 _BUDGET = 4_096  # rows for each rate, in several passes where there are few
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
 _SEEN = "loss {0:.4g}  score {1:.4f}  {2:,.0f} rows a second"
@@ -256,9 +257,11 @@ def best_rate(
     batch_size: int,
     measure: Callable[[np.ndarray, Any], float],
     seed: int,
+    equal: float = 0.0,
 ) -> float:
     """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.
 
+    Rates whose loss is larger by no more than the share `equal` of the lowest count as equal, and the largest is taken.
     Tried is one rate a decade, from far too small to far too large for the scale of the target, then around the best.
     `trainer_at(rate, rows)` makes a trainer, at its start, for these rows.
     """
@@ -281,7 +284,10 @@ def best_rate(
     low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
     decades = 10.0 ** np.linspace(low, high, 1 + round(high - low))
     best = min(map(float, decades), key=cost)
-    for factor in (10 ** (1 / 3), 10 ** (-1 / 3)):
+    for factor in (_FINER, 1 / _FINER):
         while cost(best * factor) < cost(best):
             best *= factor
+    good_enough = cost(best) + equal * abs(cost(best))
+    while equal and best * _FINER <= decades[-1] and cost(best * _FINER) <= good_enough:
+        best *= _FINER
     return best
