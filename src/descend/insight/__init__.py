@@ -8,6 +8,7 @@ from descend.insight.learning import explain_training, loss_slice, network_curva
 from descend.insight.rates import FoundRate, find_lr
 from descend.insight.stability import convergence_factor, stability_limit
 from descend.insight.stationary import StationaryPoint, critical_points
+from descend.insight.tuning import Tuned, tune
 
 __all__ = [
     "Cause",
@@ -16,6 +17,7 @@ __all__ = [
     "FoundRate",
     "GradientCheck",
     "StationaryPoint",
+    "Tuned",
     "check_gradient",
     "convergence_factor",
     "critical_points",
@@ -27,4 +29,5 @@ __all__ = [
     "network_curvature",
     "noise_scale",
     "stability_limit",
+    "tune",
 ]

@@ -8,7 +8,7 @@ from descend.plots.history import history, rates
 from descend.plots.learning import confusion, first_weights, learning, loss_landscape, scores, wrong_images
 from descend.plots.overview import as_svg, overview, picture
 from descend.plots.training import coefficients, training, training_overview
-from descend.plots.why import found_rate, sharpness
+from descend.plots.why import found_rate, sharpness, tuned
 
 __all__ = [
     "animate",
@@ -40,5 +40,6 @@ __all__ = [
     "sweep_overview",
     "training",
     "training_overview",
+    "tuned",
     "wrong_images",
 ]

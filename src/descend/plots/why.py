@@ -1,15 +1,17 @@
-"""Pictures of why: rates that were tried, sharpness along a run against its limit."""
+"""Pictures of why: rates and other numbers that were tried, sharpness along a run against its limit."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable
 
-__all__ = ["found_rate", "sharpness"]
+__all__ = ["found_rate", "sharpness", "tuned"]
 
 
 def found_rate(found: Any, ax: Axes | None = None) -> Axes:
@@ -59,3 +61,33 @@ def sharpness(run: Any, ax: Axes | None = None, *, points: int = 40) -> Axes:
     ax.legend()
     ax.grid(alpha=0.25)
     return ax
+
+
+def tuned(found: Any) -> Figure:
+    """The cost of each trial against each of its numbers, longer runs larger and darker, and what was found."""
+    figure, panels = plt.subplots(
+        1, len(found.names), figsize=(4 * len(found.names) + 1, 4), sharey=True, squeeze=False, layout="constrained"
+    )
+    good = np.isfinite(found.costs)
+    order = np.argsort(found.steps[good], kind="stable")  # the longest on top
+    lengths, costs = found.steps[good][order], drawable(found.costs[good][order])
+    best = {name: (float(value), legal) for name, value, legal in found.method.numbers() if name in found.names}
+    for ax, name, values in zip(panels[0], found.names, found.values.T, strict=True):
+        value, legal = best[name]
+        # What may not exceed 1, such as a decay, differs by how far it is from 1.
+        shown, at, label = (1 - values, 1 - value, f"1 - {name}") if legal.high == 1 else (values, value, name)
+        points = ax.scatter(
+            shown[good][order], costs, c=lengths, s=12 + 30 * lengths / lengths.max(), cmap="viridis_r", norm="log"
+        )
+        ax.axvline(at, color=GREEN, linewidth=2)
+        if shown.min() > 0 and shown.max() > 10 * shown.min():
+            ax.set_xscale("log")
+        ax.set(xlabel=label)
+        ax.set_title(f"found: {name} = {value:.4g}", color=GREEN)
+        ax.grid(alpha=0.25)
+    if len(costs) and costs.min() > 0 and costs.max() > 20 * costs.min():
+        panels[0, 0].set_yscale("log")
+    panels[0, 0].set_ylabel("cost where the run ended")
+    figure.colorbar(points, ax=panels, label="steps of the run")
+    figure.suptitle(f"{len(found.values)} trials, {int((~good).sum())} of them diverged")
+    return figure
