@@ -1,5 +1,6 @@
 """Why: curvature, limits of stability, gradient checks, diagnoses, rates without guessing."""
 
+from descend.insight.basins import Basins, basins
 from descend.insight.curvature import Curvature, curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.explain import explain
@@ -11,6 +12,7 @@ from descend.insight.stationary import StationaryPoint, critical_points
 from descend.insight.tuning import Tuned, tune
 
 __all__ = [
+    "Basins",
     "Cause",
     "Curvature",
     "Diagnosis",
@@ -18,6 +20,7 @@ __all__ = [
     "GradientCheck",
     "StationaryPoint",
     "Tuned",
+    "basins",
     "check_gradient",
     "convergence_factor",
     "critical_points",

@@ -1,6 +1,7 @@
 """Pictures: one function a picture; each draws on the Axes it is given, or on a new one, and returns it."""
 
 from descend.plots.animation import animate, save_animation
+from descend.plots.basins import basins
 from descend.plots.comparison import paths, profile, race, race_overview, rates_by_step, sweep, sweep_overview
 from descend.plots.contour import contours, surface
 from descend.plots.curve import cost_curve, gradient_curve, path_on_curve
@@ -13,6 +14,7 @@ from descend.plots.why import found_rate, sharpness, tuned
 __all__ = [
     "animate",
     "as_svg",
+    "basins",
     "coefficients",
     "confusion",
     "contours",

@@ -1,0 +1,160 @@
+"""Which start leads where: the basins of attraction of a method, from a grid of starts in one compiled call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from descend.descent.engine import SMALL_GRADIENT
+from descend.descent.lanes import axes_of_lanes, run_lanes
+from descend.descent.minimize import one_step, start
+from descend.descent.options import cast, last_step, ready
+from descend.descent.outcome import gradient_scale
+from descend.descent.watch import Tolerances
+from descend.methods import GradientDescent, Rule, as_rule
+from descend.objectives.function import Problem, prepare
+from descend.objectives.named import named
+from descend.objectives.parameters import as_parameters
+from descend.stepsizes import BarzilaiBorwein
+
+__all__ = ["Basins", "basins"]
+
+_APART = 1e-3  # of the domain: ends that are nearer count as one
+_LOOKED_AT = 30  # starts, to see how large a gradient is
+_MOST_ENDS = 1_024  # more are no basins but a valley without a lowest point
+_TOLD = 12  # ends that have a line in the text
+
+
+@dataclass(frozen=True)
+class Basins:
+    """Where each start of a grid leads.
+
+    Attributes
+    ----------
+    problem, method, domain
+        What was minimised, by what, and the (low, high) of each variable.
+    axes
+        The starts along each variable, shape (resolution,) each.
+    ends, fun
+        The points that starts lead to, shape (k, n), and the cost there, lowest first.
+    which
+        The number of the end of each start, shape (resolution,) * n: `which[i, j]` for the start (axes[0][i],
+        axes[1][j]); -1 where the run did not converge, or led to a 1,025th end.
+    steps
+        The steps to it, of the same shape.
+    """
+
+    problem: Problem
+    method: Rule
+    domain: list[tuple[float, float]]
+    axes: list[np.ndarray]
+    ends: np.ndarray
+    fun: np.ndarray
+    which: np.ndarray
+    steps: np.ndarray
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of the starts that lead to each end, shape (k,)."""
+        return np.array([float((self.which == k).mean()) for k in range(len(self.ends))])
+
+    def plot(self, ax: Any = None) -> Any:
+        """Each start in the colour of its end."""
+        from descend import plots
+
+        return plots.basins(self, ax)
+
+    def __str__(self) -> str:
+        """A line for each end."""
+        ends = [np.array2string(x, precision=4) for x in self.ends]
+        rows = zip(ends, self.fun, self.shares, strict=True)
+        lines = [f"{100 * share:5.1f} %  to {end}, cost {fun:.6g}" for end, fun, share in rows]
+        if len(lines) > _TOLD:
+            lines[_TOLD:] = [
+                f"{100 * self.shares[_TOLD:].sum():5.1f} %  to {len(lines) - _TOLD} others, of higher cost"
+            ]
+        lost = float((self.which < 0).mean())
+        return "\n".join([*lines, f"{100 * lost:5.1f} %  did not converge"] if lost else lines)
+
+
+def basins(
+    objective: Callable[..., Any] | str,
+    domain: Sequence[tuple[float, float]],
+    method: Any = None,
+    *,
+    resolution: int = 101,
+    steps: int = 1_000,
+) -> Basins:
+    """Run a method from each point of a grid, and tell the points that the runs lead to apart.
+
+    Parameters
+    ----------
+    objective
+        As in `minimize`, of one number or of two.
+    domain
+        (low, high) of each variable.
+    method
+        As in `minimize`. Default: gradient descent with Barzilai–Borwein steps, which sometimes leaps into another
+        basin; a small fixed rate, `GradientDescent(0.001)`, shows where the slope itself leads.
+    resolution
+        Starts along each variable.
+    steps
+        So many steps at most from each.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The input makes no sense; the message says what came and what is legal.
+    """
+    box = np.array(domain, float).reshape(-1, 2)
+    if len(box) not in {1, 2} or not (np.isfinite(box).all() and (box[:, 0] < box[:, 1]).all()):
+        raise ValueError(f"domain must be (low, high) of one variable or of two, low < high, got {domain!r}")
+    if isinstance(resolution, bool) or not isinstance(resolution, int | np.integer) or resolution < 2:
+        raise ValueError(f"resolution must be a whole number >= 2, got {resolution!r}")
+    rule = as_rule(GradientDescent(lr=BarzilaiBorwein()) if method is None else method)
+    middle = box.mean(axis=1)
+    function, x0, in_words = named(objective, middle if len(box) > 1 else float(middle[0]))
+    x0 = as_parameters(x0)
+    ready(rule, None, x0)
+    problem = prepare(function, x0, written_in_words=in_words)
+    axes = [np.linspace(low, high, resolution) for low, high in box]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(box))
+    starts = points.reshape(-1, *x0.shape).astype(x0.dtype)
+    some = starts[:: max(1, len(starts) // _LOOKED_AT)]
+    scale = np.nanmax([gradient_scale(problem, point, problem.value_and_grad(point)[1]) for point in some])
+    small = Tolerances(None, None, None).gradient(x0.dtype, float(scale))
+    made = run_lanes(
+        problem, None, one_step, start,
+        rules=cast(rule, x0.dtype),
+        batched=axes_of_lanes(rule, set()),
+        x0s=starts,
+        gtols=np.full(len(points), small, x0.dtype),
+        rows=2,
+        last=last_step(None, steps, None),
+    )  # fmt: skip
+    which, ends = _told_apart(made.x, made.code == SMALL_GRADIENT, _APART * (box[:, 1] - box[:, 0]))
+    fun = np.array([problem.sign * float(problem.value(x.reshape(x0.shape).astype(x0.dtype))) for x in ends])
+    order = np.argsort(fun, kind="stable")
+    place = np.append(np.argsort(order), -1)  # of an end in the new order; -1 stays -1
+    shape = (resolution,) * len(box)
+    return Basins(
+        problem, rule, [(float(low), float(high)) for low, high in box], axes, ends[order], fun[order],
+        place[which].reshape(shape), made.steps.reshape(shape),
+    )  # fmt: skip
+
+
+def _told_apart(x: np.ndarray, converged: np.ndarray, apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the end of each run, -1 where there is none, and the ends."""
+    which = np.full(len(x), -1)
+    ends: list[np.ndarray] = []
+    open_ = converged.copy()
+    while open_.any() and len(ends) < _MOST_ENDS:
+        end = x[int(open_.argmax())]
+        here = open_ & (np.abs(x - end) <= apart).all(axis=1)
+        which[here] = len(ends)
+        ends.append(np.median(x[here], axis=0))
+        open_ &= ~here
+    return which, np.array(ends).reshape(-1, x.shape[1])

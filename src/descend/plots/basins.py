@@ -1,0 +1,69 @@
+"""Basins of attraction: each start in the colour of the point that it leads to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.patches import Patch
+
+from descend.plots.style import axes, drawable
+
+__all__ = ["basins"]
+
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999933")
+_NONE = "#DDDDDD"
+
+
+def basins(found: Any, ax: Axes | None = None) -> Axes:
+    """Each start in the colour of its end, or of the cost there where there are many; grey where there is none."""
+    ax = axes(ax)
+    few = len(found.ends) <= len(_COLOURS)
+    if few:
+        palette: Any = ListedColormap(_COLOURS).with_extremes(bad=_NONE)
+        image, scale = np.where(found.which < 0, np.nan, found.which), Normalize(-0.5, len(_COLOURS) - 0.5)
+    else:
+        palette = colormaps["viridis"].with_extremes(bad=_NONE)
+        image = np.where(found.which < 0, np.nan, found.fun[found.which])
+        scale = Normalize(found.fun.min(), found.fun.max())
+    if len(found.axes) == 1:
+        _along_a_line(found, ax, palette(scale(np.ma.masked_invalid(image))))
+    else:
+        ax.pcolormesh(
+            *found.axes, np.ma.masked_invalid(image).T, cmap=palette, norm=scale, shading="nearest", alpha=0.75
+        )
+        ax.set_facecolor(_NONE)
+        inside = [all(a <= v <= b for v, (a, b) in zip(x, found.domain, strict=True)) for x in found.ends]
+        ax.plot(*found.ends[np.flatnonzero(inside)].T, "*", color="black", markersize=9, markeredgecolor="white")
+        ax.set(xlabel="x", ylabel="y")
+    shown = []
+    for colour, x, fun, share in zip(_COLOURS, found.ends, found.fun, found.shares, strict=False) if few else ():
+        point = ", ".join(f"{v:.3g}" for v in x)
+        shown.append(Patch(color=colour, alpha=0.75, label=f"({point}): cost {fun:.4g}, {share:.0%}"))
+    lost = float((found.which < 0).mean())
+    if lost:
+        shown.append(Patch(color=_NONE, label=f"did not converge, {lost:.0%}"))
+    if not few:
+        ax.figure.colorbar(ScalarMappable(scale, palette), ax=ax, label=f"cost of the end, of {len(found.ends)}")
+    if shown:
+        beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
+        ax.legend(handles=shown, **(beside if few else {}))
+    ax.set_title(f"Where {type(found.method).__name__} leads from each start")
+    return ax
+
+
+def _along_a_line(found: Any, ax: Axes, colours: np.ndarray) -> None:
+    (x,) = found.axes
+    values = np.array([found.problem.sign * float(found.problem.value(np.asarray(v))) for v in x])
+    edges = np.concatenate([[x[0]], (x[1:] + x[:-1]) / 2, [x[-1]]])
+    for i, colour in enumerate(colours):
+        ax.axvspan(edges[i], edges[i + 1], color=colour, alpha=0.35, linewidth=0)
+    ax.plot(x, drawable(values), color="black")
+    inside = (found.ends[:, 0] >= x[0]) & (found.ends[:, 0] <= x[-1])
+    ax.plot(found.ends[inside, 0], found.fun[inside], "*", color="black", markersize=12, markeredgecolor="white")
+    ax.set(xlabel="x", ylabel="cost", xlim=(x[0], x[-1]))
+    ax.grid(alpha=0.25)

@@ -1,0 +1,75 @@
+"""Basins of attraction: which start leads where, where that is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from descend import GradientDescent, Momentum
+from descend.insight import basins
+
+
+def test_each_side_of_a_double_well_leads_to_its_own_bottom() -> None:
+    found = basins("(x^2 - 1)^2 + x/10", [(-2, 2)], GradientDescent(0.01), resolution=40)
+    np.testing.assert_allclose(found.ends[:, 0], [-1.0122, 0.9872], atol=1e-3)
+    (x,) = found.axes
+    top = 0.02505  # of the hill between them
+    np.testing.assert_array_equal(found.which, (x > top).astype(int))
+    np.testing.assert_allclose(found.shares, [(x < top).mean(), (x > top).mean()])
+    assert (found.steps > 0).all()
+    assert "to [-1.0123], cost -0.100" in str(found)
+
+
+def test_the_four_minima_of_himmelblau_each_hold_the_starts_beside_them() -> None:
+    found = basins("himmelblau", [(-6, 6), (-6, 6)], GradientDescent(0.005), resolution=25)
+    minima = np.array([[3, 2], [-2.8051, 3.1313], [-3.7793, -3.2832], [3.5844, -1.8481]])
+    assert len(found.ends) == 4
+    for x in minima:
+        nearest = tuple(int(np.abs(axis - v).argmin()) for axis, v in zip(found.axes, x, strict=True))
+        np.testing.assert_allclose(found.ends[found.which[nearest]], x, atol=1e-3)
+    assert found.which.min() == 0
+
+
+def test_a_run_that_does_not_converge_has_no_end() -> None:
+    found = basins("(x^2 - 1)^2", [(-3, 3)], GradientDescent(0.1), resolution=60)
+    (x,) = found.axes
+    gone = np.abs(x) > np.sqrt(6)  # |x| grows where 0.4 (x² - 1) > 2
+    assert (found.which[gone] == -1).all()
+    assert (found.which[np.abs(x) < 1.5] >= 0).all()
+    assert "did not converge" in str(found)
+    many = basins("rastrigin", [(-5, 5), (-5, 5)], GradientDescent(0.002), resolution=22)
+    assert len(many.ends) > 100
+    assert "others, of higher cost" in str(many)
+
+
+def test_the_middle_may_be_a_stationary_point() -> None:
+    found = basins("x^2 - y^2 + y^4", [(-1, 1), (-1, 1)], Momentum(0.02), resolution=20)
+    np.testing.assert_allclose(np.sort(found.ends[:, 1]), [-(0.5**0.5), 0.5**0.5], atol=1e-3)
+
+
+def test_the_picture_names_few_ends_and_colours_many_by_cost() -> None:
+    few = basins("himmelblau", [(-6, 6), (-6, 6)], GradientDescent(0.005), resolution=22).plot()
+    assert sum("cost" in text.get_text() for text in few.get_legend().get_texts()) == 4
+    many = basins("rastrigin", [(-5, 5), (-5, 5)], GradientDescent(0.002), resolution=22).plot()
+    assert many.get_legend() is None
+    assert "cost of the end" in many.figure.axes[-1].get_ylabel()
+    line = basins("(x^2 - 1)^2", [(-3, 3)], GradientDescent(0.1), resolution=60).plot()
+    assert line.get_legend().get_texts()[-1].get_text().startswith("did not converge")
+    assert line.get_ylabel() == "cost"
+
+
+@pytest.mark.parametrize(
+    ("domain", "options", "says"),
+    [
+        ([(0, 1)] * 3, {}, "one variable or of two"),
+        ([(1, 0)], {}, "low < high"),
+        ([(0, np.inf)], {}, "domain must be"),
+        ([(0, 1)], {"resolution": 1}, "resolution must be a whole number >= 2"),
+        ([(0, 1)], {"steps": -1}, "steps"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(domain: Any, options: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        basins("x^2", domain, **options)
