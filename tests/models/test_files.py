@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_diabetes
 
-from descend.models import files
+from descend import Adam, ClipNorm, Cosine, GradientDescent, Method, Momentum, fit_table
+from descend.fields import positive
+from descend.models import MLPRegressor, TableModel, files
 from descend.models.files import ModelFileError, load_file, save_file
 
 ARRAYS = {"a": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "b": np.arange(10.0)[::2]}
@@ -91,3 +94,37 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         save_file(path, "thing", ARRAYS, {"x": 2})
     assert load_file(path, "thing")[1] == {"x": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+class _Mine(Method):
+    """A rule that no other process knows."""
+
+    lr: float = positive(0.01)
+
+    @staticmethod
+    def step(g: Any, lr: Any) -> Any:
+        return -lr * g
+
+
+@pytest.mark.parametrize("method", [None, "adam", Momentum(0.01, mu=0.8), GradientDescent(0.02)])
+def test_a_network_and_a_linear_model_train_on_with_the_method_they_were_made_with(method: Any, tmp_path: Path) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    network = MLPRegressor(method, hidden=4, epochs=1).fit(X, y)
+    assert MLPRegressor.load(network.save(tmp_path / "n.model")).method == method
+    table = fit_table(load_diabetes(as_frame=True).frame, "target", method=method, batch_size=1, epochs=1)
+    assert TableModel.load(table.save(tmp_path / "t.model")).estimator.method == method
+
+
+@pytest.mark.parametrize("method", [GradientDescent(Cosine(0.1, steps=50)), ClipNorm(Adam(0.01), 1.0), _Mine(0.01)])
+def test_where_a_file_cannot_hold_the_method_none_is_made_up(method: Any, tmp_path: Path) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    network = MLPRegressor(method, hidden=4, epochs=1).fit(X, y)
+    again = MLPRegressor.load(network.save(tmp_path / "n.model"))
+    np.testing.assert_array_equal(again.predict(X), network.predict(X))
+    with pytest.raises(ValueError, match=r"needs its method, of which the file holds only the text, .*set_params"):
+        again.partial_fit(X, y)
+    assert MLPRegressor.load(again.save(tmp_path / "m.model")).method.text == repr(method)
+    again.set_params(method=Adam(0.01)).partial_fit(X, y)
+    linear = fit_table(load_diabetes(as_frame=True).frame, "target", method=method, batch_size=16, epochs=1)
+    with pytest.raises(ValueError, match="needs its method"):
+        TableModel.load(linear.save(tmp_path / "t.model")).estimator.partial_fit(X, y)

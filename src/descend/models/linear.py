@@ -26,6 +26,7 @@ from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost,
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.losses import Loss, Poisson
+from descend.models.methods_in_files import known
 from descend.models.mixing import mixed_up
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
@@ -357,9 +358,10 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
 
     def _rule(self) -> Rule | type[Method] | None:
         """The method: None for the default, a class where its rate is to be found."""
-        if self.method is None or isinstance(self.method, type):
-            return self.method
-        return method_named(self.method) if isinstance(self.method, str) else as_rule(self.method)
+        method = known(self.method)
+        if method is None or isinstance(method, type):
+            return method
+        return method_named(method) if isinstance(method, str) else as_rule(method)
 
     def learns_from_sums(self, columns: int) -> bool:
         """Whether XᵀX and Xᵀy are all that it needs of the rows: least squares, not in batches."""

@@ -30,6 +30,7 @@ from descend.models.descending import Descending
 from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.kernels import shuffled
+from descend.models.methods_in_files import as_json, known, of_json
 from descend.models.mixing import mixed_up
 from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
 from descend.models.rows import rows_of
@@ -323,7 +324,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         return cost
 
     def _trainer_of(self, samples: Samples, size: int) -> Descending:
-        rule = self.method
+        rule = known(self.method)
         if rule is None:
             rule = Adam(0.001)
         elif isinstance(rule, str | type):
@@ -465,6 +466,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
             "model": type(self).__name__,
             "options": options,
             "inputs": self.layers_[0].W.shape[0],
+            "method": as_json(self.method),
             "columns": [str(name) for name in getattr(self, "feature_names_in_", [])],
             "image_shape": list(self._image_shape),
             "is_centred": bool(self._is_centred),
@@ -488,7 +490,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         options = header["options"]
         if isinstance(options.get("class_weight"), list):
             options["class_weight"] = dict(options["class_weight"])
-        made.set_params(**{**options, "hidden": tuple(options["hidden"])})
+        made.set_params(**{**options, "hidden": tuple(options["hidden"]), "method": of_json(header.get("method"))})
         made._inputs = Inputs(arrays["shift"], arrays["scale"])
         made._relearn(arrays, header)
         made.layers_ = made._network(header["inputs"]).start(0, made.init, made._kind())

@@ -22,6 +22,7 @@ from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.kernels import mixed
 from descend.models.losses import loss_named
+from descend.models.methods_in_files import as_json, of_json
 from descend.models.regression import LinearRegression
 from descend.models.rows import Moments, rows_of
 
@@ -162,6 +163,7 @@ class TableModel:
             "epochs": estimator.n_iter_,
             "count": None if moments is None else moments.count,
             "sparse": bool(estimator._sparse),
+            "method": as_json(estimator.method),
             "options": {name: _plain(getattr(estimator, name)) for name in _OPTIONS},
         }
         return save_file(path, _KIND, arrays, header)
@@ -188,7 +190,7 @@ class TableModel:
         estimator.history_ = History.of_table(arrays["history"])
         if header["classes"] is not None:
             estimator.classes_ = np.array(header["classes"])
-        estimator.set_params(**header["options"])
+        estimator.set_params(**header["options"], method=of_json(header.get("method")))
         estimator._weights, estimator._trainer, estimator._sparse = arrays["weights"], None, header["sparse"]
         estimator._moments, estimator._made_with = None, estimator._written()
         if header["count"] is not None:
