@@ -251,3 +251,20 @@ def test_kernels_are_kept_on_disk_and_a_damaged_one_is_compiled_anew(tmp_path: P
         path.write_bytes(content[: len(content) // 2] if i % 2 else b"")
     assert fit() == "0 1"
     assert fit() == "1 0"
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_moments_in_one_pass_are_those_of_two(kind: Any) -> None:
+    draw = np.random.default_rng(0)
+    X = (draw.standard_normal((9_000, 5)) * [1e-3, 1, 1e3, 0, 1] + [1e3, 0, 1e6, 0.1, 0]).astype(kind)
+    X[4_000, 4] = 1e7
+    weights = np.where(np.arange(9_000) < 700, 0, draw.random(9_000))  # whole groups that do not count
+    rows = rows_of(X, X[:, 0], weights)
+    found, exact, w = rows.moments(), X.astype(np.float64), rows.weights.astype(np.float64)
+    mean = w @ exact / w.sum()
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-12, atol=1e-10)
+    np.testing.assert_allclose(found.squares[[0, 1, 2, 4]], (w @ (exact - mean) ** 2)[[0, 1, 2, 4]], rtol=1e-9)
+    assert found.deviation[3] == 1  # a column that does not vary
+    assert found.count == pytest.approx(w.sum())
+    halves = [rows.taken(np.arange(9_000)[part]).moments() for part in (slice(4_500), slice(4_500, None))]
+    np.testing.assert_allclose(halves[0].with_more(halves[1]).squares[:3], found.squares[:3], rtol=1e-9)

@@ -23,6 +23,7 @@ __all__ = ["Cost", "GramCost", "Parted", "RowsCost", "Scaling", "SoftmaxCost", "
 
 _BLOCKS = 64  # of rows, whose sums are added in order: the bits do not depend on the number of threads
 _FEWEST = 4_096  # rows in a block
+_SUMMED = 1_024  # rows that are multiplied at once: they stay in the cache
 _MOST_COLUMNS = 1_024  # of which XᵀX is worth its making
 
 
@@ -131,13 +132,17 @@ class GramCost(Cost):
         self._mean = mean * scaling.intercept
         for part in parts:
             z = np.empty((len(part), n))
-            z[:, :-1] = (part.values.astype(np.float64) - scaling.shift) * scaling.scale
+            np.subtract(part.values, scaling.shift, out=z[:, :-1], dtype=np.float64)
+            z[:, :-1] *= scaling.scale
             z[:, -1] = scaling.intercept
-            y, weights = part.y.astype(np.float64) - self._mean, part.weights.astype(np.float64)
-            weighted = z * weights[:, None]
-            self._gram += z.T @ weighted
-            self._toward += y @ weighted
-            self._constant += float(weights @ y**2) / 2
+            y = part.y.astype(np.float64) - self._mean
+            if part.is_weighted:
+                root = np.sqrt(part.weights.astype(np.float64))
+                z *= root[:, None]
+                y *= root
+            self._gram += z.T @ z
+            self._toward += y @ z
+            self._constant += float(y @ y) / 2
             count += len(part)
         self._gram /= count
         self._toward /= count
@@ -237,5 +242,5 @@ def cost_of(rows: Rows, loss: Loss, scaling: Scaling, l2: float, *, in_batches: 
     """The form that costs least."""
     if not rows.is_sparse and not in_batches and GramCost.suits(loss, rows.features):
         mean = float(rows.weights @ rows.y.astype(np.float64)) / len(rows)
-        return GramCost(rows.blocks(_FEWEST), mean, scaling, l2)
+        return GramCost(rows.blocks(_SUMMED), mean, scaling, l2)
     return RowsCost(rows, loss, scaling, l2)

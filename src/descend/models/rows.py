@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial, reduce
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
 
+from descend.models.kernels import moments
+from descend.models.threads import threads
+
 __all__ = ["Moments", "Rows", "rows_of"]
 
-_BLOCK = 4_096  # rows that are looked at together where their moments are taken
+_BLOCKS, _FEWEST = 64, 4_096  # of rows that a thread looks at, and rows in one: the bits depend on no number of threads
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,10 @@ class Rows:
         return self.values.dtype
 
     def blocks(self, size: int) -> Iterator[Rows]:
-        """The rows in their order, so many at a time."""
+        """The dense rows in their order, so many at a time, without a copy."""
         for begin in range(0, len(self), size):
-            yield self.taken(np.arange(begin, min(begin + size, len(self))))
+            here = slice(begin, begin + size)
+            yield replace(self, values=self.values[here], y=self.y[here], weights=self.weights[here])
 
     @cached_property
     def matrix(self) -> Any:
@@ -118,28 +122,20 @@ class Rows:
 
     def moments(self) -> Moments:
         """Means and squared deviations of the columns, in one pass; of sparse rows about zero, which stays zero."""
-        total = float(self.weights.sum(dtype=np.float64))
         if self.is_sparse:
+            total = float(self.weights.sum(dtype=np.float64))
             weight_of_entry = np.repeat(self.weights, np.diff(self.starts)).astype(np.float64)
             stored = np.bincount(self.columns, weight_of_entry, self.features)
             squares = np.bincount(self.columns, weight_of_entry * self.values.astype(np.float64) ** 2, self.features)
             return Moments(total, np.zeros(self.features), squares, stored)
         with np.errstate(over="ignore", invalid="ignore"):  # what leaves the range is found where it is used
-            return self._moments_of_blocks(total)
+            return self._moments_of_blocks()
 
-    def _moments_of_blocks(self, total: float) -> Moments:
-        found = None
-        for begin in range(0, len(self), _BLOCK):
-            block = self.values[begin : begin + _BLOCK].astype(np.float64)
-            weights = self.weights[begin : begin + _BLOCK].astype(np.float64)
-            count = float(weights.sum())
-            if count == 0:
-                continue
-            mean = weights @ block / count
-            part = Moments(count, mean, weights @ (block - mean) ** 2)
-            found = part if found is None else found.with_more(part)
-        assert found is not None  # noqa: S101 - the weights have the mean 1
-        return found
+    def _moments_of_blocks(self) -> Moments:
+        edges = np.linspace(0, len(self), max(1, min(_BLOCKS, len(self) // _FEWEST)) + 1).astype(int)
+        parts = threads().map(partial(moments, self.values, self.weights), edges[:-1].tolist(), edges[1:].tolist())
+        found = [Moments(*part) for part in parts if part[0] > 0]
+        return reduce(Moments.with_more, found)
 
 
 def rows_of(X: Any, y: np.ndarray, weights: Any = None, *, balanced: bool = True) -> Rows:
