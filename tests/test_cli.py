@@ -544,6 +544,10 @@ def test_a_rule_of_ones_own_races_against_all_others(
     options = ("--steps", "20", "--rates", "0.1,0.2,0.4", "--json")
     ranked = json.loads(descend("race", "bowl", "--own", "my_rules:Halfway", "--methods", "adam", *options)[1])
     assert {entry["method"] for entry in ranked["ranking"]} == {"Adam", "Halfway"}
+    with monkeypatch.context() as patched:
+        patched.setattr("descend.descent.race.catalogue", lambda: {n: catalogue()[n] for n in ("halfway", "momentum")})
+        ranked = json.loads(descend("race", "bowl", "--own", "my_rules:Halfway", *options)[1])
+    assert {entry["method"] for entry in ranked["ranking"]} == {"Momentum", "Halfway"}  # all there are, here two
     code, out, _ = descend("minimize", "x^2", "--from", "1", "--method", "my_rules:Halfway", "--lr", "0.5", "--json")
     assert code == 0
     assert json.loads(out)["outcome"] == "CONVERGED"

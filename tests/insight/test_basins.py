@@ -49,6 +49,21 @@ def test_the_middle_may_be_a_stationary_point() -> None:
     np.testing.assert_allclose(np.sort(found.ends[:, 1]), [-(0.5**0.5), 0.5**0.5], atol=1e-3)
 
 
+def test_a_valley_has_as_many_ends_as_starts_lead_to_and_none_of_them_is_lost() -> None:
+    found = basins("(x - y)^2", [(-1, 1), (-1, 1)], GradientDescent(0.1), resolution=41)
+    assert len(found.ends) == 81  # start (x, y) leads to the middle of x and y: as many as there are sums of two places
+    assert found.which.min() == 0
+    assert found.shares.sum() == pytest.approx(1)
+    np.testing.assert_allclose(found.fun, 0, atol=1e-12)
+
+
+def test_nothing_may_converge_at_all() -> None:
+    found = basins("x", [(0, 1)], GradientDescent(0.1), resolution=5, steps=10)
+    assert found.ends.shape == (0, 1)
+    assert str(found) == "100.0 %  did not converge"
+    assert found.plot().get_legend() is not None
+
+
 def test_the_picture_names_few_ends_and_colours_many_by_cost() -> None:
     few = basins("himmelblau", [(-6, 6), (-6, 6)], GradientDescent(0.005), resolution=22).plot()
     assert sum("cost" in text.get_text() for text in few.get_legend().get_texts()) == 4

@@ -7,7 +7,7 @@ loop cheap: a power like β₁ᵗ is computed once, not once a lane.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,22 +22,21 @@ from descend.descent.engine import (
     CompiledEngine,
     EagerEngine,
     Evaluations,
-    Step,
     handed_out,
     numbers_of,
 )
+from descend.descent.minimize import one_step, start
+from descend.descent.options import cast
 from descend.descent.sampling import Sampling
 from descend.descent.trace import Rows
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, dtype_of
 
-__all__ = ["Ends", "axes_of_lanes", "run_lanes"]
+__all__ = ["Ends", "repeated", "run_lanes"]
 
 _MOST_BYTES = 64 * 2**20  # of the trace of all lanes in a call
 _QUICKLY, _FOR_LANES = 0, 2  # levels of optimisation: XLA's highest unrolls loops over lanes, which run slower for it
 _FEWEST_ROWS = 64  # with fewer rows x is left out of them
-
-Start = Callable[[Any, Any], Carry]
 
 
 @dataclass
@@ -83,12 +82,11 @@ class Ends:
 def run_lanes(
     problem: Problem,
     sampling: Sampling | None,
-    step: Step,
-    start: Start,
-    rules: Any,
-    batched: Any,
+    rule: Any,
+    names: Collection[str],
     x0s: Any,
-    gtols: np.ndarray,
+    gtols: Any,
+    *,
     rows: int,
     last: int,
     quickly: bool = False,
@@ -97,14 +95,12 @@ def run_lanes(
 
     Parameters
     ----------
-    step, start
-        The step of the loop, and (rule, x0) → the carry before it.
-    rules
-        A rule whose swept leaves have shape (lanes,); `batched` has 0 in their places and None in the others.
+    rule, names
+        A rule in which the numbers of these names have shape (lanes,).
     x0s
         The starts, each leaf with the lanes along its first axis.
     gtols
-        The gradient norm that counts as zero, of each lane.
+        The gradient norm that counts as zero, of each lane or of all; below 0 none does.
     rows
         So many rows of the trace are wanted.
     last
@@ -112,16 +108,19 @@ def run_lanes(
     quickly
         Compile quickly rather than for speed.
     """
+    kind = dtype_of(problem.x0)
+    gtols = np.broadcast_to(np.asarray(gtols, kind), len(jax.tree.leaves(x0s)[0]))
+    batched = rule.with_numbers(lambda name, _: 0 if name in names else None)  # the axis of the lanes in their places
+    rules = cast(rule, kind)
     if not problem.is_traced:
-        engine = EagerEngine(problem, sampling, step)
-        return _one_by_one(engine, start, rules, batched, x0s, gtols, rows, last)
-    lanes = _LaneEngine(problem, sampling, step, start, rules, batched, x0s, rows, quickly)
+        return _one_by_one(EagerEngine(problem, sampling, one_step), rules, batched, x0s, gtols, rows, last)
+    lanes = _LaneEngine(problem, sampling, rules, batched, x0s, rows, quickly)
     return lanes.run_all(gtols, _stride(lanes.capacity, last), last)
 
 
-def axes_of_lanes(rule: Any, names: set[str]) -> Any:
-    """The rule with 0, the axis of the lanes, in the places of these numbers, and None in all others."""
-    return rule.with_numbers(lambda name, _: 0 if name in names else None)
+def repeated(x0: Any, lanes: int) -> Any:
+    """One start for so many lanes."""
+    return jax.tree.map(lambda leaf: np.repeat(leaf[None], lanes, axis=0), x0)
 
 
 class _Lanes(NamedTuple):
@@ -147,8 +146,7 @@ class _LaneEngine(CompiledEngine):
     """All lanes at once in a compiled loop."""
 
     def __init__(
-        self, problem: Problem, sampling: Sampling | None, step: Step, start: Start, rules: Any, batched: Any,
-        x0s: Any, rows: int, quickly: bool,
+        self, problem: Problem, sampling: Sampling | None, rules: Any, batched: Any, x0s: Any, rows: int, quickly: bool
     ) -> None:  # fmt: skip
         self._optimization = _QUICKLY if quickly else _FOR_LANES
         lanes = len(jax.tree.leaves(x0s)[0])
@@ -157,14 +155,14 @@ class _LaneEngine(CompiledEngine):
         self._batched = batched
         one = _lane_of(rules, batched, 0)
         first = start(one, problem.x0)
-        self._start, self._axes = start, _shared_between_lanes(first)
+        self._axes = _shared_between_lanes(first)
         zeros = jax.tree.map(
             lambda axis, leaf: _zeros(leaf, () if axis is None else (lanes,)), self._axes, first, is_leaf=_is_none
         )
         self._unbegun: Carry = zeros._replace(x=x0s)
         flags, structure = jax.tree.flatten(batched, is_leaf=_is_none)
-        self._kind = ("lanes", start, tuple(flags), structure)
-        super().__init__(problem, sampling, step, one.program_key())
+        self._kind = ("lanes", tuple(flags), structure)
+        super().__init__(problem, sampling, one_step, one.program_key())
 
     def run_all(self, gtols: np.ndarray, stride: int, last: int) -> Ends:
         """See `run_lanes`."""
@@ -192,7 +190,7 @@ class _LaneEngine(CompiledEngine):
         return _rows_that_fit(self._wanted, self._lanes, dtype_of(self.problem.x0).itemsize, bytes_of_x)
 
     def _begun(self, method: Any, c: Any) -> Any:
-        begun = jax.vmap(self._start, in_axes=(self._batched, 0), out_axes=self._axes)(method, c.carry.x)
+        begun = jax.vmap(start, in_axes=(self._batched, 0), out_axes=self._axes)(method, c.carry.x)
         if not self.samples:  # all steps are made in one call
             return c._replace(carry=begun)
         is_first = c.carry.state.t == 0
@@ -218,7 +216,7 @@ class _LaneEngine(CompiledEngine):
 
 
 def _one_by_one(
-    engine: EagerEngine, start: Start, rules: Any, batched: Any, x0s: Any, gtols: np.ndarray, rows: int, last: int
+    engine: EagerEngine, rules: Any, batched: Any, x0s: Any, gtols: np.ndarray, rows: int, last: int
 ) -> Ends:
     """The lanes one after the other in plain Python, for an objective that can only be called."""
     stride = _stride(rows, last)

@@ -6,26 +6,24 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from descend.descent.courses import Course, courses_of, distinct
 from descend.descent.interrupts import Interrupts
-from descend.descent.lanes import axes_of_lanes, run_lanes
-from descend.descent.minimize import one_step, start
-from descend.descent.options import cast, last_step, ready
+from descend.descent.lanes import repeated, run_lanes
+from descend.descent.options import last_step, ready
 from descend.descent.outcome import has_no_bound
 from descend.descent.race_result import Entry, Race
 from descend.descent.report import described
 from descend.fields import Range
 from descend.methods import Around, Method, Rule, as_rule, catalogue, method_named
-from descend.objectives.parameters import dtype_of
 from descend.stepsizes import StepSize
 
 __all__ = ["race"]
 
 _RATES = np.geomspace(1e-6, 1e2, 64)
 _ROWS = 1_001
+_NEVER = -1.0  # the gradient norm at which a lane ends: a fair race is one of equal length
 
 
 class _Lap(NamedTuple):
@@ -148,24 +146,23 @@ def _with_rate(rule: Rule, name: str, value: Any) -> Rule:
 
 
 def _lap(course: Course, rule: Rule, rates: np.ndarray, last: int) -> _Lap:
-    kind = dtype_of(course.x0)
     name, tried = "", np.array([np.nan])
     for name, (_, legal) in _rates_of(rule).items():  # at most one
         legal.check(name, rates)
         tried = rates
 
     ready(_with_rate(rule, name, float(tried[0])), None, course.x0)
-    lanes = len(tried)
     ends = run_lanes(
-        course.problem, None, one_step, start,
-        rules=cast(_with_rate(rule, name, tried), kind),
-        batched=axes_of_lanes(rule, {name}),
-        x0s=jax.tree.map(lambda leaf: np.repeat(leaf[None], lanes, axis=0), course.x0),
-        gtols=np.full(lanes, -1.0, kind),  # a fair race is one of equal length
+        course.problem,
+        None,
+        _with_rate(rule, name, tried),
+        {name},
+        repeated(course.x0, len(tried)),
+        _NEVER,
         rows=_ROWS,
         last=last,
         quickly=course.quickly,
-    )  # fmt: skip
+    )
     costs = ends.rows[:, :, 0].astype(np.float64)
     costs[ends.step[:, None] > ends.steps] = np.nan  # a lane that failed has no cost from there on
     per_step = course.problem.evaluations_per_gradient + ends.searched / np.maximum(ends.steps, 1)

@@ -10,9 +10,8 @@ import jax
 import numpy as np
 
 from descend.descent.interrupts import Interrupts
-from descend.descent.lanes import Ends, axes_of_lanes, run_lanes
-from descend.descent.minimize import one_step, start
-from descend.descent.options import cast, check_options, last_step, ready, samples, sampling_of
+from descend.descent.lanes import Ends, run_lanes
+from descend.descent.options import check_options, last_step, ready, samples, sampling_of
 from descend.descent.outcome import gradient_scale
 from descend.descent.sampling import as_data
 from descend.descent.sweep_result import Sweep, picked
@@ -106,15 +105,16 @@ def sweep(
             which = here.get("start", np.zeros(len(group), int))
             ends.append(
                 run_lanes(
-                    problem, sampling, one_step, start,
-                    rules=cast(picked(rule, here), dtype_of(x0)),
-                    batched=axes_of_lanes(rule, set(axes)),
-                    x0s=jax.tree.map(lambda leaf, which=which: leaf[which], stacked),
-                    gtols=small[which].astype(dtype_of(x0)),
+                    problem,
+                    sampling,
+                    picked(rule, here),
+                    axes,
+                    jax.tree.map(lambda leaf, which=which: leaf[which], stacked),
+                    small[which],
                     rows=rows,
                     last=last,
                 )
-            )  # fmt: skip
+            )
             if interrupts.came():
                 raise KeyboardInterrupt
     done = Ends.joined(ends)[: lanes.shape[1]]

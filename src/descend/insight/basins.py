@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
 from descend.descent.engine import SMALL_GRADIENT
-from descend.descent.lanes import axes_of_lanes, run_lanes
-from descend.descent.minimize import one_step, start
-from descend.descent.options import cast, last_step, ready
+from descend.descent.lanes import run_lanes
+from descend.descent.options import last_step, ready
 from descend.descent.outcome import gradient_scale
 from descend.descent.watch import Tolerances
 from descend.methods import GradientDescent, Rule, as_rule
@@ -24,7 +26,6 @@ __all__ = ["Basins", "basins"]
 
 _APART = 1e-3  # of the domain: ends that are nearer count as one
 _LOOKED_AT = 30  # starts, to see how large a gradient is
-_MOST_ENDS = 1_024  # more are no basins but a valley without a lowest point
 _TOLD = 12  # ends that have a line in the text
 
 
@@ -42,7 +43,7 @@ class Basins:
         The points that starts lead to, shape (k, n), and the cost there, lowest first.
     which
         The number of the end of each start, shape (resolution,) * n: `which[i, j]` for the start (axes[0][i],
-        axes[1][j]); -1 where the run did not converge, or led to a 1,025th end.
+        axes[1][j]); -1 where the run did not converge.
     steps
         The steps to it, of the same shape.
     """
@@ -59,7 +60,7 @@ class Basins:
     @property
     def shares(self) -> np.ndarray:
         """The share of the starts that lead to each end, shape (k,)."""
-        return np.array([float((self.which == k).mean()) for k in range(len(self.ends))])
+        return np.bincount(self.which[self.which >= 0], minlength=len(self.ends)) / self.which.size
 
     def plot(self, ax: Any = None) -> Any:
         """Each start in the colour of its end."""
@@ -126,15 +127,7 @@ def basins(
     some = starts[:: max(1, len(starts) // _LOOKED_AT)]
     scale = np.nanmax([gradient_scale(problem, point, problem.value_and_grad(point)[1]) for point in some])
     small = Tolerances(None, None, None).gradient(x0.dtype, float(scale))
-    made = run_lanes(
-        problem, None, one_step, start,
-        rules=cast(rule, x0.dtype),
-        batched=axes_of_lanes(rule, set()),
-        x0s=starts,
-        gtols=np.full(len(points), small, x0.dtype),
-        rows=2,
-        last=last_step(None, steps, None),
-    )  # fmt: skip
+    made = run_lanes(problem, None, rule, (), starts, small, rows=2, last=last_step(None, steps, None))
     which, ends = _told_apart(made.x, made.code == SMALL_GRADIENT, _APART * (box[:, 1] - box[:, 0]))
     fun = np.array([problem.sign * float(problem.value(x.reshape(x0.shape).astype(x0.dtype))) for x in ends])
     order = np.argsort(fun, kind="stable")
@@ -147,14 +140,18 @@ def basins(
 
 
 def _told_apart(x: np.ndarray, converged: np.ndarray, apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The number of the end of each run, -1 where there is none, and the ends."""
+    """The number of the end of each run, -1 where there is none, and for each end the first point that came there.
+
+    Points in one cell of a grid of width `apart`, or in cells that touch, are one end. A valley has many.
+    """
     which = np.full(len(x), -1)
-    ends: list[np.ndarray] = []
-    open_ = converged.copy()
-    while open_.any() and len(ends) < _MOST_ENDS:
-        end = x[int(open_.argmax())]
-        here = open_ & (np.abs(x - end) <= apart).all(axis=1)
-        which[here] = len(ends)
-        ends.append(np.median(x[here], axis=0))
-        open_ &= ~here
-    return which, np.array(ends).reshape(-1, x.shape[1])
+    if not converged.any():
+        return which, np.empty((0, x.shape[1]))
+    there = x[converged]
+    cells, cell = np.unique(np.floor(there / apart), axis=0, return_inverse=True)
+    touching = KDTree(cells).query_pairs(1.0, p=np.inf, output_type="ndarray")
+    graph = coo_array((np.ones(len(touching)), touching.T), shape=(len(cells), len(cells)))
+    _, of_cell = connected_components(graph, directed=False)
+    which[converged] = of_cell[cell.reshape(-1)]
+    _, first = np.unique(which[converged], return_index=True)
+    return which, there[first]

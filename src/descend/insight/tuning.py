@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from descend.descent import Outcome, Run, minimize
 from descend.descent.engine import NOT_FINITE
-from descend.descent.lanes import axes_of_lanes, run_lanes
-from descend.descent.minimize import one_step, start
-from descend.descent.options import cast, last_step, ready
+from descend.descent.lanes import repeated, run_lanes
+from descend.descent.options import last_step, ready
 from descend.descent.outcome import margin
 from descend.descent.report import described
 from descend.fields import Range, nearest
@@ -126,15 +124,8 @@ def tune(
     worst = first + margin(first, dtype_of(x0), None)
 
     def run_of(kept: np.ndarray, length: int) -> np.ndarray:
-        ends = run_lanes(
-            problem, None, one_step, start,
-            rules=cast(_with(rule, names, values[kept].T), dtype_of(x0)),
-            batched=axes_of_lanes(rule, set(names)),
-            x0s=jax.tree.map(lambda leaf: np.repeat(leaf[None], len(kept), axis=0), x0),
-            gtols=np.full(len(kept), -1.0, dtype_of(x0)),
-            rows=2,
-            last=length,
-        )  # fmt: skip
+        starts = repeated(x0, len(kept))
+        ends = run_lanes(problem, None, _with(rule, names, values[kept].T), names, starts, -1.0, rows=2, last=length)
         found = ends.last[:, 0]
         return np.where((ends.code == NOT_FINITE) | ~(found <= worst), np.inf, found)
 

@@ -318,43 +318,29 @@ def _whole_gradient(loss: Any, sparse: bool) -> Any:
 
 
 @njit(**_COMPILED)  # type: ignore[untyped-decorator]
-def _moments(
-    values: Any, weights: Any, first: Any, last: Any, mean: Any, squares: Any, sums: Any, powers: Any
-) -> float:
-    d = values.shape[1]
+def _moments(values: Any, weights: Any, first: Any, last: Any, sums: Any, powers: Any) -> Any:
+    while first < last - 1 and weights[first] == 0:
+        first += 1
     count = 0.0
-    for begin in range(first, last, _GROUP):
-        end = min(begin + _GROUP, last)
-        # About the first row of the group: what does not vary has no deviation at all, however large it is.
-        seen = 0.0
-        for r in range(begin, end):
-            w = np.float64(weights[r])
-            seen += w
-            for j in range(d):
-                x = np.float64(values[r, j]) - np.float64(values[begin, j])
-                sums[j] += w * x
-                powers[j] += w * x * x
-        if seen > 0:
-            both = count + seen
-            for j in range(d):
-                here = np.float64(values[begin, j]) + sums[j] / seen
-                apart = here - mean[j]
-                squares[j] += powers[j] - sums[j] * sums[j] / seen + apart * apart * (count * seen / both)
-                mean[j] += apart * (seen / both)
-            count = both
-        for j in range(d):
-            sums[j] = powers[j] = 0.0
-    return count
+    # About the first row that counts: what does not vary has no deviation at all, however large it is.
+    for r in range(first, last):
+        w = np.float64(weights[r])
+        count += w
+        for j in range(values.shape[1]):
+            x = np.float64(values[r, j]) - np.float64(values[first, j])
+            sums[j] += w * x
+            powers[j] += w * x * x
+    return count, first
 
 
 def moments(values: np.ndarray, weights: np.ndarray, first: int, last: int) -> tuple[float, np.ndarray, np.ndarray]:
-    """Weight, means and sums of squared deviations of the columns of dense rows first … last-1, float64, in one pass.
-
-    Source: Chan, Golub & LeVeque (1983), Am. Stat. 37.
-    """
-    mean, squares, *work = (np.zeros(values.shape[1]) for _ in range(4))
-    count = cached_on_disk(_moments, "moments")(values, weights, first, last, mean, squares, *work)
-    return count, mean, np.maximum(squares, 0.0)
+    """Weight, means and sums of squared deviations of the columns of dense rows first … last-1, float64, one pass."""
+    sums, powers = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    count, about = cached_on_disk(_moments, "moments")(values, weights, first, last, sums, powers)
+    if count:
+        powers = np.maximum(powers - sums**2 / count, 0.0)
+        sums = sums / count
+    return count, values[about].astype(np.float64) + sums, powers
 
 
 def mixed(bits: Any) -> Any:
