@@ -274,3 +274,19 @@ def test_a_landscape_is_swept_by_its_name() -> None:
     lanes = sweep("himmelblau", steps=200)
     assert len(lanes) == 61
     assert lanes.best.fun == pytest.approx(landscape("himmelblau").fmin, abs=1e-9)
+
+
+def test_lanes_that_see_more_epochs_than_one_call_holds_keep_their_rows_and_their_state() -> None:
+    rows = np.random.default_rng(0).normal(size=(6, 2))
+    y = rows @ [1.0, -2.0]
+
+    def loss(w: Any, X: Any, y: Any) -> Any:
+        return ((X @ w - y) ** 2).mean()
+
+    options: dict[str, Any] = {"data": (rows, y), "batch_size": 3, "epochs": 150}
+    lane = sweep(loss, np.zeros(2), Momentum(np.array([0.001, 0.002])), **options)[1]
+    alone = minimize(loss, np.zeros(2), Momentum(0.002), **options)
+    assert lane.nit == alone.nit == 300
+    np.testing.assert_allclose(lane.x, alone.x, rtol=1e-10)
+    assert len(np.unique(lane.trace.step)) == len(lane.trace.step) > 100
+    np.testing.assert_allclose(lane.trace.f, alone.trace.f[lane.trace.step], rtol=1e-10)

@@ -64,6 +64,11 @@ def test_it_climbs_and_goes_into_rules_around_a_method() -> None:
     assert clipped.run.fun < 1
 
 
+def test_a_trial_that_ends_above_the_start_has_diverged() -> None:
+    found = tune("x^2", 1.0, GradientDescent, {"lr": (0.1, 2)}, steps=64)
+    np.testing.assert_array_equal(np.isinf(found.costs), found.values[:, 0] > 1)  # beyond 2/L
+
+
 @pytest.mark.parametrize(
     ("method", "space", "options", "says"),
     [
@@ -85,7 +90,7 @@ def test_what_makes_no_sense_is_refused(method: Any, space: Any, options: Any, s
 
 
 def test_the_picture_has_a_panel_for_each_number() -> None:
-    found = tune("rosenbrock", None, Adam, {"lr": (1e-3, 1e3), "beta2": (0.9, 0.9999)}, steps=100, trials=64)
+    found = tune("rosenbrock", None, Adam, {"lr": (1e-3, 0.5), "beta2": (0.9, 0.9999)}, steps=100, trials=64)
     figure = found.plot()
     labels = [ax.get_xlabel() for ax in figure.axes[:2]]
     assert labels == ["lr", "1 - beta2"]

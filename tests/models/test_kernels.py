@@ -258,7 +258,8 @@ def test_moments_in_one_pass_are_those_of_two(kind: Any) -> None:
     draw = np.random.default_rng(0)
     X = (draw.standard_normal((9_000, 5)) * [1e-3, 1, 1e3, 0, 1] + [1e3, 0, 1e6, 0.1, 0]).astype(kind)
     X[4_000, 4] = 1e7
-    weights = np.where(np.arange(9_000) < 700, 0, draw.random(9_000))  # whole groups that do not count
+    weights = np.where(np.arange(9_000) < 700, 0, draw.random(9_000))  # the first rows do not count,
+    X[0] = 1e15  # however wild they are
     rows = rows_of(X, X[:, 0], weights)
     found, exact, w = rows.moments(), X.astype(np.float64), rows.weights.astype(np.float64)
     mean = w @ exact / w.sum()
@@ -268,3 +269,13 @@ def test_moments_in_one_pass_are_those_of_two(kind: Any) -> None:
     assert found.count == pytest.approx(w.sum())
     halves = [rows.taken(np.arange(9_000)[part]).moments() for part in (slice(4_500), slice(4_500, None))]
     np.testing.assert_allclose(halves[0].with_more(halves[1]).squares[:3], found.squares[:3], rtol=1e-9)
+
+
+def test_softmax_keeps_its_digits_where_a_class_is_all_but_certain() -> None:
+    X, w = np.array([[40.0]]), np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    tiny = 2 * np.exp(-40)
+    for right, loss, slope in ((0, np.log1p(tiny), -40 * tiny), (1, 40 + np.log1p(tiny), 40 / (1 + tiny))):
+        rows = rows_of(X, np.array([float(right)]))
+        cost = SoftmaxCost(rows, Scaling(np.zeros(1), np.ones(1), intercept=True, kind=np.float64), 0.0, 3)
+        assert cost(w) == pytest.approx(loss, rel=1e-12)
+        assert cost.grad(w)[0, 0] == pytest.approx(slope, rel=1e-12)

@@ -269,3 +269,9 @@ def test_a_rare_column_of_ones_stays_one_where_rows_come_one_by_one() -> None:
     np.testing.assert_allclose(scaled.coef_, plain.coef_, rtol=1e-12)
     tiny = LogisticRegression(method, batch_size=1, epochs=2).fit(X * 1e-6, y)
     np.testing.assert_allclose(tiny.coef_ * 1e-6, plain.coef_, rtol=1e-6)
+
+
+def test_a_rate_is_found_where_all_are_equally_good() -> None:
+    X = scipy.sparse.csr_matrix(np.eye(40))
+    model = LinearRegression("adagrad", batch_size=1, epochs=1).fit(X, np.zeros(40))
+    assert 0 < model.rate_ <= 10
