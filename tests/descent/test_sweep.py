@@ -17,6 +17,7 @@ from descend import (
     ClipGlobalNorm,
     Cosine,
     GradientDescent,
+    Lookahead,
     Momentum,
     Outcome,
     Polyak,
@@ -284,8 +285,9 @@ def test_lanes_that_see_more_epochs_than_one_call_holds_keep_their_rows_and_thei
         return ((X @ w - y) ** 2).mean()
 
     options: dict[str, Any] = {"data": (rows, y), "batch_size": 3, "epochs": 150}
-    lane = sweep(loss, np.zeros(2), Momentum(np.array([0.001, 0.002])), **options)[1]
-    alone = minimize(loss, np.zeros(2), Momentum(0.002), **options)
+    x0 = np.array([3.0, 4.0])  # which Lookahead remembers from the beginning
+    lane = sweep(loss, x0, Lookahead(Momentum(np.array([0.001, 0.002]))), **options)[1]
+    alone = minimize(loss, x0, Lookahead(Momentum(0.002)), **options)
     assert lane.nit == alone.nit == 300
     np.testing.assert_allclose(lane.x, alone.x, rtol=1e-10)
     assert len(np.unique(lane.trace.step)) == len(lane.trace.step) > 100

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from descend.fields import part
 from descend.methods.rule import Rule
 
@@ -20,7 +22,7 @@ class Wrapped(NamedTuple):
 
     inner: Any
     own: Any = ()
-    extra: Any = 0  # evaluations of the objective by the rule around
+    extra: Any = np.int32(0)  # evaluations of the objective by the rule around
 
     @property
     def t(self) -> Any:

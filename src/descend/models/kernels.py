@@ -333,6 +333,7 @@ def _moments(values: Any, weights: Any, first: Any, last: Any, sums: Any, powers
     return count, first
 
 
+@np.errstate(over="ignore", invalid="ignore")  # here, for threads do not take it over; found where it is used
 def moments(values: np.ndarray, weights: np.ndarray, first: int, last: int) -> tuple[float, np.ndarray, np.ndarray]:
     """Weight, means and sums of squared deviations of the columns of dense rows first … last-1, float64, one pass."""
     sums, powers = np.zeros(values.shape[1]), np.zeros(values.shape[1])
