@@ -60,11 +60,12 @@ class Range:
             return f"{kind}{'>' if self.low_open else '>='} {self.low:g}"
         return f"{kind}in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
 
-    def contains(self, value: float) -> bool:
-        """Whether `value` is finite and inside."""
+    def contains(self, value: float | np.ndarray) -> Any:
+        """Whether `value` is finite and inside; of each number of an array."""
         above = value > self.low if self.low_open else value >= self.low
         below = value < self.high if self.high_open else value <= self.high
-        return math.isfinite(value) and above and below and not (self.whole and value != math.floor(value))
+        inside = np.isfinite(value) & above & below
+        return inside & (value == np.floor(value)) if self.whole else inside
 
     def check(self, name: str, value: Any) -> None:
         """Raise a TypeError or ValueError, with what is legal, unless all numbers of `value` are inside."""
@@ -83,13 +84,13 @@ class Range:
             raise TypeError(f"{name} must be a number {self}, got {value!r} ({type(value).__name__})") from None
         if numbers.size == 0:
             raise ValueError(f"{name} is an empty array: give at least one number")
-        for number in numbers.ravel().tolist():
-            if self.contains(number):
-                continue
-            if not math.isfinite(number):
-                raise ValueError(f"{name} must be {self} and finite, got {number!r}")
-            cure = f"; {self.cure}" if self.cure else ""
-            raise ValueError(f"{name} must be {self}, got {number!r}{cure}")
+        outside = numbers[~self.contains(numbers)]
+        if outside.size == 0:
+            return
+        number = float(outside.flat[0])
+        if not math.isfinite(number):
+            raise ValueError(f"{name} must be {self} and finite, got {number!r}")
+        raise ValueError(f"{name} must be {self}, got {number!r}{f'; {self.cure}' if self.cure else ''}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,6 +57,7 @@ __all__ = [
     "sum",
     "tan",
     "tanh",
+    "vector",
     "where",
     "zeros_like",
 ]
@@ -214,6 +215,11 @@ def flat(x: Any) -> Any:
     if len(leaves) == 1:
         return leaves[0]
     return (jnp if isinstance(leaves[0], jax.Array) else np).concatenate(leaves)
+
+
+def vector(*numbers: Any) -> Any:
+    """Numbers as one vector."""
+    return (jnp if any(isinstance(number, jax.Array) for number in numbers) else np).stack(numbers)
 
 
 def prod(x: Any) -> Any:

@@ -19,6 +19,7 @@ from descend.descent.sampling import Sampling
 from descend.descent.trace import MOST_BYTES_OF_X, MOST_ROWS, Rows
 from descend.objectives.function import Problem, precision
 from descend.objectives.parameters import dtype_of
+from descend.objectives.tracing import NO_OPTIONS
 from descend.words import flat
 
 __all__ = [
@@ -48,9 +49,7 @@ class Carry(NamedTuple):
     x: Any  # where the next evaluation is made
     state: Any  # of the method, for the step after it
     kept: Any  # the last point with finite cost and gradient
-    f: Any  # cost there
-    size: Any  # gradient norm there
-    lr: Any  # step size that led there
+    seen: Any  # cost and gradient norm there, and the step size that led there
     searched: Any  # evaluations by step sizes so far
     code: Any  # why it ended, RUNNING while it has not
     answer: Any = ()  # what the rule hands out in the place of `kept`; () where that is `kept` itself
@@ -131,10 +130,10 @@ class CompiledEngine(_Engine):
             self._consts = jax.device_put(tuple(p.consts for p in self._programs))
             shape = (sampling.rows, sampling.batch_size) if sampling is not None and self.samples else None
             purpose = (*self._kind, self.step, method_key, shape, self._programs[1].key, self.capacity, self.keeps_x)
-            self._chunk = self._programs[0].compiled(purpose, self._chunk_of_steps, optimization=self._optimization)
+            self._chunk = self._programs[0].compiled(purpose, self._chunk_of_steps, options=self._options)
         self._orders: tuple[int, Any, int] | None = None
 
-    _optimization: int | None = None  # XLA's level
+    _options = NO_OPTIONS  # of XLA
     _kind: tuple[Any, ...] = ("one run",)  # what tells this engine's program from that of another kind of engine
 
     def run(self, method: Any, carry: Any, gtol: Any, rows: int, stride: int, last: int) -> tuple[Any, Any]:
@@ -205,8 +204,7 @@ class CompiledEngine(_Engine):
 
 def numbers_of(c: Carry, *, keeps_x: bool) -> Any:
     """Cost, gradient norm, rate and, if it is kept, x, as one vector."""
-    xs = flat(c.kept) if keeps_x else jnp.zeros(0, c.f.dtype)
-    return jnp.concatenate([jnp.stack([c.f, c.size, c.lr]), xs])
+    return jnp.concatenate([c.seen, flat(c.kept)]) if keeps_x else c.seen
 
 
 def _time(c: Any) -> Any:
@@ -254,7 +252,7 @@ class EagerEngine(_Engine):
                 is_row, is_interrupted = (carry.state.t - 1) % stride == 0, self.interrupted()
                 if is_row or ends or is_interrupted:
                     counts.append((_step_of(carry), carry.searched))
-                    numbers.append(np.concatenate([(carry.f, carry.size, carry.lr), flat(carry.kept)]))
+                    numbers.append(np.concatenate([carry.seen, flat(carry.kept)]))
                 if is_interrupted or (is_row and time.perf_counter() - begin > _SECONDS_A_CHUNK):
                     break
         return carry, self.rows_of(np.array(counts), np.array(numbers))

@@ -7,7 +7,7 @@ loop cheap: a power like β₁ᵗ is computed once, not once a lane.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,11 +31,15 @@ from descend.descent.sampling import Sampling
 from descend.descent.trace import Rows
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, dtype_of
+from descend.objectives.tracing import known
 
 __all__ = ["Ends", "repeated", "run_lanes"]
 
 _MOST_BYTES = 64 * 2**20  # of the trace of all lanes in a call
-_QUICKLY, _FOR_LANES = 0, 2  # levels of optimisation: XLA's highest unrolls loops over lanes, which run slower for it
+# XLA's highest level of optimisation unrolls loops over lanes, which run slower for it.
+_FOR_LANES: Mapping[str, Any] = {"xla_backend_optimization_level": 2}
+# Without its newer way to write fused loops XLA compiles in a third less time, and they run in half as much again.
+_QUICKLY: Mapping[str, Any] = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 _FEWEST_ROWS = 64  # with fewer rows x is left out of them
 
 
@@ -148,7 +152,7 @@ class _LaneEngine(CompiledEngine):
     def __init__(
         self, problem: Problem, sampling: Sampling | None, rules: Any, batched: Any, x0s: Any, rows: int, quickly: bool
     ) -> None:  # fmt: skip
-        self._optimization = _QUICKLY if quickly else _FOR_LANES
+        self._options = known(_QUICKLY) if quickly else _FOR_LANES
         lanes = len(jax.tree.leaves(x0s)[0])
         self._lanes, self._wanted = lanes, rows
         self.rules = rules
@@ -176,10 +180,9 @@ class _LaneEngine(CompiledEngine):
             if int(state.state.t) > last or not np.any(np.asarray(state.carry.code) == RUNNING):
                 break
         ended: Carry = jax.tree.map(np.asarray, state.carry)
-        last_numbers = np.stack([ended.f, ended.size, ended.lr], axis=-1).astype(np.float64)
         ends = np.asarray(state.ended, np.int64), ended.searched.astype(np.int64)
         kept = np.concatenate(steps), np.concatenate(tables)
-        return Ends(*kept, ended.code, *ends, last_numbers, _as_rows(handed_out(ended)))
+        return Ends(*kept, ended.code, *ends, ended.seen.astype(np.float64), _as_rows(handed_out(ended)))
 
     def rows_of(self, *parts: Any) -> Any:
         """The rows as they are."""

@@ -35,7 +35,7 @@ from descend.methods import Rule
 from descend.objectives.function import prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of, from_vector
-from descend.words import isfinite, norm, where
+from descend.words import isfinite, norm, vector, where
 
 __all__ = ["minimize", "one_step", "start"]
 
@@ -143,7 +143,7 @@ def minimize(
             now = time.perf_counter()
             trace.extend(table, since - begin, now - begin)
             chunk_rows = min(8 * rows, _rows_within(_SECONDS_A_CHUNK, (now - since) / rows))
-            bar.show(int(carry.state.t), problem.sign * float(carry.f))
+            bar.show(int(carry.state.t), problem.sign * float(carry.seen[0]))
             if interrupts.came():
                 ended = Ended.INTERRUPTED
             elif (found := watch.stuck(trace)) is not None:
@@ -186,9 +186,7 @@ def one_step(method: Rule, evaluate: Evaluations, gtol: Any, c: Carry, runs: Any
         x=jax.tree.map(lambda p, d: where(finite, p + d, p), c.x, change),
         state=state,
         kept=jax.tree.map(lambda new, old: where(finite, new, old), c.x, c.kept),
-        f=where(finite, f, c.f),
-        size=where(finite, size, c.size),
-        lr=where(finite, c.state.lr, c.lr),
+        seen=where(finite, vector(f, size, c.state.lr), c.seen),
         searched=where(runs, c.state.evaluations, c.searched),
         code=where(runs, code, c.code).astype(np.int32),
         answer=jax.tree.map(lambda new, old: where(finite, new, old), method.answer(c.state, c.x), c.answer),
@@ -201,8 +199,6 @@ def _rows_within(seconds: float, one: float) -> int:
 
 def start(method: Rule, x0: Any) -> Carry:
     """What the loop carries before the first step. In words, too."""
-    unknown, none = dtype_of(x0).type(np.nan), np.int32(0)
+    unknown, none = np.full(3, np.nan, dtype_of(x0)), np.int32(0)
     state = method.init(x0)
-    return Carry(
-        x0, state, x0, f=unknown, size=unknown, lr=unknown, searched=none, code=none, answer=method.answer(state, x0)
-    )
+    return Carry(x0, state, x0, seen=unknown, searched=none, code=none, answer=method.answer(state, x0))

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Traced", "is_float64", "same_constants", "trace"]
+__all__ = ["NO_OPTIONS", "Traced", "is_float64", "known", "same_constants", "trace"]
+
+NO_OPTIONS: Mapping[str, Any] = {}  # of XLA
 
 _MOST_MADE = 128
 _made: OrderedDict[Any, Any] = OrderedDict()  # gradient programs and executables, by what was traced
@@ -39,15 +41,15 @@ class Traced:
         return self.program(consts, x, *data)
 
     def compiled(
-        self, purpose: Any, build: Callable[[], Callable[..., Any]], *, optimization: int | None = None
+        self, purpose: Any, build: Callable[[], Callable[..., Any]], *, options: Mapping[str, Any] = NO_OPTIONS
     ) -> Callable[..., Any]:
         """The executable for `purpose` made of this program; `build` is called only if there is none yet.
 
-        The level of optimisation is XLA's, 0 to 3; None leaves it to XLA, which takes the highest.
+        The options are XLA's.
         """
-        options = None if optimization is None else {"xla_backend_optimization_level": optimization}
+        key = (self.key, purpose, *options.items())
         executable: Callable[..., Any] = _once(
-            (self.key, purpose, optimization), self.jaxpr, lambda: jax.jit(build(), compiler_options=options)
+            key, self.jaxpr, lambda: jax.jit(build(), compiler_options=dict(options))
         )
         return executable
 
@@ -115,6 +117,20 @@ def _once(key: Any, keep: Any, make: Callable[[], Any]) -> Any:
             _made.popitem(last=False)
     _made.move_to_end(key)
     return _made[key][1]
+
+
+def known(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that this version of XLA has: they come and go."""
+    return {name: value for name, value in options.items() if _is_known(name, value)}
+
+
+@cache
+def _is_known(name: str, value: Any) -> bool:
+    try:
+        jax.jit(lambda: 0, compiler_options={name: value})()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 def is_float64() -> bool:
