@@ -9,10 +9,10 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 
 from descend.models.classes import Classifier
-from descend.models.costs import softmax
 from descend.models.linear import LinearModel
 from descend.models.losses import Loss, loss_named
 from descend.models.rows import Rows
+from descend.models.softmax import softmax
 
 __all__ = ["LinearClassifier", "LogisticRegression"]
 

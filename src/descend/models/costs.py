@@ -11,15 +11,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from descend.methods import Box
 from descend.models.kernels import whole_gradient
 from descend.models.losses import Loss, Squared
 from descend.models.rows import Rows
+from descend.models.softmax import errors_of_rows
 from descend.models.threads import threads
 
-__all__ = ["Cost", "GramCost", "Parted", "RowsCost", "Scaling", "SoftmaxCost", "cost_of", "softmax"]
+__all__ = ["Cost", "GramCost", "Parted", "RowsCost", "Scaling", "SoftmaxCost", "cost_of"]
 
 _BLOCKS = 64  # of rows, whose sums are added in order: the bits do not depend on the number of threads
 _FEWEST = 4_096  # rows in a block
@@ -180,17 +180,8 @@ class SoftmaxCost(Cost):
             places = np.arange(begin, min(begin + _FEWEST, count))
             part = self.rows.taken(places if batch is None else np.asarray(batch)[places])
             z = self.scaling.applied(part)
-            right = part.y.astype(np.int64)
-            scores = z @ w[:, :-1].T + w[:, -1] * self.scaling.intercept
-            errors = softmax(scores)
-            np.put_along_axis(errors, right[:, None], 0.0, axis=1)
-            wrong = errors.sum(axis=1)  # and not 1 - the share of the right class: of that few digits would be left
-            np.put_along_axis(errors, right[:, None], -wrong[:, None], axis=1)
-            of_right = np.take_along_axis(scores, right[:, None], axis=1)[:, 0]
-            is_small = wrong < 0.5
-            costs = np.where(is_small, -np.log1p(-wrong * is_small), logsumexp(scores, axis=1) - of_right)
-            cost += float(part.weights @ costs)
-            errors *= part.weights[:, None]
+            errors = np.ascontiguousarray(z @ w[:, :-1].T + w[:, -1] * self.scaling.intercept)
+            cost += errors_of_rows(errors, part.y, part.weights)
             grad[:, :-1] += (z.T @ errors).T
             grad[:, -1] += errors.sum(axis=0) * self.scaling.intercept
         return cost / count, grad / count
@@ -230,12 +221,6 @@ class Parted:
     def joined(parts: np.ndarray) -> np.ndarray:
         """The parameters of the model."""
         return np.asarray(parts[0] - parts[1])
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Shares that sum to 1 along the last axis."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def cost_of(rows: Rows, loss: Loss, scaling: Scaling, l2: float, *, in_batches: bool) -> Cost:

@@ -18,18 +18,32 @@ from numba import njit
 from descend.kernel_cache import cached_on_disk
 from descend.models.reading import prefetch, read_loss, read_method
 
-__all__ = ["Kind", "each_row", "in_batches", "mixed", "moments", "shuffled", "whole_gradient"]
+__all__ = [
+    "COMPILED",
+    "Kind",
+    "ask_for_dense",
+    "ask_for_sparse",
+    "each_row",
+    "feature_of",
+    "in_batches",
+    "mixed",
+    "moments",
+    "penalised_of",
+    "shuffled",
+    "weighted_of",
+    "whole_gradient",
+]
 
 # Not "fast" altogether: then the compiler may assume that no number is a nan, and none would be found.
 _FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
 _AHEAD = 12  # rows that are asked for before they are needed
-_COMPILED: dict[str, Any] = {"fastmath": _FAST, "error_model": "numpy", "nogil": True}
+COMPILED: dict[str, Any] = {"fastmath": _FAST, "error_model": "numpy", "nogil": True}
 _LINE = 64  # bytes that memory hands out at a time
 _GROUP = 256  # rows that are added up in the data's type
 
 
-@njit(**_COMPILED)  # type: ignore[untyped-decorator]
-def _ask_for_dense(values: Any, y: Any, order: Any, i: Any) -> None:
+@njit(**COMPILED)  # type: ignore[untyped-decorator]
+def ask_for_dense(values: Any, y: Any, order: Any, i: Any) -> None:
     """Ask for the row that comes some rows after the i-th."""
     row = order[min(i + _AHEAD, order.size - 1)]
     prefetch(y, row)
@@ -38,9 +52,14 @@ def _ask_for_dense(values: Any, y: Any, order: Any, i: Any) -> None:
     prefetch(values, (row + 1) * values.shape[1] - 1)  # a row need not begin where a line does
 
 
-@njit(**_COMPILED)  # type: ignore[untyped-decorator]
-def _ask_for_sparse(values: Any, columns: Any, starts: Any, y: Any, order: Any, i: Any, state: Any) -> None:
-    """Ask for a row ahead, for where a later one begins, and for the parameters that the next rows meet."""
+@njit(**COMPILED)  # type: ignore[untyped-decorator]
+def ask_for_sparse(
+    values: Any, columns: Any, starts: Any, y: Any, order: Any, i: Any, state: Any, width: Any
+) -> None:  # fmt: skip
+    """Ask for a row ahead, for where a later one begins, and for the parameters that the next rows meet.
+
+    So many numbers of the state belong to a column as `width` says.
+    """
     last = order.size - 1
     row = order[min(i + _AHEAD, last)]
     prefetch(y, row)
@@ -50,7 +69,7 @@ def _ask_for_sparse(values: Any, columns: Any, starts: Any, y: Any, order: Any, 
     prefetch(starts, order[min(i + 2 * _AHEAD, last)])
     near = order[min(i + 2, last)]
     for k in range(starts[near], starts[near + 1]):
-        prefetch(state, columns[k] * state.shape[1])
+        prefetch(state, columns[k] * width)
 
 
 class Kind(NamedTuple):
@@ -63,7 +82,7 @@ class Kind(NamedTuple):
     weighted: bool  # some rows count more than others
 
 
-def _feature_of(kind: Kind) -> Any:
+def feature_of(kind: Kind) -> Any:
     """`feature(x, shift, scale, j)`: how a number of column j enters; of sparse rows the shift is 0."""
 
     def feature(x: Any, shift: Any, scale: Any, j: Any) -> Any:
@@ -71,25 +90,25 @@ def _feature_of(kind: Kind) -> Any:
             return x
         return x * scale[j] if kind.sparse else (x - shift[j]) * scale[j]
 
-    return njit(**_COMPILED)(feature)
+    return njit(**COMPILED)(feature)
 
 
-def _penalised_of(kind: Kind) -> Any:
+def penalised_of(kind: Kind) -> Any:
     """`penalised(g, l2, w, j)`: a slope with that of the L2 penalty."""
 
     def penalised(g: Any, l2: Any, w: Any, j: Any) -> Any:
         return g + l2[j] * w if kind.ridge else g
 
-    return njit(**_COMPILED)(penalised)
+    return njit(**COMPILED)(penalised)
 
 
-def _weighted_of(kind: Kind) -> Any:
+def weighted_of(kind: Kind) -> Any:
     """`weighted(e, weights, r)`: what the r-th row has to say, as often as it counts."""
 
     def weighted(e: Any, weights: Any, r: Any) -> Any:
         return e * weights[r] if kind.weighted else e
 
-    return njit(**_COMPILED)(weighted)
+    return njit(**COMPILED)(weighted)
 
 
 def each_row(method: Any, loss: Any, kind: Kind) -> Any:
@@ -107,10 +126,10 @@ def each_row(method: Any, loss: Any, kind: Kind) -> Any:
 def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
     reader = read_method(method, sharp=kind.sharp)
     per_step, per_coordinate = reader.per_step(), reader.per_coordinate(interleaved=kind.sparse)
-    slope, feature = read_loss(loss).reader("slope"), _feature_of(kind)
-    penalised, weighted = _penalised_of(kind), _weighted_of(kind)
+    slope, feature = read_loss(loss).reader("slope"), feature_of(kind)
+    penalised, weighted = penalised_of(kind), weighted_of(kind)
 
-    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def dense(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
         state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
@@ -118,7 +137,7 @@ def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
         d = values.shape[1]
         for i in range(order.size):
             r = order[i]
-            _ask_for_dense(values, y, order, i)
+            ask_for_dense(values, y, order, i)
             p = state[0, d] * intercept
             for j in range(d):
                 p += feature(values[r, j], shift, scale, j) * state[0, j]
@@ -129,7 +148,7 @@ def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
                 per_coordinate(state, j, g, shared, l1[j])
             per_coordinate(state, d, e * intercept, shared, l1[d])
 
-    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def of_stored(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
         state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
@@ -137,7 +156,7 @@ def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
         d = state.shape[0] - 1
         for i in range(order.size):
             r = order[i]
-            _ask_for_sparse(values, columns, starts, y, order, i, state)
+            ask_for_sparse(values, columns, starts, y, order, i, state, state.shape[1])
             p = state[d, 0] * intercept
             for k in range(starts[r], starts[r + 1]):
                 j = columns[k]
@@ -167,10 +186,10 @@ def in_batches(method: Any, loss: Any, kind: Kind) -> Any:
 def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
     reader = read_method(method, sharp=kind.sharp)
     per_step, per_coordinate = reader.per_step(), reader.per_coordinate(interleaved=kind.sparse)
-    slope, feature = read_loss(loss).reader("slope"), _feature_of(kind)
-    penalised, weighted = _penalised_of(kind), _weighted_of(kind)
+    slope, feature = read_loss(loss).reader("slope"), feature_of(kind)
+    penalised, weighted = penalised_of(kind), weighted_of(kind)
 
-    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def dense(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
         state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
@@ -182,7 +201,7 @@ def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
                 r = order[i]
-                _ask_for_dense(values, y, order, i)
+                ask_for_dense(values, y, order, i)
                 p = state[0, d] * intercept
                 for j in range(d):
                     p += feature(values[r, j], shift, scale, j) * state[0, j]
@@ -196,7 +215,7 @@ def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
                 per_coordinate(state, j, penalised(g[j] * share, l2, state[0, j], j), shared, l1[j])
                 g[j] = 0
 
-    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def of_stored(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
         state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
@@ -208,7 +227,7 @@ def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
                 r = order[i]
-                _ask_for_sparse(values, columns, starts, y, order, i, state)
+                ask_for_sparse(values, columns, starts, y, order, i, state, state.shape[1])
                 p = state[d, 0] * intercept
                 for k in range(starts[r], starts[r + 1]):
                     j = columns[k]
@@ -248,7 +267,7 @@ def _whole_gradient(loss: Any, sparse: bool) -> Any:
     reader = read_loss(loss)
     slope, value = reader.reader("slope"), reader.reader("value")
 
-    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def dense(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, shift: Any, scale: Any, weights: Any,
         loss_numbers: Any, intercept: Any, first: Any, last: Any, total: Any, group: Any,
@@ -294,7 +313,7 @@ def _whole_gradient(loss: Any, sparse: bool) -> Any:
             group[d] = 0
         return cost
 
-    @njit(**_COMPILED)  # type: ignore[untyped-decorator]
+    @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def of_stored(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, shift: Any, scale: Any, weights: Any,
         loss_numbers: Any, intercept: Any, first: Any, last: Any, total: Any, group: Any,
@@ -317,7 +336,7 @@ def _whole_gradient(loss: Any, sparse: bool) -> Any:
     return cached_on_disk(of_stored if sparse else dense, f"gradient {reader.fingerprint}")
 
 
-@njit(**_COMPILED)  # type: ignore[untyped-decorator]
+@njit(**COMPILED)  # type: ignore[untyped-decorator]
 def _moments(values: Any, weights: Any, first: Any, last: Any, sums: Any, powers: Any) -> Any:
     while first < last - 1 and weights[first] == 0:
         first += 1

@@ -423,8 +423,8 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
 
     def _trainer_at(self, rule: Rule, rows: Rows, start: np.ndarray, batch_size: int, jobs: int = 1) -> Trainer:
         start = start.astype(rows.kind)
-        if streams(rule) and self._outputs() == 1:
-            if rows.is_sparse and batch_size < len(rows):
+        if streams(rule):
+            if rows.is_sparse and batch_size < len(rows) and self._outputs() == 1:
                 check_fits_sparse_rows(rule)
             if not rows.is_sparse or read_method(type(rule)).is_exact_on_sparse_rows:
                 penalty = Penalty(float(self.l2), float(self.l1))

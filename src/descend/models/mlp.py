@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from descend.models.classes import Classifier
-from descend.models.costs import softmax
 from descend.models.network import cross_entropy, squared_error
 from descend.models.neural import NeuralNetwork
 from descend.models.rows import rows_of
+from descend.models.softmax import softmax
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 

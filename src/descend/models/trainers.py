@@ -17,6 +17,7 @@ from descend.models.l1 import kept, pulled
 from descend.models.losses import Loss
 from descend.models.reading import read_method, streams
 from descend.models.rows import Rows
+from descend.models.softmax import in_batches_of_classes
 from descend.models.threads import threads
 from descend.stepsizes.stepsize import Asks
 
@@ -79,26 +80,38 @@ class Streaming(Trainer):
         self._method, self._loss, self._scaling, self._penalty, self._jobs = method, loss, scaling, penalty, jobs
         self._sparse = rows.is_sparse
         reader = read_method(type(method))
-        slots = reader.start(method, weights)
-        state = np.concatenate([weights[None], slots]).astype(weights.dtype)
+        self._shape = weights.shape
+        parts = np.concatenate([weights[None], reader.start(method, weights)]).astype(weights.dtype)
+        state = np.stack([self._flat(part) for part in parts])
         self._state = np.ascontiguousarray(state.T if self._sparse else state)
         self._numbers = np.array([*(float(getattr(method, name)) for name in reader.numbers), 0.0])
-        self._loss_numbers = np.array([*loss.arguments, 0.0])
+        self._loss_numbers = () if self._several else (np.array([*loss.arguments, 0.0]),)
         self._powers = np.ones(max(1, len(reader.bases)))
-        self._width = len(weights)
-        self._met, self._rows_seen = np.zeros(len(weights) - 1), 0
+        self._met, self._rows_seen = np.zeros(self._shape[-1] - 1), 0
         self._counted: Rows | None = None
         self.steps = 0
 
     @property
     def weights(self) -> np.ndarray:
         """See `Trainer.weights`."""
-        return np.array(self._state[:, 0] if self._sparse else self._state[0])
+        return np.array(self._in_shape(self._state[:, 0] if self._sparse else self._state[0]))
+
+    @property
+    def _several(self) -> bool:
+        """Whether there is a row of parameters for each of several classes."""
+        return len(self._shape) > 1
+
+    def _flat(self, weights: np.ndarray) -> np.ndarray:
+        """Parameters in the order of the state: class by class, or column by column where rows are sparse."""
+        return weights.T.reshape(-1) if self._sparse else weights.reshape(-1)
+
+    def _in_shape(self, flat: np.ndarray) -> np.ndarray:
+        return flat.reshape(self._shape[::-1]).T if self._sparse else flat.reshape(self._shape)
 
     def move_to(self, weights: np.ndarray, scaling: Scaling) -> None:
         """See `Trainer.move_to`."""
         self._scaling = scaling
-        (self._state[:, 0] if self._sparse else self._state[0])[:] = weights
+        (self._state[:, 0] if self._sparse else self._state[0])[:] = self._flat(weights)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Trainer.arrays`."""
@@ -130,7 +143,7 @@ class Streaming(Trainer):
 
     def run(self, rows: Rows, order: np.ndarray, batch_size: int) -> None:
         """See `Trainer.run`."""
-        kind, n = rows.kind.type, self._width
+        kind, n = rows.kind.type, self._shape[-1]
         if (rows.is_sparse, rows.kind, rows.features) != (self._sparse, self._state.dtype, n - 1):
             raise ValueError("the rows are not of the form, dtype or width with which the training began")
         count = -(-len(order) // batch_size)
@@ -146,7 +159,12 @@ class Streaming(Trainer):
             l2 = np.minimum(l2, kind(1 / rates.max()))
         l2[-1] = l1[-1] = 0
         which = Kind(self._sparse, self._scaling.changes, self._penalty.l2 > 0, self._penalty.l1 > 0, rows.is_weighted)
-        made = (each_row if batch_size == 1 else in_batches)(type(self._method), type(self._loss), which)
+        l2, l1 = (self._flat(np.broadcast_to(size, self._shape)) for size in (l2, l1))
+        method, loss = type(self._method), type(self._loss)
+        if self._several:
+            made = in_batches_of_classes(method, which)
+        else:
+            made = (each_row if batch_size == 1 else in_batches)(method, loss, which)
         order = np.ascontiguousarray(order, np.int64)
         bases = self._numbers[read_method(type(self._method)).bases]
         edges = np.linspace(0, count, min(self._jobs, count) + 1).astype(np.int64)
@@ -154,11 +172,11 @@ class Streaming(Trainer):
         def part(first: int, last: int) -> np.ndarray:
             powers = self._powers.copy()
             powers[: len(bases)] *= bases**first
-            batches = () if batch_size == 1 else (batch_size, np.zeros(n, rows.kind))
+            batches = (batch_size, np.zeros(self._shape, rows.kind)) if batch_size > 1 or self._several else ()
             made(
                 rows.values, rows.columns, rows.starts, rows.y, rows.weights,
                 order[first * batch_size : last * batch_size], self._scaling.shift, self._scaling.scale, self._state,
-                self._numbers, self._loss_numbers, powers, rates[first:last], self.steps + first, l2, l1,
+                self._numbers, *self._loss_numbers, powers, rates[first:last], self.steps + first, l2, l1,
                 kind(self._scaling.intercept), *batches,
             )  # fmt: skip
             return powers
