@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,9 @@ from descend.methods.method import Rate, rate
 from descend.models import Absolute, Hinge, Huber, Log, Poisson, Quantile, Squared, SquaredHinge
 from descend.models.costs import GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.emitting import UnknownOperationError
-from descend.models.reading import ScalarMethod, read_method, streams
+from descend.models.reading import ScalarMethod, begins_at_zero, read_method, streams
 from descend.models.rows import Rows, rows_of
-from descend.models.trainers import Penalty, Streaming, check_fits_sparse_rows
+from descend.models.trainers import Penalty, Streaming, Updating, check_fits_sparse_rows
 from descend.words import precision
 
 LOSSES = [Squared(), Absolute(), Huber(0.7), Quantile(0.8), Poisson(), Log(), Hinge(), SquaredHinge()]
@@ -145,6 +147,68 @@ def test_the_bits_of_a_gradient_do_not_depend_on_the_number_of_threads(monkeypat
             monkeypatch.setattr(costs, "threads", lambda pool=pool: pool)
             found.append(RowsCost(rows, Log(), scaling_of(rows), 0.0).grad(w).tobytes())
     assert len(set(found)) == 1
+
+
+def rows_of_classes(*, sparse: bool, kind: Any = np.float64) -> Rows:
+    rows = some_rows(sparse=sparse, kind=kind)
+    y = np.random.default_rng(5).integers(0, 3, len(rows)).astype(kind)
+    return dataclasses.replace(rows, y=y)
+
+
+def softmax_by_jax(method: Any, scaling: Scaling, rows: Rows, batch: int, l2: float, x: np.ndarray) -> np.ndarray:
+    """Descent from x, (classes, d + 1), with JAX's derivative of its own logarithm of softmax; one call of all rows."""
+    Z = scaling.applied(rows)
+    Z = np.column_stack([np.asarray(Z.todense() if rows.is_sparse else Z), np.ones(len(rows))])
+    free = np.arange(x.shape[1]) == x.shape[1] - 1  # the intercept has no penalty
+
+    def cost(w: Any, here: Any) -> Any:
+        shares = jax.nn.log_softmax(Z[here] @ w.T)
+        seen = jax.numpy.take_along_axis(shares, rows.y[here].astype(int)[:, None], 1)[:, 0]
+        return -(seen * rows.weights[here]).mean() + l2 / 2 * ((w * ~free) ** 2).sum()
+
+    state = method.init(x)
+    for begin in range(0, len(rows), batch):
+        with precision(np.float64):
+            g = np.asarray(jax.grad(cost)(x, np.arange(begin, min(begin + batch, len(rows)))))
+        change, state = method.update(g, state, x)
+        x = x + change
+    return x
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize(
+    ("method", "sparse"),
+    [*((method, False) for method in STREAMED), *((method, True) for method in SPARSE)],
+    ids=lambda v: {False: "dense", True: "sparse"}[v] if isinstance(v, bool) else v.__name__,
+)
+def test_each_method_makes_the_same_steps_of_several_classes(method: Any, sparse: bool, batch: int) -> None:
+    rows, begin = rows_of_classes(sparse=sparse), np.linspace(-0.4, 0.5, 18).reshape(3, 6)
+    begin = begin * (not begins_at_zero(method))
+    scaling, l2 = scaling_of(rows), 0.0 if sparse else 0.01
+    trainer = Streaming(method(), Log(), scaling, Penalty(l2), begin, rows)
+    np.testing.assert_array_equal(trainer.weights, begin)
+    trainer.run(rows, np.arange(21), batch)
+    kept = trainer.arrays()
+    trainer = Streaming(method(), Log(), scaling, Penalty(l2), np.zeros((3, 6)), rows)
+    trainer.restore(kept)
+    trainer.run(rows, np.arange(21, 60), batch)  # goes on where it was
+    expected = softmax_by_jax(method(), scaling, rows, batch, l2, begin)
+    np.testing.assert_allclose(trainer.weights, expected, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_penalties_and_another_scaling_reach_the_right_class(sparse: bool) -> None:
+    rows, scaling = rows_of_classes(sparse=sparse), scaling_of(rows_of_classes(sparse=sparse))
+    begin = np.linspace(-0.4, 0.5, 18).reshape(3, 6)
+    penalty = Penalty(0.02, 0.05)
+    streaming = Streaming(AdaGrad(0.1), Log(), scaling, penalty, begin, rows)
+    cost = partial(SoftmaxCost, scaling=scaling, l2=penalty.l2, classes=3)
+    updating = Updating(AdaGrad(0.1), cost, penalty.l1, begin)
+    for trainer in (streaming, updating):
+        trainer.run(rows, np.arange(60), 60)  # of so many rows each column is met in all but surely
+        trainer.move_to(trainer.weights * np.arange(1, 7), scaling)
+        trainer.run(rows, np.arange(60), 60)
+    np.testing.assert_allclose(streaming.weights, updating.weights, rtol=1e-9)
 
 
 def test_softmax_has_the_gradient_of_its_value() -> None:

@@ -89,6 +89,7 @@ class Streaming(Trainer):
         self._powers = np.ones(max(1, len(reader.bases)))
         self._met, self._rows_seen = np.zeros(self._shape[-1] - 1), 0
         self._counted: Rows | None = None
+        self._could_leap = self._sparse and penalty.l2 > 0 and type(method).fits(Asks.GRADIENT)
         self.steps = 0
 
     @property
@@ -155,7 +156,7 @@ class Streaming(Trainer):
             share = np.maximum(self._met, 1) / self._rows_seen
             met[:-1] = 1 - (1 - np.minimum(share, 1)) ** batch_size
         l2, l1 = (np.asarray(size / met, rows.kind) for size in self._penalty)
-        if self._sparse and self._penalty.l2 and type(self._method).fits(Asks.GRADIENT):  # no step leads beyond zero
+        if self._could_leap:  # no step leads beyond zero
             l2 = np.minimum(l2, kind(1 / rates.max()))
         l2[-1] = l1[-1] = 0
         which = Kind(self._sparse, self._scaling.changes, self._penalty.l2 > 0, self._penalty.l1 > 0, rows.is_weighted)

@@ -276,8 +276,8 @@ def best_rate(
     def cost(lr: float) -> float:
         trainer = trainer_at(lr, tried)
         budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
-        for _ in range(max(1, budget // count, _FEWEST_STEPS * size // count)):
-            trainer.run(tried, places, size)
+        passes = max(1, budget // count, _FEWEST_STEPS * size // count)
+        trainer.run(tried, np.tile(places, passes), size)
         left = measure(trainer.weights, judged)
         return left if np.isfinite(left) else np.inf
 
