@@ -68,6 +68,30 @@ def each_row(quick: bool) -> list[Result]:
     return results
 
 
+def several_classes(quick: bool) -> list[Result]:
+    """One epoch of softmax regression, 7 classes, 200,000 × 54 float32, beside seven times one against the rest."""
+    draw = np.random.default_rng(0)
+    X = draw.standard_normal((20_000 if quick else 200_000, 54), np.float32)
+    y = (X @ draw.standard_normal((54, 7), np.float32) + 3 * draw.gumbel(size=(len(X), 7))).argmax(axis=1)
+
+    def theirs() -> Any:
+        options = {"learning_rate": "constant", "eta0": 1e-3, "alpha": 0.0, "max_iter": 1, "tol": None}
+        return SGDClassifier(loss="log_loss", random_state=0, **options).fit(X, y)
+
+    results = []
+    for batch in (1, 32):
+
+        def ours(batch: int = batch) -> Any:
+            method = GradientDescent(1e-3 * batch)
+            return LogisticRegression(method, l2=0.0, batch_size=batch, epochs=1, scale=False).fit(X, y)
+
+        right = [float(np.mean(model().predict(X) == y)) for model in (ours, theirs)]
+        mine, other = compare(ours, theirs, 3 if quick else 7)
+        name = f"softmax of 7 classes, batches of {batch} / SGDClassifier (right {right[0]:.4f}, {right[1]:.4f})"
+        results.append(Result(name, mine, other, "ms", "", 1e3))
+    return results
+
+
 def _plain(rows: Rows) -> Scaling:
     d = rows.features
     return Scaling(np.zeros(d), np.ones(d), intercept=True, kind=rows.kind)
@@ -280,6 +304,7 @@ def rows_are_linear(quick: bool) -> list[Result]:
 
 WORKLOADS = {
     "each-row": quiet(each_row),
+    "several-classes": quiet(several_classes),
     "by-hand": by_hand,
     "gradient-of-all": gradient,
     "to-a-loss": quiet(to_a_loss),

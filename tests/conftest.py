@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import matplotlib as mpl
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 
 mpl.use("Agg")
 os.environ.setdefault("COLUMNS", "120")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what runs in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("descend", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("descend")
