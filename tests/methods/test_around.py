@@ -246,6 +246,16 @@ def cost(p: Any) -> Any:
     return jnp.sum((p["w"] - 1) ** 2) + jnp.sum((p["b"] - 2) ** 2)
 
 
+def test_all_that_a_rule_around_remembers_has_a_dtype() -> None:
+    rules: list[Any] = [
+        kind(Adam(0.1)) for kind in (Averaged, ExponentialAverage, Lookahead, ScheduleFree, GradientNoise)
+    ]
+    rules += [kind(Adam(0.1), 0.1) for kind in (ClipNorm, WeightDecay, DecoupledWeightDecay, SharpnessAware)]
+    rules += [Projected(PLAIN, Ball(9.0)), Optax(optax.adam(0.1))]
+    for rule in rules:
+        assert all(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(rule.init(np.ones(2)))), rule
+
+
 def test_what_would_leave_the_set_is_refused() -> None:
     inside = Projected(GradientDescent(0.1), Box(low=0.0))
     run = minimize("(x + 1)^2 + (y - 2)^2", [1.0, 1.0], Averaged(inside), steps=50, gtol=0)
