@@ -9,6 +9,7 @@ from descend.insight.learning import explain_training, loss_slice, network_curva
 from descend.insight.rates import FoundRate, find_lr
 from descend.insight.stability import convergence_factor, stability_limit
 from descend.insight.stationary import StationaryPoint, critical_points
+from descend.insight.theory import Promise, promise
 from descend.insight.tuning import Tuned, tune
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Diagnosis",
     "FoundRate",
     "GradientCheck",
+    "Promise",
     "StationaryPoint",
     "Tuned",
     "basins",
@@ -31,6 +33,7 @@ __all__ = [
     "loss_slice",
     "network_curvature",
     "noise_scale",
+    "promise",
     "stability_limit",
     "tune",
 ]

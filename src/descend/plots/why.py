@@ -1,4 +1,4 @@
-"""Pictures of why: rates and other numbers that were tried, sharpness along a run against its limit."""
+"""Pictures of why: rates and other numbers that were tried; sharpness against its limit, cost against its bound."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable
 
-__all__ = ["found_rate", "sharpness", "tuned"]
+__all__ = ["found_rate", "promised", "sharpness", "tuned"]
 
 
 def found_rate(found: Any, ax: Axes | None = None) -> Axes:
@@ -58,6 +58,19 @@ def sharpness(run: Any, ax: Axes | None = None, *, points: int = 40) -> Axes:
     if np.isfinite(limit):
         ax.axhline(limit, color=ORANGE, linestyle="--", label=f"limit of stability, {limit:.3g}")
     ax.set(xlabel="step", ylabel="lr · λ", title="Sharpness along the run")
+    ax.legend()
+    ax.grid(alpha=0.25)
+    return ax
+
+
+def promised(found: Any, ax: Axes | None = None) -> Axes:
+    """The cost above the minimum along a run on a quadratic, and what no run from this cost exceeds."""
+    ax = axes(ax)
+    between = f"μ = {found.smallest:.3g} and L = {found.largest:.3g}"
+    ax.plot(found.step, drawable(found.bound), color=ORANGE, linestyle="--", label=f"never above, between {between}")
+    above = np.where(found.measured > 0, found.measured, np.nan)  # where rounding is all that is left
+    ax.plot(found.step, drawable(above), color=BLUE, label="this run")
+    ax.set(yscale="log", xlabel="step", ylabel="cost above the minimum", title="Theory and practice")
     ax.legend()
     ax.grid(alpha=0.25)
     return ax

@@ -1,0 +1,93 @@
+"""What theory promises on a quadratic: never broken, reached, and refused where there is no such promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from descend import Adam, Cosine, GradientDescent, Momentum, Nesterov, minimize
+from descend.insight import promise
+from descend.stepsizes import Chebyshev
+
+
+def quadratic(curvatures: Any, seed: int = 0) -> Any:
+    n = len(curvatures)
+    Q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(n, n)))
+    H = Q @ np.diag(curvatures) @ Q.T
+    b = np.random.default_rng(seed + 1).normal(size=n)
+    return lambda x: x @ H @ x / 2 - b @ x + 3
+
+
+def test_the_bound_of_gradient_descent_is_that_of_the_textbook() -> None:
+    run = minimize("ill-conditioned", [100.0, 1.0], GradientDescent(0.015), steps=100)
+    found = promise(run)
+    assert [found.smallest, found.largest] == pytest.approx([1.0, 100.0])
+    factor = max(abs(1 - 0.015 * 1), abs(1 - 0.015 * 100))
+    np.testing.assert_allclose(found.bound, found.measured[0] * factor ** (2.0 * found.step), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        GradientDescent(0.015),
+        GradientDescent.optimal(100.0, 1.0),
+        Momentum.optimal(100.0, 1.0),
+        Nesterov.optimal(100.0, 1.0),
+        GradientDescent(Cosine(0.019, steps=60)),
+        GradientDescent(Chebyshev(100.0, 1.0, steps=32)),
+        GradientDescent(0.0205),  # diverges
+    ],
+    ids=repr,
+)
+def test_no_run_exceeds_it_and_the_worst_one_reaches_it(method: Any) -> None:
+    for seed in range(4):
+        found = promise(minimize(quadratic(np.geomspace(1, 100, 7), seed), np.ones(7), method, steps=60))
+        counts = found.measured > 1e-11 * found.measured[0]  # else rounding is measured
+        assert (found.measured[counts] <= found.bound[counts] * (1 + 1e-6)).all()
+        assert (np.diff(found.step) > 0).all()
+        assert len(found.step) == len(found.bound)
+    # All of the cost is at the curvature at which the method is slowest or fastest apart.
+    alone = [promise(minimize(quadratic([1.0, 100.0]), start, method, steps=60)) for start in np.eye(2) * 1e4]
+    assert max((f.measured / f.bound)[f.step <= 5].max() for f in alone) == pytest.approx(1, abs=1e-3)
+
+
+def test_it_holds_for_float32_and_for_ascent() -> None:
+    run = minimize(lambda x: x @ x, np.ones(3, np.float32), GradientDescent(0.1), steps=20)
+    found = promise(run)
+    np.testing.assert_allclose(found.bound, 3 * 0.8 ** (2.0 * found.step), rtol=1e-5)
+    climbed = promise(minimize("5 - x^2", 1.0, GradientDescent(0.1), steps=20, maximize=True))
+    np.testing.assert_allclose(climbed.measured, climbed.bound, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("objective", "start", "method", "says"),
+    [
+        ("rosenbrock", None, GradientDescent(1e-4), "no quadratic"),
+        ("x^4", 1.0, GradientDescent(0.01), "no quadratic"),
+        ("(x + y)^2", [1.0, 2.0], GradientDescent(0.01), "no single minimum"),
+        ("x^2", 1.0, Adam(0.1), "Adam is no linear map"),
+        ("x^2", 1.0, None, "BarzilaiBorwein are not known beforehand"),
+    ],
+)
+def test_where_there_is_no_promise_it_says_why(objective: Any, start: Any, method: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        promise(minimize(objective, start, method, steps=20))
+
+
+def test_batches_and_many_variables_are_refused() -> None:
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    run = minimize(
+        lambda w, X: ((X @ w) ** 2).mean(), np.ones(2), GradientDescent(0.1), data=(X,), batch_size=4, epochs=2
+    )
+    with pytest.raises(ValueError, match="saw batches"):
+        promise(run)
+    with pytest.raises(ValueError, match="at most 500 variables, got 501"):
+        promise(minimize(lambda x: x @ x, np.ones(501), GradientDescent(0.1), steps=2))
+
+
+def test_its_picture_shows_both() -> None:
+    ax = promise(minimize("ill-conditioned", [100.0, 1.0], Momentum.optimal(100.0, 1.0), steps=50)).plot()
+    assert [line.get_label() for line in ax.get_lines()] == ["never above, between μ = 1 and L = 100", "this run"]
+    assert ax.get_yscale() == "log"
