@@ -158,7 +158,8 @@ def rows_of_classes(*, sparse: bool, kind: Any = np.float64) -> Rows:
 def softmax_by_jax(method: Any, scaling: Scaling, rows: Rows, batch: int, l2: float, x: np.ndarray) -> np.ndarray:
     """Descent from x, (classes, d + 1), with JAX's derivative of its own logarithm of softmax; one call of all rows."""
     Z = scaling.applied(rows)
-    Z = np.column_stack([np.asarray(Z.todense() if rows.is_sparse else Z), np.ones(len(rows))])
+    Z = np.asarray(Z.todense() if rows.is_sparse else Z)
+    Z = np.column_stack([Z, np.full(len(rows), float(scaling.intercept))])
     free = np.arange(x.shape[1]) == x.shape[1] - 1  # the intercept has no penalty
 
     def cost(w: Any, here: Any) -> Any:
@@ -184,7 +185,7 @@ def softmax_by_jax(method: Any, scaling: Scaling, rows: Rows, batch: int, l2: fl
 def test_each_method_makes_the_same_steps_of_several_classes(method: Any, sparse: bool, batch: int) -> None:
     rows, begin = rows_of_classes(sparse=sparse), np.linspace(-0.4, 0.5, 18).reshape(3, 6)
     begin = begin * (not begins_at_zero(method))
-    scaling, l2 = scaling_of(rows), 0.0 if sparse else 0.01
+    scaling, l2 = scaling_of(rows, intercept=batch > 1), 0.0 if sparse else 0.01
     trainer = Streaming(method(), Log(), scaling, Penalty(l2), begin, rows)
     np.testing.assert_array_equal(trainer.weights, begin)
     trainer.run(rows, np.arange(21), batch)
