@@ -27,7 +27,7 @@ from descend import (
 from descend.models import checkpoint as checkpoints
 from descend.models import training
 from descend.models.checkpoint import Checkpoint, CheckpointError
-from descend.models.files import ModelFileError
+from descend.models.files import ModelFileError, load_file, save_file
 
 DRAW = np.random.default_rng(0)
 X = DRAW.normal(size=(900, 6)) * (DRAW.random((900, 6)) < 0.5)
@@ -145,6 +145,16 @@ def test_another_training_is_refused(tmp_path: Path) -> None:
         make(checkpoint=tmp_path / "none" / "c").fit(X, Y)
     with pytest.raises(ValueError, match="training in batches"):
         LinearRegression(checkpoint=path).fit(X, Y)
+
+
+def test_what_another_version_trained_in_another_way_is_refused(tmp_path: Path) -> None:
+    path, make, classes = tmp_path / "c", MADE["classes"], np.digitize(Y, [-3, 3])
+    make(checkpoint=path).fit(X, classes)
+    arrays, header = load_file(path, "training")
+    arrays["trainer.leaf 0"] = arrays.pop("trainer.state")
+    save_file(path, "training", arrays, header)
+    with pytest.raises(CheckpointError, match="trained in another way: begin anew"):
+        make(checkpoint=path, resume=True).fit(X, classes)
 
 
 def test_two_runs_do_not_write_one_checkpoint(tmp_path: Path) -> None:

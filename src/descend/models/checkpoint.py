@@ -110,11 +110,16 @@ class Checkpoint:
         if differing:
             changes = "; ".join(f"{n}: {header['about'].get(n)!r} → {self._about[n]!r}" for n in differing)
             raise CheckpointError(f"{self.path} is of another training ({changes}): make them equal, or begin anew")
+        of_trainer = {name.removeprefix("trainer."): a for name, a in arrays.items() if name.startswith("trainer.")}
+        if of_trainer.keys() != trainer.arrays().keys():
+            raise CheckpointError(
+                f"{self.path} was written by a version of descend that trained in another way: begin anew"
+            )
         progress.epoch, progress.chunk, progress.best_epoch = header["epoch"], header["chunk"], header["best_epoch"]
         progress.first, progress.worst, progress.best_loss = map(float, arrays["losses"])
         progress.good, progress.best = arrays["good"], arrays["best"]
         history.go_on_from(arrays["history"])
-        trainer.restore({name.removeprefix("trainer."): a for name, a in arrays.items() if name.startswith("trainer.")})
+        trainer.restore(of_trainer)
         return True
 
     def save(self, trainer: Trainer, history: History, progress: Progress, *, at_once: bool) -> None:
