@@ -1,4 +1,4 @@
-"""What theory promises on a quadratic: never broken, reached, and refused where there is no such promise."""
+"""What theory guarantees on a quadratic: never broken, reached, and refused where there is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from descend import Adam, Cosine, GradientDescent, Momentum, Nesterov, minimize
-from descend.insight import promise
+from descend.insight import guarantee
 from descend.stepsizes import Chebyshev
 
 
@@ -22,7 +22,7 @@ def quadratic(curvatures: Any, seed: int = 0) -> Any:
 
 def test_the_bound_of_gradient_descent_is_that_of_the_textbook() -> None:
     run = minimize("ill-conditioned", [100.0, 1.0], GradientDescent(0.015), steps=100)
-    found = promise(run)
+    found = guarantee(run)
     assert [found.smallest, found.largest] == pytest.approx([1.0, 100.0])
     factor = max(abs(1 - 0.015 * 1), abs(1 - 0.015 * 100))
     np.testing.assert_allclose(found.bound, found.measured[0] * factor ** (2.0 * found.step), rtol=1e-9)
@@ -43,21 +43,21 @@ def test_the_bound_of_gradient_descent_is_that_of_the_textbook() -> None:
 )
 def test_no_run_exceeds_it_and_the_worst_one_reaches_it(method: Any) -> None:
     for seed in range(4):
-        found = promise(minimize(quadratic(np.geomspace(1, 100, 7), seed), np.ones(7), method, steps=60))
+        found = guarantee(minimize(quadratic(np.geomspace(1, 100, 7), seed), np.ones(7), method, steps=60))
         counts = found.measured > 1e-11 * found.measured[0]  # else rounding is measured
         assert (found.measured[counts] <= found.bound[counts] * (1 + 1e-6)).all()
         assert (np.diff(found.step) > 0).all()
         assert len(found.step) == len(found.bound)
     # All of the cost is at the curvature at which the method is slowest or fastest apart.
-    alone = [promise(minimize(quadratic([1.0, 100.0]), start, method, steps=60)) for start in np.eye(2) * 1e4]
+    alone = [guarantee(minimize(quadratic([1.0, 100.0]), start, method, steps=60)) for start in np.eye(2) * 1e4]
     assert max((f.measured / f.bound)[f.step <= 5].max() for f in alone) == pytest.approx(1, abs=1e-3)
 
 
 def test_it_holds_for_float32_and_for_ascent() -> None:
     run = minimize(lambda x: x @ x, np.ones(3, np.float32), GradientDescent(0.1), steps=20)
-    found = promise(run)
+    found = guarantee(run)
     np.testing.assert_allclose(found.bound, 3 * 0.8 ** (2.0 * found.step), rtol=1e-5)
-    climbed = promise(minimize("5 - x^2", 1.0, GradientDescent(0.1), steps=20, maximize=True))
+    climbed = guarantee(minimize("5 - x^2", 1.0, GradientDescent(0.1), steps=20, maximize=True))
     np.testing.assert_allclose(climbed.measured, climbed.bound, rtol=1e-9)
 
 
@@ -71,9 +71,9 @@ def test_it_holds_for_float32_and_for_ascent() -> None:
         ("x^2", 1.0, None, "BarzilaiBorwein are not known beforehand"),
     ],
 )
-def test_where_there_is_no_promise_it_says_why(objective: Any, start: Any, method: Any, says: str) -> None:
+def test_where_nothing_is_guaranteed_it_says_why(objective: Any, start: Any, method: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        promise(minimize(objective, start, method, steps=20))
+        guarantee(minimize(objective, start, method, steps=20))
 
 
 def test_batches_and_many_variables_are_refused() -> None:
@@ -82,12 +82,12 @@ def test_batches_and_many_variables_are_refused() -> None:
         lambda w, X: ((X @ w) ** 2).mean(), np.ones(2), GradientDescent(0.1), data=(X,), batch_size=4, epochs=2
     )
     with pytest.raises(ValueError, match="saw batches"):
-        promise(run)
+        guarantee(run)
     with pytest.raises(ValueError, match="at most 500 variables, got 501"):
-        promise(minimize(lambda x: x @ x, np.ones(501), GradientDescent(0.1), steps=2))
+        guarantee(minimize(lambda x: x @ x, np.ones(501), GradientDescent(0.1), steps=2))
 
 
 def test_its_picture_shows_both() -> None:
-    ax = promise(minimize("ill-conditioned", [100.0, 1.0], Momentum.optimal(100.0, 1.0), steps=50)).plot()
+    ax = guarantee(minimize("ill-conditioned", [100.0, 1.0], Momentum.optimal(100.0, 1.0), steps=50)).plot()
     assert [line.get_label() for line in ax.get_lines()] == ["never above, between μ = 1 and L = 100", "this run"]
     assert ax.get_yscale() == "log"

@@ -9,7 +9,7 @@ from descend.insight.learning import explain_training, loss_slice, network_curva
 from descend.insight.rates import FoundRate, find_lr
 from descend.insight.stability import convergence_factor, stability_limit
 from descend.insight.stationary import StationaryPoint, critical_points
-from descend.insight.theory import Promise, promise
+from descend.insight.theory import Guarantee, guarantee
 from descend.insight.tuning import Tuned, tune
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "Diagnosis",
     "FoundRate",
     "GradientCheck",
-    "Promise",
+    "Guarantee",
     "StationaryPoint",
     "Tuned",
     "basins",
@@ -30,10 +30,10 @@ __all__ = [
     "explain",
     "explain_training",
     "find_lr",
+    "guarantee",
     "loss_slice",
     "network_curvature",
     "noise_scale",
-    "promise",
     "stability_limit",
     "tune",
 ]

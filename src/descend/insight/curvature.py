@@ -14,7 +14,7 @@ from descend.objectives.function import Problem, precision, prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, as_vector, dtype_of, from_vector
 
-__all__ = ["Curvature", "curvature", "curvature_of", "hessian_product"]
+__all__ = ["Curvature", "curvature", "curvature_of", "hessian_product", "whole_hessian"]
 
 _DENSE = 32  # up to so many variables the whole Hessian is made, column by column
 _MOST_PRODUCTS = 29
@@ -114,13 +114,19 @@ def hessian_product(problem: Problem, x: Any) -> Callable[[np.ndarray], np.ndarr
 
 def curvature_of(problem: Problem, x: Any) -> Curvature:
     """See `curvature`."""
-    n, product = as_vector(x).size, hessian_product(problem, x)
+    n = as_vector(x).size
     if n <= _DENSE:
-        hessian = np.stack([product(way) for way in np.eye(n)])
-        _check_finite(hessian)
-        values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+        values, vectors = np.linalg.eigh(whole_hessian(problem, x))
         return Curvature(float(values[-1]), float(values[0]), vectors[:, -1], vectors[:, 0], n, True)
-    return _by_lanczos(product, n)
+    return _by_lanczos(hessian_product(problem, x), n)
+
+
+def whole_hessian(problem: Problem, x: Any) -> np.ndarray:
+    """The Hessian at `x`, column by column, shape (n, n), float64, symmetric."""
+    product = hessian_product(problem, x)
+    columns = np.stack([product(way) for way in np.eye(as_vector(x).size)])
+    _check_finite(columns)
+    return np.asarray((columns + columns.T) / 2)
 
 
 def _check_finite(products: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from descend.plots.history import history, rates
 from descend.plots.learning import confusion, first_weights, learning, loss_landscape, scores, wrong_images
 from descend.plots.overview import as_svg, overview, picture
 from descend.plots.training import coefficients, training, training_overview
-from descend.plots.why import found_rate, promised, sharpness, tuned
+from descend.plots.why import found_rate, guarantee, sharpness, tuned
 
 __all__ = [
     "animate",
@@ -22,6 +22,7 @@ __all__ = [
     "first_weights",
     "found_rate",
     "gradient_curve",
+    "guarantee",
     "history",
     "learning",
     "loss_landscape",
@@ -30,7 +31,6 @@ __all__ = [
     "paths",
     "picture",
     "profile",
-    "promised",
     "race",
     "race_overview",
     "rates",

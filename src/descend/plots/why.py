@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable
 
-__all__ = ["found_rate", "promised", "sharpness", "tuned"]
+__all__ = ["found_rate", "guarantee", "sharpness", "tuned"]
 
 
 def found_rate(found: Any, ax: Axes | None = None) -> Axes:
@@ -63,7 +63,7 @@ def sharpness(run: Any, ax: Axes | None = None, *, points: int = 40) -> Axes:
     return ax
 
 
-def promised(found: Any, ax: Axes | None = None) -> Axes:
+def guarantee(found: Any, ax: Axes | None = None) -> Axes:
     """The cost above the minimum along a run on a quadratic, and what no run from this cost exceeds."""
     ax = axes(ax)
     between = f"μ = {found.smallest:.3g} and L = {found.largest:.3g}"
