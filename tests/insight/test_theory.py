@@ -76,6 +76,24 @@ def test_where_nothing_is_guaranteed_it_says_why(objective: Any, start: Any, met
         guarantee(minimize(objective, start, method, steps=20))
 
 
+def test_a_run_far_gone_is_measured_from_the_same_minimum() -> None:
+    objective = quadratic(np.geomspace(1, 100, 5))
+    near, far = (guarantee(minimize(objective, np.ones(5), GradientDescent(lr), steps=5_000)) for lr in (0.01, 0.1))
+    assert far.measured[-1] > 1e100
+    assert far.measured[0] == pytest.approx(near.measured[0], rel=1e-12)
+    assert (far.measured <= far.bound * (1 + 1e-6)).all()
+
+
+def test_a_curvature_too_rough_to_tell_is_not_called_another() -> None:
+    def called(x: Any) -> float:
+        return float(x[0]) ** 2 + 5 * float(x[1]) ** 2 - float(x[0])
+
+    run = minimize(called, np.array([3.0, 2.0]), GradientDescent(0.05), steps=30)
+    assert guarantee(run).largest == pytest.approx(10, rel=1e-5)
+    with pytest.raises(ValueError, match="or too rough: of a function that can only be called, take float64"):
+        guarantee(minimize(called, np.array([3.0, 2.0], np.float32), GradientDescent(0.05), steps=30))
+
+
 def test_batches_and_many_variables_are_refused() -> None:
     X = np.random.default_rng(0).normal(size=(20, 2))
     run = minimize(

@@ -91,7 +91,8 @@ def _quadratic(run: Run) -> tuple[np.ndarray, float]:
     hessian = whole_hessian(problem, start)
     for point in (run.x_array, from_vector(beside.astype(at.dtype), start)):
         if np.abs(whole_hessian(problem, point) - hessian).max() > _SAME * np.abs(hessian).max():
-            raise ValueError("the objective is no quadratic: its curvature is not the same everywhere")
+            rough = "" if problem.is_traced else ", or too rough: of a function that can only be called, take float64"
+            raise ValueError(f"the objective is no quadratic{rough}: its curvature is not the same everywhere")
     curvatures = np.linalg.eigvalsh(hessian)
     if not curvatures[0] > _SAME**2 * curvatures[-1]:
         raise ValueError(f"a quadratic with the curvature {curvatures[0]:.3g} has no single minimum")

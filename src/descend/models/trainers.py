@@ -95,7 +95,12 @@ class Streaming(Trainer):
     @property
     def weights(self) -> np.ndarray:
         """See `Trainer.weights`."""
-        return np.array(self._in_shape(self._state[:, 0] if self._sparse else self._state[0]))
+        return np.array(self._in_shape(self._parameters))
+
+    @property
+    def _parameters(self) -> np.ndarray:
+        """Where they lie in the state."""
+        return np.asarray(self._state[:, 0] if self._sparse else self._state[0])
 
     @property
     def _several(self) -> bool:
@@ -112,7 +117,7 @@ class Streaming(Trainer):
     def move_to(self, weights: np.ndarray, scaling: Scaling) -> None:
         """See `Trainer.move_to`."""
         self._scaling = scaling
-        (self._state[:, 0] if self._sparse else self._state[0])[:] = self._flat(weights)
+        self._parameters[:] = self._flat(weights)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Trainer.arrays`."""
@@ -167,7 +172,7 @@ class Streaming(Trainer):
         else:
             made = (each_row if batch_size == 1 else in_batches)(method, loss, which)
         order = np.ascontiguousarray(order, np.int64)
-        bases = self._numbers[read_method(type(self._method)).bases]
+        bases = self._numbers[read_method(method).bases]
         edges = np.linspace(0, count, min(self._jobs, count) + 1).astype(np.int64)
 
         def part(first: int, last: int) -> np.ndarray:
