@@ -25,6 +25,7 @@ from descend.models.emitting import UnknownOperationError
 from descend.models.reading import ScalarMethod, begins_at_zero, read_method, streams
 from descend.models.rows import Rows, rows_of
 from descend.models.trainers import Penalty, Streaming, Updating, check_fits_sparse_rows
+from descend.models.training import best_rate
 from descend.words import precision
 
 LOSSES = [Squared(), Absolute(), Huber(0.7), Quantile(0.8), Poisson(), Log(), Hinge(), SquaredHinge()]
@@ -344,3 +345,30 @@ def test_softmax_keeps_its_digits_where_a_class_is_all_but_certain() -> None:
         cost = SoftmaxCost(rows, Scaling(np.zeros(1), np.ones(1), intercept=True, kind=np.float64), 0.0, 3)
         assert cost(w) == pytest.approx(loss, rel=1e-12, abs=0)
         assert cost.grad(w)[0, 0] == pytest.approx(slope, rel=1e-12, abs=0)
+
+
+def test_a_penalty_of_a_rare_column_does_not_leap_over_zero() -> None:
+    X = scipy.sparse.csr_matrix(([1e-9, *np.ones(99)], (np.arange(100), [0] + [1] * 99)), shape=(100, 2))
+    rows = rows_of(X, np.zeros(100))
+    scaling = Scaling(np.zeros(2), np.ones(2), intercept=False, kind=np.float64)
+    # The first column is met once in a hundred rows, and penalised a hundred times as much then: 1 - 0.5·0.3·100 is -14.
+    trainer = Streaming(GradientDescent(0.5), Squared(), scaling, Penalty(0.3), np.array([1.0, 0.0, 0.0]), rows)
+    trainer.run(rows, np.arange(100), 1)
+    assert trainer.weights[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_search_for_a_rate_goes_through_few_rows_often() -> None:
+    rows, seen = some_rows(n=30), []
+
+    class Counting:
+        is_compiled, weights = True, np.zeros(6)
+
+        def run(self, rows: Rows, order: np.ndarray, batch_size: int) -> None:
+            seen.append((len(rows), order))
+
+    best_rate(lambda lr, some: Counting(), rows, 4, lambda weights, some: 1.0, 0)  # type: ignore[arg-type,return-value]
+    assert len({id(order) for _, order in seen}) == len(seen) > 5
+    for count, order in seen:
+        assert count == 20
+        assert 4_096 - 20 < len(order) <= 4_096
+        np.testing.assert_array_equal(order, np.arange(len(order)) % 20)
