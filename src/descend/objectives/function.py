@@ -12,7 +12,7 @@ import contextlib
 import re
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -31,7 +31,8 @@ from descend.objectives.checks import (
 )
 from descend.objectives.differences import central_differences
 from descend.objectives.parameters import check_takes_data, dtype_of, spread_over
-from descend.objectives.tracing import Traced, is_float64, same_constants, trace
+from descend.objectives.self_contained import code_of
+from descend.objectives.tracing import Traced, is_float64, once, same_constants, trace
 
 __all__ = ["ObjectiveError", "Problem", "precision", "prepare"]
 
@@ -40,6 +41,8 @@ NUMPY = "exact, of the NumPy code (automatic differentiation)"
 JAX = "exact, of the JAX code (automatic differentiation)"
 GIVEN = "given by grad="
 DIFFERENCES = "approximate, by central differences"
+
+_MOST_BYTES_KNOWN = 65_536  # of a start that is remembered
 
 
 def precision(x: Any) -> contextlib.AbstractContextManager[Any]:
@@ -170,6 +173,27 @@ def prepare(
     """
     if not callable(objective):
         raise TypeError(f"the objective must be a function, a formula or a landscape, got {objective!r}")
+    code = None if grad or data or written_in_words else code_of(objective)
+    if code is not None and sum(leaf.nbytes for leaf in jax.tree.leaves(x0)) < _MOST_BYTES_KNOWN:
+        key = ("prepared", code, jax.tree.structure(x0), *map(_contents, jax.tree.leaves(x0)), maximize)
+        known: Problem = once(key, None, lambda: _prepared(objective, x0, None, (), maximize, written_in_words=False))
+        return replace(known, x0=x0)  # not the array seen first, which its owner may have changed
+    return _prepared(objective, x0, grad, data, maximize, written_in_words=written_in_words)
+
+
+def _contents(leaf: np.ndarray) -> tuple[Any, ...]:
+    return leaf.shape, leaf.dtype.str, leaf.tobytes()
+
+
+def _prepared(
+    objective: Callable[..., Any],
+    x0: Any,
+    grad: Callable[..., Any] | None,
+    data: tuple[Any, ...],
+    maximize: bool,
+    *,
+    written_in_words: bool,
+) -> Problem:
     if data:
         check_takes_data(objective, len(data))
     spread = not data and spread_over(objective, x0)

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["NO_OPTIONS", "Traced", "is_float64", "known", "same_constants", "trace"]
+__all__ = ["NO_OPTIONS", "Traced", "is_float64", "known", "once", "same_constants", "trace"]
 
 NO_OPTIONS: Mapping[str, Any] = {}  # of XLA
 
@@ -48,9 +48,7 @@ class Traced:
         The options are XLA's.
         """
         key = (self.key, purpose, *options.items())
-        executable: Callable[..., Any] = _once(
-            key, self.jaxpr, lambda: jax.jit(build(), compiler_options=dict(options))
-        )
+        executable: Callable[..., Any] = once(key, self.jaxpr, lambda: jax.jit(build(), compiler_options=dict(options)))
         return executable
 
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:
@@ -79,7 +77,7 @@ def trace(value: Callable[..., Any], grad: Callable[..., Any] | None, x: Any, *d
         structure = jax.tree.structure(shape)
         return lambda *args: _evaluated(closed.jaxpr, closed.consts, args, structure)
 
-    return replace(forward, program=_once(("gradient", forward.key), forward.jaxpr, derive))
+    return replace(forward, program=once(("gradient", forward.key), forward.jaxpr, derive))
 
 
 def _traced(origin: Callable[..., Any], function: Callable[..., Any], x: Any, *data: Any) -> Traced:
@@ -109,8 +107,8 @@ def _evaluated(jaxpr: Any, consts: list[Any], args: Any, structure: Any) -> Any:
     return jax.tree.unflatten(structure, jax.core.eval_jaxpr(jaxpr, consts, *jax.tree.leaves(args)))
 
 
-def _once(key: Any, keep: Any, make: Callable[[], Any]) -> Any:
-    """What `make` made for this key, the first time; the least recently used are forgotten."""
+def once(key: Any, keep: Any, make: Callable[[], Any]) -> Any:
+    """What `make` made for this key, the first time, and `keep` with it; the least recently used are forgotten."""
     if key not in _made:
         _made[key] = (keep, make())
         while len(_made) > _MOST_MADE:
