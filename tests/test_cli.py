@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from descend import cli
+from descend import GradientDescent, cli, minimize
 from descend.methods import catalogue
 from descend.objectives import LANDSCAPES
 
@@ -484,6 +484,27 @@ def test_explain_tells_the_cause_and_minimize_does_where_it_ends_badly(descend: 
     code, out, _ = descend("minimize", "x^2 - y^2", "--from", "2,0", "--lr", "0.1")
     assert code == 3
     assert "It rests on a saddle" in out
+
+
+def test_a_saved_run_is_explained(descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "run.parquet")
+    assert descend("minimize", "x^2", "--from", "5", "--lr", "1.1", "--steps", "50", "--save", path)[0] == 3
+    code, out, _ = descend("explain", path)
+    assert (code, "The learning rate is too large." in out) == (3, True)
+    code, _, error = descend("explain", path, "--lr", "0.1", "--from", "3")
+    assert (code, "is a run that was made: leave out --from, --lr" in error) == (2, True)
+    code, _, error = descend("explain", "x^2", "--from", "3", "--function", "costs:loss")
+    assert (code, "--function is for a run that was saved" in error) == (2, True)
+    (tmp_path / "bowls.py").write_text("import numpy as np\n\ndef bowl(x):\n    return np.sum(x**2)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from bowls import bowl  # type: ignore[import-not-found]
+
+    minimize(bowl, [1.0, 2.0], GradientDescent(1.2), steps=40).save(path)
+    code, _, error = descend("explain", path)
+    assert (code, "--function MODULE:FUNCTION" in error) == (2, True)
+    code, out, _ = descend("explain", path, "--function", "bowls:bowl", "--json")
+    assert (code, json.loads(out)["cause"]) == (3, "RATE_TOO_LARGE")
 
 
 def test_find_lr_and_check_gradient(descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

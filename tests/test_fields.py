@@ -63,3 +63,12 @@ def test_methods_are_values() -> None:
     assert repr(GradientDescent(BarzilaiBorwein())) == "GradientDescent(lr=BarzilaiBorwein(first=1.0))"
     with pytest.raises(AttributeError):
         Adam(0.1).lr = 0.2  # type: ignore[misc]
+
+
+def test_a_field_without_a_range_is_refused_with_the_cure() -> None:
+    from descend import Method
+
+    with pytest.raises(TypeError, match=r"Bare.lr has no range: declare it as lr: float = positive\(0.1\)"):
+
+        class Bare(Method):
+            lr: float = 0.1

@@ -171,6 +171,7 @@ __all__ = [
     "Yogi",
     "fit_table",
     "landscape",
+    "load_run",
     "minimize",
     "race",
     "scipy",
@@ -180,6 +181,7 @@ __all__ = [
 
 
 if TYPE_CHECKING:
+    from descend.descent.loading import load_run
     from descend.descent.race import race
     from descend.descent.race_result import Race
     from descend.descent.sweep import sweep
@@ -203,6 +205,7 @@ _MODELS = (
 _LATER = dict.fromkeys(_MODELS, "models") | {
     "Race": "descent.race_result",
     "Sweep": "descent.sweep_result",
+    "load_run": "descent.loading",
     "race": "descent.race",
     "sweep": "descent.sweep",
 }

@@ -179,6 +179,12 @@ class Declared:
         """Turn the annotated fields into a frozen dataclass and teach JAX its structure."""
         super().__init_subclass__(**kwargs)
         dataclasses.dataclass(init=False, repr=False, eq=False)(cls)  # what is common to all is written once, below
+        for f in dataclasses.fields(cls):
+            if "range" not in f.metadata:
+                raise TypeError(
+                    f"{cls.__name__}.{f.name} has no range: declare it as {f.name}: float = positive({f.default!r}), "
+                    "or with another field of descend.fields, such as nonnegative, between or anything"
+                )
         cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
                 inspect.Parameter(

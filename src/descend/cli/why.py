@@ -10,16 +10,27 @@ import typer
 
 from descend.cli.app import app, exit_code
 from descend.cli.descent import AsJson, Dtype, Maximize, Objective, Picture, Start
-from descend.cli.values import PICTURES, check_target, finite, imported, method_of, start_of, write_files
+from descend.cli.values import PICTURES, BadInputError, check_target, finite, imported, method_of, start_of, write_files
 from descend.descent import minimize
+from descend.descent.loading import load_run
 
 Name = Annotated[str | None, typer.Option(help="See descend methods; or your own, MODULE:CLASS.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")]
 
 
+_OF_A_NEW_RUN = ("start", "method", "lr", "settings", "steps", "dtype", "maximize")
+
+
+def _option(name: str) -> str:
+    return {"start": "from", "settings": "set"}.get(name, name)
+
+
 @app.command("explain")
 def explain_command(
-    objective: Objective,
+    context: typer.Context,
+    objective: Annotated[
+        str, typer.Argument(metavar="FORMULA|LANDSCAPE|RUN.parquet", help='"x**4", rosenbrock, or a run that was saved')
+    ],
     start: Start = None,
     method: Name = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
@@ -27,13 +38,24 @@ def explain_command(
     steps: Annotated[int, typer.Option(help="At most so many steps.")] = 10_000,
     dtype: Dtype = "float64",
     maximize: Maximize = False,
+    function: Annotated[
+        str | None, typer.Option(metavar="MODULE:FUNCTION", help="What a saved run minimised, where it was a function.")
+    ] = None,
     plot: Picture = None,
     as_json: AsJson = False,
 ) -> None:
-    """Minimise, and tell why it ended as it did: cause, evidence, and a cure that was tried."""
+    """Minimise, or take a run that was saved, and tell why it ended as it did, with a cure that was tried."""
     check_target(plot, PICTURES)
-    method_asked = method_of(method, lr, settings or [])
-    run = minimize(objective, start_of(start, dtype, objective), method_asked, steps=steps, maximize=maximize)
+    if objective.endswith((".parquet", ".json")):
+        given = [name for name in _OF_A_NEW_RUN if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"]
+        if given:
+            raise BadInputError(f"{objective} is a run that was made: leave out --{', --'.join(map(_option, given))}")
+        run = load_run(objective, None if function is None else imported(function))
+    elif function is not None:
+        raise BadInputError("--function is for a run that was saved: descend explain RUN.parquet --function costs:loss")
+    else:
+        method_asked = method_of(method, lr, settings or [])
+        run = minimize(objective, start_of(start, dtype, objective), method_asked, steps=steps, maximize=maximize)
     found = run.explain()
     if as_json:
         outcome = run.outcome.name if run.outcome is not None else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.descent.outcome import (
+    Finding,
     Judgement,
     Outcome,
     at_kink,
@@ -68,7 +69,9 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
         return _stuck(run, f"the cost no longer {_falls(run)}", f, grad, size, tolerances)
     if has_no_bound(f, first_f, _FAR_DOWN):
         return Judgement(
-            Outcome.DIVERGED, f"after {run.nit:,} steps the cost has gone to {run.fun:.3g}: it seems to have no bound"
+            Outcome.DIVERGED,
+            f"after {run.nit:,} steps the cost has gone to {run.fun:.3g}: it seems to have no bound",
+            Finding.NO_BOUND,
         )
     return Judgement(
         Outcome.STEPS_EXHAUSTED,
@@ -113,13 +116,16 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             Outcome.STALLED,
             f"the gradient norm {size:.2g} is small only because x has run far out, and the cost still {_falls(run)} "
             f"there, by {far:.3g} if x goes as far again: it seems to have no {extreme} on this way",
+            Finding.NO_BOUND,
         )
     if toward:
         place = f"a {kind}. Start elsewhere, or a little beside it"
         if run.gradient == DIFFERENCES:
             place = f"a {kind}, or differences in {run.dtype} are too coarse there. Give grad=, or start elsewhere"
         return Judgement(
-            Outcome.STALLED, f"the gradient is as good as zero, but the cost {_falls(run)} along {toward}: {place}"
+            Outcome.STALLED,
+            f"the gradient is as good as zero, but the cost {_falls(run)} along {toward}: {place}",
+            Finding.NO_EXTREME,
         )
     if flat and f >= first:
         constant = ", or it drowns in the rounding of a large constant part: leave that out" if abs(f) > 1e6 else ""
@@ -155,7 +161,9 @@ def _is_constant_near(run: Run, f: float) -> bool:
 def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: Tolerances) -> Judgement:
     if has_no_bound(f, run.problem.sign * run.trace.f[0]):
         return Judgement(
-            Outcome.DIVERGED, f"the cost has gone to {run.fun:.3g} without coming to rest: it has no bound there"
+            Outcome.DIVERGED,
+            f"the cost has gone to {run.fun:.3g} without coming to rest: it has no bound there",
+            Finding.NO_BOUND,
         )
     slope, go = run.method.slope(run.x_array, grad), run.method.reach
     far, lowest = step_that_helps(run.problem, run.x_array, f, grad, go)
@@ -212,6 +220,7 @@ def _not_finite(run: Run) -> Judgement:
         return Judgement(
             Outcome.DIVERGED,
             f"at step {step:,} the cost left the range of the numbers, going to {run.fun:.3g}: it has no bound there",
+            Finding.NO_BOUND,
         )
     if run.bad_x is not None:
         cost = float(run.problem.value(run.bad_x, *run.problem.data))

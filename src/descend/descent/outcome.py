@@ -21,6 +21,7 @@ from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.words import along, difference, norm
 
 __all__ = [
+    "Finding",
     "Judgement",
     "Outcome",
     "at_kink",
@@ -58,12 +59,20 @@ class Outcome(enum.Enum):
     INTERRUPTED = "interrupted"
 
 
+class Finding(enum.Enum):
+    """What was found around the end of a run, for a diagnosis to start from."""
+
+    NO_BOUND = "the cost falls without end"
+    NO_EXTREME = "without a slope, and no extreme"
+
+
 @dataclass(frozen=True)
 class Judgement:
     """An outcome with what was seen, as one sentence."""
 
     outcome: Outcome
     detail: str
+    finding: Finding | None = None
 
     @property
     def message(self) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from descend.descent.outcome import Judgement, Outcome, length
+from descend.descent.outcome import Finding, Judgement, Outcome, length
 from descend.descent.report import as_html, as_text
 from descend.descent.sampling import Sampling
-from descend.descent.saving import saved
+from descend.descent.saving import of_run, saved
 from descend.descent.trace import Rows, Trace
 from descend.methods import Rule
 from descend.objectives.function import Problem
@@ -141,6 +141,11 @@ class Run:
         return self.judgement.message if self.judgement else "Running"
 
     @property
+    def finding(self) -> Finding | None:
+        """What was found around the end."""
+        return self.judgement.finding if self.judgement else None
+
+    @property
     def success(self) -> bool:
         """Whether the run converged."""
         return self.outcome is Outcome.CONVERGED
@@ -223,8 +228,8 @@ class Run:
         }
 
     def save(self, path: str | Path) -> Path:
-        """Write the trace, with the summary as metadata, to a .parquet, .csv or .json file."""
-        return saved(self.trace.columns(), self.summary(), Path(path))
+        """Write the run to a .parquet or .json file, which `load_run` reads back; or its trace alone as .csv."""
+        return saved(self.trace.columns(), self.summary() | {"run": of_run(self)}, Path(path))
 
     def __repr__(self) -> str:
         return as_text(self)

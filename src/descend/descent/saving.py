@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["saved"]
+from descend.methods.in_files import as_json
+from descend.objectives.formula import Formula
+from descend.objectives.landscapes import Landscape
+from descend.objectives.parameters import as_vector
+
+if TYPE_CHECKING:
+    from descend.descent.run import Run
+
+__all__ = ["of_run", "saved"]
 
 
 def saved(columns: dict[str, np.ndarray], summary: dict[str, Any], path: Path, name: str = "trace") -> Path:
@@ -36,6 +44,47 @@ def saved(columns: dict[str, np.ndarray], summary: dict[str, Any], path: Path, n
     else:
         csv.write_csv(table, path)
     return path
+
+
+def of_run(run: Run) -> dict[str, Any]:
+    """What a file holds of a run beside its table and summary, so that `load_run` can make the run of it again."""
+    start = run.problem.x0
+    if run.problem.data:
+        return {"not_kept": "it was a run on data, which the file does not hold"}
+    if not isinstance(start, np.ndarray) or start.ndim > 1:
+        return {"not_kept": "its parameters are neither a number nor a vector"}
+    if run.trace.x is None or run.judgement is None:
+        return {"not_kept": "the points on the way were not kept"}
+    if run.problem.grad is not None:
+        return {"not_kept": "it had a gradient of its own, grad=, which the file does not hold"}
+    finding = run.judgement.finding
+    return {
+        "objective": _objective(run.objective),
+        "x0": start.tolist(),
+        "maximize": run.problem.sign < 0,
+        "method": as_json(run.method),
+        "stride": run.trace.stride,
+        "seconds": run.seconds,
+        "detail": run.judgement.detail,
+        "finding": None if finding is None else finding.name,
+        "bad_x": None if run.bad_x is None else [_number(v) for v in as_vector(run.bad_x).tolist()],
+    }
+
+
+def _objective(objective: Any) -> dict[str, Any] | None:
+    """A formula or a landscape as plain values; None for what a file cannot hold."""
+    if isinstance(objective, Formula):
+        return {"formula": objective.text}
+    if isinstance(objective, Landscape):
+        kappa = (
+            objective.L / objective.mu if objective.name == "ill-conditioned" and objective.L and objective.mu else None
+        )
+        return {"landscape": objective.name, "n": objective.n, "kappa": kappa}
+    return None
+
+
+def _number(value: float) -> float | str:
+    return value if np.isfinite(value) else str(value)
 
 
 def _without_nan(column: np.ndarray) -> list[Any]:

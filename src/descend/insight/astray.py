@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.outcome import has_no_bound
+from descend.descent.outcome import Finding, has_no_bound
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.gradient_check import check_gradient
 from descend.insight.stability import stability_limit
@@ -62,7 +62,7 @@ def diverged(run: Run) -> Diagnosis | None:
         return None
     first, last = start_cost(run), float(run.problem.sign * run.trace.f[-1])
     falls = last < first
-    if falls and (has_no_bound(last, first) or (run.bad_x is None and "no bound" in run.message)):
+    if falls and (has_no_bound(last, first) or (run.bad_x is None and run.finding is Finding.NO_BOUND)):
         evidence = {"cost at the start": run.problem.sign * first, "cost at the end": run.problem.sign * last}
         return unbounded(evidence)
     return _above_the_limit(run) or _edge(run) or _smaller_helps(run)

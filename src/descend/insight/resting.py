@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.outcome import surroundings
+from descend.descent.outcome import Finding, surroundings
 from descend.descent.sweep import sweep
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
@@ -80,13 +80,13 @@ def stalled(run: Run) -> Diagnosis | None:
     flat, toward = surroundings(run.problem, run.x_array, f, slope, run.method.reach)
     moved = cost(run) < start_cost(run)
     sharp = bend is not None and bend.smallest < -1e-4 * max(1e-3, bend.sharpness)
-    if "it seems to have no" in run.message and not sharp:
+    if run.finding is Finding.NO_BOUND and not sharp:
         return unbounded({"cost": run.fun, "x": as_vector(run.x_array)})
     scale = max(1.0, float(np.abs(as_vector(run.x_array)).max()))
     if size <= 1e-5 * max(1.0, abs(f)) and bend is not None and (toward or flat):
         if sharp:
             return _saddle(run, bend, scale)
-        if (toward and bend.smallest < 0 and moved) or ("saddle" in run.message and not flat):
+        if (toward and bend.smallest < 0 and moved) or (run.finding is Finding.NO_EXTREME and not flat):
             return _saddle(run, bend, scale)
         return _plateau(run, bend, size)
     return decayed(run) or circling(run) or vanished(run) or too_small(run, bend)

@@ -20,13 +20,13 @@ from descend.descent import Outcome
 from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
+from descend.methods.in_files import known
 from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint, about, written
 from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.losses import Loss, Poisson
-from descend.models.methods_in_files import known
 from descend.models.mixing import mixed_up
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of

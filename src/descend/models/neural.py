@@ -23,6 +23,7 @@ from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.fields import nearest
 from descend.methods import Adam, Method, Rule, as_rule, method_named
+from descend.methods.in_files import as_json, known, of_json
 from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint, about, written
 from descend.models.classes import Classifier
@@ -30,7 +31,6 @@ from descend.models.descending import Descending
 from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.kernels import shuffled
-from descend.models.methods_in_files import as_json, known, of_json
 from descend.models.mixing import mixed_up
 from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
 from descend.models.rows import rows_of

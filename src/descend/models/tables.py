@@ -16,13 +16,13 @@ from descend.data.svmlight import first_column, is_svmlight, read_svmlight, svml
 from descend.descent import Outcome
 from descend.descent.report import described
 from descend.fields import nearest
+from descend.methods.in_files import as_json, of_json
 from descend.models.classification import LinearClassifier, LogisticRegression
 from descend.models.costs import Scaling
 from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.kernels import mixed
 from descend.models.losses import loss_named
-from descend.models.methods_in_files import as_json, of_json
 from descend.models.regression import LinearRegression
 from descend.models.rows import Moments, rows_of
 
