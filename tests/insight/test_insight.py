@@ -10,8 +10,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descend import QHM, Adam, GradientDescent, Momentum, Nesterov, minimize
-from descend.insight import check_gradient, convergence_factor, critical_points, curvature, find_lr, stability_limit
+from descend import (
+    QHM,
+    AdaBelief,
+    AdaGrad,
+    Adam,
+    AdaMax,
+    AMSGrad,
+    ClipNorm,
+    GradientDescent,
+    Lion,
+    Momentum,
+    Nadam,
+    Nesterov,
+    Prodigy,
+    RMSProp,
+    SignSGD,
+    minimize,
+)
+from descend.insight import (
+    Cause,
+    check_gradient,
+    convergence_factor,
+    critical_points,
+    curvature,
+    edge_along,
+    edge_of_stability,
+    find_lr,
+    stability_limit,
+)
+from descend.insight.stability import preconditioner
 
 # -- curvature ----------------------------------------------------------------------------------------------
 
@@ -83,6 +111,59 @@ def test_the_factor_is_that_of_the_run_and_unknown_limits_are_nan() -> None:
     assert np.isnan(stability_limit(GradientDescent(), -1.0))
     with pytest.raises(ValueError, match="Adam is not linear"):
         convergence_factor(Adam(), 0.1, 1.0)
+
+
+# -- the edge of adaptive methods ----------------------------------------------------------------------------
+
+
+@given(st.floats(0, 0.97))
+def test_the_edge_of_adam_is_that_of_theory(beta1: float) -> None:
+    assert edge_of_stability(Adam(beta1=beta1)) == pytest.approx((2 + 2 * beta1) / (1 - beta1), rel=1e-6)
+    assert edge_of_stability(Momentum(mu=beta1)) == pytest.approx(2 * (1 + beta1), rel=1e-5)
+
+
+def test_edges_of_the_others() -> None:
+    for method, edge in ((RMSProp(), 2), (AdaGrad(), 2), (AMSGrad(), 38), (AdaMax(), 38), (AdaBelief(), 38)):
+        assert edge_of_stability(method) == pytest.approx(edge, rel=1e-3)
+    for unknown in (Lion(), SignSGD(), Prodigy(), ClipNorm(Adam(), 1.0)):
+        assert np.isnan(edge_of_stability(unknown))
+
+
+@pytest.mark.parametrize("share", [0.97, 1.03])
+@pytest.mark.parametrize("kind", [Adam, RMSProp, Nadam, AdaMax])
+def test_the_edge_is_sharp_while_the_preconditioner_hardly_changes(kind: Any, share: float) -> None:
+    slow = {"rho" if kind is RMSProp else "beta2": 1 - 1e-5}
+    method = kind(**slow)
+    seen = tuple(np.array([0.0 if slot == "m" else 4.0]) for slot in kind.slots)
+    state = method.init(np.zeros(1))._replace(t=np.int32(2**30), slots=seen)
+    divisor = preconditioner(method, state)
+    assert divisor is not None
+    stepped = kind(lr=share * edge_of_stability(method) * float(divisor[0]) / 3.0, **slow)
+    x, sizes = np.array([1e-6]), []
+    for _ in range(400):
+        change, state = stepped.update(3.0 * x, state, x)
+        x = x + change
+        sizes.append(abs(float(x[0])))
+    assert (max(sizes) > 1e-3) == (share > 1)  # there the method comes to see larger gradients, and divides by more
+
+
+def test_rmsprop_comes_to_rest_at_its_edge_and_explain_says_so() -> None:
+    run = minimize("ill-conditioned", [100.0, 1.0], RMSProp(0.05), steps=3_000, gtol=0)
+    found = edge_along(run, [0, len(run.trace) - 1])
+    assert found.is_adaptive
+    assert found.product[-1] == pytest.approx(2, rel=1e-3)
+    told = run.explain()
+    assert told.cause is Cause.OSCILLATING
+    assert told.evidence["limit of stability"] == pytest.approx(2)
+    assert "CONVERGED" in told.seen
+
+
+def test_the_edge_along_plain_descent_is_the_curvature() -> None:
+    run = minimize("rosenbrock", None, GradientDescent(1e-3), steps=50)
+    found = edge_along(run, [0, 50])
+    assert not found.is_adaptive
+    assert found.product[0] == pytest.approx(1e-3 * curvature("rosenbrock", [-1.2, 1.0]).largest)
+    assert found.product[1] == pytest.approx(1e-3 * curvature(run).largest)
 
 
 # -- gradients ----------------------------------------------------------------------------------------------

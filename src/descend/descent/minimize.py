@@ -163,6 +163,7 @@ def minimize(
         trace.begin_at(x0 if engine.keeps_x else None, float(value), length(slope))
     carry = carry._replace(kept=handed_out(carry))
     run = run_so_far()
+    run.carry = carry
     run.bad_x = jax.tree.map(np.asarray, carry.x) if int(carry.code) == NOT_FINITE else None
     run.settle()
     run.judgement = judge(run, ended or REASONS[int(carry.code)], tolerances, first=(value, slope))

@@ -66,6 +66,7 @@ class Run:
         self.seed = seed
         self.seconds = seconds
         self.judgement: Judgement | None = None
+        self.carry: Any = None  # what the loop held at the end, to go on from; None for a run from a file
         self.bad_x: Any = None  # where cost or gradient was not finite, if the run ended there
         self.trace = replace(trace, f=problem.sign * trace.f, sampling=sampling)  # in the user's sign
         self._final: tuple[float, Any] | None = None

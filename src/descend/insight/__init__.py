@@ -3,11 +3,12 @@
 from descend.insight.basins import Basins, basins
 from descend.insight.curvature import Curvature, curvature
 from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.edge import Edge, edge_along
 from descend.insight.explain import explain
 from descend.insight.gradient_check import GradientCheck, check_gradient
 from descend.insight.learning import explain_training, loss_slice, network_curvature, noise_scale
 from descend.insight.rates import FoundRate, find_lr
-from descend.insight.stability import convergence_factor, stability_limit
+from descend.insight.stability import convergence_factor, edge_of_stability, stability_limit
 from descend.insight.stationary import StationaryPoint, critical_points
 from descend.insight.theory import Guarantee, guarantee
 from descend.insight.tuning import Tuned, tune
@@ -17,6 +18,7 @@ __all__ = [
     "Cause",
     "Curvature",
     "Diagnosis",
+    "Edge",
     "FoundRate",
     "GradientCheck",
     "Guarantee",
@@ -27,6 +29,8 @@ __all__ = [
     "convergence_factor",
     "critical_points",
     "curvature",
+    "edge_along",
+    "edge_of_stability",
     "explain",
     "explain_training",
     "find_lr",

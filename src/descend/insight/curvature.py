@@ -112,13 +112,15 @@ def hessian_product(problem: Problem, x: Any) -> Callable[[np.ndarray], np.ndarr
     return differenced
 
 
-def curvature_of(problem: Problem, x: Any) -> Curvature:
-    """See `curvature`."""
+def curvature_of(problem: Problem, x: Any, shrink: np.ndarray | None = None) -> Curvature:
+    """See `curvature`; with `shrink`, shape (n,), that of the cost as a function of x / shrink."""
     n = as_vector(x).size
+    by = np.ones(n) if shrink is None else shrink
     if n <= _DENSE:
-        values, vectors = np.linalg.eigh(whole_hessian(problem, x))
+        values, vectors = np.linalg.eigh(by[:, None] * whole_hessian(problem, x) * by)
         return Curvature(float(values[-1]), float(values[0]), vectors[:, -1], vectors[:, 0], n, True)
-    return _by_lanczos(hessian_product(problem, x), n)
+    product = hessian_product(problem, x)
+    return _by_lanczos(lambda v: by * product(by * v), n)
 
 
 def whole_hessian(problem: Problem, x: Any) -> np.ndarray:

@@ -12,6 +12,7 @@ from descend.descent import Outcome, Run, minimize
 from descend.descent.outcome import has_no_bound, length
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.edge import edge_along
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
 from descend.insight.trials import (
     TRIED,
@@ -20,6 +21,7 @@ from descend.insight.trials import (
     curvature_at,
     fixed_rate,
     improved,
+    onward,
     start_cost,
     told,
     unbounded,
@@ -32,6 +34,7 @@ from descend.stepsizes import StepSize
 __all__ = ["circling", "decayed", "on_its_way", "sampled", "too_small", "vanished"]
 
 _ILL = 50.0  # condition from which on it is called bad
+_NEAR = 0.8  # of the limit of stability, from where on it is told
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
 
@@ -39,18 +42,14 @@ def circling(run: Run) -> Diagnosis | None:
     """Whether the last moves go to and fro without getting lower."""
     if run.trace.x is None or len(run.trace) < 12:
         return None
-    moves = np.diff(run.trace.x[-12:].astype(float), axis=0)
-    sizes = np.linalg.norm(moves, axis=1)
-    if not (sizes > 0).all():
+    cosines = [cosine for points in (onward(run), run.trace.x[-12:]) if (cosine := _to_and_fro(points)) is not None]
+    if not cosines or not (_is_idle(run, 0.5) or (cosines[0] < -0.9 and _is_idle(run, 0.8))):
         return None
-    turns = np.sum(moves[1:] * moves[:-1], axis=1) / (sizes[1:] * sizes[:-1])
-    costs = run.problem.sign * run.trace.f
-    rows = len(costs) // 2
-    idle = costs[rows:].min() >= costs[:rows].min() - 1e-3 * abs(costs[0] - costs[:rows].min())
-    returns = float(np.linalg.norm(moves.sum(axis=0))) < 0.2 * float(sizes.sum())
-    if not ((np.median(turns) < -0.3 or returns) and idle and sizes[-1] > 0.2 * sizes[0]):
-        return None
-    evidence = {"cosine between successive moves": float(np.median(turns)), "length of a move": float(sizes[-1])}
+    evidence: dict[str, Any] = {"cosine between successive moves": cosines[0]}
+    edge = edge_along(run, [len(run.trace) - 1])
+    if edge.product[0] > _NEAR * edge.edge:
+        scaled = "curvature as the method scales it" if edge.is_adaptive else "curvature"
+        evidence |= {f"rate times the largest {scaled}": float(edge.product[0]), "limit of stability": edge.edge}
     lr = fixed_rate(run)
     if lr is not None:
         for smaller in (lr / 10, lr / 100):
@@ -59,6 +58,27 @@ def circling(run: Run) -> Diagnosis | None:
                 cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
                 return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
     return Diagnosis(Cause.OSCILLATING, evidence)
+
+
+def _is_idle(run: Run, share: float) -> bool:
+    """Whether the lowest cost after that share of the run is hardly lower than before."""
+    costs = run.problem.sign * run.trace.f
+    rows = int(share * len(costs))
+    before = costs[:rows].min()
+    return bool(costs[rows:].min() >= before - 1e-3 * abs(costs[0] - before))
+
+
+def _to_and_fro(points: np.ndarray | None) -> float | None:
+    """The median cosine between successive moves along these points, if they lead nowhere and do not fade."""
+    if points is None:
+        return None
+    moves = np.diff(points.astype(float), axis=0)
+    sizes = np.linalg.norm(moves, axis=1)
+    if not (sizes > 0).all() or not np.isfinite(sizes).all() or sizes[-1] <= 0.2 * sizes[0]:
+        return None
+    cosine = float(np.median(np.sum(moves[1:] * moves[:-1], axis=1) / (sizes[1:] * sizes[:-1])))
+    returns = float(np.linalg.norm(moves.sum(axis=0))) < 0.2 * float(sizes.sum())
+    return cosine if cosine < -0.3 or returns else None
 
 
 def sampled(run: Run) -> Diagnosis | None:

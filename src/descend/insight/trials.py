@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
 
 from descend.descent import Outcome, Run, minimize
 from descend.insight.curvature import Curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.methods import Method
+from descend.objectives.function import precision
 from descend.objectives.parameters import as_vector, from_vector
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "curvature_at",
     "fixed_rate",
     "improved",
+    "onward",
     "points",
     "start_cost",
     "told",
@@ -62,13 +65,13 @@ def with_rate(method: Any, lr: float) -> Any:
     return type(method)(**{**{name: getattr(method, name) for name in method.names()}, "lr": lr})
 
 
-def again(run: Run, method: Any, *, x0: Any = None, steps: int = TRIED) -> Run | None:
+def again(run: Run, method: Any, *, x0: Any = None, steps: int = TRIED, **how: Any) -> Run | None:
     """A run with something changed; None where it cannot be made."""
     problem = run.problem
     start = problem.x0 if x0 is None else x0
-    how = {"maximize": problem.sign < 0, "data": problem.data or None, "steps": steps, "progress": False}
+    how |= {"maximize": problem.sign < 0, "data": problem.data or None, "steps": steps, "progress": False}
     try:
-        return minimize(run.objective, start, method, **how)  # type: ignore[arg-type]
+        return minimize(run.objective, start, method, **how)
     except (ValueError, TypeError):
         return None
 
@@ -77,6 +80,24 @@ def improved(run: Run, method: Any, *, below: float, x0: Any = None, steps: int 
     """A run with something changed, if it does not diverge and ends below a cost; else None: then it is no cure."""
     tried = again(run, method, x0=x0, steps=steps)
     return tried if tried is not None and tried.outcome is not Outcome.DIVERGED and cost(tried) < below else None
+
+
+def onward(run: Run, count: int = 24) -> np.ndarray | None:
+    """The points of so many further steps, one by one, shape (count, n); None where the loop's end is not known."""
+    if run.carry is None:
+        return None
+    problem, state, x = run.problem, run.carry.state, jax.tree.map(np.asarray, run.carry.x)
+    points = []
+    with precision(problem.x0):
+        for _ in range(count):
+            f, g = problem.value_and_grad(x, *problem.data)
+            change, state = run.method.update(
+                g, state, x, value=f, value_fn=lambda p: problem.value(p, *problem.data),
+                grad_fn=lambda p: problem.value_and_grad(p, *problem.data)[1],
+            )  # fmt: skip
+            x = jax.tree.map(lambda p, d: np.asarray(p + d, p.dtype), x, change)
+            points.append(as_vector(x))
+    return np.stack(points)
 
 
 def unbounded(evidence: dict[str, Any]) -> Diagnosis:

@@ -37,26 +37,15 @@ def found_rate(found: Any, ax: Axes | None = None) -> Axes:
 
 
 def sharpness(run: Any, ax: Axes | None = None, *, points: int = 40) -> Axes:
-    """The rate times the largest curvature along a run, against the limit that its method stands."""
-    from descend.insight.curvature import curvature_of
-    from descend.insight.stability import stability_limit
-    from descend.objectives.parameters import from_vector
+    """The rate times the largest curvature along a run, as its method sees it, against the edge of stability."""
+    from descend.insight.edge import edge_along
 
-    if run.trace.x is None:
-        raise ValueError("this run kept no path: it has too many parameters")
+    found = edge_along(run, np.linspace(0, len(run.trace) - 1, points).astype(int))
     ax = axes(ax)
-    rows = np.unique(np.linspace(0, len(run.trace) - 1, points).astype(int))
-    rate = float(np.nanmax(run.trace.lr)) if run.lr is None else run.lr
-    products = []
-    for row in rows:
-        try:
-            products.append(rate * curvature_of(run.problem, from_vector(run.trace.x[row], run.problem.x0)).largest)
-        except ValueError:
-            products.append(np.nan)
-    ax.plot(run.trace.step[rows], drawable(np.array(products)), color=BLUE, marker=".", label="lr · largest curvature")
-    limit = stability_limit(run.method, 1.0)
-    if np.isfinite(limit):
-        ax.axhline(limit, color=ORANGE, linestyle="--", label=f"limit of stability, {limit:.3g}")
+    what = "largest curvature as the method scales it" if found.is_adaptive else "largest curvature"
+    ax.plot(found.step, drawable(found.product), color=BLUE, marker=".", label=f"lr · {what}")
+    if np.isfinite(found.edge):
+        ax.axhline(found.edge, color=ORANGE, linestyle="--", label=f"limit of stability, {found.edge:.3g}")
     ax.set(xlabel="step", ylabel="lr · λ", title="Sharpness along the run")
     ax.legend()
     ax.grid(alpha=0.25)
