@@ -18,10 +18,16 @@ __all__ = ["explain_training", "loss_slice", "network_curvature", "noise_scale"]
 _MOST_ROWS = 2_048  # on which a network is looked at
 
 
-def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
-    """What the losses on the way tell of how training ended.
-
-    The rows are not kept, so a cure cannot be tried here: it says so.
+def explain_training(
+    history: Any,
+    outcome: Outcome,
+    message: str,
+    model: Any = None,
+    X: Any = None,
+    y: Any = None,
+    sample_weight: Any = None,
+) -> Diagnosis:
+    """Why training ended as it did.
 
     Parameters
     ----------
@@ -29,8 +35,22 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
         A `History`.
     outcome, message
         How training ended.
+    model, X, y, sample_weight
+        The estimator and the rows that it was fitted on, where they are at hand: then it is trained again for a moment
+        with one thing changed, which tells the causes apart and tries the cure. Else the losses on the way must do.
     """
-    untried = "not tried: the rows are not kept"
+    read = _read(history, outcome, message)
+    if X is None:
+        return read
+    from descend.insight.retraining import explain_by_retraining
+
+    found = explain_by_retraining(model, X, y, sample_weight, read)
+    return Diagnosis(found.cause, found.evidence, found.cure, found.seen, outcome)
+
+
+def _read(history: Any, outcome: Outcome, message: str) -> Diagnosis:
+    """What the losses on the way tell. No cure is tried."""
+    untried = ""
     loss, validation = history.loss, history.validation
     whole = np.flatnonzero(history.epoch == np.floor(history.epoch))
     rates = history.rate[np.isfinite(history.rate)]

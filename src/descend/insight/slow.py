@@ -31,7 +31,7 @@ from descend.methods import Adam
 from descend.objectives.parameters import as_vector
 from descend.stepsizes import StepSize
 
-__all__ = ["circling", "decayed", "on_its_way", "sampled", "too_small", "vanished"]
+__all__ = ["circling", "decayed", "on_its_way", "sampled", "tires", "too_small", "vanished"]
 
 _ILL = 50.0  # condition from which on it is called bad
 _NEAR = 0.8  # of the limit of stability, from where on it is told
@@ -162,7 +162,7 @@ def _gains(run: Run, tried: Run) -> bool:
     )
 
 
-def _tires(method: Any) -> bool:
+def tires(method: Any) -> bool:
     """Whether the method makes ever smaller steps along one and the same slope."""
     state, g = method.init(np.zeros(1)), np.ones(1)
     moves = []
@@ -175,7 +175,7 @@ def _tires(method: Any) -> bool:
 def vanished(run: Run) -> Diagnosis | None:
     """Whether an adaptive method goes much faster once it has forgotten what it has seen."""
     lr = fixed_rate(run)
-    if lr is None or not _tires(run.method) or run.nit < 20 or run.trace.x is None:
+    if lr is None or not tires(run.method) or run.nit < 20 or run.trace.x is None:
         return None
     count = max(20, run.nit // 10)
     row = int(np.searchsorted(run.trace.step, run.nit - count, side="right")) - 1

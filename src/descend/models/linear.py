@@ -498,11 +498,16 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         limit = 2 / max(float((size**2).sum()) if not self.scale else float(rows.features), 1e-300)
         return f"Try a smaller learning rate (below about {limit:.2g} for gradient descent), or leave method out"
 
-    def explain(self) -> Any:
-        """Why training ended as it did: a `Diagnosis`, from the losses on the way."""
+    def explain(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
+        """Why training ended as it did: a `Diagnosis`.
+
+        With the rows that it was fitted on, trainings with one thing changed tell the causes apart, and the cure was
+        tried; they take as long as the fit, or two seconds. Without rows, what the losses on the way tell.
+        """
         from descend.insight import explain_training
 
-        return explain_training(self.history_, self.outcome_, self.message_)
+        check_is_fitted(self, "history_")
+        return explain_training(self.history_, self.outcome_, self.message_, self, X, y, sample_weight)
 
     coef_: np.ndarray
     intercept_: Any

@@ -446,11 +446,16 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         shares: np.ndarray = self.predict_proba(image[None])[0]
         return shares
 
-    def explain(self) -> Any:
-        """Why training ended as it did: a `Diagnosis`, from the losses on the way."""
+    def explain(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
+        """Why training ended as it did: a `Diagnosis`.
+
+        With the rows that it was fitted on, trainings with one thing changed tell the causes apart, and the cure was
+        tried; they take as long as the fit, or two seconds. Without rows, what the losses on the way tell.
+        """
         from descend.insight import explain_training
 
-        return explain_training(self.history_, self.outcome_, self.message_)
+        check_is_fitted(self, "history_")
+        return explain_training(self.history_, self.outcome_, self.message_, self, X, y, sample_weight)
 
     def save(self, path: str | Path) -> Path:
         """Write the network, with all it needs to predict, to one file (safetensors, checksummed, no pickle)."""

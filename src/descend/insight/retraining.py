@@ -1,0 +1,276 @@
+"""Why training of a model ended as it did, found by training it again: for a moment, with one thing changed."""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from descend.descent import Outcome
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.slow import tires
+from descend.methods import Method, Rule
+from descend.models.history import History
+from descend.models.rows import rows_of
+
+__all__ = ["Retraining", "explain_by_retraining"]
+
+_SECONDS = 2.0  # that all trials together may take, or as long as training took
+_FEW_EPOCHS = 7  # looks at the loss: the start and up to five epochs
+_TRIALS = 8  # so many are to find room in that time
+_MATTERS = 0.02  # share of all that was gained, from which on a gain counts
+_MUCH = 0.3  # share of what could have been gained
+
+
+class Retraining:
+    """Short trainings of a model on the rows that it was fitted on."""
+
+    def __init__(self, model: Any, X: Any, y: Any, sample_weight: Any = None) -> None:
+        self.model, self.rows = model, (X, y, sample_weight)
+        history = model.history_
+        self._whole = max(1, round(float(history.epoch[-1])))
+        took = float(history.seconds[-1])
+        self._ends = time.perf_counter() + max(_SECONDS, took)
+        share = min(1.0, max(_SECONDS, took) / (_TRIALS * max(took, 1e-9)))
+        self.epochs = max(1, round(share * self._whole))
+        self.made = 0
+
+    def anew(self, **changes: Any) -> History | None:
+        """The history of a training from the start; None where it diverges, cannot be made, or time is up."""
+        return self._fitted(clone(self.model), {**changes, "warm_start": False})
+
+    def onward(self, **changes: Any) -> History | None:
+        """The history of going on from where training ended, the method begun anew."""
+        made = copy.copy(self.model)
+        made.history_, made._trainer = History(), None
+        return self._fitted(made, {**changes, "warm_start": True})
+
+    def _fitted(self, made: Any, changes: dict[str, Any]) -> History | None:
+        if self.made > 1 and time.perf_counter() > self._ends:
+            return None
+        self.made += 1
+        plain = {"epochs": self.epochs, "checkpoint": None, "resume": False, "patience": None}
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                made.set_params(**{**plain, **changes}).fit(*self.rows)
+            except (ValueError, TypeError):
+                return None
+        diverged = made.outcome_ is Outcome.DIVERGED or not np.isfinite(made.history_.loss[-1])
+        return None if diverged else made.history_
+
+    def loss_before(self, epochs: float) -> float:
+        """What training had come to after so many epochs."""
+        history = self.model.history_
+        row = int(np.searchsorted(history.epoch, epochs, side="right")) - 1
+        return float(history.loss[max(row, 0)])
+
+
+def rescaled(method: Any, factor: float) -> Any:
+    """The same method with its rates, also those inside schedules and wrappers, times a factor; None if it has none."""
+    if not isinstance(method, Rule):
+        return None
+    names = [name for name, _, _ in method.numbers() if name.split(".")[-1] == "lr"]
+    return method.with_numbers(lambda name, v: v * factor if name in names else v) if names else None
+
+
+def explain_by_retraining(model: Any, X: Any, y: Any, sample_weight: Any, read: Diagnosis) -> Diagnosis:
+    """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
+    if read.cause in {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED} or model.outcome_ is Outcome.CONVERGED:
+        return read
+    trials = Retraining(model, X, y, sample_weight)
+    for look in (_diverged,) if model.outcome_ is Outcome.DIVERGED else _looks(trials):
+        found = look(trials)
+        if found is not None:
+            return found
+    evidence = {"loss": float(model.history_.loss[-1]), "trainings that were tried and got no lower": trials.made}
+    return Diagnosis(Cause.HEALTHY if model.outcome_ is not Outcome.DIVERGED else read.cause, evidence)
+
+
+def _told(history: History, how: str, before: float) -> str:
+    return f"{float(history.epoch[-1]):.3g} epochs {how} end at loss {history.loss[-1]:.4g}, where it was {before:.4g}"
+
+
+def _diverged(trials: Retraining) -> Diagnosis | None:
+    """A training that diverged: columns of other scales, or a rate that is too large."""
+    model, start = trials.model, float(trials.model.history_.loss[0])
+    rates = model.history_.rate[np.isfinite(model.history_.rate)]
+    evidence: dict[str, Any] = {"learning rate": float(rates[-1])} if len(rates) else {}
+    cures: list[tuple[str, dict[str, Any]]] = []
+    if not model.scale:
+        evidence |= _largest_columns(trials)
+        cures.append(("scale=True", {"scale": True}))
+    for k in range(1, 6):
+        smaller = rescaled(model.method, 0.25**k)
+        if smaller is not None:
+            cures.append((_rate_of(smaller), {"method": smaller}))
+    cures.append(("leave method out", {"method": None, "batch_size": model.get_params().get("batch_size")}))
+    for cure, changes in cures:
+        tried = trials.anew(**changes)
+        if tried is not None and tried.loss[-1] < start:
+            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, cure, _told(tried, "from the start", start))
+    return None
+
+
+def _largest_columns(trials: Retraining) -> dict[str, Any]:
+    """The columns whose numbers are largest, where columns differ in scale."""
+    X = trials.rows[0]
+    plain = X if hasattr(X, "tocsr") else np.asarray(X, float).reshape(len(X), -1)
+    moments = rows_of(plain, np.zeros(plain.shape[0])).moments()
+    size = np.sqrt(moments.squares / moments.count + moments.mean**2)
+    if not size.max() > 10 * size[size > 0].min(initial=np.inf):
+        return {}
+    names = getattr(trials.model, "feature_names_in_", [f"column {j}" for j in range(len(size))])
+    return {"largest columns": ", ".join(f"{names[j]} (about {size[j]:.3g})" for j in np.argsort(-size)[:3])}
+
+
+def _rate_of(method: Any) -> str:
+    rate = next(float(v) for name, v, _ in method.numbers() if name.split(".")[-1] == "lr")
+    return f"lr={rate:.3g}"
+
+
+def _gained(trials: Retraining) -> tuple[float, float, float]:
+    """The loss at the start, at the end, and what was gained."""
+    loss = trials.model.history_.loss
+    return float(loss[0]), float(loss[-1]), max(float(loss[0] - loss[-1]), 0.0)
+
+
+def _decayed(trials: Retraining) -> Diagnosis | None:
+    """Whether the schedule took the rate down before training was there."""
+    rates = trials.model.history_.rate[np.isfinite(trials.model.history_.rate)]
+    if not len(rates) or not rates[-1] < 0.05 * rates.max() or not hasattr(trials.model.method, "lr"):
+        return None
+    kept = trials.model.method
+    method = type(kept)(**{**{n: getattr(kept, n) for n in kept.names()}, "lr": float(rates.max())})
+    _, end, gained = _gained(trials)
+    tried = trials.onward(method=method)
+    if tried is None or end - tried.loss[-1] < _MATTERS * max(gained, end):
+        return None
+    evidence = {"rate at its highest": float(rates.max()), "rate at the end": float(rates[-1])}
+    cure = f"let {type(kept.lr).__name__} take more steps to decay"
+    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, _told(tried, f"more at lr={rates.max():.3g}", end))
+
+
+def _to_and_fro(trials: Retraining) -> Diagnosis | None:
+    """Whether the noise of batches, or a rate that is too large, keeps the loss up: a smaller rate gets lower."""
+    start, end, gained = _gained(trials)
+    smaller = rescaled(trials.model.method, 0.1)
+    if smaller is None:
+        return None
+    slow, same = trials.onward(method=smaller), trials.onward()
+    won = 0.0 if slow is None else float(end - slow.loss[-1])
+    as_it_was = 0.0 if same is None else float(end - same.loss[-1])
+    anew = trials.anew(method=smaller)
+    if anew is not None:  # has it gone astray where a smaller rate does not lead back from?
+        before = trials.loss_before(float(anew.epoch[-1]))
+        if min(before, end - won) - anew.loss[-1] > _MUCH * (start - anew.loss[-1]):
+            evidence = {"loss at the start": start, "loss": before, "going on with a tenth of the rate": end - won}
+            told = _told(anew, "from the start", before)
+            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, _rate_of(smaller), told)
+    if slow is None or won < _MATTERS * max(gained, end) or won < 2 * as_it_was:
+        return None
+    evidence = {"loss": end, "going on as before": end - as_it_was, "going on with a tenth of the rate": end - won}
+    batches = trials.model.get_params().get("batch_size") is not None
+    cause = Cause.NOISE_FLOOR if batches else Cause.OSCILLATING
+    more = "larger batches, an average of the points (Averaged), or " if batches else ""
+    cure = f"{more}a rate that falls at the end, to {_rate_of(smaller)}"
+    return Diagnosis(cause, evidence, cure, _told(slow, f"more at {_rate_of(smaller)}", end))
+
+
+def _swings(trials: Retraining) -> Diagnosis | None:
+    """Whether momentum takes the loss of all rows up and down."""
+    method, loss = trials.model.method, trials.model.history_.loss
+    name = next((n for n in ("mu", "beta1", "beta") if hasattr(method, n)), "")
+    moves = np.diff(loss)
+    if not name or len(moves) < 10 or not moves[moves > 0].sum() > 0.2 * np.abs(moves).sum():
+        return None
+    value = float(getattr(method, name))
+    calmer = type(method)(**{**{n: getattr(method, n) for n in method.names()}, name: min(0.9, 1 - 10 * (1 - value))})
+    tried = trials.anew(method=calmer)
+    if tried is None or not tried.loss[-1] < (before := trials.loss_before(float(tried.epoch[-1]))):
+        return None
+    evidence = {"share of the moves of the loss that go up": float(moves[moves > 0].sum() / np.abs(moves).sum())}
+    cure = f"{name}={getattr(calmer, name):.3g}"
+    return Diagnosis(Cause.OSCILLATING, {**evidence, name: value}, cure, _told(tried, "from the start", before))
+
+
+def _too_small(trials: Retraining) -> Diagnosis | None:
+    """Whether a much larger rate gets much farther in the same time."""
+    start, _, _ = _gained(trials)
+    for factor in (10_000, 100, 10):
+        larger = rescaled(trials.model.method, factor)
+        tried = None if larger is None else trials.anew(method=larger)
+        if tried is None:
+            continue
+        before = trials.loss_before(float(tried.epoch[-1]))
+        if start - tried.loss[-1] > 1.5 * max(start - before, 0) and before - tried.loss[-1] > _MATTERS * abs(start):
+            plain = isinstance(trials.model.method, Method)
+            cause = Cause.STEP_VANISHED if plain and tires(trials.model.method) else Cause.RATE_TOO_SMALL
+            evidence = {"loss at the start": start, "loss": before}
+            return Diagnosis(cause, evidence, _rate_of(larger), _told(tried, "from the start", before))
+    return None
+
+
+def _raw(trials: Retraining) -> Diagnosis | None:
+    """Whether columns that are not brought to one scale hold it up."""
+    if trials.model.scale:
+        return None
+    ways: dict[str, dict[str, Any]] = {"scale=True": {}, "scale=True, and leave method out": {"method": None}}
+    for cure, also in ways.items():
+        found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, scale=True, **also)
+        if found is not None:
+            break
+    return found and replace(found, evidence={**found.evidence, **_largest_columns(trials)})
+
+
+def _changed(trials: Retraining, cause: Cause, cure: str, *, half: bool = False, **changes: Any) -> Diagnosis | None:
+    """Whether something else than the rate makes it learn much more from the start, or, `half`, halves the loss."""
+    start, _, _ = _gained(trials)
+    tried = trials.anew(**changes)
+    if tried is None:
+        return None
+    before = trials.loss_before(float(tried.epoch[-1]))
+    is_much = before - tried.loss[-1] >= _MUCH * (max(start, tried.loss[0]) - tried.loss[-1])
+    if not (is_much or (half and 0 < tried.loss[-1] < 0.5 * before)):
+        return None
+    return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, _told(tried, "from the start", before))
+
+
+def _too_few(trials: Retraining) -> Diagnosis | None:
+    """Whether more of the same gets lower."""
+    _, end, gained = _gained(trials)
+    more = trials.onward(epochs=max(trials.epochs, 5))
+    if more is None or end - more.loss[-1] < _MATTERS * max(gained, end):
+        return None
+    return Diagnosis(Cause.TOO_FEW_STEPS, {"loss": end}, "more epochs", _told(more, "more", end))
+
+
+def _plateau(trials: Retraining) -> Diagnosis | None:
+    """Whether a network does not learn for what it is, or for where it began."""
+    has = trials.model.get_params()
+    if "activation" not in has:
+        return None
+    ways: list[tuple[str, dict[str, Any]]] = [] if has["scale"] else [("scale=True", {"scale": True})]
+    ways += [] if has["activation"] == "relu" else [('activation="relu"', {"activation": "relu"})]
+    ways += [(f"seed={has['seed'] + 1}, another start", {"seed": has["seed"] + 1})]
+    for cure, changes in ways:
+        found = _changed(trials, Cause.PLATEAU, cure, **changes)
+        if found is not None:
+            return found
+    return None
+
+
+def _looks(trials: Retraining) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
+    """What is looked for, in the order that a first glance at the losses suggests."""
+    start, _, gained = _gained(trials)
+    if not gained > 0.01 * abs(start):
+        return _decayed, _too_small, _plateau, _raw, _to_and_fro, _too_few
+    if len(trials.model.history_) < _FEW_EPOCHS:
+        return _raw, _too_few, _to_and_fro, _too_small, _plateau
+    return _decayed, _swings, _raw, _too_small, _to_and_fro, _too_few, _plateau
