@@ -152,6 +152,8 @@ def _in_words(direction: np.ndarray) -> str:
         return np.array2string(direction, precision=3, suppress_small=True)
     largest = np.argsort(-np.abs(direction))[:3]
     parts = [f"{direction[i]:+.2g} in x[{i}]" for i in largest if abs(direction[i]) > 0.05]
+    if not parts:
+        return f"a direction in which {direction.size:,} variables have a part"
     return ", ".join(parts) + (", …" if (np.abs(direction) > 0.05).sum() > 3 else "")
 
 

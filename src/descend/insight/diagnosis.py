@@ -24,7 +24,7 @@ class Cause(enum.Enum):
     STEP_VANISHED = "the adaptive step has become too small"
     DECAYED_TOO_EARLY = "the learning rate has decayed before the minimum was reached"
     TOO_FEW_STEPS = "it was on its way, and needs more steps"
-    SADDLE = "it rests on a saddle or a maximum"
+    SADDLE = "it rests on a saddle, or on an extreme of the wrong kind"
     PLATEAU = "it rests on a plateau"
     LOCAL_MINIMUM = "it is in a local optimum, and there is a better one"
     UNBOUNDED = "the cost has no bound"

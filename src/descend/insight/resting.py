@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -10,10 +12,11 @@ from descend.descent.outcome import Finding, surroundings
 from descend.descent.sweep import sweep
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.slow import circling, decayed, too_small, vanished
+from descend.insight.slow import circling, decayed, swinging, too_large, too_small, vanished
 from descend.insight.stationary import sobol
-from descend.insight.trials import TRIED, cost, curvature_at, improved, start_cost, told, unbounded
+from descend.insight.trials import TRIED, cost, curvature_at, improved, shown, start_cost, told, unbounded
 from descend.methods import GradientDescent
+from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
 
@@ -29,31 +32,53 @@ def converged(run: Run) -> Diagnosis | None:
     better = _better_minimum(run)
     if better is None:
         size = run.cost_and_gradient()[2]
-        return Diagnosis(Cause.HEALTHY, {"cost": run.fun, "gradient norm": size, "steps": run.nit})
+        evidence: dict[str, Any] = {"cost": run.fun, "gradient norm": size, "steps": run.nit}
+        many = as_vector(run.x_array).size > _FEW
+        evidence |= {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
+        return Diagnosis(Cause.HEALTHY, evidence)
     evidence = {"cost": run.fun, "better cost": better.fun, "found at x": as_vector(better.x_array)}
-    start = np.array2string(as_vector(better.x_array), precision=3, separator=", ")
-    return Diagnosis(Cause.LOCAL_MINIMUM, evidence, f"start elsewhere, e.g. near {start}", told(better))
+    return Diagnosis(Cause.LOCAL_MINIMUM, evidence, _elsewhere(better), told(better))
+
+
+def _elsewhere(better: Run) -> str:
+    return f"start elsewhere, e.g. at {shown(better.problem.x0)}, which leads to {shown(better.x_array)}"
 
 
 def _better_minimum(run: Run) -> Run | None:
     """A lower minimum found from other starts around."""
-    x, start = as_vector(run.x_array).astype(float), as_vector(run.problem.x0).astype(float)
-    if x.size > _FEW or not run.problem.is_traced or not isinstance(run.problem.x0, np.ndarray) or run.problem.data:
+    problem = run.problem
+    x, start = as_vector(run.x_array).astype(float), as_vector(problem.x0).astype(float)
+    if x.size > _FEW:
         return None
     reach = np.maximum(3.0, 2 * np.abs(x - start))
-    points = sobol([*zip(x - reach, x + reach, strict=True)], _STARTS)
-    starts = points.astype(run.problem.x0.dtype).reshape(-1, *run.problem.x0.shape)
-    method = GradientDescent(lr=BarzilaiBorwein())
-    lanes = sweep(run.objective, None, method, starts=starts, steps=300, rows=2, maximize=run.problem.sign < 0)
-    costs = np.where(np.isfinite(lanes.fun), run.problem.sign * lanes.fun, np.inf)
-    margin = 1e-6 * max(1.0, abs(cost(run)))
+    points = sobol([*zip(x - reach, x + reach, strict=True)], _STARTS if problem.is_traced else _STARTS // 4)
+    starts = [run.method.reach(problem.x0, from_vector(point, problem.x0)) for point in points]
+    starts = [start for start in starts if _is_finite_at(problem, start)]
+    if not starts:
+        return None
+    method = run.method if run.method.restricts else GradientDescent(lr=BarzilaiBorwein())
+    lanes = sweep(
+        run.objective, None, method, starts=starts, steps=300, rows=2, maximize=problem.sign < 0,
+        data=problem.data or None,
+    )  # fmt: skip
+    costs = np.where(np.isfinite(lanes.fun), problem.sign * lanes.fun, np.inf)
+    margin = 1e-6 * abs(start_cost(run) - cost(run)) + 64 * float(np.finfo(run.dtype).eps) * abs(cost(run))
     for lane in np.argsort(costs)[:4]:
         if not costs[lane] < cost(run) - margin:
             break
-        tried = improved(run, None, x0=lanes[int(lane)].x, steps=2_000, below=cost(run) - margin)
-        if tried is not None and tried.outcome is Outcome.CONVERGED:
-            return tried
+        for begin in (starts[lane], lanes[int(lane)].x):
+            tried = improved(
+                run, method if method is run.method else None, x0=begin, steps=2_000, below=cost(run) - margin
+            )
+            if tried is not None and tried.outcome is Outcome.CONVERGED:
+                return tried
     return None
+
+
+def _is_finite_at(problem: Problem, x: Any) -> bool:
+    with np.errstate(all="ignore"):
+        value, grad = problem.value_and_grad(x, *problem.data)
+    return bool(np.isfinite(value) and np.isfinite(as_vector(grad)).all())
 
 
 def floor(run: Run) -> Diagnosis | None:
@@ -83,28 +108,28 @@ def stalled(run: Run) -> Diagnosis | None:
     if run.finding is Finding.NO_BOUND and not sharp:
         return unbounded({"cost": run.fun, "x": as_vector(run.x_array)})
     scale = max(1.0, float(np.abs(as_vector(run.x_array)).max()))
-    if size <= 1e-5 * max(1.0, abs(f)) and bend is not None and (toward or flat):
+    rests = run.finding is Finding.NO_EXTREME or size <= 1e-5 * max(1.0, abs(f))
+    if rests and bend is not None and (toward or flat):
         if sharp:
             return _saddle(run, bend, scale)
         if (toward and bend.smallest < 0 and moved) or (run.finding is Finding.NO_EXTREME and not flat):
             return _saddle(run, bend, scale)
         return _plateau(run, bend, size)
-    return decayed(run) or circling(run) or vanished(run) or too_small(run, bend)
+    return swinging(run) or decayed(run) or circling(run) or vanished(run) or too_small(run, bend) or too_large(run)
 
 
 def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
-    evidence = {
-        "gradient norm": run.cost_and_gradient()[2],
-        "lowest curvature": bend.smallest,
-        "along": bend.of_smallest,
-    }
+    sign = run.problem.sign
+    which = "lowest curvature" if sign > 0 else "highest curvature"
+    evidence: dict[str, Any] = {"gradient norm": run.cost_and_gradient()[2], which: sign * bend.smallest}
+    if bend.smallest < 0:
+        evidence["along"] = shown(bend.of_smallest)
     place = as_vector(run.x_array).astype(float)
     for far in (1e-2, 0.1, -0.1, 0.5):
         beside = place + far * scale * bend.of_smallest
         tried = improved(run, None, x0=from_vector(beside, run.problem.x0), below=cost(run))
         if tried is not None:
-            shown = np.array2string(beside, precision=3, separator=", ")
-            return Diagnosis(Cause.SADDLE, evidence, f"start a little beside it, at {shown}", told(tried))
+            return Diagnosis(Cause.SADDLE, evidence, f"start a little beside it, at {shown(beside)}", told(tried))
     return Diagnosis(Cause.SADDLE, evidence)
 
 
@@ -113,5 +138,4 @@ def _plateau(run: Run, bend: Curvature, size: float) -> Diagnosis:
     better = _better_minimum(run)
     if better is None:
         return Diagnosis(Cause.PLATEAU, evidence)
-    start = np.array2string(as_vector(better.x_array), precision=3, separator=", ")
-    return Diagnosis(Cause.PLATEAU, evidence, f"start elsewhere, e.g. near {start}", told(better))
+    return Diagnosis(Cause.PLATEAU, evidence, _elsewhere(better), told(better))

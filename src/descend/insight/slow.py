@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from descend.descent import Outcome, Run, minimize
-from descend.descent.outcome import has_no_bound, length
+from descend.descent import Outcome, Run
+from descend.descent.outcome import Finding, at_kink, has_no_bound, length, surroundings
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
@@ -31,7 +31,7 @@ from descend.methods import Adam
 from descend.objectives.parameters import as_vector
 from descend.stepsizes import StepSize
 
-__all__ = ["circling", "decayed", "on_its_way", "sampled", "tires", "too_small", "vanished"]
+__all__ = ["circling", "decayed", "on_its_way", "sampled", "swinging", "tires", "too_large", "too_small", "vanished"]
 
 _ILL = 50.0  # condition from which on it is called bad
 _NEAR = 0.8  # of the limit of stability, from where on it is told
@@ -57,7 +57,46 @@ def circling(run: Run) -> Diagnosis | None:
             if tried is not None:
                 cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
                 return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
-    return Diagnosis(Cause.OSCILLATING, evidence)
+    point = as_vector(run.x_array).astype(float)
+    is_seen = float(np.abs(_moves(run)).max()) > 1e-9 * max(1.0, float(np.abs(point).max()))
+    return Diagnosis(Cause.OSCILLATING, evidence) if is_seen else None
+
+
+def _moves(run: Run) -> np.ndarray:
+    """The last moves between kept rows."""
+    assert run.trace.x is not None  # noqa: S101 - was looked at
+    return np.diff(run.trace.x[-12:].astype(float), axis=0)
+
+
+def swinging(run: Run) -> Diagnosis | None:
+    """Whether momentum carries it past the minimum and back: with less of it it gets much lower."""
+    name = next((n for n in ("mu", "beta1") if n in run.method.names()), "")
+    costs = run.problem.sign * run.trace.f
+    moves = np.diff(costs)
+    if not name or len(moves) < 20 or not moves[moves > 0].sum() > 0.2 * np.abs(moves).sum():
+        return None
+    value = float(getattr(run.method, name))
+    numbers = {n: getattr(run.method, n) for n in run.method.names()}
+    calmer = type(run.method)(**{**numbers, name: min(0.9, max(0.0, 1 - 10 * (1 - value)))})
+    tried = improved(run, calmer, steps=max(50, run.nit), below=cost(run)) if value > 0.9 else None
+    if tried is None or not cost(run) - cost(tried) > 0.01 * (start_cost(run) - cost(tried)):
+        return None
+    share = float(moves[moves > 0].sum() / np.abs(moves).sum())
+    evidence = {"share of the moves of the cost that go up": share, name: value}
+    return Diagnosis(Cause.OSCILLATING, evidence, f"{name}={getattr(calmer, name):.3g}", told(tried))
+
+
+def too_large(run: Run) -> Diagnosis | None:
+    """Whether a smaller rate gets much lower from the start in as many steps."""
+    lr = fixed_rate(run)
+    if lr is None:
+        return None
+    for factor in (0.1, 0.01):
+        tried = improved(run, with_rate(run.method, factor * lr), steps=max(50, run.nit), below=cost(run))
+        if tried is not None and cost(run) - cost(tried) > 0.1 * (start_cost(run) - cost(tried)):
+            evidence = {"learning rate": lr, "cost": run.fun}
+            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={factor * lr:.3g}", told(tried))
+    return None
 
 
 def _is_idle(run: Run, share: float) -> bool:
@@ -85,6 +124,8 @@ def sampled(run: Run) -> Diagnosis | None:
     """A run on batches: has the noise of their gradients got the upper hand?"""
     if run.sampling is None or not run.sampling.samples:
         return None
+    if cost(run) > start_cost(run):
+        return too_large(run)
     problem, size = run.problem, run.sampling.size
     _, grad, whole = run.cost_and_gradient()
     draw, distances = np.random.default_rng(0), []
@@ -99,15 +140,14 @@ def sampled(run: Run) -> Diagnosis | None:
     lr = fixed_rate(run)
     if noise <= whole or lr is None:
         return None
-    how: dict[str, Any] = {"data": problem.data, "batch_size": size, "seed": run.seed + 1, "progress": False}
-    epochs = max(1, min(20, int(np.ceil(2_000 * size / run.sampling.rows))))
-    tried = minimize(
-        run.objective, run.x, with_rate(run.method, lr / 10), epochs=epochs, maximize=problem.sign < 0, **how
-    )
-    if tried.outcome is Outcome.DIVERGED or not cost(tried) < cost(run):
+    steps = min(2_000, max(run.nit, 50))
+    small, same = (again(run, with_rate(run.method, rate), x0=run.x, steps=steps) for rate in (lr / 10, lr))
+    if small is None or small.outcome is Outcome.DIVERGED or not cost(small) < cost(run):
+        return None
+    if same is not None and cost(same) < cost(small):  # it is not the noise that holds it up
         return None
     cure = f"larger batches, an average of the points (Averaged), or a rate that falls from {lr:.3g} to {lr / 10:.3g}"
-    return Diagnosis(Cause.NOISE_FLOOR, evidence, cure, f"going on with lr={lr / 10:.3g}, {told(tried)}")
+    return Diagnosis(Cause.NOISE_FLOOR, evidence, cure, f"going on with lr={lr / 10:.3g}, {told(small)}")
 
 
 def on_its_way(run: Run) -> Diagnosis | None:
@@ -117,12 +157,15 @@ def on_its_way(run: Run) -> Diagnosis | None:
     bend = curvature_at(run, run.x_array)
     looks: tuple[Callable[[], Diagnosis | None], ...] = (
         lambda: _unbounded(run),
+        lambda: swinging(run),
         lambda: circling(run),
+        lambda: _in_a_kink(run),
         lambda: decayed(run),
         lambda: vanished(run),
         lambda: too_small(run, bend),
         lambda: _ill_conditioned(run, bend),
         lambda: _more_steps(run),
+        lambda: too_large(run),
     )
     for look in looks:
         found = look()
@@ -131,10 +174,21 @@ def on_its_way(run: Run) -> Diagnosis | None:
     return None
 
 
+def _in_a_kink(run: Run) -> Diagnosis | None:
+    """Whether it stands where the cost rises on all sides, with a kink instead of a level place."""
+    f, grad, _ = run.cost_and_gradient()
+    if run.sampling is not None and run.sampling.samples:
+        return None
+    go, zero = run.method.reach, run.problem.zero_gradient()
+    if not at_kink(run.problem, run.x_array, f, grad, go) or surroundings(run.problem, run.x_array, f, zero, go)[1]:
+        return None
+    return Diagnosis(Cause.HEALTHY, {"cost": run.fun, "at": "a kink, from which the cost rises on all sides"})
+
+
 def _unbounded(run: Run) -> Diagnosis | None:
     """Whether the default method, which goes as far as it can, finds no bound either."""
     tried = again(run, None)
-    if tried is None or not has_no_bound(cost(tried), start_cost(run)):
+    if tried is None or not (has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND):
         return None
     return unbounded({"cost": run.fun, "cost after a longer way": tried.fun})
 
@@ -208,7 +262,7 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
         return None
     evidence: dict[str, Any] = {"learning rate": lr}
     evidence |= {"limit of stability": limit} if np.isfinite(limit) else {}
-    larger = [0.5 * limit, 0.1 * limit] if np.isfinite(limit) else [100 * lr, 10 * lr]
+    larger = [0.5 * limit, 0.1 * limit, _SLOW * limit] if np.isfinite(limit) else [100 * lr, 10 * lr]
     for rate in larger:
         tried = improved(run, with_rate(run.method, float(rate)), steps=steps, below=start_cost(run))
         if tried is None:
@@ -223,7 +277,7 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
     if bend is None or not bend.smallest > 0 or not bend.condition > _ILL:
         return None
     evidence: dict[str, Any] = {
-        "condition κ": bend.condition,
+        "condition κ" if bend.is_exact else "condition κ, at least": bend.condition,
         "largest curvature L": bend.largest,
         "lowest": bend.smallest,
     }
@@ -233,22 +287,26 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
         if factor < 1:
             evidence["steps for each digit, predicted"] = float(np.log(0.1) / np.log(factor))
     tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
+    has_momentum = bool({"mu", "beta1"} & {*run.method.names()})
     if tried is None:
         return Diagnosis(Cause.ILL_CONDITIONED, evidence)
     return Diagnosis(
         Cause.ILL_CONDITIONED,
         evidence,
-        "leave the method out: the default (Barzilai–Borwein steps), or momentum",
+        "leave the method out: the default (Barzilai–Borwein steps)" + ("" if has_momentum else ", or momentum"),
         told(tried),
     )
 
 
 def _more_steps(run: Run) -> Diagnosis | None:
-    steps = max(4 * run.nit, 100)
-    if run.sampling is not None and run.sampling.samples:
-        return None
-    tried = improved(run, run.method, steps=min(steps, 50_000), below=cost(run))
+    steps = min(max(4 * run.nit, 100), 50_000)
+    tried = improved(run, run.method, steps=steps, below=cost(run))
     if tried is None:
         return None
     evidence = {"gradient norm": run.cost_and_gradient()[2], "steps": run.nit}
-    return Diagnosis(Cause.TOO_FEW_STEPS, evidence, f"steps={min(steps, 50_000):,}", told(tried))
+    more = {Outcome.OUT_OF_TIME: "more time", Outcome.INTERRUPTED: "let it go on"}
+    if run.sampling is not None and run.sampling.samples:
+        cure = f"epochs={-(-steps // run.sampling.batches):,}"
+    else:
+        cure = more.get(run.outcome, f"steps={steps:,}")  # type: ignore[arg-type]
+    return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(tried))

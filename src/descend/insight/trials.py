@@ -24,6 +24,7 @@ __all__ = [
     "improved",
     "onward",
     "points",
+    "shown",
     "start_cost",
     "told",
     "unbounded",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 TRIED = 500  # steps for which a cure is tried
+_SECONDS = 1.0  # that a trial may take, or as long as the run
 _CURVED = 100_000  # variables up to which curvature is looked at
 
 
@@ -67,9 +69,14 @@ def with_rate(method: Any, lr: float) -> Any:
 
 def again(run: Run, method: Any, *, x0: Any = None, steps: int = TRIED, **how: Any) -> Run | None:
     """A run with something changed; None where it cannot be made."""
-    problem = run.problem
+    problem, sampling = run.problem, run.sampling
     start = problem.x0 if x0 is None else x0
-    how |= {"maximize": problem.sign < 0, "data": problem.data or None, "steps": steps, "progress": False}
+    how |= {"maximize": problem.sign < 0, "data": problem.data or None, "progress": False}
+    how |= {"time_limit": max(_SECONDS, run.seconds)}
+    if sampling is not None and sampling.samples:
+        how |= {"batch_size": sampling.size, "seed": run.seed, "epochs": max(1, -(-steps // sampling.batches))}
+    else:
+        how |= {"steps": steps}
     try:
         return minimize(run.objective, start, method, **how)
     except (ValueError, TypeError):
@@ -114,7 +121,15 @@ def cost(run: Run) -> float:
 def told(tried: Run) -> str:
     """How a trial ended, as a phrase."""
     outcome = tried.outcome.name if tried.outcome is not None else ""
-    return f"{tried.nit:,} steps end at cost {tried.fun:.6g} ({outcome})"
+    return f"{tried.nit:,} step{'s' if tried.nit != 1 else ''} end at cost {tried.fun:.6g} ({outcome})"
+
+
+def shown(x: Any) -> str:
+    """A point as text; of many variables the first."""
+    point = as_vector(x) + 0.0  # no -0.0
+    point = np.where(np.abs(point) < 1e-12 * np.abs(point).max(initial=0), 0.0, point)
+    text = np.array2string(point[:6], precision=3, separator=", ")
+    return text if point.size <= 6 else f"{text[:-1]}, …]"
 
 
 def start_cost(run: Run) -> float:
