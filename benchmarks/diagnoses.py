@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections import Counter
@@ -21,8 +22,10 @@ from descend import (
     GradientDescent,
     Momentum,
     Nesterov,
+    Projected,
     RMSProp,
     Run,
+    Simplex,
     StepDecay,
     minimize,
 )
@@ -66,6 +69,18 @@ def _scaled_columns(w: Any) -> Any:
 def _sphere_gradient(x: Any) -> Any:
     g = 2 * x
     return g * np.where(np.abs(x) < 2, np.array([1.0, 1.0, 0.5]), 1.0)
+
+
+_TIMES = np.linspace(0, 3, 40)
+
+
+def _wave(w: Any, t: Any, y: Any) -> Any:
+    return np.mean((np.sin(w * t) - y) ** 2)
+
+
+def _spread_saddle(x: Any) -> Any:
+    along = np.sum(x) / x.size**0.5
+    return np.sum(x**2) - 2 * along**2 + along**4
 
 
 CASES: list[Case] = [
@@ -136,6 +151,22 @@ CASES: list[Case] = [
     ("float32 at its end", C.PRECISION_FLOOR, _run("(x - 1000.1)^2 + 1e4*cos(x/1e4)", np.float32(900), GradientDescent(0.3), gtol=1e-12)),
     ("noise of single rows", C.NOISE_FLOOR, _run(_squares, [0.0, 0.0, 0.0], GradientDescent(0.05), data=_rows(500, 1.0), batch_size=1, epochs=30)),
     ("noise of small batches", C.NOISE_FLOOR, _run(_squares, [0.0, 0.0, 0.0], GradientDescent(0.2), data=_rows(500, 2.0), batch_size=4, epochs=30)),
+    ("a domain with an edge", C.HEALTHY, _run("x - log(x)", 3.0)),
+    ("a simplex", C.HEALTHY, _run(lambda x: np.sum((x - np.array([2.0, 0.0, 0.0])) ** 2), [0.2, 0.3, 0.5], Projected(GradientDescent(0.1), Simplex()))),
+    ("a kink, with steps that fade", C.HEALTHY, _run("abs(x)", 5.0, GradientDescent(lr=ExponentialDecay(0.3, factor=0.98)), steps=4_000)),
+    ("two wells that can only be called", C.LOCAL_MINIMUM, _run(lambda x: math.sin(x) + 0.1 * x * x, 5.0)),
+    ("two wells of a pytree", C.LOCAL_MINIMUM, _run(lambda p: np.sin(p["a"]) + 0.1 * p["a"] ** 2 + p["b"] ** 2, {"a": 5.0, "b": 1.0})),
+    ("a frequency", C.LOCAL_MINIMUM, _run(_wave, 5.0, GradientDescent(0.01), data=(_TIMES, np.sin(2 * _TIMES)))),
+    ("two wells, in tiny units", C.LOCAL_MINIMUM, _run(lambda x: 1e-6 * (x**4 - 4 * x**2 + x), 2.0)),
+    ("a saddle along a thousand variables at once", C.SADDLE, _run(_spread_saddle, np.zeros(1_000), GradientDescent(0.1))),
+    ("a saddle in float32", C.SADDLE, _run("saddle", np.array([2.0, 0.0], np.float32), GradientDescent(0.1))),
+    ("single rows, tiny steps", C.RATE_TOO_SMALL, _run(_squares, [0.0, 0.0, 0.0], GradientDescent(1e-6), data=_rows(300, 0.5), batch_size=2, epochs=5)),
+    ("single rows beyond their limit", C.RATE_TOO_LARGE, _run(_squares, [0.0, 0.0, 0.0], GradientDescent(0.6), data=_rows(300, 0.5), batch_size=1, epochs=2)),
+    ("batches without noise, on their way", C.TOO_FEW_STEPS, _run(_squares, [0.0, 0.0, 0.0], GradientDescent(0.1), data=_rows(300, 0.0), batch_size=20, epochs=1)),
+    ("Adam far too fast", C.RATE_TOO_LARGE, _run(_quadratic(1, 3), [1.0, 2.0], Adam(20.0), steps=30)),
+    ("too much momentum", C.OSCILLATING, _run(_quadratic(1, 10), [5.0, 5.0], Momentum(0.01, mu=0.995), steps=400)),
+    ("-log x falls slowly for ever", C.UNBOUNDED, _run("-log(x)", 1.0, GradientDescent(10.0), steps=5_000)),
+    ("RMSProp in a cycle of two", C.OSCILLATING, _run("ill-conditioned", [100.0, 1.0], RMSProp(0.05), steps=3_000, gtol=0)),
     ("a gradient wrong on one side", C.WRONG_GRADIENT, _run(lambda x: x**2, 5.0, Momentum(0.1), grad=_wrong, steps=30)),
     ("one coordinate half, near the goal", C.WRONG_GRADIENT, _run(lambda x: np.sum(x**2), [5.0, 4.0, 3.0], GradientDescent(0.1), grad=_sphere_gradient, steps=20)),
 ]  # fmt: skip

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
+from sklearn.exceptions import NotFittedError
 
 from descend import (
+    AdaGrad,
     Adam,
+    Cosine,
     ExponentialDecay,
     GradientDescent,
     LinearRegression,
     LogisticRegression,
     MLPClassifier,
     MLPRegressor,
+    Momentum,
     Outcome,
     plots,
     train,
 )
-from descend.insight import Cause, loss_slice, network_curvature, noise_scale
+from descend.insight import Cause, loss_slice, network_curvature, noise_scale, retraining
 
 X, Y = load_digits(return_X_y=True)
 DRAW = np.random.default_rng(0)
@@ -53,6 +59,84 @@ def test_the_cause_of_a_training_is_told(name: str, cause: Cause, make: Any) -> 
     found = model.explain()
     assert found.cause is cause, f"{model.message_}\n{found}"
     assert bool(found.cure) == (cause is not Cause.HEALTHY)
+
+
+def line(noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(1)
+    A = draw.normal(size=(300, 4))
+    return A, A @ np.array([3.0, -2, 1, 0.5]) + noise * draw.normal(size=300)
+
+
+def raw(noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    A, b = line(noise)
+    return A * [1.0, 1e3, 1e6, 1.0], b
+
+
+G = GradientDescent
+RETRAINED: list[tuple[str, Cause, Any, Any]] = [
+    ("columns of other scales", Cause.RATE_TOO_LARGE, LinearRegression(G(0.01), batch_size=1, scale=False), raw()),
+    ("all rows, beyond the limit", Cause.RATE_TOO_LARGE, LinearRegression(G(3.0), epochs=200), line()),
+    ("a network whose units die", Cause.RATE_TOO_LARGE, MLPClassifier(G(2.0), hidden=(32, 32), epochs=15), (X[:600], Y[:600])),
+    ("tiny steps on all rows", Cause.RATE_TOO_SMALL, LinearRegression(G(1e-6), epochs=1_000), line()),
+    ("tiny steps in batches", Cause.RATE_TOO_SMALL, LogisticRegression(G(1e-6), batch_size=16, epochs=20), (X, Y > 4)),
+    ("a network with tiny steps", Cause.RATE_TOO_SMALL, MLPClassifier(G(1e-6), epochs=10), (X[:600], Y[:600])),
+    ("one epoch", Cause.TOO_FEW_STEPS, LinearRegression(G(0.005), batch_size=32, epochs=1), line()),
+    ("ten steps", Cause.TOO_FEW_STEPS, LinearRegression(G(0.5), epochs=5), line()),
+    ("single rows on noise", Cause.NOISE_FLOOR, LinearRegression(G(0.05), batch_size=1, epochs=40), line(5.0)),
+    ("a cosine that is over", Cause.DECAYED_TOO_EARLY, LinearRegression(G(Cosine(0.02, steps=40)), epochs=500), line()),
+    ("too much momentum", Cause.OSCILLATING, LinearRegression(Momentum(0.1, mu=0.999), epochs=400), line()),
+    ("AdaGrad far from its goal", Cause.STEP_VANISHED, LinearRegression(AdaGrad(0.01), batch_size=8, epochs=30), line()),
+    ("raw columns", Cause.ILL_CONDITIONED, LinearRegression(G(1e-7), epochs=2_000, scale=False), (raw()[0][:, :2], line()[1])),
+    ("deep sigmoids", Cause.PLATEAU, MLPClassifier(G(0.05), hidden=(32,) * 8, activation="sigmoid", epochs=20), (X[:600], Y[:600])),
+    ("a network that has learnt", Cause.HEALTHY, MLPClassifier(Adam(0.003), hidden=(32,), epochs=30, validation=0.2), (X, Y)),
+    ("a line that is met", Cause.HEALTHY, LinearRegression(G(0.05), batch_size=16, epochs=60), line()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "cause", "model", "rows"), RETRAINED, ids=[case[0] for case in RETRAINED])
+def test_with_the_rows_the_cause_is_told_and_the_cure_was_tried(
+    name: str, cause: Cause, model: Any, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retraining, "_SECONDS", 60.0)  # a busy machine must not change the answer
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = clone(model).fit(*rows)
+    before = {n: np.copy(v) for n, v in vars(model).items() if isinstance(v, np.ndarray)}, len(model.history_)
+    found = model.explain(*rows)
+    assert found.cause is cause, f"{model.message_}\n{found}"
+    assert found.outcome is model.outcome_
+    if cause is not Cause.HEALTHY:
+        assert found.cure
+        after, was = map(float, re.findall(r"(?:at loss|it was) ([-+.e\d]+\d)", found.seen))
+        assert after < was
+    for n, v in before[0].items():  # the model is as it was
+        np.testing.assert_array_equal(getattr(model, n), v)
+    assert len(model.history_) == before[1]
+
+
+def test_the_columns_that_are_too_large_are_named() -> None:
+    rows = raw()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = LinearRegression(G(0.01), batch_size=1, scale=False).fit(*rows)
+    found = model.explain(*rows)
+    assert found.cure == "scale=True"
+    assert found.evidence["largest columns"].startswith("column 2 (about 1.0")
+
+
+def test_without_rows_a_decayed_rate_is_not_called_healthy() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = LinearRegression(G(ExponentialDecay(0.01, factor=0.97)), batch_size=8, epochs=40).fit(*line(1.0))
+    found = model.explain()
+    assert found.cause is Cause.UNKNOWN
+    assert "explain(X, y)" in found.cure
+
+
+def test_before_fit_there_is_nothing_to_explain() -> None:
+    for model in (LinearRegression(), MLPClassifier()):
+        with pytest.raises(NotFittedError):
+            model.explain()
 
 
 def test_the_curvature_of_softmax_regression_is_that_of_its_formula() -> None:

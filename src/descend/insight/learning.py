@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from descend.words import precision
 
 __all__ = ["explain_training", "loss_slice", "network_curvature", "noise_scale"]
 
+_WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by training again with one thing changed"
 _MOST_ROWS = 2_048  # on which a network is looked at
 
 
@@ -41,7 +43,8 @@ def explain_training(
     """
     read = _read(history, outcome, message)
     if X is None:
-        return read
+        is_open = model is not None and read.cause is Cause.UNKNOWN
+        return replace(read, cure=_WITH_ROWS) if is_open else read
     from descend.insight.retraining import explain_by_retraining
 
     found = explain_by_retraining(model, X, y, sample_weight, read)
@@ -50,23 +53,20 @@ def explain_training(
 
 def _read(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     """What the losses on the way tell. No cure is tried."""
-    untried = ""
     loss, validation = history.loss, history.validation
     whole = np.flatnonzero(history.epoch == np.floor(history.epoch))
     rates = history.rate[np.isfinite(history.rate)]
     if len(loss) and not np.isfinite(loss[0]):
         evidence: dict[str, Any] = {"loss at the start": float(loss[0])}
-        return Diagnosis(Cause.LEFT_DOMAIN, evidence, "begin where the loss is finite", untried, outcome)
+        return Diagnosis(Cause.LEFT_DOMAIN, evidence, "begin where the loss is finite", outcome=outcome)
     if outcome is Outcome.STALLED and np.isfinite(validation).any():
         evidence = {"validation loss at the start": float(validation[0]), "at the end": float(validation[-1])}
-        return Diagnosis(Cause.OVERFITTING, evidence, "l2, dropout, more rows, or other columns", untried, outcome)
+        return Diagnosis(Cause.OVERFITTING, evidence, "l2, dropout, more rows, or other columns", outcome=outcome)
     if outcome is Outcome.DIVERGED:
         if "falls for ever" in message:
-            return Diagnosis(Cause.UNBOUNDED, {"message": message}, "l2=1e-4", untried, outcome)
+            return Diagnosis(Cause.UNBOUNDED, {"message": message}, "l2=1e-4", outcome=outcome)
         evidence = {"learning rate": float(rates[-1])} if len(rates) else {}
-        return Diagnosis(
-            Cause.RATE_TOO_LARGE, {**evidence, "message": message}, "a tenth of the rate", untried, outcome
-        )
+        return Diagnosis(Cause.RATE_TOO_LARGE, {**evidence, "message": message}, "a tenth of the rate", outcome=outcome)
     if outcome is Outcome.CONVERGED:  # also where it was stopped early: the best parameters were kept
         kept = int(np.nanargmin(validation)) if np.isfinite(validation).any() else -1
         return Diagnosis(Cause.HEALTHY, {"loss": float(loss[kept])}, outcome=outcome)
@@ -75,11 +75,15 @@ def _read(history: Any, outcome: Outcome, message: str) -> Diagnosis:
         best = int(np.argmin(seen))
         worse = seen[-1] - seen[best]
         fell = loss[whole[best]] - loss[whole[-1]]
-        if best < len(seen) - 2 and worse > 0.02 * abs(seen[best]) and fell > 0.02 * abs(loss[whole[best]]):
+        if (
+            best < len(seen) - 2
+            and worse > max(0.02 * abs(seen[best]), 0.01 * (seen[0] - seen[best]))
+            and fell > 0.02 * abs(loss[whole[best]])
+        ):
             at = {"epoch of the lowest validation loss": float(history.epoch[whole[best]])}
             evidence = {**at, "validation loss there": float(seen[best]), "at the end": float(seen[-1])}
             cure = "patience=3, which stops there and keeps those parameters; or l2, dropout, more rows"
-            return Diagnosis(Cause.OVERFITTING, evidence, cure, untried, outcome)
+            return Diagnosis(Cause.OVERFITTING, evidence, cure, outcome=outcome)
     if len(loss) < 3:
         return Diagnosis(Cause.UNKNOWN, {"looks at the loss": len(loss)}, outcome=outcome)
     gained = float(loss[0] - loss[-1])
@@ -89,9 +93,12 @@ def _read(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     back = max(2, len(loss) // 5)
     late = float(loss[-1 - back] - loss[-1])
     if late > 0.05 * gained:
-        evidence = {"share of all gain in the last fifth": late / gained, "loss": float(loss[-1])}
-        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, "more epochs, or a larger rate", untried, outcome)
-    return Diagnosis(Cause.HEALTHY, {"loss": float(loss[-1]), "late gain": late}, outcome=outcome)
+        evidence = {"share of all gain in the last fifth": min(1.0, late / gained), "loss": float(loss[-1])}
+        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, "more epochs, or a larger rate", outcome=outcome)
+    if outcome is not Outcome.STEPS_EXHAUSTED or (len(rates) and rates[-1] < 0.05 * rates.max()):
+        evidence = {"loss": float(loss[-1]), "rate at the end": float(rates[-1]) if len(rates) else np.nan}
+        return Diagnosis(Cause.UNKNOWN, evidence, outcome=outcome)
+    return Diagnosis(Cause.HEALTHY, {"loss": float(loss[-1]), "gain in the last fifth": late}, outcome=outcome)
 
 
 def _some_rows(network: Any, X: Any, y: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ from descend.stepsizes import BarzilaiBorwein
 
 __all__ = ["converged", "floor", "stalled"]
 
+_SECONDS = 0.5  # in which a lower minimum that other starts hint at must be reached
 _STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
 
@@ -56,20 +58,22 @@ def _better_minimum(run: Run) -> Run | None:
     starts = [start for start in starts if _is_finite_at(problem, start)]
     if not starts:
         return None
-    method = run.method if run.method.restricts else GradientDescent(lr=BarzilaiBorwein())
+    within = run.method if run.method.restricts else None  # it alone knows where it may go
+    method = within or GradientDescent(lr=BarzilaiBorwein())
     lanes = sweep(
         run.objective, None, method, starts=starts, steps=300, rows=2, maximize=problem.sign < 0,
         data=problem.data or None,
     )  # fmt: skip
     costs = np.where(np.isfinite(lanes.fun), problem.sign * lanes.fun, np.inf)
     margin = 1e-6 * abs(start_cost(run) - cost(run)) + 64 * float(np.finfo(run.dtype).eps) * abs(cost(run))
+    until = time.perf_counter() + _SECONDS
     for lane in np.argsort(costs)[:4]:
         if not costs[lane] < cost(run) - margin:
             break
         for begin in (starts[lane], lanes[int(lane)].x):
-            tried = improved(
-                run, method if method is run.method else None, x0=begin, steps=2_000, below=cost(run) - margin
-            )
+            if time.perf_counter() > until:
+                return None
+            tried = improved(run, within, x0=begin, steps=2_000, below=cost(run) - margin)
             if tried is not None and tried.outcome is Outcome.CONVERGED:
                 return tried
     return None

@@ -23,7 +23,8 @@ __all__ = ["Retraining", "explain_by_retraining"]
 
 _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _FEW_EPOCHS = 7  # looks at the loss: the start and up to five epochs
-_TRIALS = 8  # so many are to find room in that time
+_TRIALS = 8  # so many are to find room in the time that training took
+_ROWS = 50_000  # that one trial may go through in any case
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
 
@@ -35,11 +36,10 @@ class Retraining:
         self.model, self.rows = model, (X, y, sample_weight)
         history = model.history_
         self._whole = max(1, round(float(history.epoch[-1])))
-        took = float(history.seconds[-1])
-        self._ends = time.perf_counter() + max(_SECONDS, took)
-        share = min(1.0, max(_SECONDS, took) / (_TRIALS * max(took, 1e-9)))
+        self._ends = time.perf_counter() + max(_SECONDS, float(history.seconds[-1]))
+        share = max(1 / _TRIALS, min(1.0, _ROWS / (self._whole * np.shape(X)[0])))
         self.epochs = max(1, round(share * self._whole))
-        self.made = 0
+        self.made, self.was_cut = 0, False
 
     def anew(self, **changes: Any) -> History | None:
         """The history of a training from the start; None where it diverges, cannot be made, or time is up."""
@@ -53,6 +53,7 @@ class Retraining:
 
     def _fitted(self, made: Any, changes: dict[str, Any]) -> History | None:
         if self.made > 1 and time.perf_counter() > self._ends:
+            self.was_cut = True
             return None
         self.made += 1
         plain = {"epochs": self.epochs, "checkpoint": None, "resume": False, "patience": None}
@@ -89,8 +90,14 @@ def explain_by_retraining(model: Any, X: Any, y: Any, sample_weight: Any, read: 
         found = look(trials)
         if found is not None:
             return found
-    evidence = {"loss": float(model.history_.loss[-1]), "trainings that were tried and got no lower": trials.made}
-    return Diagnosis(Cause.HEALTHY if model.outcome_ is not Outcome.DIVERGED else read.cause, evidence)
+    evidence: dict[str, Any] = {"loss": float(model.history_.loss[-1])}
+    if trials.was_cut:
+        evidence["not all was tried"] = "that would have taken longer than the training"
+    if model.outcome_ is Outcome.DIVERGED:
+        return Diagnosis(read.cause, evidence)
+    start, _, gained = _gained(trials)
+    evidence["trainings that were tried and got no lower"] = trials.made
+    return Diagnosis(Cause.UNKNOWN if trials.was_cut and not gained > 0.01 * abs(start) else Cause.HEALTHY, evidence)
 
 
 def _told(history: History, how: str, before: float) -> str:
@@ -246,7 +253,8 @@ def _too_few(trials: Retraining) -> Diagnosis | None:
     """Whether more of the same gets lower."""
     _, end, gained = _gained(trials)
     more = trials.onward(epochs=max(trials.epochs, 5))
-    if more is None or end - more.loss[-1] < _MATTERS * max(gained, end):
+    batches = trials.model.get_params().get("batch_size") is not None  # without them it should have converged
+    if more is None or end - more.loss[-1] < _MATTERS * (max(gained, end) if batches else end):
         return None
     return Diagnosis(Cause.TOO_FEW_STEPS, {"loss": end}, "more epochs", _told(more, "more", end))
 
@@ -270,7 +278,7 @@ def _looks(trials: Retraining) -> tuple[Callable[[Retraining], Diagnosis | None]
     """What is looked for, in the order that a first glance at the losses suggests."""
     start, _, gained = _gained(trials)
     if not gained > 0.01 * abs(start):
-        return _decayed, _too_small, _plateau, _raw, _to_and_fro, _too_few
+        return _decayed, _plateau, _too_small, _raw, _to_and_fro, _too_few
     if len(trials.model.history_) < _FEW_EPOCHS:
         return _raw, _too_few, _to_and_fro, _too_small, _plateau
     return _decayed, _swings, _raw, _too_small, _to_and_fro, _too_few, _plateau

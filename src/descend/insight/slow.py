@@ -79,7 +79,10 @@ def swinging(run: Run) -> Diagnosis | None:
     numbers = {n: getattr(run.method, n) for n in run.method.names()}
     calmer = type(run.method)(**{**numbers, name: min(0.9, max(0.0, 1 - 10 * (1 - value)))})
     tried = improved(run, calmer, steps=max(50, run.nit), below=cost(run)) if value > 0.9 else None
-    if tried is None or not cost(run) - cost(tried) > 0.01 * (start_cost(run) - cost(tried)):
+    if tried is None or not (
+        cost(run) - cost(tried) > 0.01 * (start_cost(run) - cost(tried))
+        or tried.cost_and_gradient()[2] < 0.1 * run.cost_and_gradient()[2]
+    ):
         return None
     share = float(moves[moves > 0].sum() / np.abs(moves).sum())
     evidence = {"share of the moves of the cost that go up": share, name: value}
@@ -91,7 +94,7 @@ def too_large(run: Run) -> Diagnosis | None:
     lr = fixed_rate(run)
     if lr is None:
         return None
-    for factor in (0.1, 0.01):
+    for factor in (0.1, 0.03, 0.01):
         tried = improved(run, with_rate(run.method, factor * lr), steps=max(50, run.nit), below=cost(run))
         if tried is not None and cost(run) - cost(tried) > 0.1 * (start_cost(run) - cost(tried)):
             evidence = {"learning rate": lr, "cost": run.fun}
@@ -263,6 +266,8 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
     evidence: dict[str, Any] = {"learning rate": lr}
     evidence |= {"limit of stability": limit} if np.isfinite(limit) else {}
     larger = [0.5 * limit, 0.1 * limit, _SLOW * limit] if np.isfinite(limit) else [100 * lr, 10 * lr]
+    if run.sampling is not None and run.sampling.samples:  # what all rows stand, one may not
+        larger += [10_000 * lr, 100 * lr]
     for rate in larger:
         tried = improved(run, with_rate(run.method, float(rate)), steps=steps, below=start_cost(run))
         if tried is None:
