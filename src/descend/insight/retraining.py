@@ -24,7 +24,7 @@ __all__ = ["Retraining", "explain_by_retraining"]
 _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _FEW_EPOCHS = 7  # looks at the loss: the start and up to five epochs
 _TRIALS = 8  # so many are to find room in the time that training took
-_ROWS = 50_000  # that one trial may go through in any case
+_ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
 
@@ -37,7 +37,8 @@ class Retraining:
         history = model.history_
         self._whole = max(1, round(float(history.epoch[-1])))
         self._ends = time.perf_counter() + max(_SECONDS, float(history.seconds[-1]))
-        share = max(1 / _TRIALS, min(1.0, _ROWS / (self._whole * np.shape(X)[0])))
+        room = _ROWS / np.shape(X)[0] if model.get_params().get("batch_size") else _STEPS
+        share = max(1 / _TRIALS, min(1.0, room / self._whole))
         self.epochs = max(1, round(share * self._whole))
         self.made, self.was_cut = 0, False
 
@@ -97,7 +98,8 @@ def explain_by_retraining(model: Any, X: Any, y: Any, sample_weight: Any, read: 
         return Diagnosis(read.cause, evidence)
     start, _, gained = _gained(trials)
     evidence["trainings that were tried and got no lower"] = trials.made
-    return Diagnosis(Cause.UNKNOWN if trials.was_cut and not gained > 0.01 * abs(start) else Cause.HEALTHY, evidence)
+    learnt = gained > 0.01 * abs(start) and not _knows_nothing(trials)
+    return Diagnosis(Cause.HEALTHY if learnt or not trials.was_cut else Cause.UNKNOWN, evidence)
 
 
 def _told(history: History, how: str, before: float) -> str:
@@ -274,10 +276,19 @@ def _plateau(trials: Retraining) -> Diagnosis | None:
     return None
 
 
+def _knows_nothing(trials: Retraining) -> bool:
+    """Whether a classifier does no better than to name the share of each class whatever the row."""
+    if not hasattr(trials.model, "classes_"):
+        return False
+    _, counts = np.unique(np.asarray(trials.rows[1]), return_counts=True)
+    shares = counts / counts.sum()
+    return bool(trials.model.history_.loss[-1] > -0.98 * float(shares @ np.log(shares)))
+
+
 def _looks(trials: Retraining) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
     """What is looked for, in the order that a first glance at the losses suggests."""
     start, _, gained = _gained(trials)
-    if not gained > 0.01 * abs(start):
+    if not gained > 0.01 * abs(start) or _knows_nothing(trials):
         return _decayed, _plateau, _too_small, _raw, _to_and_fro, _too_few
     if len(trials.model.history_) < _FEW_EPOCHS:
         return _raw, _too_few, _to_and_fro, _too_small, _plateau
