@@ -95,3 +95,56 @@ def test_the_picture_has_a_panel_for_each_number() -> None:
     labels = [ax.get_xlabel() for ax in figure.axes[:2]]
     assert labels == ["lr", "1 - beta2"]
     assert "64 trials" in figure.get_suptitle()
+
+
+def _losses(w: Any, X: Any, y: Any) -> Any:
+    return np.mean((X @ w - y) ** 2)
+
+
+def _rows() -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(200, 3))
+    return X, X @ [1.0, -2.0, 3.0] + 0.1 * draw.normal(size=200)
+
+
+@pytest.mark.parametrize("engine", ["halving", "optuna"])
+def test_on_batches_the_cost_is_that_of_all_rows(engine: str) -> None:
+    rows = _rows()
+    found = tune(
+        _losses, np.zeros(3), Momentum, {"lr": (1e-4, 1), "mu": (0, 0.95)}, data=rows, batch_size=10, epochs=8,
+        trials=32, engine=engine,
+    )  # fmt: skip
+    assert found.run.nit == 160
+    assert found.run.fun == pytest.approx(found.costs[found.steps == 160].min(), rel=1e-9)
+    assert found.run.fun == pytest.approx(_losses(found.run.x, *rows), rel=1e-9)
+    assert found.run.fun < 0.05
+
+
+def test_optuna_finds_what_halving_finds_and_draws_where_it_is_good() -> None:
+    space = {"lr": (1e-5, 1), "beta1": (0.5, 0.99), "beta2": (0.9, 0.9999)}
+    found = tune("rosenbrock", None, Adam, space, steps=300, trials=96, engine="optuna")
+    assert found.values.shape == (96, 3)
+    assert (found.steps == 300).all()
+    assert found.cost == pytest.approx(97 / 96)
+    early, late = found.costs[:16], found.costs[-32:]
+    assert np.median(late) < np.median(early)
+    assert found.run.fun == pytest.approx(found.costs.min(), rel=1e-6)
+
+
+def test_a_study_in_a_file_goes_on(tmp_path: Any) -> None:
+    file = str(tmp_path / "study.db")
+    ways: Any = {"steps": 50, "trials": 16, "engine": "optuna", "storage": file}
+    first = tune("x^2", 5.0, GradientDescent, {"lr": (1e-4, 10)}, **ways)
+    second = tune("x^2", 5.0, GradientDescent, {"lr": (1e-4, 10)}, **ways)
+    assert len(second.values) == 2 * len(first.values) == 32
+    np.testing.assert_array_equal(second.values[:16], first.values)
+    assert second.costs.min() <= first.costs.min()
+    with pytest.raises(ValueError, match="holds trials of another space or method"):
+        tune("x^2", 5.0, GradientDescent, {"lr": (1e-4, 1)}, **ways)
+
+
+def test_engines_that_are_not_there_are_refused() -> None:
+    with pytest.raises(ValueError, match="engine must be"):
+        tune("x^2", 5.0, GradientDescent, {"lr": (1e-4, 1)}, engine="grid")
+    with pytest.raises(ValueError, match="storage is for engine='optuna'"):
+        tune("x^2", 5.0, GradientDescent, {"lr": (1e-4, 1)}, storage="a.db")

@@ -4,6 +4,7 @@ from descend.insight.basins import Basins, basins
 from descend.insight.curvature import Curvature, curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import Edge, edge_along
+from descend.insight.escape import Escape, Way, escape
 from descend.insight.explain import explain
 from descend.insight.gradient_check import GradientCheck, check_gradient
 from descend.insight.learning import explain_training, loss_slice, network_curvature, noise_scale
@@ -19,11 +20,13 @@ __all__ = [
     "Curvature",
     "Diagnosis",
     "Edge",
+    "Escape",
     "FoundRate",
     "GradientCheck",
     "Guarantee",
     "StationaryPoint",
     "Tuned",
+    "Way",
     "basins",
     "check_gradient",
     "convergence_factor",
@@ -31,6 +34,7 @@ __all__ = [
     "curvature",
     "edge_along",
     "edge_of_stability",
+    "escape",
     "explain",
     "explain_training",
     "find_lr",

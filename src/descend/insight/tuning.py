@@ -11,19 +11,21 @@ import numpy as np
 from descend.descent import Outcome, Run, minimize
 from descend.descent.engine import NOT_FINITE
 from descend.descent.lanes import repeated, run_lanes
-from descend.descent.options import last_step, ready
+from descend.descent.options import last_step, ready, samples, sampling_of
 from descend.descent.outcome import margin
 from descend.descent.report import described
+from descend.descent.sampling import as_data
 from descend.fields import Range, nearest
 from descend.insight.stationary import sobol
 from descend.methods import Rule, as_rule
 from descend.objectives.function import prepare
 from descend.objectives.named import named
-from descend.objectives.parameters import as_parameters, dtype_of
+from descend.objectives.parameters import as_parameters, dtype_of, from_vector
 
 __all__ = ["Tuned", "tune"]
 
 _ONE_OF = 4  # so many runs of a stage one goes on, so many times as long (η)
+_A_ROUND = 16  # trials of Optuna at once
 _STAGES = 3  # with more of them the first runs are too short to tell: large steps fall fast and then bounce
 
 
@@ -75,10 +77,15 @@ def tune(
     method: Any,
     space: Mapping[str, Any],
     *,
-    steps: int = 1_000,
+    steps: int | None = None,
     trials: int = 256,
     seed: int = 0,
     maximize: bool = False,
+    data: Any = None,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    engine: str = "halving",
+    storage: str | None = None,
 ) -> Tuned:
     """The numbers of a method with which it gets lowest in so many steps, by successive halving.
 
@@ -87,8 +94,9 @@ def tune(
 
     Parameters
     ----------
-    objective, x0, maximize
-        As in `minimize`; None for the start of a landscape.
+    objective, x0, maximize, data, batch_size, epochs
+        As in `minimize`; None for the start of a landscape. All trials see the same batches, and are judged by the
+        cost of all data.
     method
         A method with its other numbers, or its class: `Adam`, `Momentum(mu=0.5)`, `ClipNorm(Adam(), 1.0)`.
     space
@@ -96,58 +104,139 @@ def tune(
         Names are those of `sweep`. Values are drawn by ratios where low > 0; of numbers below 1, such as a decay, by
         ratios of 1 - value.
     steps
-        The length of the runs for which the numbers shall be good.
+        The length of the runs for which the numbers shall be good; default 1,000, or `epochs`.
     trials
-        So many sets of numbers (rounded up to a power of two), evenly spread over the space.
+        So many sets of numbers: evenly spread over the space, and rounded up to a power of two, by halving; with
+        Optuna in rounds of 16, each drawn where the rounds before were best.
     seed
-        Of the draw.
+        Of the draw, and of the batches.
+    engine
+        "halving", or "optuna" for spaces of many numbers (needs optuna): every trial runs for all steps.
+    storage
+        With Optuna: a file (SQLite) or the URL of a database, in which the trials are kept; a later call goes on with
+        them.
 
     Raises
     ------
     ValueError, TypeError
         The input makes no sense, or no trial got below the cost at the start; the message says what came and the cure.
 
-    Source: Jamieson & Talwalkar (2016), AISTATS; Sobol points.
+    Source: Jamieson & Talwalkar (2016), AISTATS; Sobol points. Optuna: Akiba et al. (2019), KDD.
     """
+    if engine not in {"halving", "optuna"}:
+        raise ValueError(f"engine must be 'halving' or 'optuna', got {engine!r}")
+    if storage is not None and engine != "optuna":
+        raise ValueError("storage is for engine='optuna': halving keeps nothing")
     rule: Rule = as_rule(method() if isinstance(method, type) and issubclass(method, Rule) else method)
     if isinstance(trials, bool) or not isinstance(trials, int | np.integer) or trials < _ONE_OF:
         raise ValueError(f"trials must be a whole number >= {_ONE_OF}, got {trials!r}")
-    last = last_step(None, steps, None)
-    if last < 1:
-        raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")
     objective, x0, in_words = named(objective, x0)
     x0 = as_parameters(x0)
-    problem = prepare(objective, x0, maximize=maximize, written_in_words=in_words)
-    names, values = _drawn(rule, space, trials, seed)
-    ready(_with(rule, names, values[0]), None, x0)
-    first = problem.value(x0)
+    parts = as_data(data, x0) if data is not None else ()
+    sampling = sampling_of(parts, batch_size, epochs, seed, steps)
+    last = last_step(sampling, 1_000 if steps is None and epochs is None else steps, epochs)
+    if last < 1:
+        raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")
+    problem = prepare(objective, x0, maximize=maximize, data=parts, written_in_words=in_words)
+    known = _tunable(rule, space)
+    names = tuple(space)
+    ready(_with(rule, names, [_placed(n, known[n], space[n], np.zeros(1))[0] for n in names]), sampling, x0)
+    first = float(problem.value(x0, *parts))
     worst = first + margin(first, dtype_of(x0), None)
 
-    def run_of(kept: np.ndarray, length: int) -> np.ndarray:
-        starts = repeated(x0, len(kept))
-        ends = run_lanes(problem, None, _with(rule, names, values[kept].T), names, starts, -1.0, rows=2, last=length)
-        found = ends.last[:, 0]
-        return np.where((ends.code == NOT_FINITE) | ~(found <= worst), np.inf, found)
+    def costs_of(values: np.ndarray, length: int) -> np.ndarray:
+        """The cost after so many steps with each row of numbers; infinite where it diverged."""
+        starts = repeated(x0, len(values))
+        made = run_lanes(problem, sampling, _with(rule, names, values.T), names, starts, -1.0, rows=2, last=length)
+        found = made.last[:, 0]
+        if samples(sampling):  # there it is the cost of a batch
+            found = np.array([problem.value(from_vector(x, x0), *parts) for x in made.x], float)
+        return np.where((made.code == NOT_FINITE) | ~(found <= worst), np.inf, found)
 
-    kept, made = np.arange(len(values)), 0
-    costs, lengths = np.full(len(values), np.inf), np.zeros(len(values), int)
-    for stage in reversed(range(_STAGES)):
-        length = max(1, last // _ONE_OF**stage)
-        costs[kept], lengths[kept] = run_of(kept, length), length
-        made += length * len(kept)
-        kept = kept[np.argsort(costs[kept], kind="stable")][: max(1, len(kept) // _ONE_OF)]
-    best = _with(rule, names, values[kept[0]])
-    run = minimize(objective, x0, best, steps=steps, maximize=maximize, progress=False)
-    if not np.isfinite(costs[kept[0]]) or run.outcome is Outcome.DIVERGED:
+    if engine == "halving":
+        values = _drawn(known, space, trials, seed)
+        costs, lengths = _halved(values, costs_of, last)
+    else:
+        values, costs = _asked(known, space, trials, seed, storage, repr(rule), lambda rows: costs_of(rows, last))
+        lengths = np.full(len(values), last)
+    longest = np.where(lengths == lengths.max(), costs, np.inf)
+    winner = int(np.argmin(longest))
+    best = _with(rule, names, values[winner])
+    run = minimize(
+        objective, x0, best, steps=last, maximize=maximize, data=data, batch_size=batch_size, seed=seed, progress=False
+    )
+    if not np.isfinite(costs[winner]) or run.outcome is Outcome.DIVERGED:
         raise ValueError(
             f"none of {len(values)} trials ends below the cost at the start, {problem.sign * first:.6g}: take lower "
             "rates into the space"
         )
-    made += run.nit
-    return Tuned(best, run, names, values, problem.sign * costs, lengths, made / (last * len(values)))
+    made = _steps_made(len(values), last) if engine == "halving" else last * len(values)
+    return Tuned(best, run, names, values, problem.sign * costs, lengths, (made + run.nit) / (last * len(values)))
 
 
-def _drawn(rule: Rule, space: Mapping[str, Any], trials: int, seed: int) -> tuple[tuple[str, ...], np.ndarray]:
+def _lengths(last: int) -> list[int]:
+    return [max(1, last // _ONE_OF**stage) for stage in reversed(range(_STAGES))]
+
+
+def _steps_made(trials: int, last: int) -> int:
+    return sum(length * max(1, trials // _ONE_OF**stage) for stage, length in enumerate(_lengths(last)))
+
+
+def _halved(
+    values: np.ndarray, costs_of: Callable[[np.ndarray, int], np.ndarray], last: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Costs and lengths of the longest run of each trial, by successive halving."""
+    kept = np.arange(len(values))
+    costs, lengths = np.full(len(values), np.inf), np.zeros(len(values), int)
+    for length in _lengths(last):
+        costs[kept], lengths[kept] = costs_of(values[kept], length), length
+        kept = kept[np.argsort(costs[kept], kind="stable")][: max(1, len(kept) // _ONE_OF)]
+    return costs, lengths
+
+
+def _asked(
+    known: Mapping[str, Range], space: Mapping[str, Any], trials: int, seed: int, storage: str | None, about: str,
+    costs_of: Callable[[np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Numbers and costs of trials that Optuna asks for, in rounds that run as lanes of one call."""
+    try:
+        import optuna
+    except ImportError:
+        raise ImportError("engine='optuna' needs optuna: pip install 'descend[tune]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    place = storage if storage is None or "://" in storage else f"sqlite:///{storage}"
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True), storage=place, study_name="descend",
+        load_if_exists=True,
+    )  # fmt: skip
+    what = f"{about} {dict(space)!r}"
+    if study.user_attrs.setdefault("what", what) != what:
+        raise ValueError(
+            f"{storage} holds trials of another space or method: {study.user_attrs['what']}; take another file"
+        )
+    study.set_user_attr("what", what)
+    # Optuna draws from [0, 1): what a number of it stands for is the same with either engine.
+    rounds = -(-trials // _A_ROUND)
+    for _ in range(rounds):
+        asked = [study.ask() for _ in range(_A_ROUND)]
+        unit = [[trial.suggest_float(name, 0.0, 1 - 1e-9) for name in space] for trial in asked]
+        for trial, cost in zip(asked, costs_of(_of_unit(known, space, np.array(unit))), strict=True):
+            if np.isfinite(cost):
+                study.tell(trial, float(cost))
+            else:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    done = [t for t in study.trials if set(t.params) == set(space)]
+    places = np.array([[trial.params[name] for name in space] for trial in done])
+    return _of_unit(known, space, places), np.array([np.inf if t.value is None else t.value for t in done])
+
+
+def _of_unit(known: Mapping[str, Range], space: Mapping[str, Any], unit: np.ndarray) -> np.ndarray:
+    """Rows of numbers of [0, 1) as values of the hyperparameters."""
+    return np.column_stack([_placed(name, known[name], space[name], u) for name, u in zip(space, unit.T, strict=True)])
+
+
+def _tunable(rule: Rule, space: Mapping[str, Any]) -> dict[str, Range]:
+    """Name → range of the numbers of a rule, among which those of the space must be."""
     known = {name: legal for name, value, legal in rule.numbers() if np.ndim(value) == 0 and not legal.any_rank}
     if not isinstance(space, Mapping) or not space:
         raise ValueError(f'space must name what is to be tuned, {{"lr": (1e-4, 1.0)}}, got {space!r}')
@@ -156,9 +245,11 @@ def _drawn(rule: Rule, space: Mapping[str, Any], trials: int, seed: int) -> tupl
             raise ValueError(
                 f"{rule!r} has no number {name!r}; it has {', '.join(known)}.{nearest(str(name), list(known))}"
             )
-    unit = sobol([(0.0, 1.0)] * len(space), trials, seed)
-    columns = [_placed(name, known[name], wish, u) for (name, wish), u in zip(space.items(), unit.T, strict=True)]
-    return tuple(space), np.column_stack(columns)
+    return known
+
+
+def _drawn(known: Mapping[str, Range], space: Mapping[str, Any], trials: int, seed: int) -> np.ndarray:
+    return _of_unit(known, space, sobol([(0.0, 1.0)] * len(space), trials, seed))
 
 
 def _placed(name: str, legal: Range, wish: Any, unit: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from descend.plots.history import history, rates
 from descend.plots.learning import confusion, first_weights, learning, loss_landscape, scores, wrong_images
 from descend.plots.overview import as_svg, overview, picture
 from descend.plots.training import coefficients, training, training_overview
-from descend.plots.why import found_rate, guarantee, sharpness, tuned
+from descend.plots.why import escape, found_rate, guarantee, sharpness, tuned
 
 __all__ = [
     "animate",
@@ -19,6 +19,7 @@ __all__ = [
     "confusion",
     "contours",
     "cost_curve",
+    "escape",
     "first_weights",
     "found_rate",
     "gradient_curve",

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable
 
-__all__ = ["found_rate", "guarantee", "sharpness", "tuned"]
+__all__ = ["escape", "found_rate", "guarantee", "sharpness", "tuned"]
 
 
 def found_rate(found: Any, ax: Axes | None = None) -> Axes:
@@ -33,6 +33,26 @@ def found_rate(found: Any, ax: Axes | None = None) -> Axes:
     ax.set(xscale="log", xlabel="learning rate", ylabel="cost", title="Which rate")
     ax.legend()
     ax.grid(alpha=0.25)
+    return ax
+
+
+def escape(found: Any, ax: Axes | None = None) -> Axes:
+    """The cost that each repetition of each way has found, the best way on top."""
+    ax = axes(ax)
+    ways = found.ways[::-1]
+    draw = np.random.default_rng(0)
+    for place, way in enumerate(ways):
+        beside = place + draw.uniform(-0.18, 0.18, len(way.costs))  # so that equal costs do not hide each other
+        ax.plot(way.costs, beside, "o", color=BLUE, alpha=0.45, markersize=5)
+        ax.plot([np.median(way.costs)] * 2, [place - 0.3, place + 0.3], color=ORANGE, linewidth=2)
+    ax.plot([], [], color=ORANGE, linewidth=2, label="median")
+    ax.set_yticks(range(len(ways)), [f"{way.name}, {100 * way.share:.0f} %" for way in ways])
+    which = "highest" if found.maximize else "lowest"
+    ax.set(
+        xlabel=f"{which} cost found in {found.budget:,} steps", title="Ways out, and how often each comes as low as any"
+    )
+    ax.legend()
+    ax.grid(alpha=0.25, axis="x")
     return ax
 
 
