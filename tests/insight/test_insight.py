@@ -280,3 +280,22 @@ def test_find_lr_says_what_makes_no_sense() -> None:
     with pytest.raises(ValueError, match="no rate from"):
         find_lr("x^2", 0.0)
     assert "limit of stability is 1 at the start" in str(find_lr("x^2", 5.0))
+
+
+def test_at_a_kink_any_slope_between_the_sides_is_right() -> None:
+    def kinks(x: Any) -> Any:
+        return np.sum(np.abs(x)) + np.sum(np.maximum(x, 0))
+
+    at = np.array([0.0, 2.0, -1.0])
+    for between in (-1.0, 0.0, 0.5, 2.0):
+        assert check_gradient(kinks, lambda x, s=between: np.where(x == 0, s, np.sign(x) + (x > 0)), at).is_right
+    for outside in (-1.2, 2.2):
+        found = check_gradient(kinks, lambda x, s=outside: np.where(x == 0, s, np.sign(x) + (x > 0)), at)
+        assert [wrong.name for wrong in found.wrong] == ["x[0]"]
+    assert not check_gradient(lambda x: x**2, lambda x: 2 * x + 1e-3, 0.0).is_right  # smooth: the sides come together
+    for x in (np.array([0.1, 0.3]) + 1e-17, np.array([0.1, 0.3], np.float32)):  # in a minimum all is rounding
+        assert check_gradient(
+            lambda p: np.sum((p - [0.1, 0.3]) ** 4 + (p - [0.1, 0.3]) ** 2),
+            lambda p: 4 * (p - [0.1, 0.3]) ** 3 + 2 * (p - np.array([0.1, 0.3])),
+            x,
+        ).is_right

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from descend import Adam, Cosine, GradientDescent, Momentum, Nesterov, minimize
+from descend import Adam, Cosine, GradientDescent, Momentum, Nesterov, landscape, minimize
 from descend.insight import guarantee
 from descend.stepsizes import Chebyshev
 
@@ -109,3 +109,16 @@ def test_its_picture_shows_both() -> None:
     ax = guarantee(minimize("ill-conditioned", [100.0, 1.0], Momentum.optimal(100.0, 1.0), steps=50)).plot()
     assert [line.get_label() for line in ax.get_lines()] == ["never above, between μ = 1 and L = 100", "this run"]
     assert ax.get_yscale() == "log"
+
+
+@pytest.mark.parametrize("lr", [0.5, 2.0, 4.0, 5.2, Cosine(4.0, steps=60)])
+def test_on_a_landscape_of_known_curvature_the_theorem_holds(lr: Any) -> None:
+    known = landscape("logistic")
+    run = minimize(known, None, GradientDescent(lr), steps=60, gtol=0, xtol=0, ftol=0)
+    found = guarantee(run)
+    assert (found.largest, found.smallest) == (known.L, known.mu)
+    assert (found.measured <= found.bound * (1 + 1e-9) + 1e-12).all()
+    if lr == 4.0:  # not idle: of the digits that are won half are promised
+        assert np.log(found.bound[20] / found.bound[0]) < 0.4 * np.log(found.measured[20] / found.measured[0])
+    with pytest.raises(ValueError, match="for GradientDescent alone"):
+        guarantee(minimize(known, None, Momentum(0.1), steps=5))

@@ -10,7 +10,8 @@ import numpy as np
 from descend.descent import Run
 from descend.insight.curvature import whole_hessian
 from descend.insight.stability import is_linear_map
-from descend.methods import Method
+from descend.methods import GradientDescent, Method
+from descend.objectives.landscapes import Landscape
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import StepSize
 from descend.stepsizes.schedule import Schedule
@@ -33,7 +34,8 @@ class Guarantee:
     measured
         The cost there less that of the minimum, shape (rows,); rounding may take it to zero or below.
     bound
-        The most that it can be from this start value, for any quadratic with curvatures from `smallest` to `largest`.
+        The most that it can be from this start, for any quadratic, or other landscape, with curvatures from `smallest`
+        to `largest`.
     largest, smallest
         The extreme curvatures L and μ.
     """
@@ -58,12 +60,16 @@ def guarantee(run: Run) -> Guarantee:
     p(λ) of the method alone, so that cost(k) - min ≤ max p(λ)² · (cost(0) - min). The polynomials are those of the
     method's own formula, which is run on curvatures between μ and L and on those of this objective.
 
+    On another landscape whose curvature is known to stay between μ and L it is the theorem for gradient descent,
+    ‖x(k) - x*‖ ≤ Π max(|1 - lr·μ|, |1 - lr·L|) ‖x(0) - x*‖ and cost(k) - min ≤ L/2 ‖x(k) - x*‖².
+
     Raises
     ------
     ValueError
-        The objective is no quadratic with a minimum, or the method's steps are not known beforehand.
+        The objective is neither, or the method's steps are not known beforehand.
 
-    Source: Polyak (1964), USSR Comput. Math. Math. Phys. 4(5); d'Aspremont, Scieur & Taylor (2021), section 2.
+    Source: Polyak (1964), USSR Comput. Math. Math. Phys. 4(5); d'Aspremont, Scieur & Taylor (2021), section 2; Nesterov
+    (2018), Lectures on Convex Optimization, theorem 2.1.15.
     """
     method = run.method
     rate = getattr(method, "lr", None)
@@ -73,12 +79,39 @@ def guarantee(run: Run) -> Guarantee:
         raise ValueError(f"the rates of {type(rate).__name__} are not known beforehand: give a number or a schedule")
     if run.sampling is not None and run.sampling.samples:
         raise ValueError("this run saw batches: the guarantee is for steps that see all data")
+    known = run.objective
+    if isinstance(known, Landscape) and known.L and known.mu and not _is_quadratic(run):
+        return _of_convex(run, known)
     curvatures, lowest = _quadratic(run)
     smallest, largest = float(curvatures[0]), float(curvatures[-1])
     between = (1 - np.cos(np.linspace(0, np.pi, _PLACES))) / 2  # dense at both ends, where the polynomials are steep
     shares = _shares(method, np.concatenate([curvatures, smallest + (largest - smallest) * between]), run.trace.step)
     measured = run.problem.sign * run.trace.f.astype(float) - lowest
     return Guarantee(run.trace.step, measured, shares * measured[0], largest, smallest)
+
+
+def _of_convex(run: Run, known: Landscape) -> Guarantee:
+    """The theorem for gradient descent on a landscape of known curvature."""
+    if type(run.method) is not GradientDescent:
+        raise ValueError(f"on {known.name}, which is no quadratic, the guarantee is for GradientDescent alone")
+    assert known.L is not None  # noqa: S101 - the caller has looked
+    assert known.mu is not None  # noqa: S101
+    steps = np.arange(int(run.trace.step[-1]))
+    rate: Any = run.method.lr
+    rates = np.asarray(rate(steps) if isinstance(rate, Schedule) else np.full(len(steps), rate), float)
+    factors = np.maximum(np.abs(1 - rates * known.mu), np.abs(1 - rates * known.L))
+    with np.errstate(over="ignore"):
+        shrunk = np.concatenate([[1.0], np.cumprod(factors)])[run.trace.step]
+        far = float(np.linalg.norm(as_vector(run.problem.x0) - np.atleast_1d(known.minima[0])))
+        bound = known.L / 2 * (shrunk * far) ** 2
+    measured = run.trace.f.astype(float) - known.fmin
+    return Guarantee(run.trace.step, measured, bound, known.L, known.mu)
+
+
+def _is_quadratic(run: Run) -> bool:
+    problem, start = run.problem, run.problem.x0
+    here, there = (whole_hessian(problem, x) for x in (start, run.x_array))
+    return bool(np.abs(here - there).max() <= _SAME * np.abs(here).max())
 
 
 def _quadratic(run: Run) -> tuple[np.ndarray, float]:
