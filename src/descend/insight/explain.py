@@ -8,7 +8,8 @@ from descend.descent import Run
 from descend.insight.astray import diverged, wrong_gradient
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.resting import converged, floor, stalled
-from descend.insight.slow import on_its_way, sampled
+from descend.insight.slow import on_its_way
+from descend.insight.to_and_fro import sampled
 
 __all__ = ["explain"]
 

@@ -13,8 +13,9 @@ from descend.descent.outcome import Finding, surroundings
 from descend.descent.sweep import sweep
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.slow import circling, decayed, swinging, too_large, too_small, vanished
+from descend.insight.slow import decayed, too_small, vanished
 from descend.insight.stationary import sobol
+from descend.insight.to_and_fro import circling, swinging, too_large
 from descend.insight.trials import TRIED, cost, curvature_at, improved, shown, start_cost, told, unbounded
 from descend.methods import GradientDescent
 from descend.objectives.function import Problem

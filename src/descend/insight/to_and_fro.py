@@ -1,0 +1,125 @@
+"""Runs whose steps go to and fro: across the minimum, carried by momentum, driven by the noise of batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.descent import Outcome, Run
+from descend.descent.outcome import length
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.edge import edge_along
+from descend.insight.trials import again, cost, fixed_rate, improved, onward, start_cost, told, with_rate
+
+__all__ = ["circling", "sampled", "swinging", "too_large"]
+
+_NEAR = 0.8  # of the limit of stability, from where on it is told
+
+
+def circling(run: Run) -> Diagnosis | None:
+    """Whether the last moves go to and fro without getting lower."""
+    if run.trace.x is None or len(run.trace) < 12:
+        return None
+    ways = [points.astype(float) for points in (onward(run), run.trace.x[-12:]) if points is not None]
+    cosines = [cosine for points in ways if (cosine := _to_and_fro(points)) is not None]
+    if not cosines or not (_is_idle(run, 0.5) or (cosines[0] < -0.9 and _is_idle(run, 0.8))):
+        return None
+    evidence: dict[str, Any] = {"cosine between successive moves": cosines[0]}
+    edge = edge_along(run, [len(run.trace) - 1])
+    if edge.product[0] > _NEAR * edge.edge:
+        scaled = "curvature as the method scales it" if edge.is_adaptive else "curvature"
+        evidence |= {f"rate times the largest {scaled}": float(edge.product[0]), "limit of stability": edge.edge}
+    lr = fixed_rate(run)
+    if lr is not None:
+        for smaller in (lr / 10, lr / 100):
+            tried = improved(run, with_rate(run.method, smaller), x0=run.x, below=cost(run))
+            if tried is not None:
+                cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
+                return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
+    is_seen = any(float(np.ptp(points, axis=0).max()) > 1e-9 * max(1.0, float(np.abs(points).max())) for points in ways)
+    return Diagnosis(Cause.OSCILLATING, evidence) if is_seen else None
+
+
+def swinging(run: Run) -> Diagnosis | None:
+    """Whether momentum carries it past the minimum and back: with less of it it gets much lower."""
+    name = next((n for n in ("mu", "beta1") if n in run.method.names()), "")
+    costs = run.problem.sign * run.trace.f
+    moves = np.diff(costs)
+    if not name or len(moves) < 20 or not moves[moves > 0].sum() > 0.2 * np.abs(moves).sum():
+        return None
+    value = float(getattr(run.method, name))
+    numbers = {n: getattr(run.method, n) for n in run.method.names()}
+    calmer = type(run.method)(**{**numbers, name: min(0.9, max(0.0, 1 - 10 * (1 - value)))})
+    tried = improved(run, calmer, steps=max(50, run.nit), below=cost(run)) if value > 0.9 else None
+    if tried is None or not (
+        cost(run) - cost(tried) > 0.01 * (start_cost(run) - cost(tried))
+        or tried.cost_and_gradient()[2] < 0.1 * run.cost_and_gradient()[2]
+    ):
+        return None
+    share = float(moves[moves > 0].sum() / np.abs(moves).sum())
+    evidence = {"share of the moves of the cost that go up": share, name: value}
+    return Diagnosis(Cause.OSCILLATING, evidence, f"{name}={getattr(calmer, name):.3g}", told(tried))
+
+
+def too_large(run: Run) -> Diagnosis | None:
+    """Whether a smaller rate gets much lower from the start in as many steps."""
+    lr = fixed_rate(run)
+    if lr is None:
+        return None
+    for factor in (0.1, 0.03, 0.01):
+        tried = improved(run, with_rate(run.method, factor * lr), steps=max(50, run.nit), below=cost(run))
+        if tried is not None and cost(run) - cost(tried) > 0.1 * (start_cost(run) - cost(tried)):
+            evidence = {"learning rate": lr, "cost": run.fun}
+            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={factor * lr:.3g}", told(tried))
+    return None
+
+
+def sampled(run: Run) -> Diagnosis | None:
+    """A run on batches: has the noise of their gradients got the upper hand?"""
+    if run.sampling is None or not run.sampling.samples:
+        return None
+    if cost(run) > start_cost(run):
+        return too_large(run)
+    problem, size = run.problem, run.sampling.size
+    _, grad, whole = run.cost_and_gradient()
+    draw, distances = np.random.default_rng(0), []
+
+    for _ in range(16):
+        rows = draw.choice(run.sampling.rows, size, replace=False)
+        part = jax.tree.map(lambda a, rows=rows: a[rows], problem.data)
+        of_batch = problem.value_and_grad(run.x_array, *part)[1]
+        distances.append(length(jax.tree.map(lambda a, b: a - b, of_batch, grad)))
+    noise = float(np.sqrt(np.mean(np.square(distances))))
+    evidence = {"gradient norm of all rows": whole, "deviation of a batch's gradient": noise, "batch size": size}
+    lr = fixed_rate(run)
+    if noise <= whole or lr is None:
+        return None
+    steps = min(2_000, max(run.nit, 50))
+    small, same = (again(run, with_rate(run.method, rate), x0=run.x, steps=steps) for rate in (lr / 10, lr))
+    if small is None or small.outcome is Outcome.DIVERGED or not cost(small) < cost(run):
+        return None
+    if same is not None and cost(same) < cost(small):  # it is not the noise that holds it up
+        return None
+    cure = f"larger batches, an average of the points (Averaged), or a rate that falls from {lr:.3g} to {lr / 10:.3g}"
+    return Diagnosis(Cause.NOISE_FLOOR, evidence, cure, f"going on with lr={lr / 10:.3g}, {told(small)}")
+
+
+def _is_idle(run: Run, share: float) -> bool:
+    """Whether the lowest cost after that share of the run is hardly lower than before."""
+    costs = run.problem.sign * run.trace.f
+    rows = int(share * len(costs))
+    before = costs[:rows].min()
+    return bool(costs[rows:].min() >= before - 1e-3 * abs(costs[0] - before))
+
+
+def _to_and_fro(points: np.ndarray) -> float | None:
+    """The median cosine between successive moves along these points, if they lead nowhere and do not fade."""
+    moves = np.diff(points, axis=0)
+    sizes = np.linalg.norm(moves, axis=1)
+    if not (sizes > 0).all() or not np.isfinite(sizes).all() or sizes[-1] <= 0.2 * sizes[0]:
+        return None
+    cosine = float(np.median(np.sum(moves[1:] * moves[:-1], axis=1) / (sizes[1:] * sizes[:-1])))
+    returns = float(np.linalg.norm(moves.sum(axis=0))) < 0.2 * float(sizes.sum())
+    return cosine if cosine < -0.3 or returns else None
