@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from descend import (
     AdaGrad,
     Adam,
+    BarzilaiBorwein,
     Cosine,
     ExponentialDecay,
     GradientDescent,
@@ -85,6 +86,8 @@ RETRAINED: list[tuple[str, Cause, Any, Any]] = [
     ("single rows on noise", Cause.NOISE_FLOOR, LinearRegression(G(0.05), batch_size=1, epochs=40), line(5.0)),
     ("a cosine that is over", Cause.DECAYED_TOO_EARLY, LinearRegression(G(Cosine(0.02, steps=40)), epochs=500), line()),
     ("too much momentum", Cause.OSCILLATING, LinearRegression(Momentum(0.1, mu=0.999), epochs=400), line()),
+    ("little momentum, well", Cause.HEALTHY, LinearRegression(Momentum(0.05, mu=0.3), batch_size=16, epochs=60), line()),
+    ("steps of another kind", Cause.TOO_FEW_STEPS, LinearRegression(G(BarzilaiBorwein()), epochs=2), raw()),
     ("AdaGrad far from its goal", Cause.STEP_VANISHED, LinearRegression(AdaGrad(0.01), batch_size=8, epochs=30), line()),
     ("raw columns", Cause.ILL_CONDITIONED, LinearRegression(G(1e-7), epochs=2_000, scale=False), (raw()[0][:, :2], line()[1])),
     ("deep sigmoids", Cause.PLATEAU, MLPClassifier(G(0.05), hidden=(32,) * 8, activation="sigmoid", epochs=20), (X[:600], Y[:600])),

@@ -15,9 +15,12 @@ from sklearn.base import clone
 from descend.descent import Outcome
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.slow import tires
+from descend.insight.to_and_fro import RISING
+from descend.insight.trials import calmer, rises
 from descend.methods import Method, Rule
 from descend.models.history import History
 from descend.models.rows import rows_of
+from descend.stepsizes.schedule import Schedule
 
 __all__ = ["Retraining", "explain_by_retraining"]
 
@@ -153,16 +156,19 @@ def _gained(trials: Retraining) -> tuple[float, float, float]:
 def _decayed(trials: Retraining) -> Diagnosis | None:
     """Whether the schedule took the rate down before training was there."""
     rates = trials.model.history_.rate[np.isfinite(trials.model.history_.rate)]
-    if not len(rates) or not rates[-1] < 0.05 * rates.max() or not hasattr(trials.model.method, "lr"):
-        return None
     kept = trials.model.method
+    if not len(rates) or not rates[-1] < 0.05 * rates.max():
+        return None
+    schedule = getattr(kept, "lr", None)
+    if not (isinstance(kept, Method) and isinstance(schedule, Schedule)):
+        return None
     method = type(kept)(**{**{n: getattr(kept, n) for n in kept.names()}, "lr": float(rates.max())})
     _, end, gained = _gained(trials)
     tried = trials.onward(method=method)
     if tried is None or end - tried.loss[-1] < _MATTERS * max(gained, end):
         return None
     evidence = {"rate at its highest": float(rates.max()), "rate at the end": float(rates[-1])}
-    cure = f"let {type(kept.lr).__name__} take more steps to decay"
+    cure = f"let {type(schedule).__name__} take more steps to decay"
     return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, _told(tried, f"more at lr={rates.max():.3g}", end))
 
 
@@ -194,19 +200,20 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
 
 def _swings(trials: Retraining) -> Diagnosis | None:
     """Whether momentum takes the loss of all rows up and down."""
-    method, loss = trials.model.method, trials.model.history_.loss
-    name = next((n for n in ("mu", "beta1", "beta") if hasattr(method, n)), "")
-    moves = np.diff(loss)
-    if not name or len(moves) < 10 or not moves[moves > 0].sum() > 0.2 * np.abs(moves).sum():
+    loss = trials.model.history_.loss
+    found = calmer(trials.model.method)
+    if found is None or len(loss) < _FEW_EPOCHS or not rises(loss) > RISING:
         return None
-    value = float(getattr(method, name))
-    calmer = type(method)(**{**{n: getattr(method, n) for n in method.names()}, name: min(0.9, 1 - 10 * (1 - value))})
-    tried = trials.anew(method=calmer)
+    name, method = found
+    tried = trials.anew(method=method)
     if tried is None or not tried.loss[-1] < (before := trials.loss_before(float(tried.epoch[-1]))):
         return None
-    evidence = {"share of the moves of the loss that go up": float(moves[moves > 0].sum() / np.abs(moves).sum())}
-    cure = f"{name}={getattr(calmer, name):.3g}"
-    return Diagnosis(Cause.OSCILLATING, {**evidence, name: value}, cure, _told(tried, "from the start", before))
+    evidence = {
+        "share of the moves of the loss that go up": rises(loss),
+        name: float(getattr(trials.model.method, name)),
+    }
+    cure = f"{name}={getattr(method, name):.3g}"
+    return Diagnosis(Cause.OSCILLATING, evidence, cure, _told(tried, "from the start", before))
 
 
 def _too_small(trials: Retraining) -> Diagnosis | None:

@@ -11,10 +11,12 @@ from descend.descent import Outcome, Run
 from descend.descent.outcome import length
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
-from descend.insight.trials import again, cost, fixed_rate, improved, onward, start_cost, told, with_rate
+from descend.insight.trials import again, calmer, cost, fixed_rate, improved, onward, rises, start_cost, told, with_rate
 
-__all__ = ["circling", "sampled", "swinging", "too_large"]
+__all__ = ["RISING", "circling", "sampled", "swinging", "too_large"]
 
+RISING = 0.2  # share of the moves of a cost that go up, from where on it is said to swing
+_FEW_ROWS = 20  # of a trace, in which one cannot see it
 _NEAR = 0.8  # of the limit of stability, from where on it is told
 
 
@@ -44,23 +46,19 @@ def circling(run: Run) -> Diagnosis | None:
 
 def swinging(run: Run) -> Diagnosis | None:
     """Whether momentum carries it past the minimum and back: with less of it it gets much lower."""
-    name = next((n for n in ("mu", "beta1") if n in run.method.names()), "")
     costs = run.problem.sign * run.trace.f
-    moves = np.diff(costs)
-    if not name or len(moves) < 20 or not moves[moves > 0].sum() > 0.2 * np.abs(moves).sum():
+    found = calmer(run.method)
+    if found is None or len(costs) < _FEW_ROWS or not rises(costs) > RISING:
         return None
-    value = float(getattr(run.method, name))
-    numbers = {n: getattr(run.method, n) for n in run.method.names()}
-    calmer = type(run.method)(**{**numbers, name: min(0.9, max(0.0, 1 - 10 * (1 - value)))})
-    tried = improved(run, calmer, steps=max(50, run.nit), below=cost(run)) if value > 0.9 else None
+    name, method = found
+    tried = improved(run, method, steps=max(50, run.nit), below=cost(run))
     if tried is None or not (
         cost(run) - cost(tried) > 0.01 * (start_cost(run) - cost(tried))
         or tried.cost_and_gradient()[2] < 0.1 * run.cost_and_gradient()[2]
     ):
         return None
-    share = float(moves[moves > 0].sum() / np.abs(moves).sum())
-    evidence = {"share of the moves of the cost that go up": share, name: value}
-    return Diagnosis(Cause.OSCILLATING, evidence, f"{name}={getattr(calmer, name):.3g}", told(tried))
+    evidence = {"share of the moves of the cost that go up": rises(costs), name: float(getattr(run.method, name))}
+    return Diagnosis(Cause.OSCILLATING, evidence, f"{name}={getattr(method, name):.3g}", told(tried))
 
 
 def too_large(run: Run) -> Diagnosis | None:

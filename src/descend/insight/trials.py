@@ -18,12 +18,14 @@ from descend.objectives.parameters import as_vector, from_vector
 __all__ = [
     "TRIED",
     "again",
+    "calmer",
     "cost",
     "curvature_at",
     "fixed_rate",
     "improved",
     "onward",
     "points",
+    "rises",
     "shown",
     "start_cost",
     "told",
@@ -33,6 +35,7 @@ __all__ = [
 
 TRIED = 500  # steps for which a cure is tried
 _SECONDS = 1.0  # that a trial may take, or as long as the run
+_CALM = 0.9  # momentum that is not called much
 _CURVED = 100_000  # variables up to which curvature is looked at
 
 
@@ -65,6 +68,21 @@ def fixed_rate(run: Run) -> float | None:
 def with_rate(method: Any, lr: float) -> Any:
     """The same method with another rate."""
     return type(method)(**{**{name: getattr(method, name) for name in method.names()}, "lr": lr})
+
+
+def calmer(method: Any) -> tuple[str, Any] | None:
+    """The name of its momentum, and the method with much less of it; None where it has little or none."""
+    name = next((n for n in ("mu", "beta1", "beta") if isinstance(method, Method) and n in method.names()), "")
+    if not name or not float(getattr(method, name)) > _CALM:
+        return None
+    numbers = {n: getattr(method, n) for n in method.names()}
+    return name, type(method)(**{**numbers, name: min(_CALM, max(0.0, 1 - 10 * (1 - float(numbers[name]))))})
+
+
+def rises(costs: np.ndarray) -> float:
+    """The share of the moves of a cost that go up."""
+    moves = np.diff(costs)
+    return float(moves[moves > 0].sum() / max(np.abs(moves).sum(), 1e-300))
 
 
 def again(run: Run, method: Any, *, x0: Any = None, steps: int = TRIED, **how: Any) -> Run | None:
