@@ -132,6 +132,7 @@ CASES: list[Case] = [
     ("κ = 1,000 in five variables", C.ILL_CONDITIONED, _run(_quadratic(1, 3, 30, 300, 1000), np.ones(5), GradientDescent(1e-3), steps=500)),
     ("Rosenbrock's valley", C.ILL_CONDITIONED, _run("rosenbrock", None, GradientDescent(1e-3), steps=2_000)),
     ("momentum in a narrow valley", C.ILL_CONDITIONED, _run(_quadratic(1, 10_000), [1.0, 1.0], Momentum(1e-4, mu=0.5), steps=1_000)),
+    ("eight steps of the default in a narrow valley", C.TOO_FEW_STEPS, _run("rosenbrock", None, steps=8)),
     ("five steps", C.TOO_FEW_STEPS, _run("x^2", 5.0, GradientDescent(0.1), steps=5)),
     ("twenty steps of the article", C.TOO_FEW_STEPS, _run("x^2 + 5*x + 10", 5.0, GradientDescent(0.1), steps=20)),
     ("ten steps of momentum", C.TOO_FEW_STEPS, _run("x^2 + y^2", [5.0, 5.0], Momentum(0.05, mu=0.5), steps=10)),

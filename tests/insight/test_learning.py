@@ -81,6 +81,7 @@ RETRAINED: list[tuple[str, Cause, Any, Any]] = [
     ("tiny steps on all rows", Cause.RATE_TOO_SMALL, LinearRegression(G(1e-6), epochs=1_000), line()),
     ("tiny steps in batches", Cause.RATE_TOO_SMALL, LogisticRegression(G(1e-6), batch_size=16, epochs=20), (X, Y > 4)),
     ("a network with tiny steps", Cause.RATE_TOO_SMALL, MLPClassifier(G(1e-6), epochs=10), (X[:600], Y[:600])),
+    ("a network with tinier steps", Cause.RATE_TOO_SMALL, MLPRegressor(G(1e-7), hidden=(16,), epochs=10), line()),
     ("one epoch", Cause.TOO_FEW_STEPS, LinearRegression(G(0.005), batch_size=32, epochs=1), line()),
     ("ten steps", Cause.TOO_FEW_STEPS, LinearRegression(G(0.5), epochs=5), line()),
     ("single rows on noise", Cause.NOISE_FLOOR, LinearRegression(G(0.05), batch_size=1, epochs=40), line(5.0)),

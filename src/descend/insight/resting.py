@@ -24,7 +24,7 @@ from descend.stepsizes import BarzilaiBorwein
 
 __all__ = ["converged", "floor", "stalled"]
 
-_SECONDS = 0.5  # in which a lower minimum that other starts hint at must be reached
+_SECONDS = 0.5  # after which no third trial is begun to reach a lower minimum that other starts hint at
 _STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
 
@@ -67,12 +67,13 @@ def _better_minimum(run: Run) -> Run | None:
     )  # fmt: skip
     costs = np.where(np.isfinite(lanes.fun), problem.sign * lanes.fun, np.inf)
     margin = 1e-6 * abs(start_cost(run) - cost(run)) + 64 * float(np.finfo(run.dtype).eps) * abs(cost(run))
-    until = time.perf_counter() + _SECONDS
+    until, made = time.perf_counter() + _SECONDS, 0
     for lane in np.argsort(costs)[:4]:
         if not costs[lane] < cost(run) - margin:
             break
         for begin in (starts[lane], lanes[int(lane)].x):
-            if time.perf_counter() > until:
+            made += 1
+            if made > 2 and time.perf_counter() > until:
                 return None
             tried = improved(run, within, x0=begin, steps=2_000, below=cost(run) - margin)
             if tried is not None and tried.outcome is Outcome.CONVERGED:

@@ -219,7 +219,7 @@ def _swings(trials: Retraining) -> Diagnosis | None:
 def _too_small(trials: Retraining) -> Diagnosis | None:
     """Whether a much larger rate gets much farther in the same time."""
     start, _, _ = _gained(trials)
-    for factor in (10_000, 100, 10):
+    for factor in (1_000_000, 10_000, 100, 10):
         larger = rescaled(trials.model.method, factor)
         tried = None if larger is None else trials.anew(method=larger)
         if tried is None:
@@ -253,7 +253,8 @@ def _changed(trials: Retraining, cause: Cause, cure: str, *, half: bool = False,
         return None
     before = trials.loss_before(float(tried.epoch[-1]))
     is_much = before - tried.loss[-1] >= _MUCH * (max(start, tried.loss[0]) - tried.loss[-1])
-    if not (is_much or (half and 0 < tried.loss[-1] < 0.5 * before)):
+    learns = tried.loss[0] - tried.loss[-1] > 0.5 * (before - tried.loss[-1])  # not a better start alone
+    if not learns or not (is_much or (half and 0 < tried.loss[-1] < 0.5 * before)):
         return None
     return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, _told(tried, "from the start", before))
 

@@ -27,7 +27,7 @@ from descend.insight.trials import (
 )
 from descend.methods import Adam
 from descend.objectives.parameters import as_vector
-from descend.stepsizes import StepSize
+from descend.stepsizes import BarzilaiBorwein, StepSize
 
 __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
@@ -162,6 +162,8 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
 
 def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
     if bend is None or not bend.smallest > 0 or not bend.condition > _ILL:
+        return None
+    if isinstance(getattr(run.method, "lr", None), BarzilaiBorwein):  # it is the cure
         return None
     evidence: dict[str, Any] = {
         "condition κ" if bend.is_exact else "condition κ, at least": bend.condition,

@@ -111,7 +111,8 @@ def onward(run: Run, count: int = 24) -> np.ndarray | None:
     """The points of so many further steps, one by one, shape (count, n); None where the loop's end is not known."""
     if run.carry is None:
         return None
-    problem, state, x = run.problem, run.carry.state, jax.tree.map(np.asarray, run.carry.x)
+    problem = run.problem
+    state, x = jax.tree.map(np.asarray, (run.carry.state, run.carry.x))  # of NumPy, so that no loop inside is traced
     points = []
     with precision(problem.x0):
         for _ in range(count):
