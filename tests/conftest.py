@@ -26,3 +26,12 @@ def _close_figures() -> Iterator[None]:
     import matplotlib.pyplot as plt
 
     plt.close("all")
+
+
+@pytest.fixture
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Diagnoses try cures for as long as a run took, or a second or two: a busy machine must not change the answer."""
+    from descend.insight import resting, retraining, trials
+
+    for module in (resting, retraining, trials):
+        monkeypatch.setattr(module, "_SECONDS", 60.0)

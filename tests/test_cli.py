@@ -491,6 +491,8 @@ def test_a_saved_run_is_explained(descend: Any, tmp_path: Path, monkeypatch: pyt
     assert descend("minimize", "x^2", "--from", "5", "--lr", "1.1", "--steps", "50", "--save", path)[0] == 3
     code, out, _ = descend("explain", path)
     assert (code, "The learning rate is too large." in out) == (3, True)
+    code, _, error = descend("explain", str(tmp_path / "run.csv"))
+    assert (code, "a .csv holds the table alone" in error) == (2, True)
     code, _, error = descend("explain", path, "--lr", "0.1", "--from", "3")
     assert (code, "is a run that was made: leave out --from, --lr" in error) == (2, True)
     code, _, error = descend("explain", "x^2", "--from", "3", "--function", "costs:loss")

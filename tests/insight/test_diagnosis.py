@@ -13,6 +13,8 @@ from benchmarks.diagnoses import CASES
 from descend import Adam, GradientDescent, Momentum, Outcome, minimize
 from descend.insight import Cause
 
+pytestmark = pytest.mark.usefixtures("time_enough")
+
 
 @pytest.mark.parametrize(("name", "cause", "make"), CASES, ids=[case[0] for case in CASES])
 def test_the_cause_is_told(name: str, cause: Cause, make: Any) -> None:

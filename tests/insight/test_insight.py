@@ -41,6 +41,8 @@ from descend.insight import (
 )
 from descend.insight.stability import preconditioner
 
+pytestmark = pytest.mark.usefixtures("time_enough")
+
 # -- curvature ----------------------------------------------------------------------------------------------
 
 

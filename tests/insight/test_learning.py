@@ -29,7 +29,9 @@ from descend import (
     plots,
     train,
 )
-from descend.insight import Cause, loss_slice, network_curvature, noise_scale, retraining
+from descend.insight import Cause, loss_slice, network_curvature, noise_scale
+
+pytestmark = pytest.mark.usefixtures("time_enough")
 
 X, Y = load_digits(return_X_y=True)
 DRAW = np.random.default_rng(0)
@@ -98,10 +100,7 @@ RETRAINED: list[tuple[str, Cause, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "cause", "model", "rows"), RETRAINED, ids=[case[0] for case in RETRAINED])
-def test_with_the_rows_the_cause_is_told_and_the_cure_was_tried(
-    name: str, cause: Cause, model: Any, rows: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retraining, "_SECONDS", 60.0)  # a busy machine must not change the answer
+def test_with_the_rows_the_cause_is_told_and_the_cure_was_tried(name: str, cause: Cause, model: Any, rows: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = clone(model).fit(*rows)
@@ -126,6 +125,15 @@ def test_the_columns_that_are_too_large_are_named() -> None:
     found = model.explain(*rows)
     assert found.cure == "scale=True"
     assert found.evidence["largest columns"].startswith("column 2 (about 1.0")
+
+
+def test_what_was_to_converge_and_has_not_is_not_called_well() -> None:
+    rows = line(1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = LinearRegression(G(0.5), epochs=25, tol=1e-300).fit(*rows)
+    assert model.outcome_ is not Outcome.CONVERGED
+    assert model.explain(*rows).cause is not Cause.HEALTHY
 
 
 def test_without_rows_a_decayed_rate_is_not_called_healthy() -> None:

@@ -120,5 +120,7 @@ def test_on_a_landscape_of_known_curvature_the_theorem_holds(lr: Any) -> None:
     assert (found.measured <= found.bound * (1 + 1e-9) + 1e-12).all()
     if lr == 4.0:  # not idle: of the digits that are won half are promised
         assert np.log(found.bound[20] / found.bound[0]) < 0.4 * np.log(found.measured[20] / found.measured[0])
+    with pytest.raises(ValueError, match="no quadratic"):
+        guarantee(minimize(known, None, GradientDescent(0.1), steps=5, maximize=True))
     with pytest.raises(ValueError, match="for GradientDescent alone"):
         guarantee(minimize(known, None, Momentum(0.1), steps=5))

@@ -46,7 +46,7 @@ def explain_command(
 ) -> None:
     """Minimise, or take a run that was saved, and tell why it ended as it did, with a cure that was tried."""
     check_target(plot, PICTURES)
-    if objective.endswith((".parquet", ".json")):
+    if objective.endswith((".parquet", ".json", ".csv")):
         given = [name for name in _OF_A_NEW_RUN if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"]
         if given:
             raise BadInputError(f"{objective} is a run that was made: leave out --{', --'.join(map(_option, given))}")

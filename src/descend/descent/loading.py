@@ -12,7 +12,7 @@ import numpy as np
 from descend.descent.outcome import Finding, Judgement, Outcome
 from descend.descent.run import Run
 from descend.descent.trace import Trace
-from descend.methods.in_files import NotInFile, of_json
+from descend.methods.in_files import NotInFile, made, of_json
 from descend.objectives.function import prepare
 from descend.objectives.landscapes import landscape
 from descend.objectives.named import named
@@ -50,7 +50,7 @@ def load_run(path: str | Path, objective: Callable[..., Any] | None = None) -> R
     if objective is None:
         objective = _objective(saved["objective"], path)
     kind = np.dtype(summary["dtype"])
-    x0 = np.asarray(saved["x0"], kind)
+    x0 = made(saved["x0"]).astype(kind)
     function, _, in_words = named(objective, x0)
     problem = prepare(function, x0, maximize=saved["maximize"], written_in_words=in_words)
     names = [name for name in columns if name.startswith("x")]
@@ -68,7 +68,7 @@ def load_run(path: str | Path, objective: Callable[..., Any] | None = None) -> R
             f"the objective is not that of {path}: at its last x it is {run.fun:.9g}, not {summary['fun']:.9g}"
         )
     if saved["bad_x"] is not None:
-        run.bad_x = np.array([float(v) for v in saved["bad_x"]], kind).reshape(x0.shape)
+        run.bad_x = made(saved["bad_x"]).astype(kind)
     finding = None if saved["finding"] is None else Finding[saved["finding"]]
     run.judgement = Judgement(Outcome[summary["outcome"]], saved["detail"], finding)
     return run

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descend.methods.in_files import as_json
+from descend.methods.in_files import as_json, plain
 from descend.objectives.formula import Formula
 from descend.objectives.landscapes import Landscape
-from descend.objectives.parameters import as_vector
 
 if TYPE_CHECKING:
     from descend.descent.run import Run
@@ -60,14 +59,14 @@ def of_run(run: Run) -> dict[str, Any]:
     finding = run.judgement.finding
     return {
         "objective": _objective(run.objective),
-        "x0": start.tolist(),
+        "x0": plain(start),
         "maximize": run.problem.sign < 0,
         "method": as_json(run.method),
         "stride": run.trace.stride,
         "seconds": run.seconds,
         "detail": run.judgement.detail,
         "finding": None if finding is None else finding.name,
-        "bad_x": None if run.bad_x is None else [_number(v) for v in as_vector(run.bad_x).tolist()],
+        "bad_x": plain(run.bad_x),
     }
 
 
@@ -81,10 +80,6 @@ def _objective(objective: Any) -> dict[str, Any] | None:
         )
         return {"landscape": objective.name, "n": objective.n, "kappa": kappa}
     return None
-
-
-def _number(value: float) -> float | str:
-    return value if np.isfinite(value) else str(value)
 
 
 def _without_nan(column: np.ndarray) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from descend.descent import Outcome
 from descend.insight.curvature import Curvature, curvature
@@ -14,22 +15,14 @@ from descend.insight.diagnosis import Cause, Diagnosis
 from descend.objectives.parameters import as_vector
 from descend.words import precision
 
-__all__ = ["explain_training", "loss_slice", "network_curvature", "noise_scale"]
+__all__ = ["explain_fit", "explain_training", "loss_slice", "network_curvature", "noise_scale"]
 
 _WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by training again with one thing changed"
 _MOST_ROWS = 2_048  # on which a network is looked at
 
 
-def explain_training(
-    history: Any,
-    outcome: Outcome,
-    message: str,
-    model: Any = None,
-    X: Any = None,
-    y: Any = None,
-    sample_weight: Any = None,
-) -> Diagnosis:
-    """Why training ended as it did.
+def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
+    """Why training ended as it did, as far as the losses on the way tell. No cure is tried.
 
     Parameters
     ----------
@@ -37,22 +30,7 @@ def explain_training(
         A `History`.
     outcome, message
         How training ended.
-    model, X, y, sample_weight
-        The estimator and the rows that it was fitted on, where they are at hand: then it is trained again for a moment
-        with one thing changed, which tells the causes apart and tries the cure. Else the losses on the way must do.
     """
-    read = _read(history, outcome, message)
-    if X is None:
-        is_open = model is not None and read.cause is Cause.UNKNOWN
-        return replace(read, cure=_WITH_ROWS) if is_open else read
-    from descend.insight.retraining import explain_by_retraining
-
-    found = explain_by_retraining(model, X, y, sample_weight, read)
-    return Diagnosis(found.cause, found.evidence, found.cure, found.seen, outcome)
-
-
-def _read(history: Any, outcome: Outcome, message: str) -> Diagnosis:
-    """What the losses on the way tell. No cure is tried."""
     loss, validation = history.loss, history.validation
     whole = np.flatnonzero(history.epoch == np.floor(history.epoch))
     rates = history.rate[np.isfinite(history.rate)]
@@ -70,6 +48,8 @@ def _read(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     if outcome is Outcome.CONVERGED:  # also where it was stopped early: the best parameters were kept
         kept = int(np.nanargmin(validation)) if np.isfinite(validation).any() else -1
         return Diagnosis(Cause.HEALTHY, {"loss": float(loss[kept])}, outcome=outcome)
+    if outcome is Outcome.PRECISION_FLOOR:
+        return Diagnosis(Cause.PRECISION_FLOOR, {"loss": float(loss[-1])}, outcome=outcome)
     seen = validation[whole]
     if len(whole) > 3 and np.isfinite(seen).all():
         best = int(np.argmin(seen))
@@ -99,6 +79,21 @@ def _read(history: Any, outcome: Outcome, message: str) -> Diagnosis:
         evidence = {"loss": float(loss[-1]), "rate at the end": float(rates[-1]) if len(rates) else np.nan}
         return Diagnosis(Cause.UNKNOWN, evidence, outcome=outcome)
     return Diagnosis(Cause.HEALTHY, {"loss": float(loss[-1]), "gain in the last fifth": late}, outcome=outcome)
+
+
+def explain_fit(model: Any, X: Any = None, y: Any = None, sample_weight: Any = None) -> Diagnosis:
+    """Why the fit of an estimator ended as it did.
+
+    With the rows that it was fitted on it is trained again for a moment with one thing changed, which tells the causes
+    apart and tries the cure. Without rows the losses on the way must do.
+    """
+    check_is_fitted(model, "history_")
+    read = explain_training(model.history_, model.outcome_, model.message_)
+    if X is None:
+        return replace(read, cure=_WITH_ROWS) if read.cause is Cause.UNKNOWN else read
+    from descend.insight.retraining import explain_by_retraining
+
+    return replace(explain_by_retraining(model, X, y, sample_weight, read), outcome=model.outcome_)
 
 
 def _some_rows(network: Any, X: Any, y: Any) -> Any:

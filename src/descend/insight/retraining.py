@@ -16,16 +16,16 @@ from descend.descent import Outcome
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
-from descend.insight.trials import calmer, rises
+from descend.insight.trials import calmer, rises, with_rate
 from descend.methods import Method, Rule
 from descend.models.history import History
 from descend.models.rows import rows_of
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["Retraining", "explain_by_retraining"]
+__all__ = ["explain_by_retraining"]
 
 _SECONDS = 2.0  # that all trials together may take, or as long as training took
-_FEW_EPOCHS = 7  # looks at the loss: the start and up to five epochs
+_FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
 _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
@@ -40,7 +40,8 @@ class Retraining:
         history = model.history_
         self._whole = max(1, round(float(history.epoch[-1])))
         self._ends = time.perf_counter() + max(_SECONDS, float(history.seconds[-1]))
-        room = _ROWS / np.shape(X)[0] if model.get_params().get("batch_size") else _STEPS
+        self.in_batches = model.get_params().get("batch_size") is not None
+        room = _ROWS / np.shape(X)[0] if self.in_batches else _STEPS
         share = max(1 / _TRIALS, min(1.0, room / self._whole))
         self.epochs = max(1, round(share * self._whole))
         self.made, self.was_cut = 0, False
@@ -77,7 +78,7 @@ class Retraining:
         return float(history.loss[max(row, 0)])
 
 
-def rescaled(method: Any, factor: float) -> Any:
+def _rescaled(method: Any, factor: float) -> Any:
     """The same method with its rates, also those inside schedules and wrappers, times a factor; None if it has none."""
     if not isinstance(method, Rule):
         return None
@@ -87,7 +88,8 @@ def rescaled(method: Any, factor: float) -> Any:
 
 def explain_by_retraining(model: Any, X: Any, y: Any, sample_weight: Any, read: Diagnosis) -> Diagnosis:
     """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
-    if read.cause in {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED} or model.outcome_ is Outcome.CONVERGED:
+    certain = {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED, Cause.PRECISION_FLOOR}
+    if read.cause in certain or model.outcome_ is Outcome.CONVERGED:
         return read
     trials = Retraining(model, X, y, sample_weight)
     for look in (_diverged,) if model.outcome_ is Outcome.DIVERGED else _looks(trials):
@@ -102,7 +104,10 @@ def explain_by_retraining(model: Any, X: Any, y: Any, sample_weight: Any, read: 
     start, _, gained = _gained(trials)
     evidence["trainings that were tried and got no lower"] = trials.made
     learnt = gained > 0.01 * abs(start) and not _knows_nothing(trials)
-    return Diagnosis(Cause.HEALTHY if learnt or not trials.was_cut else Cause.UNKNOWN, evidence)
+    # Training in batches ends when all epochs are made; what was to converge and has not is not called well.
+    ended_well = model.outcome_ is Outcome.STEPS_EXHAUSTED and trials.in_batches
+    is_well = ended_well and (learnt or not trials.was_cut)
+    return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence)
 
 
 def _told(history: History, how: str, before: float) -> str:
@@ -119,10 +124,10 @@ def _diverged(trials: Retraining) -> Diagnosis | None:
         evidence |= _largest_columns(trials)
         cures.append(("scale=True", {"scale": True}))
     for k in range(1, 6):
-        smaller = rescaled(model.method, 0.25**k)
+        smaller = _rescaled(model.method, 0.25**k)
         if smaller is not None:
             cures.append((_rate_of(smaller), {"method": smaller}))
-    cures.append(("leave method out", {"method": None, "batch_size": model.get_params().get("batch_size")}))
+    cures.append(("leave method out", {"method": None}))
     for cure, changes in cures:
         tried = trials.anew(**changes)
         if tried is not None and tried.loss[-1] < start:
@@ -130,16 +135,13 @@ def _diverged(trials: Retraining) -> Diagnosis | None:
     return None
 
 
-def _largest_columns(trials: Retraining) -> dict[str, Any]:
+def _largest_columns(trials: Retraining) -> dict[str, str]:
     """The columns whose numbers are largest, where columns differ in scale."""
     X = trials.rows[0]
-    plain = X if hasattr(X, "tocsr") else np.asarray(X, float).reshape(len(X), -1)
-    moments = rows_of(plain, np.zeros(plain.shape[0])).moments()
-    size = np.sqrt(moments.squares / moments.count + moments.mean**2)
-    if not size.max() > 10 * size[size > 0].min(initial=np.inf):
-        return {}
-    names = getattr(trials.model, "feature_names_in_", [f"column {j}" for j in range(len(size))])
-    return {"largest columns": ", ".join(f"{names[j]} (about {size[j]:.3g})" for j in np.argsort(-size)[:3])}
+    plain = X if hasattr(X, "tocsr") else np.asarray(X, float).reshape(np.shape(X)[0], -1)
+    names = getattr(trials.model, "feature_names_in_", [f"column {j}" for j in range(plain.shape[1])])
+    largest = rows_of(plain, np.zeros(plain.shape[0])).moments().largest(names)
+    return {"largest columns": largest} if largest else {}
 
 
 def _rate_of(method: Any) -> str:
@@ -162,7 +164,7 @@ def _decayed(trials: Retraining) -> Diagnosis | None:
     schedule = getattr(kept, "lr", None)
     if not (isinstance(kept, Method) and isinstance(schedule, Schedule)):
         return None
-    method = type(kept)(**{**{n: getattr(kept, n) for n in kept.names()}, "lr": float(rates.max())})
+    method = with_rate(kept, float(rates.max()))
     _, end, gained = _gained(trials)
     tried = trials.onward(method=method)
     if tried is None or end - tried.loss[-1] < _MATTERS * max(gained, end):
@@ -175,7 +177,7 @@ def _decayed(trials: Retraining) -> Diagnosis | None:
 def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     """Whether the noise of batches, or a rate that is too large, keeps the loss up: a smaller rate gets lower."""
     start, end, gained = _gained(trials)
-    smaller = rescaled(trials.model.method, 0.1)
+    smaller = _rescaled(trials.model.method, 0.1)
     if smaller is None:
         return None
     slow, same = trials.onward(method=smaller), trials.onward()
@@ -191,9 +193,8 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     if slow is None or won < _MATTERS * max(gained, end) or won < 2 * as_it_was:
         return None
     evidence = {"loss": end, "going on as before": end - as_it_was, "going on with a tenth of the rate": end - won}
-    batches = trials.model.get_params().get("batch_size") is not None
-    cause = Cause.NOISE_FLOOR if batches else Cause.OSCILLATING
-    more = "larger batches, an average of the points (Averaged), or " if batches else ""
+    cause = Cause.NOISE_FLOOR if trials.in_batches else Cause.OSCILLATING
+    more = "larger batches, an average of the points (Averaged), or " if trials.in_batches else ""
     cure = f"{more}a rate that falls at the end, to {_rate_of(smaller)}"
     return Diagnosis(cause, evidence, cure, _told(slow, f"more at {_rate_of(smaller)}", end))
 
@@ -202,7 +203,7 @@ def _swings(trials: Retraining) -> Diagnosis | None:
     """Whether momentum takes the loss of all rows up and down."""
     loss = trials.model.history_.loss
     found = calmer(trials.model.method)
-    if found is None or len(loss) < _FEW_EPOCHS or not rises(loss) > RISING:
+    if found is None or len(loss) < _FEW_LOOKS or not rises(loss) > RISING:
         return None
     name, method = found
     tried = trials.anew(method=method)
@@ -220,7 +221,7 @@ def _too_small(trials: Retraining) -> Diagnosis | None:
     """Whether a much larger rate gets much farther in the same time."""
     start, _, _ = _gained(trials)
     for factor in (10_000, 100, 10, 1_000_000):  # the boldest last: it may do well by chance
-        larger = rescaled(trials.model.method, factor)
+        larger = _rescaled(trials.model.method, factor)
         tried = None if larger is None else trials.anew(method=larger)
         if tried is None:
             continue
@@ -263,8 +264,8 @@ def _too_few(trials: Retraining) -> Diagnosis | None:
     """Whether more of the same gets lower."""
     _, end, gained = _gained(trials)
     more = trials.onward(epochs=max(trials.epochs, 5))
-    batches = trials.model.get_params().get("batch_size") is not None  # without them it should have converged
-    if more is None or end - more.loss[-1] < _MATTERS * (max(gained, end) if batches else end):
+    whole = max(gained, end) if trials.in_batches else end  # on all rows it should have converged
+    if more is None or end - more.loss[-1] < _MATTERS * whole:
         return None
     return Diagnosis(Cause.TOO_FEW_STEPS, {"loss": end}, "more epochs", _told(more, "more", end))
 
@@ -298,6 +299,6 @@ def _looks(trials: Retraining) -> tuple[Callable[[Retraining], Diagnosis | None]
     start, _, gained = _gained(trials)
     if not gained > 0.01 * abs(start) or _knows_nothing(trials):
         return _decayed, _plateau, _too_small, _raw, _to_and_fro, _too_few
-    if len(trials.model.history_) < _FEW_EPOCHS:
+    if len(trials.model.history_) < _FEW_LOOKS:
         return _raw, _too_few, _to_and_fro, _too_small, _plateau
     return _decayed, _swings, _raw, _too_small, _to_and_fro, _too_few, _plateau

@@ -79,10 +79,13 @@ def guarantee(run: Run) -> Guarantee:
         raise ValueError(f"the rates of {type(rate).__name__} are not known beforehand: give a number or a schedule")
     if run.sampling is not None and run.sampling.samples:
         raise ValueError("this run saw batches: the guarantee is for steps that see all data")
-    known = run.objective
-    if isinstance(known, Landscape) and known.L and known.mu and not _is_quadratic(run):
-        return _of_convex(run, known)
-    curvatures, lowest = _quadratic(run)
+    hessian, known = _constant_hessian(run), run.objective
+    if hessian is None:
+        if isinstance(known, Landscape) and known.L and known.mu and run.problem.sign > 0:
+            return _of_convex(run, known, known.L, known.mu)
+        rough = "" if run.problem.is_traced else ", or too rough: of a function that can only be called, take float64"
+        raise ValueError(f"the objective is no quadratic{rough}: its curvature is not the same everywhere")
+    curvatures, lowest = _quadratic(run, hessian)
     smallest, largest = float(curvatures[0]), float(curvatures[-1])
     between = (1 - np.cos(np.linspace(0, np.pi, _PLACES))) / 2  # dense at both ends, where the polynomials are steep
     shares = _shares(method, np.concatenate([curvatures, smallest + (largest - smallest) * between]), run.trace.step)
@@ -90,42 +93,38 @@ def guarantee(run: Run) -> Guarantee:
     return Guarantee(run.trace.step, measured, shares * measured[0], largest, smallest)
 
 
-def _of_convex(run: Run, known: Landscape) -> Guarantee:
+def _of_convex(run: Run, known: Landscape, largest: float, smallest: float) -> Guarantee:
     """The theorem for gradient descent on a landscape of known curvature."""
     if type(run.method) is not GradientDescent:
         raise ValueError(f"on {known.name}, which is no quadratic, the guarantee is for GradientDescent alone")
-    assert known.L is not None  # noqa: S101 - the caller has looked
-    assert known.mu is not None  # noqa: S101
     steps = np.arange(int(run.trace.step[-1]))
     rate: Any = run.method.lr
     rates = np.asarray(rate(steps) if isinstance(rate, Schedule) else np.full(len(steps), rate), float)
-    factors = np.maximum(np.abs(1 - rates * known.mu), np.abs(1 - rates * known.L))
+    factors = np.maximum(np.abs(1 - rates * smallest), np.abs(1 - rates * largest))
     with np.errstate(over="ignore"):
         shrunk = np.concatenate([[1.0], np.cumprod(factors)])[run.trace.step]
         far = float(np.linalg.norm(as_vector(run.problem.x0) - np.atleast_1d(known.minima[0])))
-        bound = known.L / 2 * (shrunk * far) ** 2
-    measured = run.trace.f.astype(float) - known.fmin
-    return Guarantee(run.trace.step, measured, bound, known.L, known.mu)
+        bound = largest / 2 * (shrunk * far) ** 2
+    return Guarantee(run.trace.step, run.trace.f.astype(float) - known.fmin, bound, largest, smallest)
 
 
-def _is_quadratic(run: Run) -> bool:
-    problem, start = run.problem, run.problem.x0
-    here, there = (whole_hessian(problem, x) for x in (start, run.x_array))
-    return bool(np.abs(here - there).max() <= _SAME * np.abs(here).max())
-
-
-def _quadratic(run: Run) -> tuple[np.ndarray, float]:
-    """The curvatures of a quadratic, in order, and its lowest cost."""
+def _constant_hessian(run: Run) -> np.ndarray | None:
+    """The Hessian, if it is the same at the start, at the end and beside them."""
     problem, start = run.problem, run.problem.x0
     at = as_vector(start)
     if at.size > _MOST:
         raise ValueError(f"the guarantee needs all curvatures: at most {_MOST} variables, got {at.size:,}")
     beside = at + np.random.default_rng(0).normal(size=at.size) * (1 + np.abs(at))
     hessian = whole_hessian(problem, start)
-    for point in (run.x_array, from_vector(beside.astype(at.dtype), start)):
-        if np.abs(whole_hessian(problem, point) - hessian).max() > _SAME * np.abs(hessian).max():
-            rough = "" if problem.is_traced else ", or too rough: of a function that can only be called, take float64"
-            raise ValueError(f"the objective is no quadratic{rough}: its curvature is not the same everywhere")
+    others = (whole_hessian(problem, x) for x in (run.x_array, from_vector(beside.astype(at.dtype), start)))
+    is_same = all(np.abs(other - hessian).max() <= _SAME * np.abs(hessian).max() for other in others)
+    return hessian if is_same else None
+
+
+def _quadratic(run: Run, hessian: np.ndarray) -> tuple[np.ndarray, float]:
+    """The curvatures of a quadratic, in order, and its lowest cost."""
+    problem, start = run.problem, run.problem.x0
+    at = as_vector(start)
     curvatures = np.linalg.eigvalsh(hessian)
     if not curvatures[0] > _SAME**2 * curvatures[-1]:
         raise ValueError(f"a quadratic with the curvature {curvatures[0]:.3g} has no single minimum")

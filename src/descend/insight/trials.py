@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -67,7 +68,7 @@ def fixed_rate(run: Run) -> float | None:
 
 def with_rate(method: Any, lr: float) -> Any:
     """The same method with another rate."""
-    return type(method)(**{**{name: getattr(method, name) for name in method.names()}, "lr": lr})
+    return replace(method, lr=lr)
 
 
 def calmer(method: Any) -> tuple[str, Any] | None:
@@ -75,8 +76,8 @@ def calmer(method: Any) -> tuple[str, Any] | None:
     name = next((n for n in ("mu", "beta1", "beta") if isinstance(method, Method) and n in method.names()), "")
     if not name or not float(getattr(method, name)) > _CALM:
         return None
-    numbers = {n: getattr(method, n) for n in method.names()}
-    return name, type(method)(**{**numbers, name: min(_CALM, max(0.0, 1 - 10 * (1 - float(numbers[name]))))})
+    less = min(_CALM, max(0.0, 1 - 10 * (1 - float(getattr(method, name)))))
+    return name, replace(method, **{name: less})
 
 
 def rises(costs: np.ndarray) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from descend.fields import Declared
 from descend.methods.method import catalogue, method_named
 
-__all__ = ["NotInFile", "as_json", "known", "of_json"]
+__all__ = ["NotInFile", "as_json", "known", "made", "of_json", "plain"]
 
 
 class NotInFile:
@@ -38,22 +38,23 @@ def as_json(method: Any) -> Any:
         names = {kind: name for name, kind in catalogue().items() if kind.__module__.startswith("descend.")}
         return names.get(method, {"text": repr(method)})
     try:
-        return {**_plain(method), "text": repr(method)} if isinstance(method, Declared) else {"text": repr(method)}
+        return {**plain(method), "text": repr(method)} if isinstance(method, Declared) else {"text": repr(method)}
     except _OnlyAsText:
         return {"text": repr(method)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Numbers, arrays and declared things as what JSON can hold, infinities included."""
     if isinstance(value, Declared):
         if _kinds().get(type(value).__name__) is not type(value):
             raise _OnlyAsText
-        return {"kind": type(value).__name__, "fields": {name: _plain(getattr(value, name)) for name in value.names()}}
+        return {"kind": type(value).__name__, "fields": {name: plain(getattr(value, name)) for name in value.names()}}
     if isinstance(value, np.ndarray):
-        return {"array": [_plain(v) for v in value.ravel().tolist()], "shape": list(value.shape)}
+        return {"array": [plain(v) for v in value.ravel().tolist()], "shape": list(value.shape)}
     if isinstance(value, dict):
-        return {"items": {key: _plain(inner) for key, inner in value.items()}}
+        return {"items": {key: plain(inner) for key, inner in value.items()}}
     if isinstance(value, tuple | list):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -69,24 +70,25 @@ def of_json(value: Any) -> Any:
         return value
     if "name" in value:  # as it was written at first
         return method_named(value["name"])(**value["numbers"])
-    return _made(value) if "kind" in value else NotInFile(value["text"])
+    return made(value) if "kind" in value else NotInFile(value["text"])
 
 
-def _made(value: Any) -> Any:
+def made(value: Any) -> Any:
+    """What `plain` was given, again."""
     if isinstance(value, list):
-        return tuple(map(_made, value))
+        return tuple(map(made, value))
     if isinstance(value, str):
         return float(value)
     if not isinstance(value, dict):
         return value
     if "array" in value:
-        return np.array([_made(v) for v in value["array"]]).reshape(value["shape"])
+        return np.array([made(v) for v in value["array"]]).reshape(value["shape"])
     if "items" in value:
-        return {key: _made(inner) for key, inner in value["items"].items()}
+        return {key: made(inner) for key, inner in value["items"].items()}
     kinds = _kinds()
     if value["kind"] not in kinds:
         raise ValueError(f"the file names {value['kind']!r}, which this version of descend does not have: update it")
-    return kinds[value["kind"]](**{name: _made(inner) for name, inner in value["fields"].items()})
+    return kinds[value["kind"]](**{name: made(inner) for name, inner in value["fields"].items()})
 
 
 def _kinds() -> dict[str, type[Declared]]:

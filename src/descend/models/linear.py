@@ -490,12 +490,10 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
     def _cure(self, rows: Rows) -> str:
         """What may have made it diverge, from the columns."""
         moments = rows.moments()
-        size = np.sqrt(moments.squares / moments.count + moments.mean**2)
-        names = self._column_names(rows)
-        if not self.scale and size.max() > 10 * size[size > 0].min(initial=np.inf):
-            largest = ", ".join(f"{names[j]} (about {size[j]:.3g})" for j in np.argsort(-size)[:3])
+        largest = moments.largest(self._column_names(rows))
+        if not self.scale and largest:
             return f"The columns differ in scale; the largest: {largest}. Use scale=True"
-        limit = 2 / max(float((size**2).sum()) if not self.scale else float(rows.features), 1e-300)
+        limit = 2 / max(float((moments.size**2).sum()) if not self.scale else float(rows.features), 1e-300)
         return f"Try a smaller learning rate (below about {limit:.2g} for gradient descent), or leave method out"
 
     def explain(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
@@ -504,10 +502,9 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         With the rows that it was fitted on, trainings with one thing changed tell the causes apart, and the cure was
         tried; they take as long as the fit, or two seconds. Without rows, what the losses on the way tell.
         """
-        from descend.insight import explain_training
+        from descend.insight import explain_fit
 
-        check_is_fitted(self, "history_")
-        return explain_training(self.history_, self.outcome_, self.message_, self, X, y, sample_weight)
+        return explain_fit(self, X, y, sample_weight)
 
     coef_: np.ndarray
     intercept_: Any

@@ -452,10 +452,9 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         With the rows that it was fitted on, trainings with one thing changed tell the causes apart, and the cure was
         tried; they take as long as the fit, or two seconds. Without rows, what the losses on the way tell.
         """
-        from descend.insight import explain_training
+        from descend.insight import explain_fit
 
-        check_is_fitted(self, "history_")
-        return explain_training(self.history_, self.outcome_, self.message_, self, X, y, sample_weight)
+        return explain_fit(self, X, y, sample_weight)
 
     def save(self, path: str | Path) -> Path:
         """Write the network, with all it needs to predict, to one file (safetensors, checksummed, no pickle)."""

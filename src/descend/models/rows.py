@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from typing import Any, Self
@@ -45,6 +45,19 @@ class Moments:
         deviation = np.sqrt(self.squares / self.count)
         varies = deviation > 10 * np.finfo(np.float64).eps * np.abs(self.mean)
         return np.where(varies & (deviation > 0), deviation, 1.0)
+
+    @property
+    def size(self) -> np.ndarray:
+        """The root mean square of each column."""
+        size: np.ndarray = np.sqrt(self.squares / self.count + self.mean**2)
+        return size
+
+    def largest(self, names: Sequence[str]) -> str:
+        """The columns whose numbers are largest, where columns differ in scale; else empty."""
+        size = self.size
+        if not size.max() > 10 * size[size > 0].min(initial=np.inf):
+            return ""
+        return ", ".join(f"{names[j]} (about {size[j]:.3g})" for j in np.argsort(-size)[:3])
 
     @property
     def size_where_stored(self) -> np.ndarray:
