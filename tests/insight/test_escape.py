@@ -28,6 +28,12 @@ def test_restarts_and_hops_get_out_where_the_plain_method_does_not() -> None:
     assert plots.escape(found) is not None
 
 
+def test_a_hop_is_kept_only_if_it_leads_lower() -> None:
+    found = by_name(escape("rastrigin", [0.3, 0.2], repetitions=8))
+    assert found["plain"].costs.max() < 1e-9
+    assert found["basin-hopping"].costs.max() < 1e-9
+
+
 def test_a_maximum_is_sought_where_one_is_asked_for() -> None:
     found = escape("sin(x) - x^2/10", -4.0, domain=[(-8, 8)], repetitions=8, maximize=True)
     best = max(way.costs.max() for way in found.ways)

@@ -295,6 +295,7 @@ def test_at_a_kink_any_slope_between_the_sides_is_right() -> None:
         found = check_gradient(kinks, lambda x, s=outside: np.where(x == 0, s, np.sign(x) + (x > 0)), at)
         assert [wrong.name for wrong in found.wrong] == ["x[0]"]
     assert not check_gradient(lambda x: x**2, lambda x: 2 * x + 1e-3, 0.0).is_right  # smooth: the sides come together
+    assert not check_gradient(lambda x: 1e6 * x**2, lambda x: 2e6 * x + 0.5, 0.0).is_right  # however much it bends
     for x in (np.array([0.1, 0.3]) + 1e-17, np.array([0.1, 0.3], np.float32)):  # in a minimum all is rounding
         assert check_gradient(
             lambda p: np.sum((p - [0.1, 0.3]) ** 4 + (p - [0.1, 0.3]) ** 2),

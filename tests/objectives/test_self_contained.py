@@ -132,6 +132,7 @@ def test_a_start_changed_in_place_is_another_start() -> None:
     x0[:] = 5.0
     assert minimize(here, x0, GradientDescent(0.1), steps=1).fun == pytest.approx(2 * (4 * 0.8) ** 2)
     again = np.array([2.0, 3.0])
+    np.testing.assert_array_equal(minimize(here, again, steps=1).problem.x0, [2.0, 3.0])
     assert minimize(here, again, steps=1).trace.f[0] == 5.0
 
 

@@ -177,7 +177,7 @@ def prepare(
     if code is not None and sum(leaf.nbytes for leaf in jax.tree.leaves(x0)) < _MOST_BYTES_KNOWN:
         key = ("prepared", code, jax.tree.structure(x0), *map(_contents, jax.tree.leaves(x0)), maximize)
         known: Problem = once(key, None, lambda: _prepared(objective, x0, None, (), maximize, written_in_words=False))
-        return replace(known, x0=x0)  # not the array seen first, which its owner may have changed
+        return replace(known)  # with errors of its own
     return _prepared(objective, x0, grad, data, maximize, written_in_words=written_in_words)
 
 
