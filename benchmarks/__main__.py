@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import comparison, core, networks, tables
+from benchmarks import comparison, core, networks, rates, tables
 
-WORKLOADS = core.WORKLOADS | comparison.WORKLOADS | tables.WORKLOADS | networks.WORKLOADS
+WORKLOADS = core.WORKLOADS | comparison.WORKLOADS | tables.WORKLOADS | networks.WORKLOADS | rates.WORKLOADS
 
 
 def main() -> None:

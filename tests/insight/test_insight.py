@@ -249,12 +249,7 @@ def test_the_articles_curve_has_two_valleys_and_a_hill() -> None:
 # -- rates --------------------------------------------------------------------------------------------------
 
 PROBLEMS: list[Any] = [
-    pytest.param(
-        "rosenbrock",
-        None,
-        GradientDescent(),
-        marks=pytest.mark.xfail(reason="beyond the limit the way is chaotic: which rate is best is luck"),
-    ),
+    ("rosenbrock", None, GradientDescent()),
     ("rosenbrock", None, Adam()),
     ("beale", None, Momentum(mu=0.9)),
     ("ill-conditioned", [100.0, 1.0], GradientDescent()),
@@ -273,12 +268,13 @@ def test_the_rate_that_is_found_is_nearly_the_best_of_a_grid_at_a_twentieth_of_i
     numbers = {name: getattr(method, name) for name in method.names()}
     grid = sweep(objective, x0, type(method)(**{**numbers, "lr": np.geomspace(1e-6, 10, 100)}), steps=1_000, rows=2)
     best = np.nanmin(np.where(grid.has_diverged, np.inf, grid.fun))
-    assert found.run.fun <= max(1.5 * best, 1e-8 * found.run.trace.f[0])  # or both are there
+    assert found.run is not None
+    assert found.fun <= max(1.5 * best, 1e-8 * found.run.trace.f[0])  # or both are there
 
 
 def test_find_lr_says_what_makes_no_sense() -> None:
-    with pytest.raises(TypeError, match="that has a learning rate"):
-        find_lr("x^2", 5.0, lambda g: g)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="must be a Method"):
+        find_lr("x^2", 5.0, lambda g: g)
     with pytest.raises(ValueError, match="no rate from"):
         find_lr("x^2", 0.0)
     assert "limit of stability is 1 at the start" in str(find_lr("x^2", 5.0))

@@ -90,11 +90,9 @@ def find_lr_command(
     found = find_lr(objective, start_of(start, dtype, objective), method_of(method, None, settings or []), steps=steps)
     if as_json:
         limit = found.limit
-        print(
-            json.dumps(finite({"lr": found.lr, "limit": limit, "fun": found.run.fun, "cost": found.cost})), flush=True
-        )
+        print(json.dumps(finite({"lr": found.lr, "limit": limit, "fun": found.fun, "cost": found.cost})), flush=True)
     else:
-        print(f"{found}\nWith it, after {found.run.nit:,} steps, the cost is {found.run.fun:.6g}.")
+        print(f"{found}\nWith it, after {steps:,} steps, the cost is {found.fun:.6g}.")
 
     def draw(path: Path) -> None:
         found.plot().figure.savefig(path, dpi=150)

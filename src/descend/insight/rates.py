@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from descend.descent import Outcome, Run, minimize
-from descend.descent.sweep import sweep
-from descend.fields import Number
+from descend.descent import Outcome, Run
 from descend.insight.curvature import curvature_of
+from descend.insight.short_runs import Ended, ShortRuns, rate_of, with_values
 from descend.insight.stability import stability_limit
-from descend.methods import GradientDescent, Method
+from descend.methods import GradientDescent, Rule, as_rule
+from descend.objectives.parameters import from_vector
 
 __all__ = ["FoundRate", "find_lr"]
 
-_DECADES, _RATES = 6, 49
-_STAGES = ((1 / 96, 8), (1 / 24, 3), (1 / 8, 1))  # share of the steps, and how many rates are kept after it
-_FINER = 1.15  # by which factor the rate is changed in runs of all steps, as long as that helps
+_DECADES, _RATES, _SHORTEST = 6, 49, 1 / 96  # the first runs: decades, rates in them, share of the steps
+_SHIFTS = 3  # so often the decades are moved, where the first or the last rate is the best
+_HIGHEST = 100.0  # rate that is tried first where no limit is known
+# Of longer runs: their share of the steps, how many of the best rates run again, and smaller ones beside them, by
+# which factors: the longer the runs, the smaller the rate they want, where steps do not shrink with the gradient.
+_STAGES = ((1 / 24, 8, (1.33, 1.78, 2.37)), (1 / 8, 3, (1.78, 3.16)))
+_FEWEST = 5  # steps of a short run
+_AT, _INSIDE = 0.95, 0.9  # of the limit of stability: at the limit itself the steepest way does not get any shorter
+_CALMER = 3.0  # by which factor that is made smaller
+_NEAR = (1.4, 1.15, 1 / 1.2)  # by which factors the rate is changed in runs of all steps
+_FASTER = 1.5  # power with which such a factor grows, as long as it helps
 _BUDGET = 0.05  # of the cost of a grid of 100 rates
 
 
@@ -31,18 +38,27 @@ class FoundRate:
     ----------
     lr
         The rate.
+    method
+        The method with it.
     run
-        The run of all steps with it.
+        The run of all steps with it; None where a model was given.
+    model
+        The model fitted with it; None where an objective was given.
+    fun
+        The cost at the end of that run, or the loss of that model.
     limit
         The rate beyond which the method diverges at the start; nan where that is not known.
     rates, costs
-        Those of the first, short runs: what a picture shows.
+        Those of the first, short runs, which a picture shows; a cost is infinite where it is no number.
     cost
         Steps made for the search, as a share of those of a grid of 100 rates.
     """
 
     lr: float
-    run: Run
+    method: Rule
+    run: Run | None
+    model: Any
+    fun: float
     limit: float
     rates: np.ndarray
     costs: np.ndarray
@@ -60,75 +76,193 @@ class FoundRate:
         return f"lr = {self.lr:.3g}{limit} ({100 * self.cost:.1f} % of the cost of a grid of 100 rates)"
 
 
+class Trials(Protocol):
+    """Runs of an objective, or trainings of a model, from one start with one rate or another."""
+
+    last: int  # steps of a run of all steps
+    first: float  # the cost at the start
+    limit: float  # of stability at the start; nan where it is not known
+
+    def costs(self, rates: np.ndarray, length: int) -> np.ndarray:
+        """The cost after so many steps with each rate; infinite where it is no number."""
+
+    def whole(self, lr: float) -> Ended:
+        """A run of all steps."""
+
+    def limit_of(self, ended: Ended) -> float:
+        """The limit of stability where a run was lowest; nan where it is not known."""
+
+
 def find_lr(
-    objective: Callable[..., Any] | str, x0: Any = None, method: Method | None = None, *, steps: int = 1_000
+    objective: Any,
+    x0: Any = None,
+    method: Any = None,
+    *,
+    steps: int | None = None,
+    maximize: bool = False,
+    data: Any = None,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
 ) -> FoundRate:
     """The rate with which a method gets lowest in so many steps.
 
+    Short runs with rates of six decades come first (more, where the best of them is at an end), at once; the better
+    ones, and some that are smaller, run again for longer, twice. The best runs for all steps. If its rate was beyond
+    the limit of stability where it was lowest, or the cost bounced at its end, smaller rates follow; then some near
+    the best, as long as that helps and the search costs less than a twentieth of a grid of 100 rates.
+
     Parameters
     ----------
-    objective, x0
-        As in `minimize`.
+    objective, x0, maximize, data, batch_size, epochs, seed
+        As in `minimize`. All runs see the same batches, and are judged by the cost of all data.
+    objective
+        Or a model of this library, `LinearRegression(Adam(), batch_size=32)`, with its rows as `data=(X, y)`. The
+        method, batches and epochs are its own then, and it is not changed. Trainings are judged by their loss.
     method
-        The method with its other numbers, e.g. `Momentum(mu=0.95)`; its own rate does not count. Default: gradient
-        descent.
+        The method with its other numbers, e.g. `Momentum(mu=0.95)` or `ClipNorm(Adam(), 1.0)`; its own rate does not
+        count. Default: gradient descent.
     steps
-        The length of the runs for which the rate shall be good.
+        The length of the runs for which the rate shall be good; default 1,000, or `epochs`.
 
     Raises
     ------
     TypeError
-        The method has no rate.
+        The method has no rate, or more than one.
     ValueError
-        No rate gets below the cost at the start.
+        The input makes no sense, or no rate gets below the cost at the start.
+
+    Source: Smith (2017), arXiv:1506.01186, for the range of rates; Jamieson & Talwalkar (2016), AISTATS.
     """
-    method = GradientDescent() if method is None else method
-    if not isinstance(method, Method) or "lr" not in method.names():
-        raise TypeError(f"find_lr is for a method of this library that has a learning rate, got {method!r}")
-    rest: dict[str, Number] = {name: getattr(method, name) for name in method.names() if name != "lr"}
-    kind = type(method)
-    start = minimize(objective, x0, kind(lr=1e-3, **rest), steps=0, progress=False)
-    try:
-        limit = stability_limit(method, curvature_of(start.problem, start.x_array).sharpness)
-    except ValueError:
-        limit = float("nan")
-    high = 10 * limit if np.isfinite(limit) else 100.0
-    rates, made = np.geomspace(high * 10.0**-_DECADES, high, _RATES), 0
-    first: tuple[np.ndarray, np.ndarray] | None = None
-    kept = rates
-    for share, count in _STAGES:
-        length = max(5, round(share * steps))
-        tried = sweep(objective, x0, kind(lr=kept, **rest), steps=length, rows=2)
-        costs = np.where(np.isfinite(tried.fun) & ~tried.has_diverged, tried.fun, np.inf)
-        first = first or (kept, costs)
-        made += length * len(kept)
-        order = np.argsort(costs, kind="stable")
-        kept = kept[order[:count]]
+    if hasattr(objective, "get_params") and hasattr(objective, "fit"):
+        return _of_model(objective, data, (x0, method, steps, batch_size, epochs))
+    rule = as_rule(GradientDescent() if method is None else method)
+    options: dict[str, Any] = {"data": data, "batch_size": batch_size, "epochs": epochs, "seed": seed}
+    runs = ShortRuns(objective, x0, steps=steps, maximize=maximize, **options)
+    trials = _OfObjective(runs, rule)
+    lr, ended, rates, costs, share = _search(trials)
+    sign = runs.problem.sign
+    return FoundRate(
+        lr, trials.with_rate(lr), ended.made, None, ended.made.fun, trials.limit, rates, sign * costs, share
+    )
 
-    def whole(lr: float) -> Run:
-        return minimize(objective, x0, kind(lr=lr, **rest), steps=steps, progress=False)
 
-    def cost(run: Run) -> float:
-        return run.fun if run.outcome is not Outcome.DIVERGED and np.isfinite(run.fun) else np.inf
+def _of_model(model: Any, data: Any, others: tuple[Any, ...]) -> FoundRate:
+    from descend.insight.short_trainings import ShortTrainings
 
-    best = whole(float(kept[0]))
-    made += best.nit
-    for factor in (_FINER, 1 / _FINER):  # short runs favour rates that are a little too small or too large
-        has_helped = False
-        while made + steps <= _BUDGET * 100 * steps and best.lr is not None:
-            again = whole(best.lr * factor)
-            made += again.nit
-            if not cost(again) < cost(best):
-                break
-            best, has_helped = again, True
-        if has_helped:
-            break
-    if best.outcome is Outcome.DIVERGED:
-        raise ValueError(f"no rate is good: {best.message}")
-    if not best.fun < start.fun:
+    if any(value is not None for value in others):
         raise ValueError(
-            f"no rate from {rates[0]:.2g} to {rates[-1]:.2g} gets below the cost at the start, {start.fun:.6g}: "
+            "a model has a method, epochs and batches of its own: find_lr(model, data=(X, y)), and nothing else"
+        )
+    trainings = ShortTrainings(model, data)
+    lr, ended, rates, costs, share = _search(trainings)
+    rule = ended.made.method
+    return FoundRate(lr, rule, None, ended.made, ended.cost, np.nan, rates, costs, share)
+
+
+class _OfObjective:
+    """See `Trials`."""
+
+    def __init__(self, runs: ShortRuns, rule: Rule) -> None:
+        self._runs, self._rule, self._names = runs, rule, [rate_of(rule)]
+        self.last, self.first = runs.last, runs.first
+        runs.check(rule)
+        self.limit = self._limit_at(runs.x0)
+
+    def with_rate(self, lr: float) -> Rule:
+        """The rule with that rate."""
+        return with_values(self._rule, self._names, [lr])
+
+    def costs(self, rates: np.ndarray, length: int) -> np.ndarray:
+        """See `Trials.costs`."""
+        return self._runs.costs(self._rule, self._names, rates[:, None], length)
+
+    def whole(self, lr: float) -> Ended:
+        """See `Trials.whole`."""
+        run = self._runs.whole(self.with_rate(lr))
+        is_good = run.outcome is not Outcome.DIVERGED and np.isfinite(run.fun)
+        return Ended(run.problem.sign * run.fun if is_good else np.inf, run.nit, run, run.message, run.trace.f)
+
+    def limit_of(self, ended: Ended) -> float:
+        """See `Trials.limit_of`."""
+        x = ended.made.best.get("x")
+        return np.nan if x is None else self._limit_at(from_vector(x, self._runs.x0))
+
+    def _limit_at(self, x: Any) -> float:
+        try:
+            return stability_limit(self._rule, curvature_of(self._runs.problem, x).sharpness)
+        except ValueError:  # there is no second derivative there
+            return np.nan
+
+
+def _search(trials: Trials) -> tuple[float, Ended, np.ndarray, np.ndarray, float]:
+    """The best rate, how it ended, the rates of the first runs with their costs, and the share of a grid's steps."""
+    grid = 100 * trials.last
+    rates, costs, made = _first_runs(trials, 10 * trials.limit if np.isfinite(trials.limit) else _HIGHEST)
+    tried, found = rates, costs
+    for share, count, smaller in _STAGES:
+        kept = tried[np.argsort(found, kind="stable")][:count]
+        tried, length = np.append(kept, kept.min() / smaller), _length(trials, share)
+        found = trials.costs(tried, length)
+        made += length * len(tried)
+    ended: dict[float, Ended] = {}
+
+    def best() -> float:
+        return min(ended, key=lambda lr: ended[lr].cost)
+
+    def has_tried(lr: float) -> bool:
+        """A run of all steps, where there is room for one."""
+        nonlocal made
+        if ended and made + trials.last > _BUDGET * grid:
+            return False
+        ended[lr] = trials.whole(lr)
+        made += ended[lr].steps
+        return True
+
+    lr = float(tried[np.argmin(found)])
+    while has_tried(lr):
+        limit = trials.limit_of(ended[lr])
+        if lr > _AT * limit:  # there it cannot stay
+            lr = _INSIDE * limit
+        elif np.isinf(ended[lr].cost) or (np.isnan(limit) and lr == best() and ended[lr].bounces):
+            lr /= _CALMER
+        else:
+            break
+    for factor in _NEAR:
+        before = lr = best()
+        while has_tried(lr * factor) and best() == lr * factor:
+            lr, factor = lr * factor, factor**_FASTER  # noqa: PLW2901
+        if lr != before:
+            break
+    lr = best()
+    if not np.isfinite(ended[lr].cost):
+        raise ValueError(f"no rate is good: {ended[lr].message}")
+    if not ended[lr].cost < trials.first:
+        raise ValueError(
+            f"no rate from {rates[0]:.2g} to {rates[-1]:.2g} gets below the cost at the start: "
             "is x0 a minimum already, or the gradient wrong?"
         )
-    assert first is not None and best.lr is not None  # noqa: S101, PT018 - there was a first stage, with rates
-    return FoundRate(best.lr, best, limit, *first, made / (100 * steps))
+    return lr, ended[lr], rates, costs, made / grid
+
+
+def _first_runs(trials: Trials, highest: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """Rates, in order, the costs of short runs with them, and the steps that were made."""
+    length = _length(trials, _SHORTEST)
+    rates = np.geomspace(highest * 10.0**-_DECADES, highest, _RATES)
+    costs = trials.costs(rates, length)
+    beyond = rates[-1] / rates[0] * (rates[1] / rates[0])
+    for _ in range(_SHIFTS):
+        place = int(np.argmin(costs))
+        if np.isfinite(costs[place]) and 0 < place < len(rates) - 1:
+            break
+        if place == 0:  # also where none ends in a number
+            more = rates[:_RATES] / beyond
+            rates, costs = np.append(more, rates), np.append(trials.costs(more, length), costs)
+        else:
+            more = rates[-_RATES:] * beyond
+            rates, costs = np.append(rates, more), np.append(costs, trials.costs(more, length))
+    return rates, costs, length * len(rates)
+
+
+def _length(trials: Trials, share: float) -> int:
+    return max(_FEWEST, round(share * trials.last))

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from descend.descent import Outcome, Run, minimize
-from descend.descent.engine import NOT_FINITE
-from descend.descent.lanes import repeated, run_lanes
-from descend.descent.options import last_step, ready, samples, sampling_of
-from descend.descent.outcome import margin
+from descend.descent import Outcome, Run
 from descend.descent.report import described
-from descend.descent.sampling import as_data
 from descend.fields import Range, nearest
+from descend.insight.short_runs import ShortRuns, with_values
 from descend.insight.stationary import sobol
 from descend.methods import Rule, as_rule
-from descend.objectives.function import prepare
-from descend.objectives.named import named
-from descend.objectives.parameters import as_parameters, dtype_of, from_vector
 
 __all__ = ["Tuned", "tune"]
 
@@ -130,48 +124,32 @@ def tune(
     rule: Rule = as_rule(method() if isinstance(method, type) and issubclass(method, Rule) else method)
     if isinstance(trials, bool) or not isinstance(trials, int | np.integer) or trials < _ONE_OF:
         raise ValueError(f"trials must be a whole number >= {_ONE_OF}, got {trials!r}")
-    objective, x0, in_words = named(objective, x0)
-    x0 = as_parameters(x0)
-    parts = as_data(data, x0) if data is not None else ()
-    sampling = sampling_of(parts, batch_size, epochs, seed, steps)
-    last = last_step(sampling, 1_000 if steps is None and epochs is None else steps, epochs)
-    if last < 1:
-        raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")
-    problem = prepare(objective, x0, maximize=maximize, data=parts, written_in_words=in_words)
+    runs = ShortRuns(
+        objective, x0, steps=steps, maximize=maximize, data=data, batch_size=batch_size, epochs=epochs, seed=seed
+    )
     known = _tunable(rule, space)
-    names = tuple(space)
-    ready(_with(rule, names, [_placed(n, known[n], space[n], np.zeros(1))[0] for n in names]), sampling, x0)
-    first = float(problem.value(x0, *parts))
-    worst = first + margin(first, dtype_of(x0), None)
-
-    def costs_of(values: np.ndarray, length: int) -> np.ndarray:
-        """The cost after so many steps with each row of numbers; infinite where it diverged."""
-        starts = repeated(x0, len(values))
-        made = run_lanes(problem, sampling, _with(rule, names, values.T), names, starts, -1.0, rows=2, last=length)
-        found = made.last[:, 0]
-        if samples(sampling):  # there it is the cost of a batch
-            found = np.array([problem.value(from_vector(x, x0), *parts) for x in made.x], float)
-        return np.where((made.code == NOT_FINITE) | ~(found <= worst), np.inf, found)
-
+    names, last = tuple(space), runs.last
+    runs.check(with_values(rule, names, [_placed(n, known[n], space[n], np.zeros(1))[0] for n in names]))
+    costs_of = partial(runs.costs, rule, names)
     if engine == "halving":
         values = _drawn(known, space, trials, seed)
         costs, lengths = _halved(values, costs_of, last)
     else:
         values, costs = _asked(known, space, trials, seed, storage, repr(rule), lambda rows: costs_of(rows, last))
         lengths = np.full(len(values), last)
+    sign = runs.problem.sign
+    costs = np.where(costs <= runs.worst, costs, np.inf)
     longest = np.where(lengths == lengths.max(), costs, np.inf)
     winner = int(np.argmin(longest))
-    best = _with(rule, names, values[winner])
-    run = minimize(
-        objective, x0, best, steps=last, maximize=maximize, data=data, batch_size=batch_size, seed=seed, progress=False
-    )
+    best = with_values(rule, names, values[winner])
+    run = runs.whole(best)
     if not np.isfinite(costs[winner]) or run.outcome is Outcome.DIVERGED:
         raise ValueError(
-            f"none of {len(values)} trials ends below the cost at the start, {problem.sign * first:.6g}: take lower "
+            f"none of {len(values)} trials ends below the cost at the start, {sign * runs.first:.6g}: take lower "
             "rates into the space"
         )
     made = _steps_made(len(values), last) if engine == "halving" else last * len(values)
-    return Tuned(best, run, names, values, problem.sign * costs, lengths, (made + run.nit) / (last * len(values)))
+    return Tuned(best, run, names, values, sign * costs, lengths, (made + run.nit) / (last * len(values)))
 
 
 def _lengths(last: int) -> list[int]:
@@ -273,7 +251,3 @@ def _placed(name: str, legal: Range, wish: Any, unit: np.ndarray) -> np.ndarray:
     else:
         values = low + (high - low) * unit
     return np.asarray(np.round(values) if legal.whole else values)
-
-
-def _with(rule: Rule, names: tuple[str, ...], values: Any) -> Rule:
-    return rule.with_numbers(dict(zip(names, values, strict=True)).get)

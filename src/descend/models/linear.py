@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse
@@ -99,6 +99,8 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         self.resume = resume
         self.n_jobs = n_jobs
         self.seed = seed
+
+    default_method: ClassVar[type[Method]] = AdaGrad  # in batches
 
     _moments: Moments | None
     _scaling: Scaling
@@ -247,6 +249,10 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         self._finish(self._trained(chunks, size, first, None), first)
         return self
 
+    def planned_epochs(self, rows: int) -> int:
+        """How many epochs `fit` makes of so many rows, unless it stops early; without batches that many steps."""
+        return self.epochs or (_STEPS if self.batch_size is None else _EPOCHS)
+
     def _size(self, rows: Rows) -> int:
         return len(rows) if self.batch_size is None else min(int(self.batch_size), len(rows))
 
@@ -378,7 +384,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         if isinstance(cost, GramCost):  # made in float64: so it can be followed to its end
             self._weights = self._weights.astype(np.float64)
         tol = _tolerance(self._weights.dtype, count) if self.tol is None else float(self.tol)
-        run, weights = train_on_all_rows(cost, self._weights, rule, self.epochs or _STEPS, tol, float(self.l1))
+        run, weights = train_on_all_rows(cost, self._weights, rule, self.planned_epochs(count), tol, float(self.l1))
         before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
         for i, step in enumerate(run.trace.step):
             self.history_.add(
@@ -408,7 +414,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         return kind(lr=self.rate_)
 
     def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Trainer:
-        rule = AdaGrad if self._rule() is None else self._rule()
+        rule = self.default_method if self._rule() is None else self._rule()
         if isinstance(rule, type):
             rule = self._with_rate(rule, rows, start, batch_size)
         assert isinstance(rule, Rule)  # noqa: S101 - the two other cases are above
@@ -452,7 +458,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             of_held_out = self._measure(weights, held_out)[0], self._score(weights, held_out)
             return Measured(loss, of_held_out[0], self._score(weights, sample), of_held_out[1], gradient)
 
-        epochs, patience = self.epochs or _EPOCHS, self.patience
+        epochs, patience = self.planned_epochs(len(rows)), self.patience
         common = (self._trainer, chunks, size, epochs, measure, self.history_, patience)
         with told_of_epochs(self, epochs, self._attributes) as wants_to_stop:
             if self.checkpoint is None:

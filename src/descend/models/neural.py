@@ -7,7 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import numpy as np
@@ -102,6 +102,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         self.checkpoint = checkpoint
         self.resume = resume
         self.seed = seed
+
+    default_method: ClassVar[type[Method]] = Adam
 
     layers_: tuple[Layer, ...]
     history_: History
@@ -326,7 +328,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
     def _trainer_of(self, samples: Samples, size: int) -> Descending:
         rule = known(self.method)
         if rule is None:
-            rule = Adam(0.001)
+            rule = self.default_method()
         elif isinstance(rule, str | type):
             rule = self._with_rate(method_named(rule) if isinstance(rule, str) else rule, samples, size)
         return self._trainer_at(as_rule(rule), samples, size)
@@ -361,8 +363,9 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         network, blocks = self._network(X.shape[1]), range(0, len(X), _BLOCK)
         return np.concatenate([network.outputs(layers, self._inputs(X[i : i + _BLOCK])) for i in blocks])
 
-    def _epochs(self, rows: int, size: int) -> int:
-        return self.epochs or max(_EPOCHS, -(-_STEPS * size // rows))
+    def planned_epochs(self, rows: int) -> int:
+        """How many epochs `fit` makes of so many rows, unless it stops early."""
+        return self.epochs or max(_EPOCHS, -(-_STEPS * min(int(self.batch_size), rows) // rows))
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def _trained(self, chunks: Chunks, size: int, samples: Samples, held_out: Samples | None) -> Ending:
@@ -374,7 +377,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
             of_held_out = (np.nan, np.nan) if held_out is None else self._measure(weights, held_out)
             return Measured(loss, of_held_out[0], score, of_held_out[1], np.nan)
 
-        epochs = self._epochs(len(samples), size)
+        epochs = self.planned_epochs(len(samples))
         common = (trainer, chunks, size, epochs, measure, self.history_, self.patience)
         with told_of_epochs(self, epochs, self._attributes) as wants_to_stop:
             if self.checkpoint is None:

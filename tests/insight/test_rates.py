@@ -1,0 +1,159 @@
+"""`find_lr`: one call, one number, for functions, sampled costs and models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.linear_model import SGDRegressor
+
+from descend import (
+    Adam,
+    ClipNorm,
+    GradientDescent,
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    Momentum,
+    RMSProp,
+    minimize,
+)
+from descend.insight import find_lr, rates
+from descend.stepsizes import Armijo, Cosine
+
+
+def test_where_the_cost_bounces_a_smaller_rate_is_tried() -> None:
+    """Steps of RMSProp do not shrink with the gradient: short runs like large rates, and long ones do not."""
+    found = find_lr("booth", None, RMSProp(), steps=3_000)
+    best = min(minimize("booth", None, RMSProp(lr), steps=3_000).fun for lr in np.geomspace(1e-3, 1, 13))
+    assert found.fun < 10 * best
+    assert found.fun < 1e-3 * minimize("booth", None, RMSProp(found.rates[found.costs.argmin()]), steps=3_000).fun
+
+
+def test_beyond_the_limit_where_it_was_lowest_a_run_cannot_stay() -> None:
+    found = find_lr("rosenbrock", None, GradientDescent())
+    short = found.rates[found.costs.argmin()]
+    assert found.lr < short / 1.5
+    assert found.fun < minimize("rosenbrock", None, GradientDescent(short), steps=1_000).fun / 5
+
+
+@pytest.mark.parametrize(("unit", "lr"), [(1e9, 1e-18), (1e-6, 1e12)])
+def test_the_decades_move_to_where_the_rate_is(unit: float, lr: float) -> None:
+    """ClipNorm at a limit that is never met is the method itself, of which no limit of stability is known."""
+    found = find_lr(
+        lambda x: np.sum((unit * x - 1) ** 2) / 2, [1 / unit / 2, 3 / unit], ClipNorm(GradientDescent(), 1e300)
+    )
+    assert np.isnan(found.limit)
+    assert found.lr == pytest.approx(lr, rel=0.9)
+    assert len(found.rates) > 49
+    assert np.all(np.diff(found.rates) > 0)
+    assert found.method == ClipNorm(GradientDescent(found.lr), 1e300)
+
+
+def test_a_schedule_is_scaled_as_a_whole() -> None:
+    found = find_lr("booth", None, Momentum(lr=Cosine(1.0, steps=500), mu=0.5), steps=500)
+    assert found.fun < 1e-6
+    assert isinstance(found.method, Momentum)
+    assert isinstance(found.method.lr, Cosine)
+    assert found.method.lr.lr == found.lr
+
+
+def test_a_sampled_cost_is_judged_by_all_rows() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    X, y = X / X.std(0), (y - y.mean()) / y.std()
+
+    def loss(w: Any, X: Any, y: Any) -> Any:
+        return np.mean((X @ w - y) ** 2)
+
+    found = find_lr(loss, np.zeros(10), Adam(), data=(X, y), batch_size=32, epochs=20)
+    assert found.run is not None
+    assert found.run.nit == 20 * 14
+    least = np.mean((X @ np.linalg.lstsq(X, y)[0] - y) ** 2)
+    assert loss(found.run.x, X, y) < 1.02 * least
+
+
+def test_a_maximum_is_climbed() -> None:
+    found = find_lr("-(x - 2)^2", 5.0, maximize=True)
+    assert found.fun == pytest.approx(0, abs=1e-12)
+    assert found.costs.max() <= 0
+
+
+@pytest.mark.parametrize(
+    ("model", "load"),
+    [
+        (LinearRegression(GradientDescent(), batch_size=16), load_diabetes),
+        (LinearRegression(GradientDescent(), epochs=200), load_diabetes),
+        (LogisticRegression(batch_size=32, l2=0.01), load_digits),
+        (MLPClassifier("adam", hidden=16, epochs=5), load_digits),
+    ],
+)
+def test_a_model_gets_nearly_the_best_rate_of_a_grid(model: Any, load: Any) -> None:
+    data = load(return_X_y=True)
+    before = repr(model)
+    found = find_lr(model, data=data)
+    assert repr(model) == before
+    assert not hasattr(model, "history_")
+    assert found.cost < 0.05
+    assert found.run is None
+    assert found.model.history_.loss[-1] == found.fun
+    assert found.model.method == found.method
+    kind = type(found.method)
+    losses = []
+    for lr in found.lr * np.geomspace(0.01, 100, 9):
+        again = type(model)(**{**model.get_params(), "method": kind(lr=lr)})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("warnings.warn", lambda *_, **__: None)
+            losses.append(again.fit(*data).history_.loss[-1])
+    assert found.fun <= 1.5 * np.nanmin(losses)
+    assert np.nanmax(losses) > 1.5 * np.nanmin(losses)  # the rate matters
+
+
+def test_columns_as_they_are_need_a_tiny_rate() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    model = LinearRegression(GradientDescent(), batch_size=16, epochs=5, scale=False, fit_intercept=False)
+    found = find_lr(model, data=(1e5 * X, y - y.mean()))
+    assert 1e-13 < found.lr < 1e-4
+    assert found.model.history_.loss[-1] < found.model.history_.loss[0] / 1.8
+
+
+def test_the_picture_of_a_model_is_that_of_a_function() -> None:
+    found = find_lr(LinearRegression(Adam(), batch_size=32, epochs=3), data=load_diabetes(return_X_y=True))
+    labels = [text.get_text() for text in found.plot().get_legend().get_texts()]
+    assert "cost after a short run" in labels
+    assert f"found, {found.lr:.3g}" in labels
+    plt.close("all")
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    data = load_diabetes(return_X_y=True)
+    with pytest.raises(TypeError, match="has none"):
+        find_lr("x^2", 5.0, GradientDescent(lr=Armijo()))
+    with pytest.raises(ValueError, match=r"as data=\(X, y\)"):
+        find_lr(LinearRegression(Adam(), batch_size=8))
+    with pytest.raises(ValueError, match="of its own"):
+        find_lr(LinearRegression(Adam(), batch_size=8), data=data, steps=100)
+    with pytest.raises(TypeError, match="nothing is to be found"):
+        find_lr(LinearRegression(), data=data)
+    with pytest.raises(TypeError, match="not SGDRegressor"):
+        find_lr(SGDRegressor(), data=data)
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        find_lr(LinearRegression(Adam(), batch_size=8), data=(data[0], data[1][:-1]))
+    with pytest.raises(ValueError, match="steps must be"):
+        find_lr("x^2", 5.0, steps=0)
+
+
+def test_the_search_is_cheap_whatever_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cost that gets better with each larger rate must not be climbed for ever."""
+    lengths = []
+    costs = rates._OfObjective.costs
+
+    def counted(self: Any, tried: Any, length: int) -> Any:
+        lengths.append(length * len(tried))
+        return costs(self, tried, length)
+
+    monkeypatch.setattr(rates._OfObjective, "costs", counted)
+    found = find_lr("log(1 + exp(-x))", 0.0, Adam(), steps=1_000)
+    assert sum(lengths) / 100_000 < found.cost < 0.05
