@@ -26,10 +26,11 @@ from descend import (
     MLPRegressor,
     Momentum,
     Outcome,
+    RMSProp,
     plots,
     train,
 )
-from descend.insight import Cause, loss_slice, network_curvature, noise_scale
+from descend.insight import Cause, edge_over_training, loss_slice, network_curvature, noise_scale
 
 pytestmark = pytest.mark.usefixtures("time_enough")
 
@@ -211,3 +212,31 @@ def test_losses_below_zero_do_not_diverge_and_one_that_is_nan_at_the_start_is_no
     assert broken.explain().cause is Cause.LEFT_DOMAIN
     with pytest.raises(ValueError, match="patience must be a whole number >= 1, got 0"):
         train(lambda w, x: w**2 + 0 * x.mean(), np.float32(1.0), rows, validation=0.2, patience=0)
+
+
+def _bold(method: Any, epochs: int) -> Any:
+    return MLPRegressor(method, hidden=16, activation="tanh", batch_size=len(Y), epochs=epochs)
+
+
+def test_descent_on_all_rows_goes_along_the_edge_of_stability() -> None:
+    """Cohen et al. (2021), figure 1: the sharpness rises to 2/lr and stays about there."""
+    found = edge_over_training(_bold(GradientDescent(0.3), 200), X, Y, points=20)
+    assert found.edge == pytest.approx(2)
+    assert found.step.tolist() == np.linspace(1, 200, 20).round().tolist()
+    assert np.all(np.abs(found.product[10:] - 2.05) < 0.4)
+    slow = edge_over_training(_bold(GradientDescent(0.03), 20), X, Y, points=5)
+    assert np.all(slow.product < 1.2)
+    adaptive = edge_over_training(_bold(RMSProp(0.002), 200), X, Y, points=20)
+    assert adaptive.is_adaptive
+    assert 1.8 < np.median(adaptive.product[10:]) < 3.2
+
+
+def test_the_sharpness_over_training_is_that_of_the_network_and_leaves_it_alone() -> None:
+    model = _bold(GradientDescent(0.03), 7).fit(X, Y)
+    before = model.layers_[0].W.copy()
+    found = edge_over_training(model, X, Y, points=3)
+    assert found.step.tolist() == [1, 4, 7]
+    assert found.product[-1] == pytest.approx(0.03 * network_curvature(model, X, Y).largest, rel=1e-3)
+    assert np.array_equal(model.layers_[0].W, before)
+    with pytest.raises(ValueError, match="nothing to look at: diverged"):
+        edge_over_training(_bold(GradientDescent(1e30), 3), X, Y)

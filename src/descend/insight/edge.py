@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,12 +15,12 @@ from descend.insight.stability import edge_of_stability, is_linear_map, precondi
 from descend.insight.trials import again
 from descend.objectives.parameters import from_vector
 
-__all__ = ["Edge", "edge_along"]
+__all__ = ["Edge", "edge_along", "is_known_adaptive", "shrink_of"]
 
 
 @dataclass(frozen=True)
 class Edge:
-    """The rate times the largest curvature along a run, and where the method goes unstable.
+    """The rate times the largest curvature along a run or a training, and where the method goes unstable.
 
     Attributes
     ----------
@@ -56,9 +57,20 @@ def edge_along(run: Run, rows: Iterable[int]) -> Edge:
     rates = run.trace.lr[np.minimum(places + 1, len(run.trace) - 1)]  # the rate of a row is that of the step to it
     rates = np.where(np.isfinite(rates), rates, np.nan if run.lr is None else run.lr)
     edge = edge_of_stability(run.method)
-    is_adaptive = np.isfinite(edge) and not is_linear_map(run.method)
+    is_adaptive = is_known_adaptive(run.method)
     product = np.array([rate * _largest(run, int(row), is_adaptive) for row, rate in zip(places, rates, strict=True)])
     return Edge(run.trace.step[places], product, edge, is_adaptive)
+
+
+def is_known_adaptive(method: Any) -> bool:
+    """Whether the method divides by a preconditioner, and its edge of stability is known."""
+    return np.isfinite(edge_of_stability(method)) and not is_linear_map(method)
+
+
+def shrink_of(method: Any, state: Any, x: Any) -> np.ndarray:
+    """1/√P of a method that is known to be adaptive, in that state, for all parameters x as one vector."""
+    divisors = [preconditioner(method, state, leaf) for leaf in range(len(jax.tree.leaves(x)))]
+    return 1 / np.sqrt(np.concatenate(divisors))  # type: ignore[arg-type]
 
 
 def _largest(run: Run, row: int, is_adaptive: bool) -> float:
@@ -71,8 +83,7 @@ def _largest(run: Run, row: int, is_adaptive: bool) -> float:
             carry = None if made is None else made.carry
         if carry is None:
             return np.nan
-        divisors = [preconditioner(run.method, carry.state, leaf) for leaf in range(len(jax.tree.leaves(x)))]
-        shrink = 1 / np.sqrt(np.concatenate(divisors))  # type: ignore[arg-type]
+        shrink = shrink_of(run.method, carry.state, x)
     try:
         return curvature_of(run.problem, x, shrink).largest
     except ValueError:

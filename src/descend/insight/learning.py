@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from descend.descent import Outcome
-from descend.insight.curvature import Curvature, curvature
+from descend.insight.curvature import Curvature, curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.objectives.parameters import as_vector
+from descend.insight.edge import Edge, is_known_adaptive, shrink_of
+from descend.insight.stability import edge_of_stability
+from descend.objectives.function import prepare
+from descend.objectives.parameters import as_vector, from_vector
 from descend.words import precision
 
-__all__ = ["explain_fit", "explain_training", "loss_slice", "network_curvature", "noise_scale"]
+__all__ = [
+    "edge_over_training",
+    "explain_fit",
+    "explain_training",
+    "loss_slice",
+    "network_curvature",
+    "noise_scale",
+]
 
 _WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by training again with one thing changed"
 _MOST_ROWS = 2_048  # on which a network is looked at
@@ -113,6 +126,67 @@ def network_curvature(network: Any, X: Any, y: Any) -> Curvature:
     """
     parts = _some_rows(network, X, y).parts
     return curvature(_cost(network, parts), network.layers_)
+
+
+class _Watch:
+    """A callback of scikit-learn that looks at a network after some of the epochs."""
+
+    def __init__(self, X: Any, y: Any, epochs: set[int]) -> None:
+        self._rows, self._epochs = (X, y), epochs
+        self._parts: Any = None
+        self.steps: list[int] = []
+        self.products: list[float] = []
+        self.rule: Any = None
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Nothing."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Nothing."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Nothing."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        """Look, where this was one of the epochs."""
+        if context.parent is None or context.task_id + 1 not in self._epochs:
+            return
+        if self._parts is None:
+            self._parts = _some_rows(estimator, *self._rows).parts
+        trainer = estimator._trainer
+        layers, self.rule = from_vector(trainer.weights, estimator.layers_), trainer.rule
+        shrink = shrink_of(self.rule, trainer.state, layers) if is_known_adaptive(self.rule) else None
+        try:
+            curved = curvature_of(prepare(_cost(estimator, self._parts), layers), layers, shrink)
+        except ValueError:  # it has diverged, and there is no curvature there
+            return
+        self.steps.append(trainer.steps)
+        self.products.append(trainer.rate() * curved.largest)
+
+
+def edge_over_training(network: Any, X: Any, y: Any, *, points: int = 40) -> Edge:
+    """How near to the edge of stability a network is while it is trained.
+
+    A copy is trained on these rows as `fit` does, and looked at after at most so many of the epochs, on at most 2,048
+    of the rows. The network that is given is not changed, and need not be fitted.
+
+    Raises
+    ------
+    ValueError
+        It diverges in the first epoch.
+
+    Source: Cohen et al. (2021), arXiv:2103.00065; for adaptive methods Cohen et al. (2022), arXiv:2207.14484.
+    """
+    epochs = network.planned_epochs(len(y))
+    watch = _Watch(X, y, set(np.linspace(1, epochs, min(points, epochs)).round().astype(int).tolist()))
+    made = clone(network).set_params(checkpoint=None, resume=False, warm_start=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        made.set_callbacks(watch).fit(X, y)
+    if not watch.steps:
+        raise ValueError(f"there is nothing to look at: {made.message_}")
+    steps, products = np.array(watch.steps), np.array(watch.products)
+    return Edge(steps, products, edge_of_stability(watch.rule), is_known_adaptive(watch.rule))
 
 
 def noise_scale(network: Any, X: Any, y: Any, *, small: int = 16) -> float:

@@ -204,6 +204,16 @@ class OfRule(Trainer):
         self.steps = 0
 
     @property
+    def rule(self) -> Rule:
+        """The rule that makes the steps."""
+        return self._rule
+
+    @property
+    def state(self) -> Any:
+        """What the rule remembers."""
+        return self._state
+
+    @property
     def hands_out_another(self) -> bool:
         """Whether the parameters that are handed out are not those that the steps start from."""
         return bool(jax.tree.leaves(self._rule.answer(self._state, self._x)))

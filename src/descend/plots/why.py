@@ -57,16 +57,20 @@ def escape(found: Any, ax: Axes | None = None) -> Axes:
 
 
 def sharpness(run: Any, ax: Axes | None = None, *, points: int = 40) -> Axes:
-    """The rate times the largest curvature along a run, as its method sees it, against the edge of stability."""
-    from descend.insight.edge import edge_along
+    """The rate times the largest curvature, as the method sees it, against the edge of stability.
 
-    found = edge_along(run, np.linspace(0, len(run.trace) - 1, points).astype(int))
+    Along a run, at so many points; or what `edge_over_training` has found of a network.
+    """
+    from descend.insight.edge import Edge, edge_along
+
+    is_found = isinstance(run, Edge)
+    found = run if is_found else edge_along(run, np.linspace(0, len(run.trace) - 1, points).astype(int))
     ax = axes(ax)
     what = "largest curvature as the method scales it" if found.is_adaptive else "largest curvature"
     ax.plot(found.step, drawable(found.product), color=BLUE, marker=".", label=f"lr · {what}")
     if np.isfinite(found.edge):
         ax.axhline(found.edge, color=ORANGE, linestyle="--", label=f"limit of stability, {found.edge:.3g}")
-    ax.set(xlabel="step", ylabel="lr · λ", title="Sharpness along the run")
+    ax.set(xlabel="step", ylabel="lr · λ", title="Sharpness over training" if is_found else "Sharpness along the run")
     ax.legend()
     ax.grid(alpha=0.25)
     return ax
