@@ -338,6 +338,37 @@ def test_fit_predict_and_evaluate_a_table(descend: Any, table: Path, tmp_path: P
     assert len(out.split()) == 300
 
 
+def test_fit_a_network_to_a_table(descend: Any, table: Path, tmp_path: Path) -> None:
+    model, picture = tmp_path / "m.descend", tmp_path / "m.png"
+    arguments = (
+        "--model",
+        "network",
+        "--hidden",
+        "16,8",
+        "--epochs",
+        "200",
+        "--out",
+        str(model),
+        "--plot",
+        str(picture),
+    )
+    code, out, err = descend("fit", str(table), "--target", "price", *arguments)
+    assert (code, err) == (0, "")
+    assert "R² on the held-out rows" in out
+    assert "strongest columns" not in out
+    assert picture.stat().st_size > 10_000
+    code, out, _ = descend("evaluate", str(model), str(table), "--json")
+    assert json.loads(out)["score"] > 0.95
+    code, out, _ = descend("predict", str(model), str(table))
+    assert len(out.split()) == 300
+    code, _, err = descend("fit", str(table), "--target", "price", "--model", "network", "--hidden", "many")
+    assert code == 2
+    assert "widths of layers" in err
+    code, _, err = descend("fit", str(table), "--target", "price", "--hidden", "8")
+    assert code == 2
+    assert "no option 'hidden'" in err
+
+
 def test_fit_with_an_l1_penalty_says_how_many_coefficients_are_zero(descend: Any, table: Path) -> None:
     code, out, err = descend("fit", str(table), "--target", "price", "--l1", "4")
     assert (code, err) == (0, "")

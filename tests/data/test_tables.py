@@ -16,7 +16,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from descend import LinearRegression, Outcome, TableModel, fit_table
+from descend import LinearRegression, MLPClassifier, MLPRegressor, Outcome, TableModel, fit_table
 from descend.data import DataError, Encoder, source_of
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -204,6 +204,51 @@ def test_a_table_larger_than_its_memory_streams() -> None:
     assert isinstance(streamed.estimator, LinearRegression)
     assert streamed.rows_held_out == whole.rows_held_out
     assert streamed.score > whole.score - 1e-3
+
+
+def bent(n: int = 4_000) -> pd.DataFrame:
+    """What no sum of the columns can tell: a distance, in or out of a ring in one of two towns."""
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {"x": draw.normal(0, 100, n), "y": draw.normal(0, 1e-3, n), "town": draw.choice(["a", "b"], n)}
+    )
+    far = np.hypot(table.x / 100, table.y / 1e-3)
+    table["far"] = np.where(table.town == "a", far, -far)
+    table["where"] = np.where((far > 1.2) == (table.town == "a"), "in", "out")
+    return table
+
+
+@pytest.mark.parametrize("memory", [512 << 20, 1_000])
+def test_a_network_of_a_table_learns_what_bends(tmp_path: Path, memory: int) -> None:
+    table = bent()
+    numbers, classes = table.drop(columns="where"), table.drop(columns="far")
+    options: dict[str, Any] = {"hidden": (32,), "epochs": 30, "memory": memory}
+    network, plain = fit_table(numbers, "far", "network", **options), fit_table(numbers, "far")
+    assert isinstance(network.estimator, MLPRegressor)
+    assert network.score > 0.97
+    assert plain.score < 0.9
+    assert network.rows_held_out == plain.rows_held_out
+    told = fit_table(classes, "where", "network", **options)
+    assert isinstance(told.estimator, MLPClassifier)
+    assert told.is_classifier
+    assert told.score > 0.94
+    for fitted in (network, told):
+        again = TableModel.load(fitted.save(tmp_path / "n.descend"))
+        assert np.array_equal(again.predict(table), fitted.predict(table))
+        assert again.evaluate(table) == fitted.evaluate(table)
+        assert not again.is_linear
+    assert again.predict_proba(table).shape == (4_000, 2)
+
+
+def test_a_network_does_not_take_what_belongs_to_linear_models(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="MLPRegressor has no option 'l1'"):
+        fit_table(frame(), "price", "network", l1=0.1)
+    with pytest.raises(TypeError, match="LinearRegression has no option 'hidden'"):
+        fit_table(frame(), "price", hidden=(8,))
+    text = tmp_path / "a.svm"
+    text.write_text("1 1:2 3:1\n0 2:1\n" * 20)
+    with pytest.raises(ValueError, match="dense columns"):
+        fit_table(text, model="network")
 
 
 def test_least_squares_of_a_table_that_streams_are_those_of_the_table() -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from descend.cli.app import app, exit_code
-from descend.cli.values import BadInputError, check_target, finite, method_of, write_files
+from descend.cli.values import BadInputError, check_target, finite, method_of, widths, write_files
 from descend.methods import method_named
 
 _MODELS = {".descend", ".safetensors"}
@@ -68,7 +68,7 @@ def mnist_command(
     if plot is not None:
         plot.mkdir(parents=True, exist_ok=True)
     network = MLPClassifier(
-        _method(method, lr, settings or []), hidden=_widths(hidden), activation=activation, epochs=epochs,
+        _method(method, lr, settings or []), hidden=widths(hidden), activation=activation, epochs=epochs,
         batch_size=batch_size, validation=validation, patience=patience, l2=l2, dropout=dropout, seed=seed,
         checkpoint=None if checkpoint is None else str(checkpoint), resume=resume,
     )  # fmt: skip
@@ -117,13 +117,6 @@ def _method(name: str, lr: str | None, settings: list[str]) -> Any:
     except ValueError:
         raise BadInputError(f"--lr is a number or auto, got {lr!r}") from None
     return method_of(name, rate, settings)
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise BadInputError(f"--hidden is widths of layers, e.g. 128 or 256,64, got {text!r}") from None
 
 
 def _report(network: Any, images: Any, predicted: Any, found: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`descend fit`, `descend predict`, `descend evaluate`: linear models of tables."""
+"""`descend fit`, `descend predict`, `descend evaluate`: models of tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 
 from descend.cli.app import app, exit_code
 from descend.cli.images import tell_picture
-from descend.cli.values import PICTURES, BadInputError, check_target, finite, method_of, write_files
+from descend.cli.values import PICTURES, BadInputError, check_target, finite, method_of, widths, write_files
 from descend.descent import Outcome
 from descend.methods import method_named
 
@@ -33,7 +33,8 @@ def fit_command(
         str, typer.Argument(metavar="DATA", help=f"A table (CSV, Parquet, …), sparse text, or {', '.join(_BUNDLED)}.")
     ],
     target: Annotated[str | None, typer.Option(help="The column to predict. Not for sparse text.")] = None,
-    model: Annotated[str | None, typer.Option(help="linear, logistic or svm. Default: by the target.")] = None,
+    model: Annotated[str | None, typer.Option(help="linear, logistic, svm or network. Default: by the target.")] = None,
+    hidden: Annotated[str | None, typer.Option(help="Widths of the layers of a network: 128, or 64,32.")] = None,
     method: Annotated[str | None, typer.Option(help="See descend methods. Default: needs no tuning.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate. Default: found by trying.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
@@ -53,7 +54,7 @@ def fit_command(
     plot: Annotated[Path | None, typer.Option(help="Picture: .png .svg .pdf")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn one column of a table from the others: a linear model, by gradient descent."""
+    """Learn one column of a table from the others, by gradient descent: a linear model, or a network."""
     from descend.models.tables import fit_table, summary
 
     check_target(plot, PICTURES)
@@ -61,6 +62,8 @@ def fit_command(
     given: dict[str, Any] = {"loss": loss, "l2": l2, "l1": l1, "batch_size": batch_size, "epochs": epochs, "seed": seed}
     options = {key: value for key, value in given.items() if value is not None}
     options["scale"] = not no_scale
+    if hidden is not None:
+        options["hidden"] = widths(hidden)
     if checkpoint is not None:
         options |= {"checkpoint": str(checkpoint), "resume": resume}
     elif resume:
@@ -160,7 +163,12 @@ def _bundled(name: str, target: str | None) -> tuple[Any, str]:
 def _draw(fitted: Any, path: Path) -> None:
     from descend import plots
 
-    plots.training_overview(fitted.estimator.history_, fitted.features, fitted.strengths()).savefig(path, dpi=150)
+    history = fitted.estimator.history_
+    linear = fitted.is_linear
+    figure = (
+        plots.training_overview(history, fitted.features, fitted.strengths()) if linear else plots.learning(history)
+    )
+    figure.savefig(path, dpi=150)
 
 
 def _report(fitted: Any) -> None:
@@ -189,6 +197,20 @@ def _report(fitted: Any) -> None:
         table.add_row(f"{history.epoch[i]:g}", f"{history.loss[i]:.6g}", rate, f"{history.seconds[i]:.3f}")
     console.print(table)
     console.print()
+    if fitted.is_linear:
+        _report_coefficients(fitted, console)
+    what = "of the held-out rows are told right" if fitted.is_classifier else "R² on the held-out rows"
+    if fitted.score == fitted.score:
+        shown = f"{100 * fitted.score:.2f} %" if fitted.is_classifier else f"{fitted.score:.4f}"
+        console.print(f"{shown} {what} ({fitted.rows_held_out:,})", style="bold")
+    good = exit_code(fitted.outcome) == 0
+    message = fitted.estimator.message_
+    console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True, markup=False)
+
+
+def _report_coefficients(fitted: Any, console: Any) -> None:
+    from rich.table import Table
+
     strengths = fitted.strengths()
     table = Table("strongest columns", "change per deviation", box=None, header_style="bold")
     for j in abs(strengths).argsort()[::-1][:8]:
@@ -197,13 +219,6 @@ def _report(fitted: Any) -> None:
     if fitted.estimator.l1:
         console.print(f"{(strengths == 0).sum()} of {len(strengths)} coefficients are zero")
     console.print()
-    what = "of the held-out rows are told right" if fitted.is_classifier else "R² on the held-out rows"
-    if fitted.score == fitted.score:
-        shown = f"{100 * fitted.score:.2f} %" if fitted.is_classifier else f"{fitted.score:.4f}"
-        console.print(f"{shown} {what} ({fitted.rows_held_out:,})", style="bold")
-    good = exit_code(fitted.outcome) == 0
-    message = fitted.estimator.message_
-    console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True, markup=False)
 
 
 _PLURALS = {

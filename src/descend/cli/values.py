@@ -28,6 +28,7 @@ __all__ = [
     "method_of",
     "start_of",
     "values_of",
+    "widths",
     "write_files",
 ]
 
@@ -138,3 +139,11 @@ def write_files(files: list[tuple[str, Path | None, Callable[[Path], Any]]], *, 
             write(path)
             if not silent:
                 print(f"The {what} is in {path}.")
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """The widths of the layers of a network, from `128` or `256,64`."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise BadInputError(f"--hidden is widths of layers, e.g. 128 or 256,64, got {text!r}") from None

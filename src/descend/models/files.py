@@ -59,8 +59,8 @@ def save_file(path: str | Path, kind: str, arrays: dict[str, np.ndarray], header
     return path
 
 
-def load_file(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the header of a file of that kind.
+def load_file(path: str | Path, *kinds: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the header of a file of one of those kinds.
 
     Raises
     ------
@@ -82,8 +82,8 @@ def load_file(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], dict[
         raise ModelFileError(f"{path} is no model file of this library, or damaged ({error})") from None
     if not isinstance(about, dict) or not isinstance(about.get("form"), int) or about["form"] > FORM:
         raise ModelFileError(f"{path} was written by a newer version of descend: update it to read this file")
-    if about.get("kind") != kind:
-        raise ModelFileError(f"{path} holds a {about.get('kind')!r}, not a {kind!r}")
+    if about.get("kind") not in kinds:
+        raise ModelFileError(f"{path} holds a {about.get('kind')!r}, not a {' or a '.join(map(repr, kinds))}")
     if about.get("checksum") != _checksum(arrays, about.get("header")):
         raise ModelFileError(f"{path} is damaged: it does not hold what was written")
     return arrays, about["header"]

@@ -26,6 +26,7 @@ from descend.models.checkpoint import Checkpoint, about, written
 from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.history import History
 from descend.models.kernels import shuffled
+from descend.models.linear_files import read_into, written_down
 from descend.models.losses import Loss, Poisson
 from descend.models.mixing import mixed_up
 from descend.models.reading import begins_at_zero, read_method, streams
@@ -511,6 +512,18 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         from descend.insight import explain_fit
 
         return explain_fit(self, X, y, sample_weight)
+
+    def to_file(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and plain values from which `of_file` makes the model again."""
+        check_is_fitted(self, "coef_")
+        return written_down(self)
+
+    @classmethod
+    def of_file(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
+        """The model of which `to_file` gave these."""
+        made = cls()
+        read_into(made, arrays, header)
+        return made
 
     coef_: np.ndarray
     intercept_: Any

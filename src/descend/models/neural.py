@@ -461,6 +461,10 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
 
     def save(self, path: str | Path) -> Path:
         """Write the network, with all it needs to predict, to one file (safetensors, checksummed, no pickle)."""
+        return save_file(path, _KIND, *self.to_file())
+
+    def to_file(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and plain values from which `of_file` makes the network again."""
         check_is_fitted(self, "n_iter_")
         arrays, header = self._learnt()
         arrays |= {"weights": as_vector(self.layers_), "shift": self._inputs.shift, "scale": self._inputs.scale}
@@ -481,7 +485,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
             "message": self.message_,
             "epochs": self.n_iter_,
         }
-        return save_file(path, _KIND, arrays, header)
+        return arrays, header
 
     @staticmethod
     def load(path: str | Path) -> Any:
@@ -492,7 +496,11 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         FileNotFoundError, ModelFileError
             There is no such file, or it is none that can be trusted.
         """
-        arrays, header = load_file(path, _KIND)
+        return NeuralNetwork.of_file(*load_file(path, _KIND))
+
+    @staticmethod
+    def of_file(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Any:
+        """The network of which `to_file` gave these."""
         made: Any = {kind.__name__: kind for kind in NeuralNetwork.__subclasses__()}[header["model"]]()
         options = header["options"]
         if isinstance(options.get("class_weight"), list):

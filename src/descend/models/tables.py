@@ -1,4 +1,4 @@
-"""A linear model of a table: columns in, columns out; with the encoding of the columns it is one file."""
+"""A model of a table: columns in, columns out; with the encoding of the columns it is one file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from descend.data import DataError, Encoder, source_of
 from descend.data.sources import Source
@@ -16,32 +17,26 @@ from descend.data.svmlight import first_column, is_svmlight, read_svmlight, svml
 from descend.descent import Outcome
 from descend.descent.report import described
 from descend.fields import nearest
-from descend.methods.in_files import as_json, of_json
 from descend.models.classification import LinearClassifier, LogisticRegression
-from descend.models.costs import Scaling
 from descend.models.files import load_file, save_file
-from descend.models.history import History
 from descend.models.kernels import mixed
-from descend.models.losses import loss_named
+from descend.models.linear import LinearModel
+from descend.models.mlp import MLPClassifier, MLPRegressor
 from descend.models.regression import LinearRegression
-from descend.models.rows import Moments, rows_of
+from descend.models.rows import rows_of
 
 __all__ = ["TableModel", "fit_table"]
 
 _Rows = tuple[Any, np.ndarray]  # features and targets
+_Wanted = tuple[str, bool]  # the model, and whether the target is a class
 _MEMORY = 512 << 20  # bytes of features that are held; what is larger streams through
-_MODELS: dict[str, Any] = {"linear": LinearRegression, "logistic": LogisticRegression, "svm": LinearClassifier}
-_KIND = "linear model of a table"
-_OPTIONS = (
-    "l2",
-    "l1",
-    "batch_size",
-    "epochs",
-    "scale",
-    "fit_intercept",
-    "shuffle",
-    "seed",
-)  # those that a file can hold
+_MODELS: dict[str, tuple[Any, Any]] = {  # of numbers, of classes
+    "linear": (LinearRegression, LinearRegression),
+    "logistic": (LogisticRegression, LogisticRegression),
+    "svm": (LinearClassifier, LinearClassifier),
+    "network": (MLPRegressor, MLPClassifier),
+}
+_KIND_OF_LINEAR, _KIND_OF_NETWORK = "linear model of a table", "network of a table"
 
 
 @dataclass
@@ -84,10 +79,15 @@ class TableModel:
     @property
     def is_classifier(self) -> bool:
         """Whether classes are predicted."""
-        return isinstance(self.estimator, LinearClassifier)
+        return bool(is_classifier(self.estimator))
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether there is a coefficient for each column."""
+        return isinstance(self.estimator, LinearModel)
 
     def strengths(self) -> np.ndarray:
-        """The change of the prediction when a column grows by its deviation, shape (d,); of classes the largest."""
+        """By how much a column changes a linear prediction, a deviation of it, shape (d,); of classes the largest."""
         strengths = np.atleast_2d(self.estimator.coef_) * self.deviations
         place = np.abs(strengths).argmax(axis=0)
         return np.asarray(strengths[place, np.arange(strengths.shape[1])])
@@ -133,40 +133,17 @@ class TableModel:
 
     def save(self, path: str | Path) -> Path:
         """Write the model, with all it needs to predict from raw rows, to one file."""
-        estimator = self.estimator
-        arrays = {
-            "coef": np.asarray(estimator.coef_),
-            "intercept": np.atleast_1d(estimator.intercept_),
-            "deviations": self.deviations,
-            "history": np.array([*estimator.history_.columns().values()]),
-            "weights": estimator._weights,
-            "shift": estimator._scaling.shift,
-            "scale": estimator._scaling.scale,
-        }
-        moments = estimator._moments
-        if moments is not None:
-            arrays |= {"mean": moments.mean, "squares": moments.squares}
-            arrays |= {} if moments.stored is None else {"stored": moments.stored}
-        classes = getattr(estimator, "classes_", None)
-        header = {
-            "model": type(estimator).__name__,
-            "loss": _loss_as_json(estimator),
-            "classes": None if classes is None else classes.tolist(),
+        arrays, header = self.estimator.to_file()
+        arrays |= {"deviations": self.deviations}
+        header |= {
             "encoder": None if self.encoder is None else self.encoder.as_json(),
             "features": self.features,
             "rows": self.rows,
             "rows_held_out": self.rows_held_out,
             "score": None if np.isnan(self.score) else self.score,
             "seconds": self.seconds,
-            "outcome": estimator.outcome_.name,
-            "message": estimator.message_,
-            "epochs": estimator.n_iter_,
-            "count": None if moments is None else moments.count,
-            "sparse": bool(estimator._sparse),
-            "method": as_json(estimator.method),
-            "options": {name: _plain(getattr(estimator, name)) for name in _OPTIONS},
         }
-        return save_file(path, _KIND, arrays, header)
+        return save_file(path, _KIND_OF_LINEAR if self.is_linear else _KIND_OF_NETWORK, arrays, header)
 
     @staticmethod
     def load(path: str | Path) -> TableModel:
@@ -177,49 +154,15 @@ class TableModel:
         FileNotFoundError, ModelFileError
             There is no such file, or it is none that can be trusted.
         """
-        arrays, header = load_file(path, _KIND)
-        kinds = {kind.__name__: kind for kind in _MODELS.values()}
-        estimator: Any = kinds[header["model"]]()
-        if "loss" in estimator.get_params():
-            estimator.set_params(loss=_loss_of_json(header["loss"], of_classes=header["classes"] is not None))
-        estimator.coef_ = arrays["coef"]
-        estimator.intercept_ = arrays["intercept"] if header["classes"] is not None else float(arrays["intercept"][0])
-        estimator.n_features_in_ = len(header["features"])
-        estimator.n_iter_ = header["epochs"]
-        estimator.outcome_, estimator.message_ = Outcome[header["outcome"]], header["message"]
-        estimator.history_ = History.of_table(arrays["history"])
-        if header["classes"] is not None:
-            estimator.classes_ = np.array(header["classes"])
-        estimator.set_params(**header["options"], method=of_json(header.get("method")))
-        estimator._weights, estimator._trainer, estimator._sparse = arrays["weights"], None, header["sparse"]
-        estimator._moments, estimator._made_with = None, estimator._written()
-        if header["count"] is not None:
-            estimator._moments = Moments(header["count"], arrays["mean"], arrays["squares"], arrays.get("stored"))
-        estimator._scaling = Scaling(
-            arrays["shift"], arrays["scale"], intercept=header["options"]["fit_intercept"], kind=arrays["scale"].dtype
-        )
+        arrays, header = load_file(path, _KIND_OF_LINEAR, _KIND_OF_NETWORK)
+        kinds = {kind.__name__: kind for pair in _MODELS.values() for kind in pair}
+        estimator = kinds[header["model"]].of_file(arrays, header)
         encoder = None if header["encoder"] is None else Encoder.of_json(header["encoder"])
         score = np.nan if header["score"] is None else header["score"]
         return TableModel(
             estimator, encoder, header["features"], arrays["deviations"], header["rows"], header["rows_held_out"],
             score, header["seconds"],
         )  # fmt: skip
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _loss_as_json(estimator: Any) -> list[Any]:
-    loss = estimator._loss()
-    return [type(loss).__name__, *loss.arguments]
-
-
-def _loss_of_json(values: list[Any], *, of_classes: bool) -> Any:
-    from descend.models import losses
-
-    kinds = {name: getattr(losses, name) for name in losses.__all__}
-    return loss_named(kinds[values[0]](*values[1:]), of_classes=of_classes)
 
 
 def fit_table(
@@ -241,8 +184,8 @@ def fit_table(
     target
         The column to predict; not for sparse text, whose lines begin with it.
     model
-        "linear" (numbers), "logistic" or "svm" (classes). Default: linear for numbers, logistic for text, yes and
-        no, and numbers of which there are two.
+        "linear" (numbers), "logistic" or "svm" (classes), or "network" (either). Default: linear for numbers,
+        logistic for text, yes and no, and numbers of which there are two.
     validation
         The share of rows that are held out for the score, chosen by a hash of their number.
     memory
@@ -266,9 +209,11 @@ def fit_table(
         names = [str(j + first) for j in range(X.shape[1])]
         values = np.unique(y)
         is_class = len(values) == 2 and bool((values == np.round(values)).all())
+        if model == "network":
+            raise ValueError("a network learns from dense columns: sparse text is for linear, logistic and svm")
         model = model or ("logistic" if is_class else "linear")
         out = _held_out(len(y), validation)
-        return _fit_in_memory((X[~out], y[~out]), (X[out], y[out]), None, names, model, options, begin)
+        return _fit_in_memory((X[~out], y[~out]), (X[out], y[out]), None, names, (model, is_class), options, begin)
     if target is None:
         raise ValueError("give the target: the column to predict")
     source = source_of(data)
@@ -277,18 +222,19 @@ def fit_table(
     is_class = encoder.target_kind != "number" or encoder.has_two_values
     model = model or ("logistic" if is_class else "linear")
     if encoder.rows * len(names) * 8 > memory:
-        return _fit_streaming(source, encoder, model, validation, options, begin)
+        return _fit_streaming(source, encoder, (model, is_class), validation, options, begin)
     parts = _in_two(encoder, source, _held_out(encoder.rows, validation))
-    return _fit_in_memory(*parts, encoder, names, model, options, begin)
+    return _fit_in_memory(*parts, encoder, names, (model, is_class), options, begin)
 
 
-def _estimator(model: str, y: np.ndarray, options: dict[str, Any]) -> Any:
+def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any]) -> Any:
+    model, is_class = wanted
     is_text = y.dtype.kind in "US"
     if model not in _MODELS:
         raise ValueError(f"model must be one of {', '.join(_MODELS)}, got {model!r}")
     if model == "linear" and is_text:
         raise DataError(f"the target is text ({y[0]!r}, …), of which no linear model of numbers can be made: logistic")
-    kind = _MODELS[model]
+    kind = _MODELS[model][is_class]
     legal = kind().get_params()
     for name in options:
         if name not in legal:
@@ -328,11 +274,11 @@ def _in_two(encoder: Encoder, source: Source, out: np.ndarray) -> tuple[_Rows, _
 
 
 def _fit_in_memory(
-    rows: _Rows, held: _Rows, encoder: Encoder | None, names: list[str], model: str, options: dict[str, Any],
-    begin: float,
+    rows: _Rows, held: _Rows, encoder: Encoder | None, names: list[str], wanted: _Wanted,
+    options: dict[str, Any], begin: float,
 ) -> TableModel:  # fmt: skip
     (X, y), (X_held, y_held) = rows, held
-    estimator = _estimator(model, y, options).fit(X, y)
+    estimator = _estimator(wanted, y, options).fit(X, y)
     score = _score(estimator, y_held, estimator.predict(X_held)) if len(y_held) else np.nan
     seconds = time.perf_counter() - begin
     return TableModel(estimator, encoder, names, _deviations(X), len(y), len(y_held), score, seconds)
@@ -347,7 +293,7 @@ def _deviations(X: Any) -> np.ndarray:
 
 
 def _fit_streaming(
-    source: Source, encoder: Encoder, model: str, validation: float, options: dict[str, Any], begin: float
+    source: Source, encoder: Encoder, wanted: _Wanted, validation: float, options: dict[str, Any], begin: float
 ) -> TableModel:
     def blocks(*, held_out: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         row = 0
@@ -360,15 +306,16 @@ def _fit_streaming(
                 yield X[chosen], y[chosen]
 
     first = next(blocks())
-    estimator = _estimator(model, first[1], options)
-    if not estimator.learns_from_sums(first[0].shape[1]):
+    estimator = _estimator(wanted, first[1], options)
+    is_linear = isinstance(estimator, LinearModel)
+    if is_linear and not estimator.learns_from_sums(first[0].shape[1]):
         estimator.set_params(**{"batch_size": 1, "epochs": 2, **options})
     estimator.fit_blocks(blocks)
     held, score = 0, np.nan
     if any(True for _ in blocks(held_out=True)):
         predicted, y = _predicted(estimator, blocks(held_out=True))
         held, score = len(y), _score(estimator, y, predicted)
-    deviations = estimator._moments.deviation if estimator._moments is not None else first[0].std(axis=0)
+    deviations = estimator._moments.deviation if is_linear and estimator._moments is not None else first[0].std(axis=0)
     seconds = time.perf_counter() - begin
     return TableModel(estimator, encoder, encoder.features, deviations, encoder.rows - held, held, score, seconds)
 
@@ -384,7 +331,7 @@ def _predicted(estimator: Any, pairs: Iterator[Any]) -> tuple[np.ndarray, np.nda
 
 def _score(estimator: Any, y: np.ndarray, predicted: np.ndarray) -> float:
     """The share of right classes, or R²; nan where there is no spread."""
-    if isinstance(estimator, LinearClassifier):
+    if is_classifier(estimator):
         return float((predicted == y).mean())
     spread = float(((y - y.mean()) ** 2).sum())
     return 1 - float(((y - predicted) ** 2).sum()) / spread if spread else np.nan

@@ -1,0 +1,82 @@
+"""A fitted linear model as arrays and plain values, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from descend.descent import Outcome
+from descend.methods.in_files import as_json, of_json
+from descend.models.costs import Scaling
+from descend.models.history import History
+from descend.models.losses import loss_named
+from descend.models.rows import Moments
+
+__all__ = ["read_into", "written_down"]
+
+_OPTIONS = ("l2", "l1", "batch_size", "epochs", "scale", "fit_intercept", "shuffle", "seed")  # that a file can hold
+
+
+def written_down(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the plain values."""
+    moments, classes = estimator._moments, getattr(estimator, "classes_", None)
+    loss = estimator._loss()
+    arrays = {
+        "coef": np.asarray(estimator.coef_),
+        "intercept": np.atleast_1d(estimator.intercept_),
+        "history": np.array([*estimator.history_.columns().values()]),
+        "weights": estimator._weights,
+        "shift": estimator._scaling.shift,
+        "scale": estimator._scaling.scale,
+    }
+    if moments is not None:
+        arrays |= {"mean": moments.mean, "squares": moments.squares}
+        arrays |= {} if moments.stored is None else {"stored": moments.stored}
+    header = {
+        "model": type(estimator).__name__,
+        "loss": [type(loss).__name__, *loss.arguments],
+        "classes": None if classes is None else classes.tolist(),
+        "outcome": estimator.outcome_.name,
+        "message": estimator.message_,
+        "epochs": estimator.n_iter_,
+        "count": None if moments is None else moments.count,
+        "sparse": bool(estimator._sparse),
+        "method": as_json(estimator.method),
+        "options": {name: _plain(getattr(estimator, name)) for name in _OPTIONS},
+    }
+    return arrays, header
+
+
+def read_into(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
+    """Make an estimator the one that was written down."""
+    is_classifier = header["classes"] is not None
+    if "loss" in estimator.get_params():
+        estimator.set_params(loss=_loss_of_json(header["loss"], of_classes=is_classifier))
+    estimator.coef_ = arrays["coef"]
+    estimator.intercept_ = arrays["intercept"] if is_classifier else float(arrays["intercept"][0])
+    estimator.n_features_in_ = arrays["coef"].shape[-1]
+    estimator.n_iter_ = header["epochs"]
+    estimator.outcome_, estimator.message_ = Outcome[header["outcome"]], header["message"]
+    estimator.history_ = History.of_table(arrays["history"])
+    if is_classifier:
+        estimator.classes_ = np.array(header["classes"])
+    estimator.set_params(**header["options"], method=of_json(header.get("method")))
+    estimator._weights, estimator._trainer, estimator._sparse = arrays["weights"], None, header["sparse"]
+    estimator._moments, estimator._made_with = None, estimator._written()
+    if header["count"] is not None:
+        estimator._moments = Moments(header["count"], arrays["mean"], arrays["squares"], arrays.get("stored"))
+    estimator._scaling = Scaling(
+        arrays["shift"], arrays["scale"], intercept=header["options"]["fit_intercept"], kind=arrays["scale"].dtype
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _loss_of_json(values: list[Any], *, of_classes: bool) -> Any:
+    from descend.models import losses
+
+    kinds = {name: getattr(losses, name) for name in losses.__all__}
+    return loss_named(kinds[values[0]](*values[1:]), of_classes=of_classes)
