@@ -164,10 +164,10 @@ def _draw(fitted: Any, path: Path) -> None:
     from descend import plots
 
     history = fitted.estimator.history_
-    linear = fitted.is_linear
-    figure = (
-        plots.training_overview(history, fitted.features, fitted.strengths()) if linear else plots.learning(history)
-    )
+    if fitted.is_linear:
+        figure = plots.training_overview(history, fitted.features, fitted.strengths())
+    else:
+        figure = plots.learning(history, name="accuracy" if fitted.is_classifier else "R²")
     figure.savefig(path, dpi=150)
 
 
