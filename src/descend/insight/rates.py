@@ -49,7 +49,7 @@ class FoundRate:
     limit
         The rate beyond which the method diverges at the start; nan where that is not known.
     rates, costs
-        Those of the first, short runs, which a picture shows; a cost is infinite where it is no number.
+        Those of the first, short runs, which a picture shows; infinite where it was no lower than at the start.
     cost
         Steps made for the search, as a share of those of a grid of 100 rates.
     """
@@ -141,10 +141,8 @@ def find_lr(
     runs = ShortRuns(objective, x0, steps=steps, maximize=maximize, **options)
     trials = _OfObjective(runs, rule)
     lr, ended, rates, costs, share = _search(trials)
-    sign = runs.problem.sign
-    return FoundRate(
-        lr, trials.with_rate(lr), ended.made, None, ended.made.fun, trials.limit, rates, sign * costs, share
-    )
+    costs = runs.problem.sign * np.where(costs <= runs.worst, costs, np.inf)
+    return FoundRate(lr, trials.with_rate(lr), ended.made, None, ended.made.fun, trials.limit, rates, costs, share)
 
 
 def _of_model(model: Any, data: Any, others: tuple[Any, ...]) -> FoundRate:

@@ -21,7 +21,7 @@ def found_rate(found: Any, ax: Axes | None = None) -> Axes:
     ax.plot(found.rates, costs, color=BLUE, marker=".", label="cost after a short run")
     gone = found.rates[~np.isfinite(costs)]
     if len(gone):
-        ax.axvspan(gone.min(), found.rates.max(), color=GREY, alpha=0.15, label="diverged")
+        ax.axvspan(gone.min(), found.rates.max(), color=GREY, alpha=0.15, label="no lower than at the start")
     if np.isfinite(found.limit):
         ax.axvline(
             found.limit, color=ORANGE, linestyle="--", label=f"limit of stability at the start, {found.limit:.3g}"
