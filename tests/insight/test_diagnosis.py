@@ -91,14 +91,38 @@ def test_a_right_gradient_is_not_called_wrong_where_only_rounding_is_left(kind: 
         ("-x^2", 1.0, False),
         (lambda x: x**2, 1.0, True),
         ("x + 2*y", [0.0, 0.0], False),
-        pytest.param(
-            "x^3", 1.0, False, marks=pytest.mark.xfail(reason="its inflection looks like a minimum that is far")
-        ),
+        ("x^3", 1.0, False),
     ],
 )
 def test_a_cost_without_a_bound_is_told_before_it_has_gone_far(objective: Any, x0: Any, maximize: bool) -> None:
     found = minimize(objective, x0, GradientDescent(0.1), steps=50, maximize=maximize).explain()
     assert found.cause is Cause.UNBOUNDED
+
+
+@pytest.mark.parametrize(
+    ("objective", "x0", "steps"),
+    [
+        ("x^3/(1 + x^2) + 0.01*x^4", 1.0, 500),  # level at 0, and lower beyond it
+        ("(x^3/(1 + x^2) + 0.01*x^4) + y^2", [1.0, 0.5], 500),
+        ("(x - 2)^5/(1 + (x - 2)^4) + 0.01*(x - 2)^6", 3.0, 2_000),
+    ],
+)
+def test_a_level_place_beyond_which_the_cost_falls_is_no_minimum(objective: str, x0: Any, steps: int) -> None:
+    run = minimize(objective, x0, GradientDescent(0.1), steps=steps)
+    found = run.explain()
+    assert found.cause is Cause.SADDLE
+    assert "start beyond it" in str(found.cure)
+    beyond = minimize(objective, [-1.0, 0.5] if np.ndim(x0) else (-1.0 if x0 == 1 else 1.0), GradientDescent(0.1))
+    assert beyond.fun < run.fun
+
+
+@pytest.mark.parametrize(
+    "objective", ["x^4", "x^2/(1 + x^2)", "log(1 + exp(x))", "(x^2 + 1e-3)^0.5", "-1/(1 + (x - 9)^2)"]
+)
+def test_a_minimum_that_is_approached_slowly_is_no_pass(objective: str) -> None:
+    for x0 in (1.0, 3.0):
+        found = minimize(objective, x0, GradientDescent(0.05), steps=60).explain()
+        assert found.cause not in {Cause.SADDLE, Cause.UNBOUNDED}
 
 
 def test_adam_forgets_and_does_not_tire() -> None:

@@ -20,18 +20,20 @@ from descend.insight.trials import (
     curvature_at,
     fixed_rate,
     improved,
+    shown,
     start_cost,
     told,
     unbounded,
     with_rate,
 )
 from descend.methods import Adam
-from descend.objectives.parameters import as_vector
+from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein, StepSize
 
 __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
 _ILL = 50.0  # condition from which on it is called bad
+_AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
 
@@ -47,6 +49,7 @@ def on_its_way(run: Run) -> Diagnosis | None:
         lambda: _in_a_kink(run),
         lambda: decayed(run),
         lambda: vanished(run),
+        lambda: _before_a_pass(run),
         lambda: too_small(run, bend),
         lambda: _ill_conditioned(run, bend),
         lambda: _more_steps(run),
@@ -185,6 +188,28 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
         "leave the method out: the default (Barzilai–Borwein steps)" + ("" if has_momentum else ", or momentum"),
         told(tried),
     )
+
+
+def _before_a_pass(run: Run) -> Diagnosis | None:
+    """Whether it creeps to a level place beyond which the cost falls on, as that of x³ does: a pass, no minimum."""
+    if run.trace.x is None or run.nit < 4 or (run.sampling is not None and run.sampling.samples):
+        return None
+    problem, place = run.problem, as_vector(run.x_array).astype(float)
+    row = int(np.searchsorted(run.trace.step, run.nit / 2, side="right")) - 1
+    way = place - run.trace.x[max(row, 0)]
+    points = [from_vector(place + far * way, problem.x0) for far in _AHEAD]
+    with np.errstate(all="ignore"):
+        slopes = np.array([float(as_vector(problem.value_and_grad(x, *problem.data)[1]) @ way) for x in points])
+    level = int(np.argmin(np.abs(slopes)))
+    if not (np.all(slopes <= 0) and slopes[level] > 1e-3 * slopes[0] and slopes[-1] < slopes[0] < 0):
+        return None
+    evidence = {"gradient norm": run.cost_and_gradient()[2], "it is level at": shown(as_vector(points[level]))}
+    tried = again(run, None, x0=points[-1])
+    if tried is None or not cost(tried) < cost(run):
+        return Diagnosis(Cause.SADDLE, evidence)
+    if has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND:
+        return unbounded({**evidence, "cost beyond it": tried.fun})
+    return Diagnosis(Cause.SADDLE, evidence, f"start beyond it, at {shown(as_vector(points[-1]))}", told(tried))
 
 
 def _more_steps(run: Run) -> Diagnosis | None:
