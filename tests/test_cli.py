@@ -369,6 +369,18 @@ def test_fit_a_network_to_a_table(descend: Any, table: Path, tmp_path: Path) -> 
     assert "no option 'hidden'" in err
 
 
+def test_data_sets_that_are_known_by_name_can_be_predicted_and_evaluated(descend: Any, tmp_path: Path) -> None:
+    model = str(tmp_path / "m.descend")
+    assert descend("fit", "wine", "--out", model)[0] == 0
+    code, out, _ = descend("evaluate", model, "wine", "--json")
+    assert (code, json.loads(out)["rows"]) == (0, 178)
+    code, out, _ = descend("predict", model, "wine")
+    assert (code, len(out.split())) == (0, 178)
+    code, _, err = descend("fit", "wine", "--target", "alcohol")
+    assert code == 2
+    assert "is called 'target'" in err
+
+
 def test_fit_with_an_l1_penalty_says_how_many_coefficients_are_zero(descend: Any, table: Path) -> None:
     code, out, err = descend("fit", str(table), "--target", "price", "--l1", "4")
     assert (code, err) == (0, "")

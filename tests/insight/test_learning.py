@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from descend import (
     AdaGrad,
@@ -165,8 +165,9 @@ def test_the_curvature_of_softmax_regression_is_that_of_its_formula() -> None:
 
 
 def test_the_noise_scale_is_that_of_its_definition() -> None:
-    A = DRAW.normal(size=(2_048, 1))
-    b = 2 * A[:, 0] + 3 * DRAW.normal(size=2_048)
+    draw = np.random.default_rng(0)
+    A = draw.normal(size=(2_048, 1))
+    b = 2 * A[:, 0] + 3 * draw.normal(size=2_048)
     model = MLPRegressor(GradientDescent(1e-9), hidden=(), epochs=1, dtype="float64", scale=False).fit(A, b)
     residual = (A @ model.layers_[0].W)[:, 0] + model.layers_[0].b - model._targets(b, first=False)[:, 0]
     each = 2 * residual[:, None] * np.column_stack([A, np.ones(2_048)])
@@ -238,5 +239,11 @@ def test_the_sharpness_over_training_is_that_of_the_network_and_leaves_it_alone(
     assert found.step.tolist() == [1, 4, 7]
     assert found.product[-1] == pytest.approx(0.03 * network_curvature(model, X, Y).largest, rel=1e-3)
     assert np.array_equal(model.layers_[0].W, before)
-    with pytest.raises(ValueError, match="nothing to look at: diverged"):
+    with pytest.raises(ValueError, match="nothing to look at: diverged"), pytest.warns(ConvergenceWarning):
         edge_over_training(_bold(GradientDescent(1e30), 3), X, Y)
+    with pytest.raises(TypeError, match="not LinearRegression"):
+        edge_over_training(LinearRegression(), X, Y)
+    with pytest.raises(ValueError, match="points must be"):
+        edge_over_training(model, X, Y, points=0)
+    with pytest.raises(TypeError, match="not MLPRegressor"):
+        plots.sharpness(model)

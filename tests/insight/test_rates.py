@@ -127,6 +127,30 @@ def test_the_picture_of_a_model_is_that_of_a_function() -> None:
     plt.close("all")
 
 
+def test_few_looks_at_a_loss_do_not_hide_a_rate_that_is_too_large() -> None:
+    """Momentum takes off after the short runs, and three epochs show four losses."""
+    X, y = load_digits(return_X_y=True)
+    model = MLPClassifier(Momentum(), hidden=16, epochs=3)
+    found = find_lr(model, data=((15 * X).astype("uint8").reshape(-1, 8, 8), y))
+    assert found.model.history_.score[-1] > 0.93
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_one_low_cost_among_high_ones_is_luck(seed: int) -> None:
+    X = np.random.default_rng(0).normal(size=(500, 4))
+    y = X @ [1.0, 2, 3, 4]
+    found = find_lr(
+        lambda w, X, y: np.mean((X @ w - y) ** 2), np.zeros(4), "adam", data=(X, y), batch_size=32, epochs=5, seed=seed
+    )
+    assert 0.1 < found.lr < 2
+
+
+def test_a_method_may_be_named_or_a_class() -> None:
+    assert find_lr("x^2 + y^4", [2.0, 1.0], "adam").method == find_lr("x^2 + y^4", [2.0, 1.0], Adam).method
+    with pytest.raises(ValueError, match="adam"):
+        find_lr("x^2", 5.0, "adamm")
+
+
 def test_what_makes_no_sense_is_refused() -> None:
     data = load_diabetes(return_X_y=True)
     with pytest.raises(TypeError, match="has none"):
@@ -143,6 +167,10 @@ def test_what_makes_no_sense_is_refused() -> None:
         find_lr(LinearRegression(Adam(), batch_size=8), data=(data[0], data[1][:-1]))
     with pytest.raises(ValueError, match="steps must be"):
         find_lr("x^2", 5.0, steps=0)
+    with pytest.raises(ValueError, match="the cost has no bound"):
+        find_lr("x", 2.0, steps=50)
+    with pytest.raises(ValueError, match="no rate gets lower than the start.*from 0 to 0"):
+        find_lr(LinearRegression(Adam(), batch_size=2, epochs=5), data=(data[0][:1], data[1][:1]))
 
 
 def test_the_search_is_cheap_whatever_helps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,13 +35,15 @@ def fit_command(
     target: Annotated[str | None, typer.Option(help="The column to predict. Not for sparse text.")] = None,
     model: Annotated[str | None, typer.Option(help="linear, logistic, svm or network. Default: by the target.")] = None,
     hidden: Annotated[str | None, typer.Option(help="Widths of the layers of a network: 128, or 64,32.")] = None,
-    method: Annotated[str | None, typer.Option(help="See descend methods. Default: needs no tuning.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate. Default: found by trying.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="See descend methods. Default: no tuning; of a network Adam.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate. Default: found, for a method that is given.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
     loss: Annotated[str | None, typer.Option(help="squared, absolute, huber, quantile, poisson; hinge, …")] = None,
     l2: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
     l1: Annotated[float | None, typer.Option(help="L1 penalty: makes coefficients exactly zero.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows that make one step. Default: all.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows in one step. Default: all; of a network 32.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data, at most.")] = None,
     validation: Annotated[float, typer.Option(help="The share of rows held out for the score.")] = 0.2,
     no_scale: Annotated[bool, typer.Option("--no-scale", help="Do not standardise the columns.")] = False,
@@ -72,7 +74,7 @@ def fit_command(
         options["method"] = method_named(method)  # whose rate is found
     elif method is not None or lr is not None or settings:
         options["method"] = method_of(method, lr, settings or [])
-    table, column = _bundled(data, target) if data in _BUNDLED and not Path(data).exists() else (data, target)
+    table, column = (_table(data), _name_of_target(data, target)) if _is_bundled(data) else (data, target)
     with _notes():
         fitted = fit_table(table, column, model, validation=validation, **options)
     if as_json:
@@ -105,12 +107,12 @@ def predict_command(
         return
     fitted = TableModel.load(model)
     name = fitted.encoder.target if fitted.encoder is not None else "label"
+    table_given = _table(data)
     with _notes():
-        columns = {name: fitted.predict(data)}
-    if hasattr(fitted.estimator, "predict_proba"):
-        with _notes():
-            shares = fitted.predict_proba(data)
-        columns |= {f"P({name} = {c})": shares[:, i] for i, c in enumerate(fitted.estimator.classes_.tolist())}
+        columns = {name: fitted.predict(table_given)}
+        if hasattr(fitted.estimator, "predict_proba"):
+            shares = fitted.predict_proba(table_given)
+            columns |= {f"P({name} = {c})": shares[:, i] for i, c in enumerate(fitted.estimator.classes_.tolist())}
     table = pa.table(columns)
     if out is None:
         for value in columns[name].tolist():
@@ -126,7 +128,7 @@ def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
     from descend.models.tables import TableModel
 
     with _notes():
-        found = TableModel.load(model).evaluate(data)
+        found = TableModel.load(model).evaluate(_table(data))
     if as_json:
         print(json.dumps(finite(found)))
         return
@@ -146,18 +148,28 @@ def _notes() -> Iterator[None]:
         print(f"note: {text}", file=sys.stderr)
 
 
-def _bundled(name: str, target: str | None) -> tuple[Any, str]:
-    """A data set that comes with scikit-learn, as a table."""
+def _is_bundled(data: str) -> bool:
+    return data in _BUNDLED and not Path(data).exists()
+
+
+def _name_of_target(name: str, given: str | None) -> str:
+    """The column to predict of a data set that comes with scikit-learn."""
+    if given not in {None, "target"}:
+        raise BadInputError(f"the target of {name} is called 'target', got {given!r}")
+    return "target"
+
+
+def _table(data: str) -> Any:
+    """A file, or the table of a data set that comes with scikit-learn."""
+    if not _is_bundled(data):
+        return data
     import pyarrow as pa
     from sklearn import datasets
 
-    found = getattr(datasets, f"load_{name}")()
-    names = [str(n) for n in found.feature_names]
-    columns = {n: found.data[:, i] for i, n in enumerate(names)}
-    y = found.target if name == "diabetes" else [str(found.target_names[i]) for i in found.target]
-    if target is not None and target != "target":
-        raise BadInputError(f"the target of {name} is called 'target', got {target!r}")
-    return pa.table({**columns, "target": y}), "target"
+    found = getattr(datasets, f"load_{data}")()
+    columns = {str(name): found.data[:, i] for i, name in enumerate(found.feature_names)}
+    y = found.target if data == "diabetes" else [str(found.target_names[i]) for i in found.target]
+    return pa.table({**columns, "target": y})
 
 
 def _draw(fitted: Any, path: Path) -> None:

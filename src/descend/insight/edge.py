@@ -64,7 +64,7 @@ def edge_along(run: Run, rows: Iterable[int]) -> Edge:
 
 def is_known_adaptive(method: Any) -> bool:
     """Whether the method divides by a preconditioner, and its edge of stability is known."""
-    return np.isfinite(edge_of_stability(method)) and not is_linear_map(method)
+    return bool(np.isfinite(edge_of_stability(method)) and not is_linear_map(method))
 
 
 def shrink_of(method: Any, state: Any, x: Any) -> np.ndarray:

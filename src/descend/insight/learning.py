@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from descend.descent import Outcome
@@ -160,8 +158,9 @@ class _Watch:
             curved = curvature_of(prepare(_cost(estimator, self._parts), layers), layers, shrink)
         except ValueError:  # it has diverged, and there is no curvature there
             return
-        self.steps.append(trainer.steps)
-        self.products.append(trainer.rate() * curved.largest)
+        if np.isfinite(curved.largest):
+            self.steps.append(trainer.steps)
+            self.products.append(trainer.rate() * curved.largest)
 
 
 def edge_over_training(network: Any, X: Any, y: Any, *, points: int = 40) -> Edge:
@@ -172,17 +171,21 @@ def edge_over_training(network: Any, X: Any, y: Any, *, points: int = 40) -> Edg
 
     Raises
     ------
-    ValueError
-        It diverges in the first epoch.
+    TypeError, ValueError
+        It is no network; or it diverges in the first epoch. Where it diverges later, there is the warning of `fit`.
 
     Source: Cohen et al. (2021), arXiv:2103.00065; for adaptive methods Cohen et al. (2022), arXiv:2207.14484.
     """
+    from descend.models.neural import NeuralNetwork
+
+    if not isinstance(network, NeuralNetwork):
+        raise TypeError(f"edge_over_training is for MLPClassifier and MLPRegressor, not {type(network).__name__}")
+    if points < 1:
+        raise ValueError(f"points must be a whole number >= 1, got {points!r}")
     epochs = network.planned_epochs(len(y))
     watch = _Watch(X, y, set(np.linspace(1, epochs, min(points, epochs)).round().astype(int).tolist()))
     made = clone(network).set_params(checkpoint=None, resume=False, warm_start=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        made.set_callbacks(watch).fit(X, y)
+    made.set_callbacks(watch).fit(X, y)  # which warns where it diverges
     if not watch.steps:
         raise ValueError(f"there is nothing to look at: {made.message_}")
     steps, products = np.array(watch.steps), np.array(watch.products)

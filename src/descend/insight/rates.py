@@ -9,9 +9,9 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.insight.curvature import curvature_of
-from descend.insight.short_runs import Ended, ShortRuns, rate_of, with_values
+from descend.insight.short_runs import Ended, ShortRuns, as_method, rate_of, with_values
 from descend.insight.stability import stability_limit
-from descend.methods import GradientDescent, Rule, as_rule
+from descend.methods import GradientDescent, Rule
 from descend.objectives.parameters import from_vector
 
 __all__ = ["FoundRate", "find_lr"]
@@ -82,6 +82,7 @@ class Trials(Protocol):
     last: int  # steps of a run of all steps
     first: float  # the cost at the start
     limit: float  # of stability at the start; nan where it is not known
+    is_noisy: bool  # whether a cost is one of many that it could have been
 
     def costs(self, rates: np.ndarray, length: int) -> np.ndarray:
         """The cost after so many steps with each rate; infinite where it is no number."""
@@ -120,8 +121,8 @@ def find_lr(
         Or a model of this library, `LinearRegression(Adam(), batch_size=32)`, with its rows as `data=(X, y)`. The
         method, batches and epochs are its own then, and it is not changed. Trainings are judged by their loss.
     method
-        The method with its other numbers, e.g. `Momentum(mu=0.95)` or `ClipNorm(Adam(), 1.0)`; its own rate does not
-        count. Default: gradient descent.
+        The method with its other numbers, e.g. `Momentum(mu=0.95)` or `ClipNorm(Adam(), 1.0)`, or its name; its own
+        rate does not count. Default: gradient descent.
     steps
         The length of the runs for which the rate shall be good; default 1,000, or `epochs`.
 
@@ -136,7 +137,7 @@ def find_lr(
     """
     if hasattr(objective, "get_params") and hasattr(objective, "fit"):
         return _of_model(objective, data, (x0, method, steps, batch_size, epochs))
-    rule = as_rule(GradientDescent() if method is None else method)
+    rule = as_method(GradientDescent() if method is None else method)
     options: dict[str, Any] = {"data": data, "batch_size": batch_size, "epochs": epochs, "seed": seed}
     runs = ShortRuns(objective, x0, steps=steps, maximize=maximize, **options)
     trials = _OfObjective(runs, rule)
@@ -163,7 +164,7 @@ class _OfObjective:
 
     def __init__(self, runs: ShortRuns, rule: Rule) -> None:
         self._runs, self._rule, self._names = runs, rule, [rate_of(rule)]
-        self.last, self.first = runs.last, runs.first
+        self.last, self.first, self.is_noisy = runs.last, runs.first, runs.samples
         runs.check(rule)
         self.limit = self._limit_at(runs.x0)
 
@@ -199,8 +200,8 @@ def _search(trials: Trials) -> tuple[float, Ended, np.ndarray, np.ndarray, float
     rates, costs, made = _first_runs(trials, 10 * trials.limit if np.isfinite(trials.limit) else _HIGHEST)
     tried, found = rates, costs
     for share, count, smaller in _STAGES:
-        kept = tried[np.argsort(found, kind="stable")][:count]
-        tried, length = np.append(kept, kept.min() / smaller), _length(trials, share)
+        kept = tried[np.argsort(_smoothed(found) if trials.is_noisy else found, kind="stable")][:count]
+        tried, length = np.sort(np.append(kept, kept.min() / smaller)), _length(trials, share)
         found = trials.costs(tried, length)
         made += length * len(tried)
     ended: dict[float, Ended] = {}
@@ -234,7 +235,7 @@ def _search(trials: Trials) -> tuple[float, Ended, np.ndarray, np.ndarray, float
             break
     lr = best()
     if not np.isfinite(ended[lr].cost):
-        raise ValueError(f"no rate is good: {ended[lr].message}")
+        raise ValueError(f"no rate gets lower than the start. With {lr:.3g}: {ended[lr].message}")
     if not ended[lr].cost < trials.first:
         raise ValueError(
             f"no rate from {rates[0]:.2g} to {rates[-1]:.2g} gets below the cost at the start: "
@@ -259,7 +260,15 @@ def _first_runs(trials: Trials, highest: float) -> tuple[np.ndarray, np.ndarray,
         else:
             more = rates[-_RATES:] * beyond
             rates, costs = np.append(rates, more), np.append(costs, trials.costs(more, length))
+    if np.isfinite(costs[-1]) and int(np.argmin(costs)) == len(rates) - 1:
+        raise ValueError(f"the larger the rate the lower the cost, up to {rates[-1]:.2g}: the cost has no bound")
     return rates, costs, length * len(rates)
+
+
+def _smoothed(costs: np.ndarray) -> np.ndarray:
+    """The median of each and its two neighbours: one low cost among high ones is luck."""
+    wide = np.pad(costs, 1, mode="edge")
+    return np.asarray(np.median([wide[:-2], wide[1:-1], wide[2:]], axis=0))
 
 
 def _length(trials: Trials, share: float) -> int:

@@ -14,13 +14,14 @@ from descend.descent.options import last_step, ready, samples, sampling_of
 from descend.descent.outcome import margin
 from descend.descent.sampling import as_data
 from descend.insight.trials import rises
-from descend.methods import Rule
+from descend.methods import Rule, as_rule, method_named
 from descend.objectives.function import prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of, from_vector
 
-__all__ = ["Ended", "ShortRuns", "names_of_rates", "rate_of", "with_values"]
+__all__ = ["Ended", "ShortRuns", "as_method", "names_of_rates", "rate_of", "with_values"]
 
+_FEW = 12  # looks at the cost
 _BOUNCES = 0.2  # share of the moves of the cost at the end of a run that go up, from which on it bounces
 
 
@@ -35,8 +36,8 @@ class Ended(NamedTuple):
 
     @property
     def bounces(self) -> bool:
-        """Whether at the end the cost goes up as well as down."""
-        return rises(self.costs[-len(self.costs) // 4 :]) > _BOUNCES
+        """Whether at the end the cost goes up as well as down, or may do so: few looks do not tell."""
+        return len(self.costs) < _FEW or rises(self.costs[-(len(self.costs) // 4) :]) > _BOUNCES
 
 
 class ShortRuns:
@@ -50,6 +51,8 @@ class ShortRuns:
         The cost at the start, as it is minimised; and that beyond which a whole run has diverged.
     problem, x0
         What is minimised, and from where.
+    samples
+        Whether each step sees a batch.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class ShortRuns:
         self.first = float(self.problem.value(self.x0, *parts))
         self.worst = self.first + margin(self.first, dtype_of(self.x0), None)
         self._objective = objective
+        self.samples = samples(self._sampling)
         self._options = {"maximize": maximize, "data": data, "batch_size": batch_size, "seed": seed}
 
     def check(self, rule: Rule) -> None:
@@ -91,7 +95,7 @@ class ShortRuns:
             repeated(self.x0, len(values)), -1.0, rows=2, last=length,
         )  # fmt: skip
         found = made.last[:, 0]
-        if samples(self._sampling):  # there it is the cost of a batch
+        if self.samples:  # there it is the cost of a batch
             found = np.array([self.problem.value(from_vector(x, self.x0), *self.problem.data) for x in made.x], float)
         return np.where((made.code == NOT_FINITE) | ~np.isfinite(found), np.inf, found)
 
@@ -108,6 +112,12 @@ def with_values(rule: Rule, names: Sequence[str], values: Any) -> Rule:
 def names_of_rates(rule: Rule) -> list[str]:
     """The names of its learning rates, also of those inside schedules and of wrapped methods."""
     return [name for name, _, _ in rule.numbers() if name.split(".")[-1] == "lr"]
+
+
+def as_method(method: Any) -> Rule:
+    """A rule from itself, its class or its name, whatever its rate."""
+    kind = method_named(method) if isinstance(method, str) else method
+    return as_rule(kind() if isinstance(kind, type) and issubclass(kind, Rule) else kind)
 
 
 def rate_of(rule: Rule) -> str:

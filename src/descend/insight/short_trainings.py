@@ -10,8 +10,8 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import check_consistent_length, resample
 
 from descend.descent import Outcome
-from descend.insight.short_runs import Ended, rate_of, with_values
-from descend.methods import Rule, as_rule, method_named
+from descend.insight.short_runs import Ended, as_method, rate_of, with_values
+from descend.methods import Rule
 from descend.methods.in_files import known
 
 __all__ = ["ShortTrainings"]
@@ -34,6 +34,7 @@ class ShortTrainings:
         self._name = rate_of(self.rule)
         self._rows = np.shape(data[0])[0]
         self._batch = None if model.batch_size is None else min(int(model.batch_size), self._rows)
+        self.is_noisy = self._batch is not None
         self._in_an_epoch = 1 if self._batch is None else -(-self._rows // self._batch)
         self.last = model.planned_epochs(self._rows) * self._in_an_epoch
 
@@ -76,8 +77,4 @@ def _rule_of(model: Any) -> Rule:
             f"{type(model).__name__} fits all rows at once with a step size of its own: nothing is to be found. Give "
             "it a method, GradientDescent(), or a batch_size"
         )
-    if method is None:
-        method = model.default_method
-    elif isinstance(method, str):
-        method = method_named(method)
-    return as_rule(method() if isinstance(method, type) else method)
+    return as_method(model.default_method if method is None else method)

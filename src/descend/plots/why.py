@@ -61,16 +61,21 @@ def sharpness(run: Any, ax: Axes | None = None, *, points: int = 40) -> Axes:
 
     Along a run, at so many points; or what `edge_over_training` has found of a network.
     """
+    from descend.descent import Run
     from descend.insight.edge import Edge, edge_along
 
-    is_found = isinstance(run, Edge)
-    found = run if is_found else edge_along(run, np.linspace(0, len(run.trace) - 1, points).astype(int))
+    if isinstance(run, Run):
+        found, where = edge_along(run, np.linspace(0, len(run.trace) - 1, points).astype(int)), "along the run"
+    elif isinstance(run, Edge):
+        found, where = run, "over training"
+    else:
+        raise TypeError(f"give a run, or what edge_over_training has found of a network, not {type(run).__name__}")
     ax = axes(ax)
     what = "largest curvature as the method scales it" if found.is_adaptive else "largest curvature"
     ax.plot(found.step, drawable(found.product), color=BLUE, marker=".", label=f"lr · {what}")
     if np.isfinite(found.edge):
         ax.axhline(found.edge, color=ORANGE, linestyle="--", label=f"limit of stability, {found.edge:.3g}")
-    ax.set(xlabel="step", ylabel="lr · λ", title="Sharpness over training" if is_found else "Sharpness along the run")
+    ax.set(xlabel="step", ylabel="lr · λ", title=f"Sharpness {where}")
     ax.legend()
     ax.grid(alpha=0.25)
     return ax
