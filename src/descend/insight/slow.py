@@ -195,13 +195,22 @@ def _before_a_pass(run: Run) -> Diagnosis | None:
     if run.trace.x is None or run.nit < 4 or (run.sampling is not None and run.sampling.samples):
         return None
     problem, place = run.problem, as_vector(run.x_array).astype(float)
+    if not problem.is_traced and run.nit < len(_AHEAD):  # so many evaluations would take longer than the run
+        return None
     row = int(np.searchsorted(run.trace.step, run.nit / 2, side="right")) - 1
     way = place - run.trace.x[max(row, 0)]
     points = [from_vector(place + far * way, problem.x0) for far in _AHEAD]
-    with np.errstate(all="ignore"):
-        slopes = np.array([float(as_vector(problem.value_and_grad(x, *problem.data)[1]) @ way) for x in points])
+
+    def slope(x: Any) -> float:
+        with np.errstate(all="ignore"):
+            return float(as_vector(problem.value_and_grad(x, *problem.data)[1]) @ way)
+
+    here, far = slope(points[0]), slope(points[-1])
+    if not far < here < 0:  # it rises there, as beyond a minimum, or gets no steeper
+        return None
+    slopes = np.array([slope(x) for x in points])
     level = int(np.argmin(np.abs(slopes)))
-    if not (np.all(slopes <= 0) and slopes[level] > 1e-3 * slopes[0] and slopes[-1] < slopes[0] < 0):
+    if not (np.all(slopes <= 0) and slopes[level] > 1e-3 * here):
         return None
     evidence = {"gradient norm": run.cost_and_gradient()[2], "it is level at": shown(as_vector(points[level]))}
     tried = again(run, None, x0=points[-1])
