@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from descend import GradientDescent, cli, minimize
+from descend import GradientDescent, cli, minimize, plots
 from descend.methods import catalogue
 from descend.objectives import LANDSCAPES
 
@@ -338,7 +338,14 @@ def test_fit_predict_and_evaluate_a_table(descend: Any, table: Path, tmp_path: P
     assert len(out.split()) == 300
 
 
-def test_fit_a_network_to_a_table(descend: Any, table: Path, tmp_path: Path) -> None:
+def test_fit_a_network_to_a_table(descend: Any, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, learning = [], plots.learning
+
+    def seen(history: Any, name: str) -> Any:
+        drawn.append(name)
+        return learning(history, name=name)
+
+    monkeypatch.setattr(plots, "learning", seen)
     model, picture = tmp_path / "m.descend", tmp_path / "m.png"
     arguments = (
         "--model",
@@ -356,6 +363,7 @@ def test_fit_a_network_to_a_table(descend: Any, table: Path, tmp_path: Path) -> 
     assert (code, err) == (0, "")
     assert "R² on the held-out rows" in out
     assert "strongest columns" not in out
+    assert drawn == ["R²"]
     assert picture.stat().st_size > 10_000
     code, out, _ = descend("evaluate", str(model), str(table), "--json")
     assert json.loads(out)["score"] > 0.95

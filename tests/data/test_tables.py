@@ -225,6 +225,7 @@ def test_a_network_of_a_table_learns_what_bends(tmp_path: Path, memory: int) -> 
     options: dict[str, Any] = {"hidden": (32,), "epochs": 30, "memory": memory}
     network, plain = fit_table(numbers, "far", "network", **options), fit_table(numbers, "far")
     assert isinstance(network.estimator, MLPRegressor)
+    assert network.estimator.batch_size == 32
     assert network.score > 0.97
     assert plain.score < 0.9
     assert network.rows_held_out == plain.rows_held_out

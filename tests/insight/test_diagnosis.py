@@ -125,5 +125,11 @@ def test_a_minimum_that_is_approached_slowly_is_no_pass(objective: str) -> None:
         assert found.cause not in {Cause.SADDLE, Cause.UNBOUNDED}
 
 
+def test_a_minimum_with_a_hill_beyond_it_is_no_pass() -> None:
+    """x⁴ is level at its minimum; beyond that it rises, and from -0.4 on the step of the tanh falls away."""
+    found = minimize("x^4 + 2*tanh(8*(x + 0.8))", 1.0, GradientDescent(0.05), steps=30).explain()
+    assert found.cause not in {Cause.SADDLE, Cause.UNBOUNDED}
+
+
 def test_adam_forgets_and_does_not_tire() -> None:
     assert minimize("rosenbrock", None, Adam(0.01), steps=300).explain().cause is not Cause.STEP_VANISHED

@@ -119,6 +119,12 @@ def test_columns_as_they_are_need_a_tiny_rate() -> None:
     assert found.model.history_.loss[-1] < found.model.history_.loss[0] / 1.8
 
 
+def test_what_was_no_lower_than_the_start_is_left_out_of_the_picture() -> None:
+    found = find_lr("rosenbrock", None, Momentum(mu=0.9))
+    assert np.isinf(found.costs[found.rates > 0.02]).all()
+    assert np.nanmax(found.costs[np.isfinite(found.costs)]) <= 24.2 + 1e-9  # the cost at the start
+
+
 def test_the_picture_of_a_model_is_that_of_a_function() -> None:
     found = find_lr(LinearRegression(Adam(), batch_size=32, epochs=3), data=load_diabetes(return_X_y=True))
     labels = [text.get_text() for text in found.plot().get_legend().get_texts()]

@@ -278,3 +278,20 @@ print(os.waitpid(pid, 0)[1])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "0"
+
+
+def test_a_linear_model_from_its_file_goes_on_with_its_rows_form_and_scales(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame({"a": draw.normal(5, 2, 200), "b": draw.normal(0, 100, 200)})
+    table["y"] = table.a + table.b
+    fitted = fit_table(table, "y", batch_size=8)
+    again = TableModel.load(fitted.save(tmp_path / "a.descend")).estimator
+    more = np.array([[50.0, 3.0], [60.0, 4.0], [70.0, 9.0]])
+    again.partial_fit(more, more.sum(axis=1))
+    whole = np.vstack([table[["a", "b"]].to_numpy()[: fitted.rows], more])
+    assert again._moments.count == len(whole)  # of all rows that were ever seen
+    (tmp_path / "a.svm").write_text("".join(f"{i % 2} 1:{i} {2 + i % 2}:1\n" for i in range(40)))
+    sparse = TableModel.load(fit_table(tmp_path / "a.svm", batch_size=4).save(tmp_path / "s.descend")).estimator
+    sparse.partial_fit(scipy.sparse.csr_matrix([[1.0, 0, 1.0], [2.0, 1.0, 0]]), [1, 0])
+    with pytest.raises(ValueError, match="the rows were sparse so far"):
+        sparse.partial_fit(np.eye(3), [1, 0, 1])
