@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import descend
 
 ROOT = Path(descend.__file__).parent
@@ -59,6 +61,14 @@ def test_import_descend_leaves_heavy_libraries_out() -> None:
     code = "import sys, descend; print(*sorted({'matplotlib','sympy','pyarrow','pandas','rich','typer','optax','jax.experimental.pallas'} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == ""
+
+
+def test_the_parts_are_there_once_they_are_asked_for() -> None:
+    code = "import descend; print(descend.insight.find_lr, descend.plots.contours, descend.data.mnist, descend.models)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "find_lr" in done.stdout
+    with pytest.raises(AttributeError, match="no attribute 'insights'"):
+        descend.insights  # noqa: B018
 
 
 def test_import_changes_no_global_setting() -> None:

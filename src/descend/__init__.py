@@ -202,6 +202,7 @@ _MODELS = (
     "LinearClassifier", "LinearRegression", "LogisticRegression", "MLPClassifier", "MLPRegressor", "TableModel",
     "Training", "fit_table", "train",
 )  # fmt: skip
+_PACKAGES = ("data", "insight", "models", "plots")
 _LATER = dict.fromkeys(_MODELS, "models") | {
     "Race": "descent.race_result",
     "Sweep": "descent.sweep_result",
@@ -213,8 +214,10 @@ _LATER = dict.fromkeys(_MODELS, "models") | {
 
 def __getattr__(name: str) -> Any:
     """What takes its time to import (scikit-learn, Numba; many runs at once) is imported when it is asked for."""
-    if name not in _LATER:
-        raise AttributeError(f"module 'descend' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _PACKAGES:
+        return import_module(f"descend.{name}")
+    if name not in _LATER:
+        raise AttributeError(f"module 'descend' has no attribute {name!r}")
     return getattr(import_module(f"descend.{_LATER[name]}"), name)
