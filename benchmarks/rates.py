@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ _METHODS = [GradientDescent(), Momentum(mu=0.9), Nesterov(mu=0.9), Adam(), RMSPr
 
 
 def _with(method: Method, lr: Any) -> Method:
-    return type(method)(**{**{name: getattr(method, name) for name in method.names()}, "lr": lr})
+    return replace(method, lr=lr)  # type: ignore[call-arg]
 
 
 def _beside(what: str, ratios: dict[str, float], cost: float) -> list[Result]:

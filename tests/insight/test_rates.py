@@ -165,6 +165,8 @@ def test_what_makes_no_sense_is_refused() -> None:
         find_lr(LinearRegression(Adam(), batch_size=8))
     with pytest.raises(ValueError, match="of its own"):
         find_lr(LinearRegression(Adam(), batch_size=8), data=data, steps=100)
+    with pytest.raises(ValueError, match="of its own"):
+        find_lr(LinearRegression(Adam(), batch_size=8), data=data, maximize=True)
     with pytest.raises(TypeError, match="nothing is to be found"):
         find_lr(LinearRegression(), data=data)
     with pytest.raises(TypeError, match="not SGDRegressor"):

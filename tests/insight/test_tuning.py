@@ -148,3 +148,9 @@ def test_engines_that_are_not_there_are_refused() -> None:
         tune("x^2", 5.0, GradientDescent, {"lr": (1e-4, 1)}, engine="grid")
     with pytest.raises(ValueError, match="storage is for engine='optuna'"):
         tune("x^2", 5.0, GradientDescent, {"lr": (1e-4, 1)}, storage="a.db")
+
+
+def test_a_method_may_be_given_by_its_name() -> None:
+    options: dict[str, Any] = {"steps": 50, "trials": 16}
+    named, made = (tune("booth", None, method, {"lr": (1e-3, 1)}, **options) for method in ("adam", Adam()))
+    assert named.method == made.method

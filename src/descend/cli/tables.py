@@ -36,7 +36,7 @@ def fit_command(
     model: Annotated[str | None, typer.Option(help="linear, logistic, svm or network. Default: by the target.")] = None,
     hidden: Annotated[str | None, typer.Option(help="Widths of the layers of a network: 128, or 64,32.")] = None,
     method: Annotated[
-        str | None, typer.Option(help="See descend methods. Default: no tuning; of a network Adam.")
+        str | None, typer.Option(help="See descend methods. Default: one that needs no tuning; of a network Adam.")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate. Default: found, for a method that is given.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,

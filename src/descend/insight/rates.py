@@ -136,7 +136,7 @@ def find_lr(
     Source: Smith (2017), arXiv:1506.01186, for the range of rates; Jamieson & Talwalkar (2016), AISTATS.
     """
     if hasattr(objective, "get_params") and hasattr(objective, "fit"):
-        return _of_model(objective, data, (x0, method, steps, batch_size, epochs))
+        return _of_model(objective, data, (x0, method, steps, batch_size, epochs, maximize or None, seed or None))
     rule = as_method(GradientDescent() if method is None else method)
     options: dict[str, Any] = {"data": data, "batch_size": batch_size, "epochs": epochs, "seed": seed}
     runs = ShortRuns(objective, x0, steps=steps, maximize=maximize, **options)
@@ -151,12 +151,11 @@ def _of_model(model: Any, data: Any, others: tuple[Any, ...]) -> FoundRate:
 
     if any(value is not None for value in others):
         raise ValueError(
-            "a model has a method, epochs and batches of its own: find_lr(model, data=(X, y)), and nothing else"
+            "a model has a method, epochs, batches and a seed of its own: find_lr(model, data=(X, y)), and nothing else"
         )
     trainings = ShortTrainings(model, data)
     lr, ended, rates, costs, share = _search(trainings)
-    rule = ended.made.method
-    return FoundRate(lr, rule, None, ended.made, ended.cost, np.nan, rates, costs, share)
+    return FoundRate(lr, ended.made.method, None, ended.made, ended.cost, trainings.limit, rates, costs, share)
 
 
 class _OfObjective:
@@ -229,8 +228,9 @@ def _search(trials: Trials) -> tuple[float, Ended, np.ndarray, np.ndarray, float
             break
     for factor in _NEAR:
         before = lr = best()
-        while has_tried(lr * factor) and best() == lr * factor:
-            lr, factor = lr * factor, factor**_FASTER  # noqa: PLW2901
+        by = factor
+        while has_tried(lr * by) and best() == lr * by:
+            lr, by = lr * by, by**_FASTER
         if lr != before:
             break
     lr = best()

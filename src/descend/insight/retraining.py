@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from descend.descent import Outcome
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.short_runs import names_of_rates
+from descend.insight.short_runs import rates_in
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import calmer, rises, with_rate
@@ -83,8 +83,8 @@ def _rescaled(method: Any, factor: float) -> Any:
     """The same method with its rates, also those inside schedules and wrappers, times a factor; None if it has none."""
     if not isinstance(method, Rule):
         return None
-    names = names_of_rates(method)
-    return method.with_numbers(lambda name, v: v * factor if name in names else v) if names else None
+    rates = rates_in(method)
+    return method.with_numbers(lambda name, v: v * factor if name in rates else v) if rates else None
 
 
 def explain_by_retraining(model: Any, X: Any, y: Any, sample_weight: Any, read: Diagnosis) -> Diagnosis:
@@ -146,8 +146,7 @@ def _largest_columns(trials: Retraining) -> dict[str, str]:
 
 
 def _rate_of(method: Any) -> str:
-    first, *_ = names_of_rates(method)
-    return f"lr={float(next(v for name, v, _ in method.numbers() if name == first)):.3g}"
+    return f"lr={float(next(iter(rates_in(method).values()))):.3g}"
 
 
 def _gained(trials: Retraining) -> tuple[float, float, float]:

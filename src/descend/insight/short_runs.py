@@ -19,7 +19,7 @@ from descend.objectives.function import prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of, from_vector
 
-__all__ = ["Ended", "ShortRuns", "as_method", "names_of_rates", "rate_of", "with_values"]
+__all__ = ["Ended", "ShortRuns", "as_method", "rate_of", "rates_in", "with_values"]
 
 _FEW = 12  # looks at the cost
 _BOUNCES = 0.2  # share of the moves of the cost at the end of a run that go up, from which on it bounces
@@ -76,7 +76,7 @@ class ShortRuns:
             raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")
         self.problem = prepare(objective, self.x0, maximize=maximize, data=parts, written_in_words=in_words)
         self.first = float(self.problem.value(self.x0, *parts))
-        self.worst = self.first + margin(self.first, dtype_of(self.x0), None)
+        self.worst = self.first + margin(self.first, dtype_of(self.x0))
         self._objective = objective
         self.samples = samples(self._sampling)
         self._options = {"maximize": maximize, "data": data, "batch_size": batch_size, "seed": seed}
@@ -109,9 +109,9 @@ def with_values(rule: Rule, names: Sequence[str], values: Any) -> Rule:
     return rule.with_numbers(dict(zip(names, values, strict=True)).get)
 
 
-def names_of_rates(rule: Rule) -> list[str]:
-    """The names of its learning rates, also of those inside schedules and of wrapped methods."""
-    return [name for name, _, _ in rule.numbers() if name.split(".")[-1] == "lr"]
+def rates_in(rule: Rule) -> dict[str, Any]:
+    """Name → its learning rates, also those inside schedules and of wrapped methods."""
+    return {name: value for name, value, _ in rule.numbers() if name.split(".")[-1] == "lr"}
 
 
 def as_method(method: Any) -> Rule:
@@ -128,7 +128,7 @@ def rate_of(rule: Rule) -> str:
     TypeError
         It has none, or more than one.
     """
-    names = names_of_rates(rule)
+    names = [*rates_in(rule)]
     if len(names) != 1:
         has = f"has {len(names)}, {', '.join(names)}" if names else "has none"
         raise TypeError(f"find_lr is for a method that has one learning rate; {rule!r} {has}")

@@ -12,9 +12,9 @@ import numpy as np
 from descend.descent import Outcome, Run
 from descend.descent.report import described
 from descend.fields import Range, nearest
-from descend.insight.short_runs import ShortRuns, with_values
+from descend.insight.short_runs import ShortRuns, as_method, with_values
 from descend.insight.stationary import sobol
-from descend.methods import Rule, as_rule
+from descend.methods import Rule
 
 __all__ = ["Tuned", "tune"]
 
@@ -92,7 +92,7 @@ def tune(
         As in `minimize`; None for the start of a landscape. All trials see the same batches, and are judged by the
         cost of all data.
     method
-        A method with its other numbers, or its class: `Adam`, `Momentum(mu=0.5)`, `ClipNorm(Adam(), 1.0)`.
+        A method with its other numbers, its class or its name: `Adam`, `Momentum(mu=0.5)`, `ClipNorm(Adam(), 1.0)`.
     space
         Name → (low, high), or an array or list of values to choose from: `{"lr": (1e-4, 1), "beta1": [0, 0.9, 0.99]}`.
         Names are those of `sweep`. Values are drawn by ratios where low > 0; of numbers below 1, such as a decay, by
@@ -121,7 +121,7 @@ def tune(
         raise ValueError(f"engine must be 'halving' or 'optuna', got {engine!r}")
     if storage is not None and engine != "optuna":
         raise ValueError("storage is for engine='optuna': halving keeps nothing")
-    rule: Rule = as_rule(method() if isinstance(method, type) and issubclass(method, Rule) else method)
+    rule = as_method(method)
     if isinstance(trials, bool) or not isinstance(trials, int | np.integer) or trials < _ONE_OF:
         raise ValueError(f"trials must be a whole number >= {_ONE_OF}, got {trials!r}")
     runs = ShortRuns(

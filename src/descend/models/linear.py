@@ -32,7 +32,7 @@ from descend.models.mixing import mixed_up
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.some_rows import SomeRows
-from descend.models.trainers import Penalty, Streaming, Trainer, Updating, check_fits_sparse_rows
+from descend.models.trainers import Penalty, Streaming, Updating, check_fits_sparse_rows
 from descend.models.training import (
     Chunk,
     Chunks,
@@ -106,7 +106,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
     _moments: Moments | None
     _scaling: Scaling
     _weights: np.ndarray  # of the scaled features
-    _trainer: Trainer | None  # goes on where training in batches ended
+    _trainer: Streaming | Updating | None  # goes on where training in batches ended
     _made_with: dict[str, str]  # the parameters with which it began
     _sparse: bool
 
@@ -414,7 +414,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         )  # fmt: skip
         return kind(lr=self.rate_)
 
-    def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Trainer:
+    def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Streaming | Updating:
         rule = self.default_method if self._rule() is None else self._rule()
         if isinstance(rule, type):
             rule = self._with_rate(rule, rows, start, batch_size)
@@ -428,7 +428,9 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             )
         return trainer
 
-    def _trainer_at(self, rule: Rule, rows: Rows, start: np.ndarray, batch_size: int, jobs: int = 1) -> Trainer:
+    def _trainer_at(
+        self, rule: Rule, rows: Rows, start: np.ndarray, batch_size: int, jobs: int = 1
+    ) -> Streaming | Updating:
         start = start.astype(rows.kind)
         if streams(rule):
             if rows.is_sparse and batch_size < len(rows) and self._outputs() == 1:

@@ -59,10 +59,6 @@ class Trainer(ABC):
     def rate(self) -> float:
         """The rate of the last step; nan where the method has none."""
 
-    def move_to(self, weights: np.ndarray, scaling: Scaling) -> None:
-        """Go on from other parameters, which belong to another scaling, with what is remembered of the steps."""
-        raise NotImplementedError(f"{type(self).__name__} has no scaling that changes")
-
 
 class Streaming(Trainer):
     """A method inlined into a kernel that walks over the rows.
@@ -115,7 +111,7 @@ class Streaming(Trainer):
         return flat.reshape(self._shape[::-1]).T if self._sparse else flat.reshape(self._shape)
 
     def move_to(self, weights: np.ndarray, scaling: Scaling) -> None:
-        """See `Trainer.move_to`."""
+        """Go on from other parameters, which belong to another scaling, with what is remembered of the steps."""
         self._scaling = scaling
         self._parameters[:] = self._flat(weights)
 
@@ -258,7 +254,7 @@ class Updating(OfRule):
         self._l1[..., -1] = 0
 
     def move_to(self, weights: np.ndarray, scaling: Scaling) -> None:
-        """See `Trainer.move_to`."""
+        """See `Streaming.move_to`."""
         self._x = np.array(weights)
 
     def run(self, rows: Rows, order: np.ndarray, batch_size: int) -> None:
