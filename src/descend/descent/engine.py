@@ -35,8 +35,8 @@ __all__ = [
     "numbers_of",
 ]
 
-# Why the loop ended by itself (Carry.code).
-RUNNING, SMALL_GRADIENT, NOT_FINITE = range(3)
+# Why the loop ended by itself: the sign of `Carry.ended`.
+RUNNING, SMALL_GRADIENT, NOT_FINITE = 0, 1, -1
 
 _ROWS_A_CHUNK = 1_024
 _SECONDS_A_CHUNK = 0.1
@@ -51,7 +51,7 @@ class Carry(NamedTuple):
     kept: Any  # the last point with finite cost and gradient
     seen: Any  # cost and gradient norm there, and the step size that led there
     searched: Any  # evaluations by step sizes so far
-    code: Any  # why it ended, RUNNING while it has not
+    ended: Any  # 0 while it runs; then how many evaluations it made, below 0 if the last was not finite
     answer: Any = ()  # what the rule hands out in the place of `kept`; () where that is `kept` itself
 
 
@@ -59,7 +59,7 @@ def handed_out(carry: Carry) -> Any:
     """The answer of the rule; the kept point where that has converged, or where there is no answer. Also of lanes."""
     if not jax.tree.leaves(carry.answer):
         return carry.kept
-    converged = np.asarray(carry.code) == SMALL_GRADIENT
+    converged = np.sign(carry.ended) == SMALL_GRADIENT
 
     def choose(kept: Any, answer: Any) -> np.ndarray:
         by_lane = converged.reshape(converged.shape + (1,) * (np.ndim(kept) - converged.ndim))
@@ -195,7 +195,7 @@ class CompiledEngine(_Engine):
         return self.step(method, at(c.state.t), gtol, c)
 
     def _runs(self, c: Any) -> Any:
-        return c.code == RUNNING
+        return c.ended == RUNNING
 
     def _row(self, c: Any) -> tuple[Any, ...]:
         """What the trace keeps of a step: (step, searched) and (f, gradient norm, lr, x…)."""
@@ -246,9 +246,9 @@ class EagerEngine(_Engine):
         numbers: list[Any] = []
         begin = time.perf_counter()
         with np.errstate(all="ignore"):
-            while carry.code == RUNNING and carry.state.t <= last and len(counts) < rows:
+            while carry.ended == RUNNING and carry.state.t <= last and len(counts) < rows:
                 carry = self.step(method, self._at(int(carry.state.t)), gtol, carry)
-                ends = carry.code != RUNNING or carry.state.t > last
+                ends = carry.ended != RUNNING or carry.state.t > last
                 is_row, is_interrupted = (carry.state.t - 1) % stride == 0, self.interrupted()
                 if is_row or ends or is_interrupted:
                     counts.append((_step_of(carry), carry.searched))
@@ -271,4 +271,4 @@ class EagerEngine(_Engine):
 
 def _step_of(carry: Carry) -> Any:
     """The number of the step at which `kept` was reached: one earlier where the newest point was not kept."""
-    return carry.state.t - 1 - (carry.code == NOT_FINITE)
+    return carry.state.t - 1 - (carry.ended < 0)

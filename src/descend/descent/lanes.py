@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from descend.descent.engine import (
-    NOT_FINITE,
     RUNNING,
     Carry,
     CompiledEngine,
@@ -37,7 +36,7 @@ __all__ = ["Ends", "repeated", "run_lanes"]
 
 _MOST_BYTES = 64 * 2**20  # of the trace of all lanes in a call
 # XLA's highest level of optimisation unrolls loops over lanes, which run slower for it.
-_FOR_LANES: Mapping[str, Any] = {"xla_backend_optimization_level": 2}
+_FOR_LANES: Mapping[str, Any] = {"xla_backend_optimization_level": 1}
 # Without its newer way to write fused loops XLA compiles in a third less time, and they run in half as much again.
 _QUICKLY: Mapping[str, Any] = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 _FEWEST_ROWS = 64  # with fewer rows x is left out of them
@@ -124,14 +123,14 @@ def run_lanes(
 
 def repeated(x0: Any, lanes: int) -> Any:
     """One start for so many lanes."""
-    return jax.tree.map(lambda leaf: np.repeat(leaf[None], lanes, axis=0), x0)
+    return jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], lanes, axis=0), x0)
 
 
 class _Lanes(NamedTuple):
     """What the loop hands from step to step: the carry of each lane along the first axis, the step count shared."""
 
     carry: Carry
-    ended: Any  # the step at which each lane's kept point was reached
+    runs: Any  # whether any lane does: looked at once a step, because a reduction costs as much as the step itself
 
     @property
     def state(self) -> Any:
@@ -160,29 +159,30 @@ class _LaneEngine(CompiledEngine):
         one = _lane_of(rules, batched, 0)
         first = start(one, problem.x0)
         self._axes = _shared_between_lanes(first)
-        zeros = jax.tree.map(
-            lambda axis, leaf: _zeros(leaf, () if axis is None else (lanes,)), self._axes, first, is_leaf=_is_none
-        )
-        self._unbegun: Carry = zeros._replace(x=x0s)
+        of_all = jax.tree.map(
+            lambda axis, leaf: np.asarray(leaf) if axis is None else repeated(leaf, lanes),
+            self._axes, first, is_leaf=_is_none,
+        )  # fmt: skip
+        self._unbegun: Carry = of_all._replace(x=x0s)
         flags, structure = jax.tree.flatten(batched, is_leaf=_is_none)
         self._kind = ("lanes", tuple(flags), structure)
         super().__init__(problem, sampling, one_step, one.program_key())
 
     def run_all(self, gtols: np.ndarray, stride: int, last: int) -> Ends:
         """See `run_lanes`."""
-        state = _Lanes(self._unbegun, np.zeros(self._lanes, np.int32))
+        state = _Lanes(self._unbegun, np.bool_(True))
         tables, steps = [], []
         while True:
             begin = -(-int(state.state.t) // stride) * stride
             state, numbers = self.run(self.rules, state, gtols, self.capacity, stride, last)
             tables.append(numbers)
             steps.append(np.append(begin + stride * np.arange(len(numbers) - 1), int(state.state.t) - 1))
-            if int(state.state.t) > last or not np.any(np.asarray(state.carry.code) == RUNNING):
+            if int(state.state.t) > last or not state.runs:
                 break
-        ended: Carry = jax.tree.map(np.asarray, state.carry)
-        ends = np.asarray(state.ended, np.int64), ended.searched.astype(np.int64)
+        at_end: Carry = jax.tree.map(np.asarray, state.carry)
         kept = np.concatenate(steps), np.concatenate(tables)
-        return Ends(*kept, ended.code, *ends, ended.seen.astype(np.float64), _as_rows(handed_out(ended)))
+        ends = np.sign(at_end.ended), _last_finite(at_end), at_end.searched.astype(np.int64)
+        return Ends(*kept, *ends, at_end.seen.astype(np.float64), _as_rows(handed_out(at_end)))
 
     def rows_of(self, *parts: Any) -> Any:
         """The rows as they are."""
@@ -193,7 +193,8 @@ class _LaneEngine(CompiledEngine):
         return _rows_that_fit(self._wanted, self._lanes, dtype_of(self.problem.x0).itemsize, bytes_of_x)
 
     def _begun(self, method: Any, c: Any) -> Any:
-        begun = jax.vmap(start, in_axes=(self._batched, 0), out_axes=self._axes)(method, c.carry.x)
+        lanes: Carry = jax.vmap(start, in_axes=(self._batched, 0), out_axes=self._axes)(method, c.carry.x)
+        begun = c.carry._replace(state=lanes.state, kept=lanes.kept, answer=lanes.answer)
         if not self.samples:  # all steps are made in one call
             return c._replace(carry=begun)
         is_first = c.carry.state.t == 0
@@ -201,21 +202,23 @@ class _LaneEngine(CompiledEngine):
 
     def _one_step(self, method: Any, at: Callable[[Any], Evaluations], gtol: Any, c: Any) -> Any:
         def lane(method: Any, old: Carry, gtol: Any) -> Any:
-            runs = old.code == RUNNING
-            return self.step(method, at(old.state.t), gtol, old, runs), runs
+            return self.step(method, at(old.state.t), gtol, old, old.ended == RUNNING)
 
-        carry, ran = jax.vmap(lane, in_axes=(self._batched, self._axes, 0), out_axes=(self._axes, 0))(
-            method, c.carry, gtol
-        )
-        here = c.carry.state.t - (carry.code == NOT_FINITE)
-        return _Lanes(carry, jnp.where(ran, here, c.ended))
+        carry = jax.vmap(lane, in_axes=(self._batched, self._axes, 0), out_axes=self._axes)(method, c.carry, gtol)
+        return _Lanes(carry, (carry.ended == RUNNING).any())
 
     def _runs(self, c: Any) -> Any:
-        return (c.carry.code == RUNNING).any()
+        return c.runs
 
     def _row(self, c: Any) -> tuple[Any, ...]:
         numbers = jax.vmap(lambda carry: numbers_of(carry, keeps_x=self.keeps_x), in_axes=(self._axes,))(c.carry)
         return (numbers,)
+
+
+def _last_finite(carry: Carry) -> np.ndarray:
+    """The step at which the kept point of each lane was reached."""
+    ended = np.asarray(carry.ended, np.int64)
+    return np.where(ended == RUNNING, int(carry.state.t) - 1, abs(ended) - 1 - (ended < 0))
 
 
 def _one_by_one(
@@ -229,15 +232,16 @@ def _one_by_one(
         rule = _lane_of(rules, batched, i)
         carry = start(rule, jax.tree.map(lambda leaf, i=i: leaf[i], x0s))
         made = []
-        while carry.code == RUNNING and carry.state.t <= last:
+        while carry.ended == RUNNING and carry.state.t <= last:
             carry, lane_rows = engine.run(rule, carry, gtol, len(steps), stride, last)
             made.append(lane_rows)
         step = np.concatenate([part.step for part in made])
         numbers = np.concatenate([_numbers_of_rows(part) for part in made])
         table.append(numbers[np.searchsorted(step, steps, side="right").clip(1) - 1])
-        ends.append((int(carry.code), step[-1], int(carry.searched), numbers[-1, :3], as_vector(handed_out(carry))))
-    code, made_steps, searched, final, x = (np.array(column) for column in zip(*ends, strict=True))
-    return Ends(steps, np.stack(table, axis=1), code, made_steps, searched, final, x)
+        why, x = int(np.sign(carry.ended)), as_vector(handed_out(carry))
+        ends.append((why, step[-1], int(carry.searched), numbers[-1, :3], x))
+    code, made_steps, searched, final, xs = (np.array(column) for column in zip(*ends, strict=True))
+    return Ends(steps, np.stack(table, axis=1), code, made_steps, searched, final, xs)
 
 
 def _stride(rows: int, last: int) -> int:
@@ -270,11 +274,6 @@ def _shared_between_lanes(carry: Carry) -> Any:
         return None if is_time else 0
 
     return jax.tree_util.tree_map_with_path(axis, carry)
-
-
-def _zeros(leaf: Any, lanes: tuple[int, ...]) -> np.ndarray:
-    array = np.asarray(leaf)
-    return np.zeros(lanes + array.shape, array.dtype)
 
 
 def _is_none(value: object) -> bool:

@@ -136,7 +136,7 @@ def minimize(
     with Interrupts() as interrupts, Progress(progress, last) as bar:
         if isinstance(engine, EagerEngine):
             engine.interrupted = interrupts.came
-        while int(carry.code) == RUNNING and int(carry.state.t) <= last and ended is None:  # int: no compiled operation
+        while int(carry.ended) == RUNNING and int(carry.state.t) <= last and ended is None:  # int: nothing is compiled
             since = time.perf_counter()
             rows = min(chunk_rows, trace.room)
             carry, table = engine.run(method, carry, small, rows, trace.stride, last)
@@ -164,9 +164,9 @@ def minimize(
     carry = carry._replace(kept=handed_out(carry))
     run = run_so_far()
     run.carry = carry
-    run.bad_x = jax.tree.map(np.asarray, carry.x) if int(carry.code) == NOT_FINITE else None
+    run.bad_x = jax.tree.map(np.asarray, carry.x) if np.sign(carry.ended) == NOT_FINITE else None
     run.settle()
-    run.judgement = judge(run, ended or REASONS[int(carry.code)], tolerances, first=(value, slope))
+    run.judgement = judge(run, ended or REASONS[int(np.sign(carry.ended))], tolerances, first=(value, slope))
     return run
 
 
@@ -182,14 +182,15 @@ def one_step(method: Rule, evaluate: Evaluations, gtol: Any, c: Carry, runs: Any
     change, state = method.update(
         g, c.state, c.x, value=f, value_fn=evaluate.value, grad_fn=lambda x: evaluate.value_and_grad(x)[1]
     )
-    code = where(finite, where(size <= gtol, SMALL_GRADIENT, RUNNING), NOT_FINITE)
+    made = c.state.t + 1
+    ended = where(finite, where(size <= gtol, made * SMALL_GRADIENT, RUNNING), made * NOT_FINITE)
     return Carry(
         x=jax.tree.map(lambda p, d: where(finite, p + d, p), c.x, change),
         state=state,
         kept=jax.tree.map(lambda new, old: where(finite, new, old), c.x, c.kept),
         seen=where(finite, vector(f, size, c.state.lr), c.seen),
         searched=where(runs, c.state.evaluations, c.searched),
-        code=where(runs, code, c.code).astype(np.int32),
+        ended=where(runs, ended, c.ended).astype(np.int32),
         answer=jax.tree.map(lambda new, old: where(finite, new, old), method.answer(c.state, c.x), c.answer),
     )
 
@@ -202,4 +203,4 @@ def start(method: Rule, x0: Any) -> Carry:
     """What the loop carries before the first step. In words, too."""
     unknown, none = np.full(3, np.nan, dtype_of(x0)), np.int32(0)
     state = method.init(x0)
-    return Carry(x0, state, x0, seen=unknown, searched=none, code=none, answer=method.answer(state, x0))
+    return Carry(x0, state, x0, seen=unknown, searched=none, ended=none, answer=method.answer(state, x0))
