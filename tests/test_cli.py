@@ -582,6 +582,35 @@ def test_find_lr_and_check_gradient(descend: Any, tmp_path: Path, monkeypatch: p
     assert "has no 'nothing'" in descend("check-gradient", "my_costs:nothing", "my_costs:bad", "--from", "1")[2]
 
 
+def test_find_lr_for_a_model_of_a_table(descend: Any, tmp_path: Path) -> None:
+    code, out, _ = descend(
+        "find-lr", "diabetes", "--method", "momentum", "--batch-size", "16", "--epochs", "4", "--json"
+    )
+    assert code == 0
+    found = json.loads(out)
+    options = ["--method", "momentum", "--batch-size", "16", "--epochs", "4", "--json"]
+
+    def loss_of(*rate: str) -> float:
+        return float(json.loads(descend("fit", "diabetes", *options, *rate)[1])["loss"])
+
+    assert loss_of("--lr", str(found["lr"])) == pytest.approx(found["fun"])  # of the same rows, with the same model
+    assert found["fun"] <= min(loss_of("--lr", str(found["lr"] * factor)) for factor in (0.03, 30))
+    picture = tmp_path / "rates.png"
+    network = ("--model", "network", "--hidden", "4", "--epochs", "3", "--batch-size", "50")
+    code, out, _ = descend("find-lr", "iris", *network, "--plot", str(picture))
+    assert (code, "With it, after 3 epochs, the loss is" in out, picture.exists()) == (0, True, True)
+    for arguments, says in (
+        (["x^2", "--epochs", "3"], "x^2 is a formula or a landscape, and no table: leave out --epochs"),
+        (["x^2", "--batch-size", "3", "--hidden", "4"], "leave out --hidden, --batch-size"),
+        (["iris", "--from", "1"], "iris is a table, of which a model makes epochs: leave out --from"),
+        (["nowhere.csv", "--target", "y"], "nowhere.csv"),
+        (["nowhere.csv"], "give the target"),
+        (["diabetes"], "Give it a method, GradientDescent(), or a batch_size"),
+    ):
+        code, _, error = descend("find-lr", *arguments)
+        assert (code in {2, 4}, says in error) == (True, True), error
+
+
 def test_a_diagnosis_that_fails_does_not_take_the_files_with_it(
     descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

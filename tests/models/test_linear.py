@@ -23,12 +23,14 @@ from descend import (
     AdaGrad,
     Adam,
     Averaged,
+    ClipGlobalNorm,
     Cosine,
     GradientDescent,
     LinearClassifier,
     LinearRegression,
     LogisticRegression,
     Outcome,
+    SignSGD,
 )
 from descend.models import Huber, Quantile
 
@@ -244,6 +246,35 @@ BAD: list[tuple[str, Any, Any, Any, str]] = [
 def test_bad_input_is_told(name: str, model: Any, X: Any, y: Any, says: str) -> None:
     with pytest.raises((ValueError, TypeError), match=says):
         model.fit(np.array(X), np.array(y))
+
+
+READERS = [
+    LinearRegression(),
+    LinearRegression(scale=False),
+    LinearRegression(batch_size=1),
+    LinearRegression(batch_size=1, scale=False, epochs=1),
+    LinearRegression(GradientDescent(1e-3), batch_size=8, scale=False, epochs=1, shuffle=False),
+    LinearRegression(GradientDescent(1e-3), batch_size=1, scale=False, l1=1e-3),
+    LinearRegression(GradientDescent(1e-3), batch_size=1, scale=False, validation=0.5),
+    LinearRegression(SignSGD(1e-3), batch_size=1, scale=False),
+    LinearRegression(ClipGlobalNorm(Adam(1e-3), 1.0), batch_size=16, scale=False),
+    LinearRegression(loss="huber", batch_size=4, scale=False),
+    LogisticRegression(GradientDescent(1e-3), batch_size=1, scale=False),
+    LinearClassifier(AdaGrad(1e-2), loss="hinge", batch_size=1, scale=False),
+]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("model", READERS, ids=[repr(m).replace("\n", "") for m in READERS])
+def test_what_is_not_finite_is_refused_wherever_it_is_found_and_the_model_stays(model: Any, bad: float) -> None:
+    X, y = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32), np.arange(300) % 2.0
+    fitted = clone(model).fit(X, y)
+    coefficients, state = fitted.coef_.copy(), vars(fitted).copy()
+    X[217, 1] = bad
+    with pytest.raises(ValueError, match="Input X contains (NaN|infinity)"):
+        fitted.fit(X, y, np.where(np.arange(300) == 217, 0.0, 1.0))
+    assert vars(fitted) == state
+    np.testing.assert_array_equal(fitted.coef_, coefficients)
 
 
 def test_bad_weights_and_matrices_are_told() -> None:

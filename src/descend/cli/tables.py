@@ -21,6 +21,11 @@ from descend.methods import method_named
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="CSV, TSV, Parquet, Feather, JSON lines, LIBSVM; also .gz")]
+Target = Annotated[str | None, typer.Option(help="The column to predict. Not for sparse text.")]
+Kind = Annotated[str | None, typer.Option(help="linear, logistic, svm or network. Default: by the target.")]
+Hidden = Annotated[str | None, typer.Option(help="Widths of the layers of a network: 128, or 64,32.")]
+BatchSize = Annotated[int | None, typer.Option(help="Rows in one step. Default: all; of a network 32.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes over the data, at most.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file that descend fit or descend mnist has written.")]
 
 _MODELS = {".descend", ".safetensors"}
@@ -32,9 +37,9 @@ def fit_command(
     data: Annotated[
         str, typer.Argument(metavar="DATA", help=f"A table (CSV, Parquet, …), sparse text, or {', '.join(_BUNDLED)}.")
     ],
-    target: Annotated[str | None, typer.Option(help="The column to predict. Not for sparse text.")] = None,
-    model: Annotated[str | None, typer.Option(help="linear, logistic, svm or network. Default: by the target.")] = None,
-    hidden: Annotated[str | None, typer.Option(help="Widths of the layers of a network: 128, or 64,32.")] = None,
+    target: Target = None,
+    model: Kind = None,
+    hidden: Hidden = None,
     method: Annotated[
         str | None, typer.Option(help="See descend methods. Default: one that needs no tuning; of a network Adam.")
     ] = None,
@@ -43,8 +48,8 @@ def fit_command(
     loss: Annotated[str | None, typer.Option(help="squared, absolute, huber, quantile, poisson; hinge, …")] = None,
     l2: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
     l1: Annotated[float | None, typer.Option(help="L1 penalty: makes coefficients exactly zero.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows in one step. Default: all; of a network 32.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data, at most.")] = None,
+    batch_size: BatchSize = None,
+    epochs: Epochs = None,
     validation: Annotated[float, typer.Option(help="The share of rows held out for the score.")] = 0.2,
     no_scale: Annotated[bool, typer.Option("--no-scale", help="Do not standardise the columns.")] = False,
     seed: Annotated[int, typer.Option(help="Of the order of the rows.")] = 0,
@@ -74,8 +79,8 @@ def fit_command(
         options["method"] = method_named(method)  # whose rate is found
     elif method is not None or lr is not None or settings:
         options["method"] = method_of(method, lr, settings or [])
-    table, column = (_table(data), _name_of_target(data, target)) if _is_bundled(data) else (data, target)
-    with _notes():
+    table, column = opened(data, target)
+    with notes():
         fitted = fit_table(table, column, model, validation=validation, **options)
     if as_json:
         print(json.dumps(finite({**summary(fitted), "model": None if out is None else str(out)})), flush=True)
@@ -108,7 +113,7 @@ def predict_command(
     fitted = TableModel.load(model)
     name = fitted.encoder.target if fitted.encoder is not None else "label"
     table_given = _table(data)
-    with _notes():
+    with notes():
         columns = {name: fitted.predict(table_given)}
         if hasattr(fitted.estimator, "predict_proba"):
             shares = fitted.predict_proba(table_given)
@@ -127,7 +132,7 @@ def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
     """Score a model on other rows whose target is known."""
     from descend.models.tables import TableModel
 
-    with _notes():
+    with notes():
         found = TableModel.load(model).evaluate(_table(data))
     if as_json:
         print(json.dumps(finite(found)))
@@ -139,7 +144,7 @@ def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
 
 
 @contextlib.contextmanager
-def _notes() -> Iterator[None]:
+def notes() -> Iterator[None]:
     """Print what the data gave cause to warn of, once; how training ended is reported anyway."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -150,6 +155,16 @@ def _notes() -> Iterator[None]:
 
 def _is_bundled(data: str) -> bool:
     return data in _BUNDLED and not Path(data).exists()
+
+
+def is_table(data: str) -> bool:
+    """Whether that names a table, and not a formula or a landscape."""
+    return _is_bundled(data) or Path(data).exists() or Path(data).suffix[1:].isalpha()
+
+
+def opened(data: str, target: str | None) -> tuple[Any, str | None]:
+    """The table of that name, and the column to predict."""
+    return (_table(data), _name_of_target(data, target)) if _is_bundled(data) else (data, target)
 
 
 def _name_of_target(name: str, given: str | None) -> str:

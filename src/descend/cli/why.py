@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from descend.cli.app import app, exit_code
-from descend.cli.descent import AsJson, Dtype, Maximize, Objective, Picture, Start
-from descend.cli.values import PICTURES, BadInputError, check_target, finite, imported, method_of, start_of, write_files
+from descend.cli.descent import AsJson, Dtype, Maximize, Picture, Start
+from descend.cli.tables import BatchSize, Epochs, Hidden, Kind, Target, is_table, notes, opened
+from descend.cli.values import (
+    PICTURES,
+    BadInputError,
+    check_target,
+    finite,
+    imported,
+    method_of,
+    start_of,
+    widths,
+    write_files,
+)
 from descend.descent import minimize
 from descend.descent.loading import load_run
 
@@ -22,7 +33,7 @@ _OF_A_NEW_RUN = ("start", "method", "lr", "settings", "steps", "dtype", "maximiz
 
 
 def _option(name: str) -> str:
-    return {"start": "from", "settings": "set"}.get(name, name)
+    return {"start": "from", "settings": "set"}.get(name, name.replace("_", "-"))
 
 
 @app.command("explain")
@@ -47,9 +58,7 @@ def explain_command(
     """Minimise, or take a run that was saved, and tell why it ended as it did, with a cure that was tried."""
     check_target(plot, PICTURES)
     if objective.endswith((".parquet", ".json", ".csv")):
-        given = [name for name in _OF_A_NEW_RUN if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"]
-        if given:
-            raise BadInputError(f"{objective} is a run that was made: leave out --{', --'.join(map(_option, given))}")
+        _refuse(context, _OF_A_NEW_RUN, f"{objective} is a run that was made")
         run = load_run(objective, None if function is None else imported(function))
     elif function is not None:
         raise BadInputError("--function is for a run that was saved: descend explain RUN.parquet --function costs:loss")
@@ -74,30 +83,68 @@ def explain_command(
 
 @app.command("find-lr")
 def find_lr_command(
-    objective: Objective,
+    context: typer.Context,
+    objective: Annotated[
+        str,
+        typer.Argument(metavar="FORMULA|LANDSCAPE|TABLE", help='"sin(x) + x**2/10", rosenbrock, or a table to learn.'),
+    ],
     start: Start = None,
     method: Name = None,
     settings: Settings = None,
     steps: Annotated[int, typer.Option(help="The length of the runs for which the rate shall be good.")] = 1_000,
     dtype: Dtype = "float64",
+    target: Target = None,
+    model: Kind = None,
+    hidden: Hidden = None,
+    batch_size: BatchSize = None,
+    epochs: Epochs = None,
     plot: Picture = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the rate with which a method gets lowest, at a twentieth of the cost of a grid."""
+    """Find the rate with which a method gets lowest, or a model of a table, at a twentieth of the cost of a grid."""
     from descend.insight import find_lr
 
     check_target(plot, PICTURES)
-    found = find_lr(objective, start_of(start, dtype, objective), method_of(method, None, settings or []), steps=steps)
+    method_asked = method_of(method, None, settings or [])
+    if is_table(objective) or target is not None:
+        _refuse(context, ("start", "steps", "dtype"), f"{objective} is a table, of which a model makes epochs")
+        given = {"method": method_asked, "batch_size": batch_size, "epochs": epochs}
+        options = {name: value for name, value in given.items() if value is not None}
+        found = _of_table(objective, target, model, hidden, options)
+        end = f"after {found.model.n_iter_} epochs, the loss"
+    else:
+        of_tables = ("model", "hidden", "batch_size", "epochs")
+        _refuse(context, of_tables, f"{objective} is a formula or a landscape, and no table")
+        found = find_lr(objective, start_of(start, dtype, objective), method_asked, steps=steps)
+        end = f"after {steps:,} steps, the cost"
     if as_json:
         limit = found.limit
         print(json.dumps(finite({"lr": found.lr, "limit": limit, "fun": found.fun, "cost": found.cost})), flush=True)
     else:
-        print(f"{found}\nWith it, after {steps:,} steps, the cost is {found.fun:.6g}.")
+        print(f"{found}\nWith it, {end} is {found.fun:.6g}.")
 
     def draw(path: Path) -> None:
         found.plot().figure.savefig(path, dpi=150)
 
     write_files([("picture", plot, draw)], silent=as_json)
+
+
+def _of_table(data: str, target: str | None, model: str | None, hidden: str | None, options: dict[str, Any]) -> Any:
+    from descend.insight import find_lr
+    from descend.models.tables import unfitted
+
+    if hidden is not None:
+        options["hidden"] = widths(hidden)
+    with notes():
+        estimator, rows = unfitted(*opened(data, target), model, **options)
+        return find_lr(estimator, data=rows)
+
+
+def _refuse(context: typer.Context, names: tuple[str, ...], because: str) -> None:
+    """Refuse options that make no sense here."""
+    given = [name for name in names if getattr(context.get_parameter_source(name), "name", "") != "DEFAULT"]
+    if given:
+        raise BadInputError(f"{because}: leave out --{', --'.join(map(_option, given))}")
 
 
 @app.command("check-gradient")

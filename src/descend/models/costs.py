@@ -51,6 +51,10 @@ class Scaling:
         """The scaled features of some rows; of sparse ones scaled only, for their shift is zero."""
         return rows.matrix * self.scale if rows.is_sparse else (rows.values - self.shift) * self.scale
 
+    def scores(self, features: Any, weights: np.ndarray) -> np.ndarray:
+        """What parameters predict of features that were `applied`, in their dtype: (n,), or (n, classes)."""
+        return np.asarray(features @ weights[..., :-1].T + weights[..., -1] * self.intercept)
+
 
 class Cost(ABC):
     """A function of the parameters for `minimize`, which asks for value and gradient one after the other."""
@@ -180,7 +184,7 @@ class SoftmaxCost(Cost):
             places = np.arange(begin, min(begin + _FEWEST, count))
             part = self.rows.taken(places if batch is None else np.asarray(batch)[places])
             z = self.scaling.applied(part)
-            errors = np.ascontiguousarray(z @ w[:, :-1].T + w[:, -1] * self.scaling.intercept)
+            errors = np.ascontiguousarray(self.scaling.scores(z, w))
             cost += errors_of_rows(errors, part.y, part.weights)
             grad[:, :-1] += (z.T @ errors).T
             grad[:, -1] += errors.sum(axis=0) * self.scaling.intercept

@@ -14,6 +14,7 @@ import scipy.sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from descend.descent import Outcome
@@ -135,21 +136,50 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             The data or a parameter makes no sense; the message says what came and what is legal.
         """
         self._check_parameters()
+        before = dict(vars(self))
         goes_on = self.warm_start and hasattr(self, "_weights")
         now = self._written()
         if goes_on and now != self._made_with:
             self._trainer = None  # the method begins anew from the coefficients there are
             goes_on = all(now[name] == self._made_with[name] for name in ("scale", "fit_intercept"))
-        rows = self._rows(X, y, sample_weight, first=not goes_on)
+        is_checked = not self._meets_what_is_not_finite()
+        rows = self._rows(X, y, sample_weight, first=not goes_on, check_finite=is_checked)
         if not goes_on:
             self._moments = rows.moments() if self.scale else None
+            if not (is_checked or self._moments is None or np.isfinite(self._moments.squares).all()):
+                self._refuse_what_is_not_finite(rows, before)
             self._scaling = self._scaling_of(rows)
             self._weights, self._trainer = self._start(rows), None
             self.history_ = History()
         rows, held_out = parted(rows, float(self.validation), int(self.seed))
         fit = self._fit_on_all_rows if self.batch_size is None else partial(self._fit_in_batches, held_out=held_out)
-        self._finish(fit(rows), rows)
+        ending = fit(rows)
+        if ending.outcome is Outcome.DIVERGED and not is_checked:
+            self._refuse_what_is_not_finite(rows, before)
+        self._finish(ending, rows)
         return self
+
+    def _meets_what_is_not_finite(self) -> bool:
+        """Whether a nan or infinity among dense features shows in what `fit` does with them anyway.
+
+        Then they need no reading of their own beforehand, which would take as long as an epoch.
+        """
+        if self.warm_start or self.checkpoint is not None:  # what there was would be lost
+            return False
+        if self.scale:
+            return True  # in the moments
+        rule = self._rule() or self.default_method
+        rule = rule() if isinstance(rule, type) else rule
+        of_each_row = self.batch_size is not None and not self.l1 and not self.validation
+        return of_each_row and streams(rule) and read_method(type(rule)).carries_what_is_not_finite
+
+    def _refuse_what_is_not_finite(self, rows: Rows, before: dict[str, Any]) -> None:
+        """Refuse features among which a nan or infinity is, and leave the model as it was before."""
+        try:
+            assert_all_finite(rows.values, estimator_name=type(self).__name__, input_name="X")
+        except ValueError:
+            self.__dict__ = before
+            raise
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Learn from some more rows: one step from all of them, or with `batch_size` one pass in such batches.
@@ -282,10 +312,12 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         if (self.patience is not None or self.validation) and self.batch_size is None:
             raise ValueError("validation and patience are for training in batches: give batch_size, too")
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any, *, first: bool, balanced: bool = True) -> Rows:
+    def _rows(
+        self, X: Any, y: Any, sample_weight: Any, *, first: bool, balanced: bool = True, check_finite: bool = True
+    ) -> Rows:
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], reset=first, accept_large_sparse=True,
-            y_numeric=isinstance(self, RegressorMixin),
+            y_numeric=isinstance(self, RegressorMixin), ensure_all_finite=check_finite or scipy.sparse.issparse(X),
         )  # fmt: skip
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -346,22 +378,22 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             return SoftmaxCost(rows, self._scaling, float(self.l2), self._outputs())
         return cost_of(rows, self._loss(), self._scaling, float(self.l2), in_batches=in_batches)
 
-    def _measure(self, weights: np.ndarray, rows: Rows) -> tuple[float, float]:
-        """The mean loss of some rows, the penalty left out, and the norm of its gradient."""
-        several = self._outputs() > 1
-        cost = (
-            SoftmaxCost(rows, self._scaling, 0.0, self._outputs())
-            if several
-            else RowsCost(rows, self._loss(), self._scaling, 0.0)
-        )
-        with np.errstate(all="ignore"):
-            return cost(weights), float(np.linalg.norm(cost.grad(weights)))
+    def _loss_of(self, rows: Rows) -> Cost:
+        """The mean loss of some rows, the penalty left out."""
+        if self._outputs() > 1:
+            return SoftmaxCost(rows, self._scaling, 0.0, self._outputs())
+        return RowsCost(rows, self._loss(), self._scaling, 0.0)
 
-    def _score(self, weights: np.ndarray, rows: Rows) -> float:
-        """What `score` gives for some rows."""
-        coefficients, intercept = self._scaling.in_users_units(weights)
-        with np.errstate(all="ignore"):
-            return self._score_of(np.asarray(rows.matrix @ coefficients.T + intercept), rows)
+    def _seen_on(self, rows: Rows) -> Callable[[np.ndarray], tuple[float, float, float]]:
+        """Parameters → the mean loss of these rows, what `score` gives, and the norm of the gradient of the loss."""
+        cost, features = self._loss_of(rows), self._scaling.applied(rows)
+
+        def seen(weights: np.ndarray) -> tuple[float, float, float]:
+            with np.errstate(all="ignore"):
+                score = self._score_of(self._scaling.scores(features, weights), rows)
+                return cost(weights), score, float(np.linalg.norm(cost.grad(weights)))
+
+        return seen
 
     def _rule(self) -> Rule | type[Method] | None:
         """The method: None for the default, a class where its rate is to be found."""
@@ -407,15 +439,20 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         """The method of that class, with the rate that is best, if it has one."""
         if "lr" not in kind.names():
             return kind()
+
+        def judged(weights: np.ndarray, some: Rows) -> float:
+            with np.errstate(all="ignore"):
+                return self._loss_of(some)(weights)
+
         self.rate_ = best_rate(
             lambda lr, some: self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some))),
-            rows, batch_size, lambda weights, some: self._measure(weights, some)[0], int(self.seed),
+            rows, batch_size, judged, int(self.seed),
             equal=_AS_GOOD if rows.is_sparse else 0.0,
         )  # fmt: skip
         return kind(lr=self.rate_)
 
     def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Streaming | Updating:
-        rule = self.default_method if self._rule() is None else self._rule()
+        rule = self._rule() or self.default_method
         if isinstance(rule, type):
             rule = self._with_rate(rule, rows, start, batch_size)
         assert isinstance(rule, Rule)  # noqa: S101 - the two other cases are above
@@ -451,15 +488,14 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def _trained(self, chunks: Chunks, size: int, rows: Rows, held_out: Rows | None) -> Ending:
-        sample = sample_of(rows, int(self.seed))
+        on_sample = self._seen_on(sample_of(rows, int(self.seed)))
+        on_held_out = None if held_out is None else self._seen_on(held_out)
         assert self._trainer is not None  # noqa: S101 - made by the caller
 
         def measure(weights: np.ndarray) -> Measured:
-            loss, gradient = self._measure(weights, sample)
-            if held_out is None:
-                return Measured(loss, np.nan, self._score(weights, sample), np.nan, gradient)
-            of_held_out = self._measure(weights, held_out)[0], self._score(weights, held_out)
-            return Measured(loss, of_held_out[0], self._score(weights, sample), of_held_out[1], gradient)
+            loss, score, gradient = on_sample(weights)
+            of_held_out = (np.nan, np.nan) if on_held_out is None else on_held_out(weights)[:2]
+            return Measured(loss, of_held_out[0], score, of_held_out[1], gradient)
 
         epochs, patience = self.planned_epochs(len(rows)), self.patience
         common = (self._trainer, chunks, size, epochs, measure, self.history_, patience)

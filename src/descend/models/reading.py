@@ -203,6 +203,15 @@ class ScalarMethod:
         return per_coordinate
 
     @cached_property
+    def carries_what_is_not_finite(self) -> bool:
+        """Whether a gradient that is no finite number leaves a parameter that is none."""
+        gradients, x = np.array([np.nan, np.inf, -np.inf]), np.zeros(3)
+        method = self.method()
+        with np.errstate(all="ignore"):
+            change, _ = method.update(gradients, method.init(x), x)
+        return not np.isfinite(change).any()
+
+    @cached_property
     def is_exact_on_sparse_rows(self) -> bool:
         """Whether a zero gradient changes nothing, so that coordinates that a row lacks may be left alone."""
         draw = np.random.default_rng(0)

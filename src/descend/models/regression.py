@@ -71,7 +71,7 @@ class LinearRegression(RegressorMixin, LinearModel):  # type: ignore[misc]
         return loss_named(self.loss, of_classes=False)
 
     def _targets(self, y: Any, *, first: bool) -> np.ndarray:
-        y = np.asarray(y, np.float64)
+        y = y if np.asarray(y).dtype == np.float32 else np.asarray(y, np.float64)
         if isinstance(self._loss(), Poisson) and (y < 0).any():
             raise ValueError(f"the Poisson loss is for counts >= 0, got {y.min():g}")
         targets: np.ndarray = y

@@ -162,19 +162,14 @@ def rows_of(X: Any, y: np.ndarray, weights: Any = None, *, balanced: bool = True
         Column indices outside the matrix, weights that are negative or all zero.
     """
     kind = X.dtype
-    given = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
-    if (given < 0).any():
-        raise ValueError(f"sample_weight must be >= 0, got {given.min():g} for row {int(given.argmin())}")
-    if not given.sum() > 0:
-        raise ValueError("sample_weight is zero for all rows: nothing is left to learn from")
-    each = (given / given.mean() if balanced else given).astype(kind)
+    each = np.ones(len(y), kind) if weights is None else _counted(weights, balanced).astype(kind)
     with np.errstate(over="ignore"):
-        y = np.ascontiguousarray(y, kind)
-    if not np.isfinite(y).all():
+        targets = np.ascontiguousarray(y, kind)
+    if y.dtype != kind and not np.isfinite(targets).all():
         raise ValueError(f"the target is too large for {kind}: give it in other units, or the columns in float64")
     none = np.empty(0, np.int32), np.empty(0, np.int64)
     if not scipy.sparse.issparse(X):
-        return Rows(np.ascontiguousarray(X), *none, y, each, X.shape[1])
+        return Rows(np.ascontiguousarray(X), *none, targets, each, X.shape[1])
     X = X.tocsr()
     if X.shape[1] > np.iinfo(np.int32).max:
         raise ValueError(f"at most {np.iinfo(np.int32).max:,} columns, got {X.shape[1]:,}")
@@ -183,7 +178,17 @@ def rows_of(X: Any, y: np.ndarray, weights: Any = None, *, balanced: bool = True
         X = X.copy()
         X.sum_duplicates()
     values = np.ascontiguousarray(X.data)
-    return Rows(values, X.indices.astype(np.int32), X.indptr.astype(np.int64), y, each, X.shape[1])
+    return Rows(values, X.indices.astype(np.int32), X.indptr.astype(np.int64), targets, each, X.shape[1])
+
+
+def _counted(weights: Any, balanced: bool) -> np.ndarray:
+    """What each row counts."""
+    given = np.asarray(weights, np.float64)
+    if (given < 0).any():
+        raise ValueError(f"sample_weight must be >= 0, got {given.min():g} for row {int(given.argmin())}")
+    if not given.sum() > 0:
+        raise ValueError("sample_weight is zero for all rows: nothing is left to learn from")
+    return given / given.mean() if balanced else given
 
 
 def _check_csr(X: Any) -> None:

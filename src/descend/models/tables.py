@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -25,7 +25,7 @@ from descend.models.mlp import MLPClassifier, MLPRegressor
 from descend.models.regression import LinearRegression
 from descend.models.rows import rows_of
 
-__all__ = ["TableModel", "fit_table"]
+__all__ = ["TableModel", "fit_table", "unfitted"]
 
 _Rows = tuple[Any, np.ndarray]  # features and targets
 _Wanted = tuple[str, bool]  # the model, and whether the target is a class
@@ -199,8 +199,60 @@ def fit_table(
         The data or an option make no sense.
     """
     begin = time.perf_counter()
-    if not 0 <= validation < 1:
-        raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
+    _check_share(validation)
+    table = _opened(data, target, model)
+    if table.bytes > memory:
+        return _fit_streaming(table, validation, options, begin)
+    (X, y), (X_held, y_held) = table.in_two(validation)
+    estimator = _estimator(table.wanted, y, options).fit(X, y)
+    score = _score(estimator, y_held, estimator.predict(X_held)) if len(y_held) else np.nan
+    seconds = time.perf_counter() - begin
+    return TableModel(estimator, table.encoder, table.names, _deviations(X), len(y), len(y_held), score, seconds)
+
+
+def unfitted(
+    data: Any, target: str | None = None, model: str | None = None, *, validation: float = 0.2, **options: Any
+) -> tuple[Any, tuple[Any, np.ndarray]]:
+    """The estimator that `fit_table` would fit, and the rows (X, y) on which; the parameters are those of `fit_table`.
+
+    Raises
+    ------
+    ValueError
+        Besides what `fit_table` raises: the table does not fit into memory.
+    """
+    _check_share(validation)
+    table = _opened(data, target, model)
+    if table.bytes > _MEMORY:
+        raise ValueError(
+            f"the table needs {table.bytes >> 20:,} MB of memory, and {_MEMORY >> 20} are taken: give a part of it"
+        )
+    rows, _ = table.in_two(validation)
+    return _estimator(table.wanted, rows[1], options), rows
+
+
+class _Table(NamedTuple):
+    """A table whose columns are known."""
+
+    names: list[str]  # of the features
+    wanted: _Wanted
+    encoder: Encoder | None
+    source: Any  # a Source; of sparse text the rows themselves
+
+    @property
+    def bytes(self) -> int:
+        """What its features take in memory, as far as they are not there."""
+        return 0 if self.encoder is None else self.encoder.rows * len(self.names) * 8
+
+    def in_two(self, validation: float) -> tuple[_Rows, _Rows]:
+        """The rows to learn from, and those held out."""
+        if self.encoder is not None:
+            return _in_two(self.encoder, self.source, _held_out(self.encoder.rows, validation))
+        X, y = self.source
+        out = _held_out(len(y), validation)
+        return (X[~out], y[~out]), (X[out], y[out])
+
+
+def _opened(data: Any, target: str | None, model: str | None) -> _Table:
     if isinstance(data, str | Path) and is_svmlight(data):
         if target is not None:
             raise ValueError(f"sparse text has its target at the beginning of each line: leave target={target!r} out")
@@ -211,20 +263,18 @@ def fit_table(
         is_class = len(values) == 2 and bool((values == np.round(values)).all())
         if model == "network":
             raise ValueError("a network learns from dense columns: sparse text is for linear, logistic and svm")
-        model = model or ("logistic" if is_class else "linear")
-        out = _held_out(len(y), validation)
-        return _fit_in_memory((X[~out], y[~out]), (X[out], y[out]), None, names, (model, is_class), options, begin)
+        return _Table(names, (model or ("logistic" if is_class else "linear"), is_class), None, (X, y))
     if target is None:
         raise ValueError("give the target: the column to predict")
     source = source_of(data)
     encoder = Encoder.learnt(source, target)
-    names = encoder.features
     is_class = encoder.target_kind != "number" or encoder.has_two_values
-    model = model or ("logistic" if is_class else "linear")
-    if encoder.rows * len(names) * 8 > memory:
-        return _fit_streaming(source, encoder, (model, is_class), validation, options, begin)
-    parts = _in_two(encoder, source, _held_out(encoder.rows, validation))
-    return _fit_in_memory(*parts, encoder, names, (model, is_class), options, begin)
+    return _Table(encoder.features, (model or ("logistic" if is_class else "linear"), is_class), encoder, source)
+
+
+def _check_share(validation: float) -> None:
+    if not 0 <= validation < 1:
+        raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
 
 
 def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any]) -> Any:
@@ -273,17 +323,6 @@ def _in_two(encoder: Encoder, source: Source, out: np.ndarray) -> tuple[_Rows, _
     return (X[0], np.concatenate(y[0])), (X[1], np.concatenate(y[1]))
 
 
-def _fit_in_memory(
-    rows: _Rows, held: _Rows, encoder: Encoder | None, names: list[str], wanted: _Wanted,
-    options: dict[str, Any], begin: float,
-) -> TableModel:  # fmt: skip
-    (X, y), (X_held, y_held) = rows, held
-    estimator = _estimator(wanted, y, options).fit(X, y)
-    score = _score(estimator, y_held, estimator.predict(X_held)) if len(y_held) else np.nan
-    seconds = time.perf_counter() - begin
-    return TableModel(estimator, encoder, names, _deviations(X), len(y), len(y_held), score, seconds)
-
-
 def _deviations(X: Any) -> np.ndarray:
     if isinstance(X, np.ndarray):
         return rows_of(X, np.zeros(len(X))).moments().deviation
@@ -292,9 +331,10 @@ def _deviations(X: Any) -> np.ndarray:
     return np.asarray(np.sqrt(np.maximum(variances, 0)))
 
 
-def _fit_streaming(
-    source: Source, encoder: Encoder, wanted: _Wanted, validation: float, options: dict[str, Any], begin: float
-) -> TableModel:
+def _fit_streaming(table: _Table, validation: float, options: dict[str, Any], begin: float) -> TableModel:
+    encoder, source = table.encoder, table.source
+    assert encoder is not None  # noqa: S101 - sparse text is in memory
+
     def blocks(*, held_out: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         row = 0
         for X, y in encoder.blocks(source):
@@ -306,7 +346,7 @@ def _fit_streaming(
                 yield X[chosen], y[chosen]
 
     first = next(blocks())
-    estimator = _estimator(wanted, first[1], options)
+    estimator = _estimator(table.wanted, first[1], options)
     is_linear = isinstance(estimator, LinearModel)
     if is_linear and not estimator.learns_from_sums(first[0].shape[1]):
         estimator.set_params(**{"batch_size": 1, "epochs": 2, **options})

@@ -36,8 +36,9 @@ __all__ = [
     "train_on_all_rows",
 ]
 
-_CHUNK = 65_536  # rows between two looks whether all is well
-_SHARED = 8  # times as many for each of several threads, which take a while to get going
+_CHUNK = 65_536  # rows between two looks whether all is well, at least
+_LOOKS = 8  # in an epoch of many rows
+_SHARED = 8  # times as many rows for each of several threads, which take a while to get going
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _TRIED = 1_024  # steps for which each rate is tried at least, and rows on which it is judged
@@ -86,7 +87,7 @@ def chunks_of(
     rows: Any, batch_size: int, *, shuffle: bool, seed: int, jobs: int = 1, together: int | None = None
 ) -> Chunks:
     """Rows in memory: each epoch in an order of its own, or as they are stored; about `together` in a chunk."""
-    together = together or (_CHUNK if jobs == 1 else _CHUNK * _SHARED * jobs)
+    together = together or max(_CHUNK if jobs == 1 else _CHUNK * _SHARED * jobs, -(-len(rows) // _LOOKS))
     size = max(batch_size, together // batch_size * batch_size)
 
     def chunks(epoch: int) -> Iterator[Chunk]:
