@@ -91,7 +91,7 @@ from descend.models import training
 training._CHUNK = 2_000
 draw = np.random.default_rng(0)
 X = draw.normal(size=(20_000, 5)); y = X @ np.arange(5.0)
-model = LinearRegression(Adam(0.01), batch_size=1, epochs=30, checkpoint=sys.argv[1], resume=True)
+model = LinearRegression(Adam(0.01), batch_size=1, epochs=12, checkpoint=sys.argv[1], resume=True)
 import descend.models.checkpoint as c
 start = c.Checkpoint.__init__
 c.Checkpoint.__init__ = lambda self, path, about, **o: start(self, path, about, **{**o, "every": 0.0})
@@ -112,12 +112,12 @@ def test_a_killed_process_goes_on(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         try:
-            out = process.communicate(timeout=float(draw.uniform(0.05, 0.4)))[0]
+            out = process.communicate(timeout=float(draw.uniform(0.05, 0.3)))[0]
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.communicate()
             kills += 1
-            if kills == 4:
+            if kills == 3:
                 out = begin(path).communicate()[0]
             else:
                 continue

@@ -38,7 +38,7 @@ from descend.models.samples import Samples
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
 real = pytest.mark.skipif(not MNIST.exists(), reason="the files of MNIST are not there")
-DIGITS = load_digits(return_X_y=True)
+DIGITS = tuple(part[:1_792] for part in load_digits(return_X_y=True))  # whole batches: a short one is compiled, too
 IRIS = load_iris(return_X_y=True)
 
 # -- the arithmetic -----------------------------------------------------------------------------------------
@@ -150,7 +150,10 @@ SAMPLED = {
 }
 
 
-@parametrize_with_checks([MLPClassifier(hidden=16), MLPRegressor(hidden=16)], expected_failed_checks=lambda _: SAMPLED)  # type: ignore[untyped-decorator]
+CHECKED: dict[str, Any] = {"hidden": 16, "batch_size": 256, "epochs": 300}  # one shape of batch, to be compiled once
+
+
+@parametrize_with_checks([MLPClassifier(**CHECKED), MLPRegressor(**CHECKED)], expected_failed_checks=lambda _: SAMPLED)  # type: ignore[untyped-decorator]
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -396,12 +399,12 @@ print(model.fit(X, y).layers_[0].W.tobytes().hex())
 
 def test_training_that_is_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
     def begin(name: str) -> Any:
-        command = [sys.executable, "-c", TRAINING, str(tmp_path / name), "25"]
+        command = [sys.executable, "-c", TRAINING, str(tmp_path / name), "15"]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     whole = begin("whole").communicate()[0].split()[-1]
     draw, died = np.random.default_rng(0), 0
-    for _ in range(3):
+    for _ in range(2):
         process = begin("killed")
         process.stdout.readline()
         try:
