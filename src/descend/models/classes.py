@@ -44,7 +44,9 @@ class Classifier(ClassifierMixin):  # type: ignore[misc]
         """The number of the class of each row; the classes are those of the `first` rows, unless they were given."""
         check_classification_targets(y)
         if first and not self._classes_were_given:
-            self.classes_ = np.unique(y)
+            self.classes_, places = np.unique(y, return_inverse=True)
+            self._check_classes()
+            return np.asarray(places)
         self._check_classes()
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
@@ -52,8 +54,7 @@ class Classifier(ClassifierMixin):  # type: ignore[misc]
                 f"the target holds {unknown[:3].tolist()}, which is none of the classes {self.classes_.tolist()[:10]}; "
                 "name all of them in the first call, partial_fit(X, y, classes=...)"
             )
-        places: np.ndarray = np.searchsorted(self.classes_, y)
-        return places
+        return np.asarray(np.searchsorted(self.classes_, y))
 
     def _check_weights_are_numbers(self) -> None:
         if isinstance(self.class_weight, str):

@@ -120,7 +120,9 @@ class Rows:
         if not self.is_sparse:
             return self.values
         shape = (len(self), self.features)
-        return scipy.sparse.csr_array((self.values, self.columns, self.starts), shape=shape, copy=False)
+        # SciPy wants both index arrays of one type, and would copy the longer one.
+        starts = self.starts if self.starts[-1] > np.iinfo(np.int32).max else self.starts.astype(np.int32)
+        return scipy.sparse.csr_array((self.values, self.columns, starts), shape=shape, copy=False)
 
     def taken(self, order: np.ndarray) -> Rows:
         """These rows alone, in this order."""
