@@ -271,10 +271,20 @@ def test_what_is_not_finite_is_refused_wherever_it_is_found_and_the_model_stays(
     fitted = clone(model).fit(X, y)
     coefficients, state = fitted.coef_.copy(), vars(fitted).copy()
     X[217, 1] = bad
-    with pytest.raises(ValueError, match="Input X contains (NaN|infinity)"):
-        fitted.fit(X, y, np.where(np.arange(300) == 217, 0.0, 1.0))
-    assert vars(fitted) == state
-    np.testing.assert_array_equal(fitted.coef_, coefficients)
+    for weights in (None, np.where(np.arange(300) == 217, 0.0, 1.0)):
+        with pytest.raises(ValueError, match="Input X contains (NaN|infinity)"):
+            fitted.fit(X, y, weights)
+        assert vars(fitted) == state
+        np.testing.assert_array_equal(fitted.coef_, coefficients)
+
+
+def test_what_is_not_finite_is_found_among_rows_that_do_not_count() -> None:
+    X, y = np.random.default_rng(0).normal(size=(20_000, 3)), np.arange(20_000) % 2.0
+    X[7_500, 2] = np.nan
+    counts = np.where((np.arange(20_000) > 4_000) & (np.arange(20_000) < 10_000), 0.0, 1.0)
+    for model in (LinearRegression(), LogisticRegression(batch_size=100, epochs=1)):
+        with pytest.raises(ValueError, match="Input X contains NaN"):
+            model.fit(X, y, counts)
 
 
 def test_bad_weights_and_matrices_are_told() -> None:

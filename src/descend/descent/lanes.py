@@ -130,7 +130,7 @@ class _Lanes(NamedTuple):
     """What the loop hands from step to step: the carry of each lane along the first axis, the step count shared."""
 
     carry: Carry
-    runs: Any  # whether any lane does: looked at once a step, because a reduction costs as much as the step itself
+    runs: Any  # whether any lane does; found once a step, and not by each loop
 
     @property
     def state(self) -> Any:

@@ -148,9 +148,11 @@ class Rows:
 
     def _moments_of_blocks(self) -> Moments:
         edges = np.linspace(0, len(self), max(1, min(_BLOCKS, len(self) // _FEWEST)) + 1).astype(int)
-        parts = threads().map(partial(moments, self.values, self.weights), edges[:-1].tolist(), edges[1:].tolist())
-        found = [Moments(*part) for part in parts if part[0] > 0]
-        return reduce(Moments.with_more, found)
+        places = edges[:-1].tolist(), edges[1:].tolist()
+        parts = [Moments(*part) for part in threads().map(partial(moments, self.values, self.weights), *places)]
+        found = reduce(Moments.with_more, [part for part in parts if part.count > 0])
+        of_no_weight = sum(0 * part.mean for part in parts if part.count == 0)  # nan where there is one
+        return replace(found, squares=found.squares + of_no_weight)
 
 
 def rows_of(X: Any, y: np.ndarray, weights: Any = None, *, balanced: bool = True) -> Rows:
