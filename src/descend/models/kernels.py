@@ -338,18 +338,19 @@ def _whole_gradient(loss: Any, sparse: bool) -> Any:
 
 @njit(**COMPILED)  # type: ignore[untyped-decorator]
 def _moments(values: Any, weights: Any, first: Any, last: Any, sums: Any, powers: Any) -> Any:
-    while first < last - 1 and weights[first] == 0:
-        first += 1
-    count = 0.0
     # About the first row that counts: what does not vary has no deviation at all, however large it is.
-    for r in range(first, last):
+    about = first
+    while about < last - 1 and weights[about] == 0:
+        about += 1
+    count = 0.0
+    for r in range(first, last):  # all of them: nothing that is no finite number is passed over
         w = np.float64(weights[r])
         count += w
         for j in range(values.shape[1]):
-            x = np.float64(values[r, j]) - np.float64(values[first, j])
+            x = np.float64(values[r, j]) - np.float64(values[about, j])
             sums[j] += w * x
             powers[j] += w * x * x
-    return count, first
+    return count, about
 
 
 @np.errstate(over="ignore", invalid="ignore")  # here, for threads do not take it over; found where it is used
