@@ -165,6 +165,33 @@ def test_a_picture_becomes_like_those_of_mnist(size: tuple[int, int], dark: bool
     assert (made[0] == 0).all()
 
 
+@pytest.mark.parametrize("light", ["from a side", "half in a shadow"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_shadow_is_no_ink(light: str, turned: bool) -> None:
+    across = np.linspace(0, 1, 300)
+    lit = 1 - 0.6 * across if light == "from a side" else np.where(across > 0.4, 0.5, 1.0)
+    lit = lit[::-1] if turned else lit
+    plain = bar((300, 300), dark=True).astype(float)
+    noise = np.random.default_rng(0).normal(0, 3, plain.shape)
+    made, expected = like_mnist(plain * lit + noise), like_mnist(plain + noise)
+    assert abs(made.astype(int) - expected).mean() < 6  # of 255
+
+
+def test_ink_at_the_border_is_no_shadow() -> None:
+    tight = np.full((300, 200), 240.0)
+    tight[:50], tight[:, 80:120] = 20, 20  # a T, cut out along its edges
+    made = like_mnist(tight)
+    assert (made > 128).sum() == pytest.approx(20 * 13 * (tight < 128).mean(), rel=0.15)  # of 20 x 13 pixels
+
+
+def test_a_small_digit_on_a_large_sheet_is_seen() -> None:
+    sheet = np.full((1_500, 1_500), 220.0)
+    sheet[700:820, 720:760] = 30
+    noisy = sheet + np.random.default_rng(0).normal(0, 3, sheet.shape)
+    made = like_mnist(noisy)
+    assert (made > 128).sum() == pytest.approx(20 * 20 / 3, rel=0.15)
+
+
 def test_a_picture_of_one_shade_has_no_digit() -> None:
     with pytest.raises(DataError, match="one shade"):
         like_mnist(np.full((50, 50), 200))

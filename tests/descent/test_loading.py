@@ -37,6 +37,7 @@ RUNS = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("time_enough")
 @pytest.mark.parametrize("ending", [".parquet", ".json"])
 @pytest.mark.parametrize("name", RUNS)
 def test_read_back_it_is_the_same_run(name: str, ending: str, tmp_path: Path) -> None:
