@@ -582,6 +582,15 @@ def test_find_lr_and_check_gradient(descend: Any, tmp_path: Path, monkeypatch: p
     assert "has no 'nothing'" in descend("check-gradient", "my_costs:nothing", "my_costs:bad", "--from", "1")[2]
 
 
+def test_a_formula_is_no_file_however_long_and_whatever_a_folder_is_called(
+    descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "booth").mkdir()
+    assert descend("find-lr", "booth", "--steps", "50")[0] == 0
+    assert descend("find-lr", " + ".join(["x**2"] * 100), "--from", "3", "--steps", "50")[0] == 0
+
+
 def test_find_lr_for_a_model_of_a_table(descend: Any, tmp_path: Path) -> None:
     code, out, _ = descend(
         "find-lr", "diabetes", "--method", "momentum", "--batch-size", "16", "--epochs", "4", "--json"

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from descend.data import DataError
+from descend.data import DataError, like_mnist
 from descend.data import images as sets
 from descend.data.download import fetch
 from descend.data.idx import read_idx
-from descend.data.images import image_folder, image_set, like_mnist, mnist, open_image
+from descend.data.images import image_folder, image_set, mnist, open_image
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "mnist"
 

@@ -250,6 +250,9 @@ def test_a_network_does_not_take_what_belongs_to_linear_models(tmp_path: Path) -
     text.write_text("1 1:2 3:1\n0 2:1\n" * 20)
     with pytest.raises(ValueError, match="dense columns"):
         fit_table(text, model="network")
+    learnt = fit_table(text, validation=0.2)
+    assert learnt.rows + learnt.rows_held_out == 40
+    assert learnt.rows_held_out < 20
 
 
 def test_least_squares_of_a_table_that_streams_are_those_of_the_table() -> None:

@@ -106,6 +106,16 @@ def test_a_saddle_is_not_called_a_minimum_in_a_lane() -> None:
     assert lanes.outcomes == [Outcome.STALLED, Outcome.CONVERGED]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_lane_ends_at_the_step_at_which_its_run_ends(dtype: Any) -> None:
+    """Converged, out of steps, and beyond all numbers at two different steps."""
+    rates = [0.5, 1e-3, 3.0, 30.0]
+    lanes = sweep("x^2", np.array([5.0], dtype), GradientDescent(np.array(rates)), steps=2_000)
+    alone = [minimize("x^2", np.array([5.0], dtype), GradientDescent(lr), steps=2_000) for lr in rates]
+    assert [lanes[i].nit for i in range(4)] == [run.nit for run in alone]
+    assert len({run.nit for run in alone}) == 4
+
+
 def test_which_lanes_diverged_does_not_depend_on_the_sign_of_the_cost_or_the_batch() -> None:
     still = sweep("-exp(-(x - 1)^2)", 1.0, GradientDescent(np.array([0.1, 0.2])), steps=20)
     assert not still.has_diverged.any()

@@ -32,7 +32,7 @@ from descend import (
     Outcome,
     SignSGD,
 )
-from descend.models import Huber, Quantile
+from descend.models import Huber, Quantile, training
 
 DIABETES, CANCER, IRIS = (load(return_X_y=True) for load in (load_diabetes, load_breast_cancer, load_iris))
 SAMPLED = {  # as in scikit-learn's own SGD: a row of weight two is not the row seen twice
@@ -248,6 +248,18 @@ def test_bad_input_is_told(name: str, model: Any, X: Any, y: Any, says: str) -> 
         model.fit(np.array(X), np.array(y))
 
 
+@pytest.mark.parametrize(
+    ("method", "looks"), [(GradientDescent(1e-3), 8), (ClipGlobalNorm(GradientDescent(1e-3), 1.0), 20)]
+)
+def test_looks_are_few_where_steps_are_compiled_and_near_where_each_takes_long(
+    method: Any, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_CHUNK", 100)
+    X = np.random.default_rng(0).normal(size=(2_000, 2))
+    model = LinearRegression(method, batch_size=50, epochs=1).fit(X, X @ [1.0, 2.0])
+    assert len(model.history_) == 1 + looks
+
+
 READERS = [
     LinearRegression(),
     LinearRegression(scale=False),
@@ -276,6 +288,17 @@ def test_what_is_not_finite_is_refused_wherever_it_is_found_and_the_model_stays(
             fitted.fit(X, y, weights)
         assert vars(fitted) == state
         np.testing.assert_array_equal(fitted.coef_, coefficients)
+
+
+def test_a_method_that_does_not_carry_what_is_not_finite_is_not_relied_on() -> None:
+    """The sign of an infinite gradient is one, and no look at the loss meets this row."""
+    rows = 9_000
+    X = np.random.default_rng(0).normal(size=(rows, 2))
+    y = X @ [30.0, 30.0]
+    looked_at = training._some_of(rows, training._MEASURED, 0)
+    X[np.setdiff1d(np.arange(rows), looked_at)[-1], 1] = np.inf
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        LinearRegression(SignSGD(0.1), batch_size=500, epochs=1, scale=False, shuffle=False).fit(X, y)
 
 
 def test_what_is_not_finite_is_found_among_rows_that_do_not_count() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -159,7 +160,8 @@ def _is_bundled(data: str) -> bool:
 
 def is_table(data: str) -> bool:
     """Whether that names a table, and not a formula or a landscape."""
-    return _is_bundled(data) or Path(data).exists() or Path(data).suffix[1:].isalpha()
+    # Not `Path.is_file`: a long formula is no legal name of a file, and an error there.
+    return _is_bundled(data) or os.path.isfile(data) or Path(data).suffix[1:].isalpha()
 
 
 def opened(data: str, target: str | None) -> tuple[Any, str | None]:

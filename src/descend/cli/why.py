@@ -110,7 +110,8 @@ def find_lr_command(
         _refuse(context, ("start", "steps", "dtype"), f"{objective} is a table, of which a model makes epochs")
         given = {"method": method_asked, "batch_size": batch_size, "epochs": epochs}
         options = {name: value for name, value in given.items() if value is not None}
-        found = _of_table(objective, target, model, hidden, options)
+        estimator, rows = _unfitted(objective, target, model, hidden, options)
+        found = find_lr(estimator, data=rows)
         end = f"after {found.model.n_iter_} epochs, the loss"
     else:
         of_tables = ("model", "hidden", "batch_size", "epochs")
@@ -129,15 +130,13 @@ def find_lr_command(
     write_files([("picture", plot, draw)], silent=as_json)
 
 
-def _of_table(data: str, target: str | None, model: str | None, hidden: str | None, options: dict[str, Any]) -> Any:
-    from descend.insight import find_lr
+def _unfitted(data: str, target: str | None, model: str | None, hidden: str | None, options: dict[str, Any]) -> Any:
     from descend.models.tables import unfitted
 
     if hidden is not None:
         options["hidden"] = widths(hidden)
     with notes():
-        estimator, rows = unfitted(*opened(data, target), model, **options)
-        return find_lr(estimator, data=rows)
+        return unfitted(*opened(data, target), model, **options)
 
 
 def _refuse(context: typer.Context, names: tuple[str, ...], because: str) -> None:

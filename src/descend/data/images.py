@@ -1,4 +1,4 @@
-"""Images to learn from: MNIST and other IDX sets, own folders of pictures, and single pictures made like MNIST's."""
+"""Images to learn from: MNIST and other IDX sets, own folders of pictures, single pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from descend.data.download import fetch
 from descend.data.idx import read_idx
 from descend.data.sources import DataError
 
-__all__ = ["PICTURES", "ImageSet", "fashion_mnist", "image_folder", "image_set", "like_mnist", "mnist", "open_image"]
+__all__ = ["PICTURES", "ImageSet", "fashion_mnist", "image_folder", "image_set", "mnist", "open_image"]
 
 _FILES = {  # what a set consists of, under the names of the original files
     "X": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
@@ -39,15 +39,6 @@ _FASHION = (
     },
 )
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-_SIDE, _INSIDE = 28, 20  # of an image of MNIST, and of the box into which its digit fits
-_SHADES = 8  # between ink and ground, at least
-_FAINT = 0.1  # of the ink: what is fainter is noise
-_DARK = 0.8  # of the darkest: a shadow is no darker
-_QUIETER = 0.25  # of what the border was: so much is left of it where it was a shadow
-_COARSE, _AROUND = (
-    96,
-    0.34,
-)  # pixels of the longer side where a shadow is sought, and the share of the shorter around each
 
 
 class ImageSet(NamedTuple):
@@ -227,90 +218,6 @@ def _eight_bits(picture: Any, path: Any) -> Any:
     if picture.mode == "F" or values.min() < 0 or values.max() > 65_535:
         raise DataError(f"{path} holds numbers of which it is not known what is white: save it with 8 or 16 bits")
     return Image.fromarray((values // 257).astype(np.uint8))
-
-
-def like_mnist(image: Any) -> np.ndarray:
-    """A picture of one digit as MNIST would hold it, (28, 28), uint8.
-
-    The ink is made light on a dark ground, whichever way it was; shadows and noise are taken out; the digit is
-    fitted into 20 × 20 pixels and put so that its centre of mass is in the middle.
-
-    Parameters
-    ----------
-    image
-        Shades of grey, (height, width), of any size.
-
-    Raises
-    ------
-    DataError
-        It is all of one shade.
-    """
-    from PIL import Image
-
-    grey = np.asarray(image, np.float64)
-    if grey.ndim != 2 or min(grey.shape) < 2:
-        raise DataError(f"a picture is shades of grey, (height, width), got an array of shape {grey.shape}")
-    ink = _ink_of(grey)
-    rows, columns = np.flatnonzero(ink.max(axis=1) > 0.3), np.flatnonzero(ink.max(axis=0) > 0.3)
-    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = _INSIDE / max(ink.shape)
-    size = tuple(max(1, round(scale * n)) for n in ink.shape)
-    small = np.asarray(
-        Image.fromarray((255 * ink).astype(np.uint8)).resize((size[1], size[0]), Image.Resampling.LANCZOS)
-    )
-    mass = small / max(small.sum(), 1)
-    centre = [float((mass.sum(axis=1 - axis) * np.arange(size[axis])).sum()) for axis in (0, 1)]
-    top_left = [int(np.clip(round(_SIDE / 2 - 0.5 - c), 0, _SIDE - n)) for c, n in zip(centre, size, strict=True)]
-    made = np.zeros((_SIDE, _SIDE), np.uint8)
-    made[top_left[0] : top_left[0] + size[0], top_left[1] : top_left[1] + size[1]] = small
-    return made
-
-
-def _ink_of(grey: np.ndarray) -> np.ndarray:
-    """How much ink is where, from 0 to 1."""
-    ink, loudness = _apart(grey, np.median(_border(grey)))
-    is_ink = loudness > _DARK and -_ends(ink)[0] < _FAINT  # at the border, and nothing is lighter than the ground
-    if loudness > _FAINT and not is_ink:
-        lit, rest = _apart(grey, _sheet(grey))
-        if rest < _QUIETER * loudness:
-            ink, loudness = lit, rest
-    faint = np.clip(loudness, _FAINT, 0.5)
-    return np.asarray(np.clip((ink - faint) / (1 - faint), 0, 1))
-
-
-def _apart(grey: np.ndarray, ground: Any) -> tuple[np.ndarray, float]:
-    """How far each pixel is from the ground, as a share of how far the ink is; and how far so much of the border is."""
-    low, high = _ends(grey - ground)
-    if max(high, -low) < _SHADES:
-        raise DataError("the picture is all of one shade: there is no digit to be seen")
-    # In a shadow dark ink differs less from the sheet.
-    ink = grey - ground if high >= -low else (ground - grey) / np.maximum(ground, 1)
-    ink = ink / _ends(ink)[1]
-    return ink, float(np.percentile(np.abs(_border(ink)), 95))
-
-
-def _ends(shades: np.ndarray) -> tuple[float, float]:
-    """The lowest and the highest shade, but for the pixels that are amiss in a large picture."""
-    amiss = 0.1 if shades.size > 10_000 else 0.0  # per cent
-    low, high = np.percentile(shades, [amiss, 100 - amiss])
-    return float(low), float(high)
-
-
-def _sheet(grey: np.ndarray) -> np.ndarray:
-    """The ground under the ink, where a shadow lies across it: the median of what is around."""
-    from PIL import Image
-    from scipy import ndimage
-
-    share = min(1.0, _COARSE / max(grey.shape))
-    height, width = (max(3, round(share * n)) for n in grey.shape)
-    coarse = Image.fromarray(grey.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-    around = ndimage.median_filter(np.asarray(coarse), round(_AROUND * min(height, width)), mode="nearest")
-    whole = Image.fromarray(around).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
-    return np.asarray(whole, np.float64)
-
-
-def _border(image: np.ndarray) -> np.ndarray:
-    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
 
 
 def _sizes(images: np.ndarray) -> str:

@@ -44,14 +44,13 @@ class Descending(OfRule):
         self._loss, self._devices = loss, devices
         self._key = np.asarray(jax.random.key_data(jax.random.key(seed)))
         self._kind = dtype_of(self._x)
-        self._traced: dict[Any, Traced] = {}
-        self._held: tuple[Samples | None, Any] = (None, None)  # the rows that are on the device
-        self._chunks: dict[int, tuple[Traced, Any]] = {}  # batch size → what makes steps of these rows
+        self._programs: dict[Any, tuple[Traced, Any]] = {}  # batch size and shapes → the loss, and what makes steps
+        self._held: tuple[Samples | None, Any, Any] = (None, None, None)  # rows, where they are on the device, shapes
         self._spread = _spread_over(devices)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what belongs to this process."""
-        return {**vars(self), "_traced": {}, "_held": (None, None), "_chunks": {}, "_spread": None}
+        return {**vars(self), "_programs": {}, "_held": (None, None, None), "_spread": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -63,9 +62,10 @@ class Descending(OfRule):
     def run(self, rows: Any, order: np.ndarray, batch_size: int) -> None:
         """See `Trainer.run`; `rows` are Samples."""
         if self._held[0] is not rows:
-            self._chunks = {}
             with precision(self._kind):
-                self._held = (rows, jax.device_put(rows.parts, self._spread and self._spread[1]))
+                there = jax.device_put(rows.parts, self._spread and self._spread[1])
+            shapes = tuple((leaf.shape[1:], str(leaf.dtype)) for leaf in jax.tree.leaves(there))
+            self._held = (rows, there, shapes)
         whole = len(order) // batch_size
         if whole:
             self._steps(order[: whole * batch_size], batch_size)
@@ -75,9 +75,7 @@ class Descending(OfRule):
     def _steps(self, order: np.ndarray, size: int) -> None:
         data, count = self._held[1], len(order) // size
         with precision(self._kind):
-            if size not in self._chunks:
-                self._chunks[size] = self._chunk(data, size)
-            program, chunk = self._chunks[size]
+            program, chunk = self._program(size)
 
             def go(last: int) -> Any:
                 return chunk(
@@ -93,17 +91,15 @@ class Descending(OfRule):
         self._x, self._state = x, state
         self.steps += count if self.broke_at is None else max(bad - 1, 0)
 
-    def _chunk(self, data: Any, size: int) -> tuple[Traced, Any]:
-        program = self._program(data, size)
-        purpose = ("training", self._rule.program_key(), size, self._devices)
-        return program, program.compiled(purpose, lambda: _chunk_of(program, size, self._spread))
-
-    def _program(self, data: Any, size: int) -> Traced:
-        shapes = tuple((leaf.shape[1:], str(leaf.dtype)) for leaf in jax.tree.leaves(data))
-        if (size, shapes) not in self._traced:
+    def _program(self, size: int) -> tuple[Traced, Any]:
+        _, data, shapes = self._held
+        if (size, shapes) not in self._programs:
             batch = jax.tree.map(lambda part: np.zeros((size, *part.shape[1:]), part.dtype), data)  # not compiled
-            self._traced[size, shapes] = trace(self._loss, None, self._x, *batch, self._key)
-        return self._traced[size, shapes]
+            program = trace(self._loss, None, self._x, *batch, self._key)
+            purpose = ("training", self._rule.program_key(), size, self._devices)
+            chunk = program.compiled(purpose, lambda: _chunk_of(program, size, self._spread))
+            self._programs[size, shapes] = program, chunk
+        return self._programs[size, shapes]
 
 
 def _chunk_of(program: Traced, size: int, spread: Any) -> Callable[..., Any]:

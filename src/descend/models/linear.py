@@ -42,6 +42,7 @@ from descend.models.training import (
     best_rate,
     chunks_of,
     parted,
+    rows_together,
     sample_of,
     train_in_batches,
     train_on_all_rows,
@@ -482,7 +483,8 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         size = self._size(rows)
         if self._trainer is None:
             self._trainer = self._trainer_of(rows, self._weights, size)
-        chunks = chunks_of(rows, size, shuffle=bool(self.shuffle), seed=int(self.seed), jobs=int(self.n_jobs))
+        together = rows_together(len(rows), int(self.n_jobs), is_compiled=self._trainer.is_compiled)
+        chunks = chunks_of(rows, size, shuffle=bool(self.shuffle), seed=int(self.seed), together=together)
         ending: Ending = self._trained(chunks, size, rows, held_out)
         return ending
 

@@ -17,7 +17,8 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from descend.data.images import like_mnist, open_image
+from descend.data.images import open_image
+from descend.data.one_digit import like_mnist
 from descend.descent import Outcome
 from descend.descent.options import ready
 from descend.descent.sampling import Sampling

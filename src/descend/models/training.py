@@ -31,13 +31,14 @@ __all__ = [
     "best_rate",
     "chunks_of",
     "parted",
+    "rows_together",
     "sample_of",
     "train_in_batches",
     "train_on_all_rows",
 ]
 
 _CHUNK = 65_536  # rows between two looks whether all is well, at least
-_LOOKS = 8  # in an epoch of many rows
+_LOOKS = 8  # in an epoch of many rows, where steps are compiled
 _SHARED = 8  # times as many rows for each of several threads, which take a while to get going
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _EXPLODED = 1e4  # so many times the first loss is no noise
@@ -83,11 +84,15 @@ class Chunk(NamedTuple):
 Chunks = Callable[[int], Iterator[Chunk]]  # epoch → its chunks
 
 
-def chunks_of(
-    rows: Any, batch_size: int, *, shuffle: bool, seed: int, jobs: int = 1, together: int | None = None
-) -> Chunks:
+def rows_together(rows: int, jobs: int, *, is_compiled: bool) -> int:
+    """How many of so many rows are gone through between two looks; few where each takes long, for Ctrl-C waits."""
+    if not is_compiled:
+        return _CHUNK
+    return max(_CHUNK if jobs == 1 else _CHUNK * _SHARED * jobs, -(-rows // _LOOKS))
+
+
+def chunks_of(rows: Any, batch_size: int, *, shuffle: bool, seed: int, together: int) -> Chunks:
     """Rows in memory: each epoch in an order of its own, or as they are stored; about `together` in a chunk."""
-    together = together or max(_CHUNK if jobs == 1 else _CHUNK * _SHARED * jobs, -(-len(rows) // _LOOKS))
     size = max(batch_size, together // batch_size * batch_size)
 
     def chunks(epoch: int) -> Iterator[Chunk]:
