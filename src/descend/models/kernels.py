@@ -1,7 +1,8 @@
 """The streaming kernels: one pass over rows, dense or sparse, with any method and any loss inlined.
 
 Rows come as three arrays. Dense: `values` of shape (rows, features), the other two empty. Sparse (CSR): `values` and
-`columns` of shape (stored,), `starts` of shape (rows + 1,). The parameters of a model with d features are
+`columns` of shape (stored,), `starts` of shape (rows + 1,), unsigned: of a signed index it is asked each time whether
+it counts from the end, which was a fifth of a pass. The parameters of a model with d features are
 d + 1 numbers, the last of them the intercept. A feature enters as (x - shift)·scale.
 
 The kernels run without Python's lock, so that several threads can share the work.
@@ -42,7 +43,7 @@ _LINE = 64  # bytes that memory hands out at a time
 _GROUP = 256  # rows that are added up in the data's type
 
 
-@njit(**COMPILED)  # type: ignore[untyped-decorator]
+@njit(**COMPILED, forceinline=True)  # type: ignore[untyped-decorator]
 def ask_for_dense(values: Any, y: Any, order: Any, i: Any) -> None:
     """Ask for the row that comes some rows after the i-th."""
     row = order[min(i + _AHEAD, order.size - 1)]
@@ -52,7 +53,7 @@ def ask_for_dense(values: Any, y: Any, order: Any, i: Any) -> None:
     prefetch(values, (row + 1) * values.shape[1] - 1)  # a row need not begin where a line does
 
 
-@njit(**COMPILED)  # type: ignore[untyped-decorator]
+@njit(**COMPILED, forceinline=True)  # type: ignore[untyped-decorator]
 def ask_for_sparse(
     values: Any, columns: Any, starts: Any, y: Any, order: Any, i: Any, state: Any, width: Any
 ) -> None:  # fmt: skip
@@ -63,7 +64,7 @@ def ask_for_sparse(
     last = order.size - 1
     row = order[min(i + _AHEAD, last)]
     prefetch(y, row)
-    for k in range(starts[row], starts[row + 1], _LINE // values.itemsize):
+    for k in range(starts[row], starts[row + 1], np.uint64(_LINE // values.itemsize)):
         prefetch(values, k)
         prefetch(columns, k)
     prefetch(starts, order[min(i + 2 * _AHEAD, last)])

@@ -171,7 +171,8 @@ class ScalarMethod:
         def per_coordinate(typing: Any, state: Any, j: Any, g: Any, shared: Any, l1: Any) -> Any:
             def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 array = context.make_array(signature.args[0])(context, builder, args[0])
-                width = builder.extract_value(array.shape, 1)
+                number_of_parts = ir.Constant(ir.IntType(64), 1 + len(slots))
+                width = number_of_parts if interleaved else builder.extract_value(array.shape, 1)
                 kind = context.get_value_type(signature.args[0].dtype)
 
                 def place(row: int) -> Any:

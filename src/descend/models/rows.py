@@ -121,8 +121,9 @@ class Rows:
             return self.values
         shape = (len(self), self.features)
         # SciPy wants both index arrays of one type, and would copy the longer one.
-        starts = self.starts if self.starts[-1] > np.iinfo(np.int32).max else self.starts.astype(np.int32)
-        return scipy.sparse.csr_array((self.values, self.columns, starts), shape=shape, copy=False)
+        starts = self.starts.view(np.int64)
+        starts = starts if starts[-1] > np.iinfo(np.int32).max else starts.astype(np.int32)
+        return scipy.sparse.csr_array((self.values, self.columns.view(np.int32), starts), shape=shape, copy=False)
 
     def taken(self, order: np.ndarray) -> Rows:
         """These rows alone, in this order."""
@@ -131,7 +132,7 @@ class Rows:
             return replace(self, values=self.values[order], y=y, weights=weights)
         part = self.matrix[order]
         return replace(
-            self, values=part.data, columns=part.indices.astype(np.int32), starts=part.indptr.astype(np.int64),
+            self, values=part.data, columns=part.indices.astype(np.uint32), starts=part.indptr.astype(np.uint64),
             y=y, weights=weights,
         )  # fmt: skip
 
@@ -139,7 +140,7 @@ class Rows:
         """Means and squared deviations of the columns, in one pass; of sparse rows about zero, which stays zero."""
         if self.is_sparse:
             total = float(self.weights.sum(dtype=np.float64))
-            weight_of_entry = np.repeat(self.weights, np.diff(self.starts)).astype(np.float64)
+            weight_of_entry = np.repeat(self.weights, np.diff(self.starts.view(np.int64))).astype(np.float64)
             stored = np.bincount(self.columns, weight_of_entry, self.features)
             squares = np.bincount(self.columns, weight_of_entry * self.values.astype(np.float64) ** 2, self.features)
             return Moments(total, np.zeros(self.features), squares, stored)
@@ -171,7 +172,7 @@ def rows_of(X: Any, y: np.ndarray, weights: Any = None, *, balanced: bool = True
         targets = np.ascontiguousarray(y, kind)
     if y.dtype != kind and not np.isfinite(targets).all():
         raise ValueError(f"the target is too large for {kind}: give it in other units, or the columns in float64")
-    none = np.empty(0, np.int32), np.empty(0, np.int64)
+    none = np.empty(0, np.uint32), np.empty(0, np.uint64)
     if not scipy.sparse.issparse(X):
         return Rows(np.ascontiguousarray(X), *none, targets, each, X.shape[1])
     X = X.tocsr()
@@ -182,7 +183,7 @@ def rows_of(X: Any, y: np.ndarray, weights: Any = None, *, balanced: bool = True
         X = X.copy()
         X.sum_duplicates()
     values = np.ascontiguousarray(X.data)
-    return Rows(values, X.indices.astype(np.int32), X.indptr.astype(np.int64), targets, each, X.shape[1])
+    return Rows(values, X.indices.astype(np.uint32), X.indptr.astype(np.uint64), targets, each, X.shape[1])
 
 
 def _counted(weights: Any, balanced: bool) -> np.ndarray:
