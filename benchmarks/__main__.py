@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import comparison, core, networks, rates, tables
+from benchmarks import comparison, core, networks, rates, sparse, tables
 
-WORKLOADS = core.WORKLOADS | comparison.WORKLOADS | tables.WORKLOADS | networks.WORKLOADS | rates.WORKLOADS
+WORKLOADS = {
+    name: workload
+    for part in (core, comparison, tables, sparse, networks, rates)
+    for name, workload in part.WORKLOADS.items()
+}
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.timing import Result, compare, quiet, seconds
+from benchmarks.timing import Result, compare, has, quiet, seconds
 from descend import Adam, Cosine, GradientDescent, MLPClassifier, train
 from descend.data.images import ImageSet, mnist
 
@@ -23,13 +22,6 @@ __all__ = ["WORKLOADS"]
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 _LEARNT, _BATCH, _RATE = 48_000, 32, 0.01
 _FLOPS = 6 * _LEARNT * (784 * 128 + 128 * 10) - 2 * _LEARNT * 784 * 128  # none for the gradient of the images
-
-
-def _has(name: str) -> bool:
-    if importlib.util.find_spec(name) is None:
-        print(f"{name} is not installed: pip install '.[parity]' for the comparison")
-        return False
-    return True
 
 
 def _images() -> ImageSet | None:
@@ -101,7 +93,7 @@ def epochs(quick: bool) -> list[Result]:
         ("keras", _keras_epoch, "≥ 12 × faster"),
         ("sklearn", _sklearn_epoch, "≥ 40 × faster"),
     ):
-        if _has(name):
+        if has(name, "parity"):
             mine, other = compare(ours, peer(pixels, y), rounds)
             results.append(Result(f"MNIST, an epoch of 784-128-10 / {name}", mine, other, "s", goal))
     square = jnp.ones((2048, 2048))
@@ -141,7 +133,7 @@ plt.plot(history.history["accuracy"]); plt.plot(history.history["val_accuracy"])
 
 def command(quick: bool) -> list[Result]:
     """The whole of `descend mnist`, beside the article's script; and the whole `fit`, beside Keras'."""
-    if _images() is None or not _has("tensorflow"):
+    if _images() is None or not has("tensorflow", "parity"):
         return []
     with tempfile.TemporaryDirectory() as folder:
 

@@ -19,7 +19,6 @@ import scipy.sparse
 from numba import njit
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 from sklearn.linear_model import SGDClassifier, SGDRegressor
-from sklearn.metrics import log_loss
 
 from benchmarks.timing import Result, compare, quiet
 from descend import AdaGrad, Adam, GradientDescent, LinearRegression, LogisticRegression
@@ -184,49 +183,6 @@ def _read(values: Any) -> Any:
     return total
 
 
-def _sparse(rows: int, columns: int) -> tuple[Any, np.ndarray]:
-    """Rows of about 35 columns, of which some are met much more often than others; labels from a sparse truth."""
-    draw = np.random.default_rng(0)
-    each = draw.poisson(35, rows).clip(1)
-    starts = np.concatenate([[0], np.cumsum(each)])
-    ids = np.minimum((columns * draw.random(starts[-1]) ** 3).astype(np.int64), columns - 1)
-    X = scipy.sparse.csr_matrix((np.ones(len(ids), np.float32), ids, starts), shape=(rows, columns))
-    X.sum_duplicates()
-    truth = draw.normal(size=columns) * 0.5
-    margin = X @ truth
-    return X, draw.random(rows) < 1 / (1 + np.exp(-(margin - margin.mean())))
-
-
-def to_a_loss(quick: bool) -> list[Result]:
-    """Sparse logistic regression: the time until the training loss is that of ten passes of SGDClassifier."""
-    sets: list[tuple[str, Any, Any]] = [("300,000 × 100,000", *_sparse(30_000 if quick else 300_000, 100_000))]
-    if (SHARED / "a9a.t").exists():
-        X, y = read_svmlight(SHARED / "a9a.t")
-        sets.append(("a9a.t", X, y > 0))
-    results = []
-    for name, X, y in sets:
-
-        def theirs(alpha: float, X: Any = X, y: Any = y) -> Any:
-            return SGDClassifier(loss="log_loss", alpha=alpha, max_iter=10, tol=None, random_state=0).fit(X, y)
-
-        alphas = (1e-3, 3e-4, 1e-4, 3e-5)
-        loss, alpha = min((log_loss(y, theirs(a).predict_proba(X)), a) for a in alphas)
-
-        def ours(method: Any, epochs: int, X: Any = X, y: Any = y) -> Any:
-            return LogisticRegression(method, batch_size=1, epochs=epochs, l2=0.0, scale=False).fit(X, y)
-
-        for what, method in (("rate found", "adagrad"), ("AdaGrad(0.3)", AdaGrad(0.3))):
-            passes = next((e for e in (1, 2, 3, 5, 10) if log_loss(y, ours(method, e).predict_proba(X)) <= loss), 0)
-            if not passes:
-                print(f"{name}: the loss {loss:.4f} was not reached in 10 passes, {what}")
-                continue
-            mine, other = compare(partial(ours, method, passes), partial(theirs, alpha), 3 if quick else 7)
-            goal = "≥ 5 × faster" if name == "a9a.t" else "≥ 10 × faster"
-            label = f"{name} to a loss of {loss:.4f}, {passes} passes, {what} / SGDClassifier, alpha {alpha:g}"
-            results.append(Result(label, mine, other, "ms", goal, 1e3))
-    return results
-
-
 _FIRST = """
 import time
 import numpy as np
@@ -307,7 +263,6 @@ WORKLOADS = {
     "several-classes": quiet(several_classes),
     "by-hand": by_hand,
     "gradient-of-all": gradient,
-    "to-a-loss": quiet(to_a_loss),
     "first-fit": first_fit,
     "reading": reading,
     "linear-in-rows": rows_are_linear,

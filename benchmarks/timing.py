@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Result", "compare", "quiet", "seconds"]
+__all__ = ["Result", "compare", "has", "quiet", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,14 @@ class Result:
     def _spread(self, values: list[float]) -> str:
         low, middle, high = (f(values) * self.scale for f in (min, statistics.median, max))
         return f"{middle:9.2f} {self.unit} [{low:.2f}, {high:.2f}]"
+
+
+def has(peer: str, extra: str) -> bool:
+    """Whether a peer is installed; if not, it is told how it would be."""
+    if importlib.util.find_spec(peer) is None:
+        print(f"{peer} is not installed: pip install '.[{extra}]' for the comparison")
+        return False
+    return True
 
 
 def seconds(work: Callable[[], object]) -> float:

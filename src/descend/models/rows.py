@@ -140,7 +140,7 @@ class Rows:
         """Means and squared deviations of the columns, in one pass; of sparse rows about zero, which stays zero."""
         if self.is_sparse:
             total = float(self.weights.sum(dtype=np.float64))
-            weight_of_entry = np.repeat(self.weights, np.diff(self.starts.view(np.int64))).astype(np.float64)
+            weight_of_entry = np.repeat(self.weights, np.diff(self.starts).astype(np.int64)).astype(np.float64)
             stored = np.bincount(self.columns, weight_of_entry, self.features)
             squares = np.bincount(self.columns, weight_of_entry * self.values.astype(np.float64) ** 2, self.features)
             return Moments(total, np.zeros(self.features), squares, stored)
