@@ -19,6 +19,7 @@ __all__ = ["Column", "Encoder"]
 _MOST_CATEGORIES = 100  # with more a column of text is hashed
 _BUCKETS = 256  # into so many
 _SECONDS_A_DAY = 86_400
+_UNNAMED = {"", "Unnamed: 0"}  # a column that may only count the rows
 
 
 @dataclass
@@ -77,8 +78,8 @@ class Column:
             out[rows, places[rows]] = 1
         else:
             numbers = _numbers(values, self.kind, self.name)
-            missing = np.isnan(numbers)
-            out[:, 0] = np.where(missing, self.fill, numbers)
+            out[:, 0] = numbers
+            out[np.isnan(numbers), 0] = self.fill
         if self.has_missing:
             out[:, -1] = pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)
 
@@ -200,14 +201,15 @@ class Encoder:
             raise DataError(f"the target {self.target!r} is missing in some rows of {name}: leave such rows out first")
         if self.target_kind == "number":
             return _numbers(values, "number", self.target)
-        labels = np.asarray(values.cast(pa.string()).to_numpy(zero_copy_only=False), str)
-        strange = sorted(set(labels.tolist()) - set(self.classes))
-        if strange:
+        text = values.cast(pa.string())
+        places = pc.index_in(text, pa.array(self.classes, pa.string()))
+        if places.null_count:
+            strange = sorted(pc.unique(text.filter(pc.is_null(places))).to_pylist())
             raise DataError(
                 f"the target {self.target!r} holds {', '.join(map(repr, strange[:3]))} in {name}, which is none of the "
                 f"classes {', '.join(map(repr, self.classes[:10]))}"
             )
-        return labels
+        return np.asarray(np.array(self.classes, str)[places.to_numpy()])
 
     def as_json(self) -> dict[str, Any]:
         """The encoder as plain values."""
@@ -229,15 +231,15 @@ class _Seen:
     missing: int = 0
     low: float = np.inf
     high: float = -np.inf
-    rises_by_one: bool = True
+    rises_by_one: bool = True  # looked at where the column has no name
     last: float | None = None
     categories: set[str] = field(default_factory=set)
     some: set[float] = field(default_factory=set)  # of the numbers; no more than a few are kept
     is_many: bool = False
 
     def look(self, values: pa.Array, name: str) -> None:
-        self.missing += int(pc.sum(pc.is_null(values, nan_is_null=True)).as_py() or 0)
         if self.kind == "category":
+            self.missing += values.null_count
             self.categories.update(v for v in pc.unique(values.cast(pa.string())).to_pylist() if v is not None)
             self.is_many = self.is_many or len(self.categories) > _MOST_CATEGORIES
             if len(self.categories) > 100 * _MOST_CATEGORIES:
@@ -245,12 +247,15 @@ class _Seen:
             self.rises_by_one = False
             return
         numbers = _numbers(values, self.kind, name)
-        there = numbers[~np.isnan(numbers)]
+        is_missing = np.isnan(numbers)
+        there = numbers[~is_missing] if is_missing.any() else numbers
+        self.missing += len(numbers) - len(there)
         self.total, self.count = self.total + float(there.sum()), self.count + len(there)
         if len(there) and len(self.some) < 3:
             self.some.update(np.unique(there)[:3].tolist())
         if len(there):
             self.low, self.high = min(self.low, float(there.min())), max(self.high, float(there.max()))
+        if len(there) and name in _UNNAMED:
             steps = np.diff(there, prepend=there[0] - 1 if self.last is None else self.last)
             self.rises_by_one = self.rises_by_one and len(there) == len(numbers) and bool((steps == 1).all())
             self.last = float(there[-1])
@@ -285,7 +290,7 @@ def _learnt(source: Source, target: str) -> Encoder:
     for name, column in seen.items():
         if name == target:
             continue
-        if name in {"", "Unnamed: 0"} and column.rises_by_one:
+        if name in _UNNAMED and column.rises_by_one:
             left_out[name or "(without a name)"] = "it only counts the rows"
         elif column.missing == rows:
             left_out[name] = "all its values are missing"

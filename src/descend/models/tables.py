@@ -29,7 +29,8 @@ __all__ = ["TableModel", "fit_table", "unfitted"]
 
 _Rows = tuple[Any, np.ndarray]  # features and targets
 _Wanted = tuple[str, bool]  # the model, and whether the target is a class
-_MEMORY = 512 << 20  # bytes of features that are held; what is larger streams through
+_MEMORY = 160 << 20  # bytes of features that are held; what is larger streams through
+_AT_ONCE = 512 << 20  # where it cannot
 _MODELS: dict[str, tuple[Any, Any]] = {  # of numbers, of classes
     "linear": (LinearRegression, LinearRegression),
     "logistic": (LogisticRegression, LogisticRegression),
@@ -222,9 +223,9 @@ def unfitted(
     """
     _check_share(validation)
     table = _opened(data, target, model)
-    if table.bytes > _MEMORY:
+    if table.bytes > _AT_ONCE:
         raise ValueError(
-            f"the table needs {table.bytes >> 20:,} MB of memory, and {_MEMORY >> 20} are taken: give a part of it"
+            f"the table needs {table.bytes >> 20:,} MB of memory, and {_AT_ONCE >> 20} are taken: give a part of it"
         )
     rows, _ = table.in_two(validation)
     return _estimator(table.wanted, rows[1], options), rows
