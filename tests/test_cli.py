@@ -582,6 +582,21 @@ def test_find_lr_and_check_gradient(descend: Any, tmp_path: Path, monkeypatch: p
     assert "has no 'nothing'" in descend("check-gradient", "my_costs:nothing", "my_costs:bad", "--from", "1")[2]
 
 
+def test_what_fails_in_the_users_own_code_is_told_with_its_line(
+    descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_costs.py").write_text(
+        "def loss(x):\n    return (x**2).sum()\n\n\ndef slope(x):\n    return [2 * x[7]]\n"
+    )
+    (tmp_path / "own_ruin.py").write_text("loss = 1 / 0\n")
+    code, out, told = descend("check-gradient", "own_costs:loss", "own_costs:slope", "--from", "1,2")
+    assert (code, out) == (2, "")
+    assert "own_costs:loss or own_costs:slope failed with IndexError" in told
+    assert "own_costs.py, line 6" in told
+    assert "own_ruin.py, line 1" in descend("check-gradient", "own_ruin:loss", "own_costs:slope", "--from", "1")[2]
+
+
 def test_a_formula_is_no_file_however_long_and_whatever_a_folder_is_called(
     descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

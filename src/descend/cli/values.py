@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ __all__ = [
     "method_class",
     "method_of",
     "start_of",
+    "users_code",
     "values_of",
     "widths",
     "write_files",
@@ -102,13 +105,30 @@ def imported(text: str) -> Any:
         raise BadInputError(f"give what is your own as MODULE:NAME, e.g. costs:loss, got {text!r}")
     sys.path.insert(0, "")
     try:
-        return getattr(importlib.import_module(module), name)
+        with users_code(module):
+            found = importlib.import_module(module)
     except ImportError as error:
         raise BadInputError(f"{module} cannot be imported: {error}") from None
-    except AttributeError:
-        raise BadInputError(f"{module} has no {name!r}") from None
     finally:
         sys.path.remove("")
+    if not hasattr(found, name):
+        raise BadInputError(f"{module} has no {name!r}")
+    return getattr(found, name)
+
+
+@contextmanager
+def users_code(what: str) -> Iterator[None]:
+    """Tell where code that is the user's own failed, in a sentence; what is bad input anyway is told as it is."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError, ImportError):
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise BadInputError(
+            f"{what} failed with {type(error).__name__}: {error} ({place.filename}, line {place.lineno}); "
+            "descend --debug shows the whole traceback"
+        ) from error
 
 
 def check_target(path: Path | None, kinds: set[str]) -> None:

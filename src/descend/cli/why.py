@@ -19,6 +19,7 @@ from descend.cli.values import (
     imported,
     method_of,
     start_of,
+    users_code,
     widths,
     write_files,
 )
@@ -157,7 +158,9 @@ def check_gradient_command(
     """Compare a gradient with the right one, coordinate by coordinate."""
     from descend.insight import check_gradient
 
-    found = check_gradient(imported(function), imported(gradient), start_of(start, dtype, ""))
+    cost, slope, x = imported(function), imported(gradient), start_of(start, dtype, "")
+    with users_code(f"{function} or {gradient}"):
+        found = check_gradient(cost, slope, x)
     if as_json:
         wrong = [vars(coordinate) for coordinate in found.wrong]
         print(
