@@ -65,6 +65,42 @@ def test_the_cause_of_a_training_is_told(name: str, cause: Cause, make: Any) -> 
     assert bool(found.cure) == (cause is not Cause.HEALTHY)
 
 
+def _train(method: Any, epochs: int) -> Any:
+    """Least squares with a noise of 0.5, so that the loss ends at about 0.25, trained as a function of one's own."""
+    draw = np.random.default_rng(1)
+    A = draw.normal(size=(1_000, 5))
+    b = A @ np.arange(5.0) + 0.5 * draw.normal(size=1_000)
+
+    def loss(p: Any, A: Any, b: Any) -> Any:
+        return jnp.mean((A @ p["w"] - b) ** 2)
+
+    return train(loss, {"w": np.zeros(5)}, (A, b), method, epochs=epochs)
+
+
+OF_FUNCTIONS: list[tuple[Cause, Any, int]] = [
+    (Cause.RATE_TOO_LARGE, GradientDescent(3.0), 5),
+    (Cause.RATE_TOO_SMALL, GradientDescent(1e-6), 5),
+    (Cause.STEP_VANISHED, AdaGrad(1e-4), 5),
+    (Cause.DECAYED_TOO_EARLY, GradientDescent(ExponentialDecay(0.003, 0.97)), 8),
+    (Cause.TOO_FEW_STEPS, Adam(0.01), 8),
+    (Cause.NOISE_FLOOR, Adam(4.0), 30),
+    (Cause.HEALTHY, GradientDescent(0.003), 30),
+]
+
+
+@pytest.mark.parametrize(("cause", "method", "epochs"), OF_FUNCTIONS, ids=[case[0].name for case in OF_FUNCTIONS])
+def test_training_a_function_of_ones_own_is_explained_by_training_it_again(
+    cause: Cause, method: Any, epochs: int
+) -> None:
+    made = _train(method, epochs)
+    found = made.explain()
+    assert found.cause is cause, f"{made.message}\n{found}"
+    assert bool(found.seen) == (cause is not Cause.HEALTHY), "the cure was tried"
+    if cause in {Cause.RATE_TOO_LARGE, Cause.RATE_TOO_SMALL, Cause.STEP_VANISHED}:
+        lr = float(found.cure.removeprefix("lr="))
+        assert made.again(method=type(method)(lr)).history.loss[-1] < 0.5, "and it is one"
+
+
 def line(noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(1)
     A = draw.normal(size=(300, 4))

@@ -102,9 +102,9 @@ def explain_fit(model: Any, X: Any = None, y: Any = None, sample_weight: Any = N
     read = explain_training(model.history_, model.outcome_, model.message_)
     if X is None:
         return replace(read, cure=_WITH_ROWS) if read.cause is Cause.UNKNOWN else read
-    from descend.insight.retraining import explain_by_retraining
+    from descend.insight.retraining import OfModel, explain_by_retraining
 
-    return replace(explain_by_retraining(model, X, y, sample_weight, read), outcome=model.outcome_)
+    return explain_by_retraining(OfModel(model, X, y, sample_weight), read)
 
 
 def _some_rows(network: Any, X: Any, y: Any) -> Any:

@@ -1,10 +1,11 @@
-"""Why training of a model ended as it did, found by training it again: for a moment, with one thing changed."""
+"""Why training ended as it did, found by training it again: for a moment, with one thing changed."""
 
 from __future__ import annotations
 
 import copy
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -23,7 +24,7 @@ from descend.models.history import History
 from descend.models.rows import rows_of
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["explain_by_retraining"]
+__all__ = ["OfModel", "OfTraining", "explain_by_retraining"]
 
 _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
@@ -31,52 +32,81 @@ _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
+_REST, _MUCH_OF_REST = 0.005, 0.2  # shares of the loss at the start, and at the end: so much of so much counts, too
 
 
-class Retraining:
-    """Short trainings of a model on the rows that it was fitted on."""
+class Retraining(ABC):
+    """Short trainings of what was trained, with one thing changed."""
 
-    def __init__(self, model: Any, X: Any, y: Any, sample_weight: Any = None) -> None:
-        self.model, self.rows = model, (X, y, sample_weight)
-        history = model.history_
+    model: Any = None  # the estimator; None where a function of one's own was trained
+
+    def __init__(self, history: History, outcome: Outcome, method: Any, rows: int, *, in_batches: bool) -> None:
+        self.history, self.outcome, self.method, self.in_batches = history, outcome, method, in_batches
         self._whole = max(1, round(float(history.epoch[-1])))
         self._ends = time.perf_counter() + max(_SECONDS, float(history.seconds[-1]))
-        self.in_batches = model.get_params().get("batch_size") is not None
-        room = _ROWS / np.shape(X)[0] if self.in_batches else _STEPS
+        room = _ROWS / rows if in_batches else _STEPS
         share = max(1 / _TRIALS, min(1.0, room / self._whole))
         self.epochs = max(1, round(share * self._whole))
         self.made, self.was_cut = 0, False
 
+    @abstractmethod
+    def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
+        """A training from the start, or from where training ended with the method begun anew."""
+
     def anew(self, **changes: Any) -> History | None:
         """The history of a training from the start; None where it diverges, cannot be made, or time is up."""
-        return self._fitted(clone(self.model), {**changes, "warm_start": False})
+        return self._tried(changes, onward=False)
 
     def onward(self, **changes: Any) -> History | None:
         """The history of going on from where training ended, the method begun anew."""
-        made = copy.copy(self.model)
-        made.history_, made._trainer = History(), None
-        return self._fitted(made, {**changes, "warm_start": True})
+        return self._tried(changes, onward=True)
 
-    def _fitted(self, made: Any, changes: dict[str, Any]) -> History | None:
+    def _tried(self, changes: dict[str, Any], *, onward: bool) -> History | None:
         if self.made > 1 and time.perf_counter() > self._ends:
             self.was_cut = True
             return None
         self.made += 1
-        plain = {"epochs": self.epochs, "checkpoint": None, "resume": False, "patience": None}
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             try:
-                made.set_params(**{**plain, **changes}).fit(*self.rows)
+                outcome, history = self._made({"epochs": self.epochs, **changes}, onward=onward)
             except (ValueError, TypeError):
                 return None
-        diverged = made.outcome_ is Outcome.DIVERGED or not np.isfinite(made.history_.loss[-1])
-        return None if diverged else made.history_
+        return None if outcome is Outcome.DIVERGED or not np.isfinite(history.loss[-1]) else history
 
     def loss_before(self, epochs: float) -> float:
         """What training had come to after so many epochs."""
-        history = self.model.history_
-        row = int(np.searchsorted(history.epoch, epochs, side="right")) - 1
-        return float(history.loss[max(row, 0)])
+        row = int(np.searchsorted(self.history.epoch, epochs, side="right")) - 1
+        return float(self.history.loss[max(row, 0)])
+
+
+class OfModel(Retraining):
+    """Of an estimator, on the rows that it was fitted on."""
+
+    def __init__(self, model: Any, X: Any, y: Any, sample_weight: Any = None) -> None:
+        in_batches = model.get_params().get("batch_size") is not None
+        super().__init__(model.history_, model.outcome_, model.method, np.shape(X)[0], in_batches=in_batches)
+        self.model, self.rows = model, (X, y, sample_weight)
+
+    def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
+        made = copy.copy(self.model) if onward else clone(self.model)
+        if onward:
+            made.history_, made._trainer = History(), None
+        plain = {"checkpoint": None, "resume": False, "patience": None, "warm_start": onward}
+        made.set_params(**plain, **changes).fit(*self.rows)
+        return made.outcome_, made.history_
+
+
+class OfTraining(Retraining):
+    """Of what `train` has trained."""
+
+    def __init__(self, training: Any) -> None:
+        super().__init__(training.history, training.outcome, training.method, training.rows, in_batches=True)
+        self._training = training
+
+    def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
+        made = self._training.again(**({"params": self._training.params} if onward else {}), **changes)
+        return made.outcome, made.history
 
 
 def _rescaled(method: Any, factor: float) -> Any:
@@ -87,28 +117,28 @@ def _rescaled(method: Any, factor: float) -> Any:
     return method.with_numbers(lambda name, v: v * factor if name in rates else v) if rates else None
 
 
-def explain_by_retraining(model: Any, X: Any, y: Any, sample_weight: Any, read: Diagnosis) -> Diagnosis:
+def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
     certain = {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED, Cause.PRECISION_FLOOR}
-    if read.cause in certain or model.outcome_ is Outcome.CONVERGED:
+    has_diverged = trials.outcome is Outcome.DIVERGED
+    if read.cause in certain or trials.outcome is Outcome.CONVERGED:
         return read
-    trials = Retraining(model, X, y, sample_weight)
-    for look in (_diverged,) if model.outcome_ is Outcome.DIVERGED else _looks(trials):
+    for look in (_diverged,) if has_diverged else _looks(trials, read):
         found = look(trials)
         if found is not None:
-            return found
-    evidence: dict[str, Any] = {"loss": float(model.history_.loss[-1])}
+            return replace(found, outcome=trials.outcome)
+    evidence: dict[str, Any] = {"loss": float(trials.history.loss[-1])}
     if trials.was_cut:
         evidence["not all was tried"] = "that would have taken longer than the training"
-    if model.outcome_ is Outcome.DIVERGED:
-        return Diagnosis(read.cause, evidence)
+    if has_diverged:
+        return Diagnosis(read.cause, evidence, outcome=trials.outcome)
     start, _, gained = _gained(trials)
     evidence["trainings that were tried and got no lower"] = trials.made
     learnt = gained > 0.01 * abs(start) and not _knows_nothing(trials)
     # Training in batches ends when all epochs are made; what was to converge and has not is not called well.
-    ended_well = model.outcome_ is Outcome.STEPS_EXHAUSTED and trials.in_batches
-    is_well = ended_well and (learnt or not trials.was_cut)
-    return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence)
+    ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
+    is_well = ended_well and (not trials.was_cut or (learnt and read.cause is Cause.HEALTHY))
+    return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
 
 
 def _told(history: History, how: str, before: float) -> str:
@@ -117,15 +147,15 @@ def _told(history: History, how: str, before: float) -> str:
 
 def _diverged(trials: Retraining) -> Diagnosis | None:
     """A training that diverged: columns of other scales, or a rate that is too large."""
-    model, start = trials.model, float(trials.model.history_.loss[0])
-    rates = model.history_.rate[np.isfinite(model.history_.rate)]
+    start = float(trials.history.loss[0])
+    rates = trials.history.rate[np.isfinite(trials.history.rate)]
     evidence: dict[str, Any] = {"learning rate": float(rates[-1])} if len(rates) else {}
     cures: list[tuple[str, dict[str, Any]]] = []
-    if not model.scale:
+    if _is_raw(trials):
         evidence |= _largest_columns(trials)
         cures.append(("scale=True", {"scale": True}))
     for k in range(1, 6):
-        smaller = _rescaled(model.method, 0.25**k)
+        smaller = _rescaled(trials.method, 0.25**k)
         if smaller is not None:
             cures.append((_rate_of(smaller), {"method": smaller}))
     cures.append(("leave method out", {"method": None}))
@@ -136,7 +166,12 @@ def _diverged(trials: Retraining) -> Diagnosis | None:
     return None
 
 
-def _largest_columns(trials: Retraining) -> dict[str, str]:
+def _is_raw(trials: Retraining) -> bool:
+    """Whether columns could be brought to one scale, and are not."""
+    return not getattr(trials.model, "scale", True)
+
+
+def _largest_columns(trials: Any) -> dict[str, str]:
     """The columns whose numbers are largest, where columns differ in scale."""
     X = trials.rows[0]
     plain = X if hasattr(X, "tocsr") else np.asarray(X, float).reshape(np.shape(X)[0], -1)
@@ -151,14 +186,14 @@ def _rate_of(method: Any) -> str:
 
 def _gained(trials: Retraining) -> tuple[float, float, float]:
     """The loss at the start, at the end, and what was gained."""
-    loss = trials.model.history_.loss
+    loss = trials.history.loss
     return float(loss[0]), float(loss[-1]), max(float(loss[0] - loss[-1]), 0.0)
 
 
 def _decayed(trials: Retraining) -> Diagnosis | None:
     """Whether the schedule took the rate down before training was there."""
-    rates = trials.model.history_.rate[np.isfinite(trials.model.history_.rate)]
-    kept = trials.model.method
+    rates = trials.history.rate[np.isfinite(trials.history.rate)]
+    kept = trials.method
     if not len(rates) or not rates[-1] < 0.05 * rates.max():
         return None
     schedule = getattr(kept, "lr", None)
@@ -177,7 +212,7 @@ def _decayed(trials: Retraining) -> Diagnosis | None:
 def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     """Whether the noise of batches, or a rate that is too large, keeps the loss up: a smaller rate gets lower."""
     start, end, gained = _gained(trials)
-    smaller = _rescaled(trials.model.method, 0.1)
+    smaller = _rescaled(trials.method, 0.1)
     if smaller is None:
         return None
     slow, same = trials.onward(method=smaller), trials.onward()
@@ -190,9 +225,13 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
             evidence = {"loss at the start": start, "loss": before, "going on with a tenth of the rate": end - won}
             told = _told(anew, "from the start", before)
             return Diagnosis(Cause.RATE_TOO_LARGE, evidence, _rate_of(smaller), told)
-    if slow is None or won < _MATTERS * max(gained, end) or won < 2 * as_it_was:
+    is_unknown = same is None and trials.was_cut  # what going on as before would have come to
+    much_of_what_is_left = won > _MUCH_OF_REST * end and end > _REST * start
+    matters = won > _MATTERS * max(gained, end) or much_of_what_is_left
+    if slow is None or is_unknown or not matters or won < 2 * as_it_was:
         return None
-    evidence = {"loss": end, "going on as before": end - as_it_was, "going on with a tenth of the rate": end - won}
+    before = np.inf if same is None else end - as_it_was
+    evidence = {"loss": end, "going on as before": before, "going on with a tenth of the rate": end - won}
     cause = Cause.NOISE_FLOOR if trials.in_batches else Cause.OSCILLATING
     more = "larger batches, an average of the points (Averaged), or " if trials.in_batches else ""
     cure = f"{more}a rate that falls at the end, to {_rate_of(smaller)}"
@@ -201,8 +240,8 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
 
 def _swings(trials: Retraining) -> Diagnosis | None:
     """Whether momentum takes the loss of all rows up and down."""
-    loss = trials.model.history_.loss
-    found = calmer(trials.model.method)
+    loss = trials.history.loss
+    found = calmer(trials.method)
     if found is None or len(loss) < _FEW_LOOKS or not rises(loss) > RISING:
         return None
     name, method = found
@@ -211,7 +250,7 @@ def _swings(trials: Retraining) -> Diagnosis | None:
         return None
     evidence = {
         "share of the moves of the loss that go up": rises(loss),
-        name: float(getattr(trials.model.method, name)),
+        name: float(getattr(trials.method, name)),
     }
     cure = f"{name}={getattr(method, name):.3g}"
     return Diagnosis(Cause.OSCILLATING, evidence, cure, _told(tried, "from the start", before))
@@ -221,14 +260,14 @@ def _too_small(trials: Retraining) -> Diagnosis | None:
     """Whether a much larger rate gets much farther in the same time."""
     start, _, _ = _gained(trials)
     for factor in (10_000, 100, 10, 1_000_000):  # the boldest last: it may do well by chance
-        larger = _rescaled(trials.model.method, factor)
+        larger = _rescaled(trials.method, factor)
         tried = None if larger is None else trials.anew(method=larger)
         if tried is None:
             continue
         before = trials.loss_before(float(tried.epoch[-1]))
         if start - tried.loss[-1] > 1.5 * max(start - before, 0) and before - tried.loss[-1] > _MATTERS * abs(start):
-            plain = isinstance(trials.model.method, Method)
-            cause = Cause.STEP_VANISHED if plain and tires(trials.model.method) else Cause.RATE_TOO_SMALL
+            plain = isinstance(trials.method, Method)
+            cause = Cause.STEP_VANISHED if plain and tires(trials.method) else Cause.RATE_TOO_SMALL
             evidence = {"loss at the start": start, "loss": before}
             return Diagnosis(cause, evidence, _rate_of(larger), _told(tried, "from the start", before))
     return None
@@ -236,7 +275,7 @@ def _too_small(trials: Retraining) -> Diagnosis | None:
 
 def _raw(trials: Retraining) -> Diagnosis | None:
     """Whether columns that are not brought to one scale hold it up."""
-    if trials.model.scale:
+    if not _is_raw(trials):
         return None
     ways: dict[str, dict[str, Any]] = {"scale=True": {}, "scale=True, and leave method out": {"method": None}}
     for cure, also in ways.items():
@@ -272,7 +311,7 @@ def _too_few(trials: Retraining) -> Diagnosis | None:
 
 def _plateau(trials: Retraining) -> Diagnosis | None:
     """Whether a network does not learn for what it is, or for where it began."""
-    has = trials.model.get_params()
+    has = {} if trials.model is None else trials.model.get_params()
     if "activation" not in has:
         return None
     ways: list[tuple[str, dict[str, Any]]] = [] if has["scale"] else [("scale=True", {"scale": True})]
@@ -287,18 +326,20 @@ def _plateau(trials: Retraining) -> Diagnosis | None:
 
 def _knows_nothing(trials: Retraining) -> bool:
     """Whether a classifier does no better than to name the share of each class whatever the row."""
-    if not hasattr(trials.model, "classes_"):
+    if not isinstance(trials, OfModel) or not hasattr(trials.model, "classes_"):
         return False
     _, counts = np.unique(np.asarray(trials.rows[1]), return_counts=True)
     shares = counts / counts.sum()
-    return bool(trials.model.history_.loss[-1] > -0.98 * float(shares @ np.log(shares)))
+    return bool(trials.history.loss[-1] > -0.98 * float(shares @ np.log(shares)))
 
 
-def _looks(trials: Retraining) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
+def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
     """What is looked for, in the order that a first glance at the losses suggests."""
     start, _, gained = _gained(trials)
     if not gained > 0.01 * abs(start) or _knows_nothing(trials):
         return _decayed, _plateau, _too_small, _raw, _to_and_fro, _too_few
-    if len(trials.model.history_) < _FEW_LOOKS:
+    if len(trials.history) < _FEW_LOOKS:
         return _raw, _too_few, _to_and_fro, _too_small, _plateau
+    if read.cause is Cause.TOO_FEW_STEPS:  # it still gets lower
+        return _decayed, _swings, _raw, _too_small, _too_few, _to_and_fro, _plateau
     return _decayed, _swings, _raw, _too_small, _to_and_fro, _too_few, _plateau

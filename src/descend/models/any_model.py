@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -45,6 +46,10 @@ class Training:
         What made the steps.
     seconds
         From the call to its end.
+    rows
+        How many rows there were.
+    again
+        `again(**changes)` trains once more as `train` did, with some of its parameters changed.
     """
 
     params: Any
@@ -53,6 +58,8 @@ class Training:
     history: History
     method: Rule
     seconds: float
+    rows: int
+    again: Callable[..., Training] = field(repr=False, compare=False)
 
     @property
     def success(self) -> bool:
@@ -60,10 +67,15 @@ class Training:
         return self.outcome in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED}
 
     def explain(self) -> Any:
-        """Why training ended as it did: a `Diagnosis`, from the losses on the way."""
-        from descend.insight import explain_training
+        """Why training ended as it did: a `Diagnosis`.
 
-        return explain_training(self.history, self.outcome, self.message)
+        Trainings with one thing changed tell the causes apart, and the cure was tried; they take as long as the
+        training, or two seconds.
+        """
+        from descend.insight import explain_training
+        from descend.insight.retraining import OfTraining, explain_by_retraining
+
+        return explain_by_retraining(OfTraining(self), explain_training(self.history, self.outcome, self.message))
 
     def plot(self) -> Any:
         """Loss and metric against the epoch; returns a Figure."""
@@ -131,6 +143,10 @@ def train(
         The input makes no sense; the message says what came and what is legal.
     """
     begin = time.perf_counter()
+    again = partial(
+        train, loss, params=params, data=data, method=method, batch_size=batch_size, epochs=epochs,
+        validation=validation, shuffle=shuffle, devices=devices, seed=seed,
+    )  # fmt: skip
     params = as_parameters(params)
     samples = Samples(as_data(data, jax.tree.leaves(params)[0]))
     if not (isinstance(validation, int | float | np.number) and 0 <= validation < 1):
@@ -179,7 +195,8 @@ def train(
 
     def made(ending: Ending) -> Training:
         x = from_vector(ending.weights, params)
-        return Training(x, ending.outcome, ending.message, history, rule, time.perf_counter() - begin)
+        seconds = time.perf_counter() - begin
+        return Training(x, ending.outcome, ending.message, history, rule, seconds, len(samples), again)
 
     def wants_to_stop(weights: np.ndarray) -> bool:
         if callback is None:
