@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from descend import Adam, GradientDescent, Method, Outcome, landscape, minimize
+from descend.insight import Cause
 from descend.methods.method import Rate, rate
 from descend.objectives.function import DIFFERENCES, JAX, NUMPY
 
@@ -231,9 +232,54 @@ def test_rounding_is_no_saddle() -> None:
 
 
 def test_a_large_constant_part_is_named() -> None:
-    run = minimize(lambda x: 1e12 + (float(x) - 3) ** 2, 0.0)
-    assert not run.success
-    assert "too coarse" in run.message or "rounding of a large constant" in run.message
+    for constant in (1e16, 1e17):
+        run = minimize(lambda x, c=constant: c + (float(x) - 3) ** 2, 0.0)
+        assert not run.success
+        assert "rounding of a large constant" in run.message
+    run = minimize(lambda x: 1e12 + (float(x) - 3) ** 2, 0.0)  # differences take a longer step there
+    assert run.success, run.message
+    assert abs(run.x - 3) < 1e-3
+
+
+ROUNDED: dict[str, tuple[Any, float]] = {
+    "printed with three decimals": (lambda x: round(float(((x - 1) ** 2).sum()), 3), 0.02),
+    "printed with six digits": (lambda x: float(f"{float(((x - 1) ** 2).sum()):.6g}"), 1e-3),
+    "an inner float32": (lambda x: float(np.float32(float(((x - 1) ** 2).sum()))), 1e-3),
+    "absolute, with two decimals": (lambda x: round(float(np.abs(x - 1).sum()), 2), 0.05),
+}
+
+
+@pytest.mark.parametrize("method", [None, GradientDescent(0.1)], ids=["default", "gradient descent"])
+@pytest.mark.parametrize("name", ROUNDED)
+def test_values_with_few_digits_lead_to_the_minimum_as_far_as_they_can(name: str, method: Any) -> None:
+    cost, error = ROUNDED[name]
+    run = minimize(cost, np.array([5.0, -3.0]), method, steps=500)
+    assert run.problem.noise > 0
+    assert run.outcome in {Outcome.CONVERGED, Outcome.PRECISION_FLOOR}, run.message
+    np.testing.assert_allclose(run.x, 1, atol=error)
+    assert run.explain().cause in {Cause.HEALTHY, Cause.PRECISION_FLOOR}
+
+
+def test_exact_values_have_no_noise() -> None:
+    for cost in (lambda x: float(((x - 1) ** 2).sum()), lambda x: math.exp(float(x[0])) + float(x[1]) ** 2):
+        problem = minimize(cost, np.array([2.0, -3.0]), steps=1).problem
+        assert problem.noise == problem.exactness == 0
+
+
+def test_what_is_random_is_refused_or_trusted_for_its_gradient_alone() -> None:
+    draw = np.random.default_rng(0)
+
+    def cost(x: Any) -> float:
+        return float(((x - 1) ** 2).sum() + 1e-3 * draw.normal())
+
+    start = np.array([5.0, -3.0])
+    with pytest.raises(ValueError, match="different values for the same x: it is random"):
+        minimize(cost, start)
+    run = minimize(cost, start, GradientDescent(0.1), grad=lambda x: 2 * (x - 1), steps=300)
+    assert run.success, run.message
+    assert run.explain().cause is Cause.HEALTHY
+    with pytest.raises(ValueError, match="grad gives different values for the same x"):
+        minimize(lambda x: float(((x - 1) ** 2).sum()), start, grad=lambda x: 2 * (x - 1) + draw.normal(size=2))
 
 
 def test_sampled_runs_end_at_a_finite_cost() -> None:

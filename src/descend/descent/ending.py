@@ -15,6 +15,7 @@ from descend.descent.outcome import (
     has_no_bound,
     length,
     margin,
+    noise_of,
     runs_away,
     step_that_helps,
     surroundings,
@@ -82,7 +83,7 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
 
 def _is_worse(run: Run, f: float, first: float) -> bool:
     batches = run.trace.f if run.sampling is not None and run.sampling.samples else None
-    return bool(f - first > margin(first, dtype_of(run.x_array), batches))
+    return bool(f - first > margin(first, dtype_of(run.x_array), batches) + 4 * run.problem.noise)
 
 
 def _worse(run: Run, first: float) -> str:
@@ -127,7 +128,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             f"the gradient is as good as zero, but the cost {_falls(run)} along {toward}: {place}",
             Finding.NO_EXTREME,
         )
-    if flat and f >= first:
+    if flat and f >= first - noise_of(run.problem, run.x_array, f):
         constant = ", or it drowns in the rounding of a large constant part: leave that out" if abs(f) > 1e6 else ""
         return Judgement(
             Outcome.STALLED,
@@ -156,6 +157,13 @@ def _is_constant_near(run: Run, f: float) -> bool:
     moves = (point + 1e-4 * np.maximum(1, np.abs(point)) * draw.normal(size=point.size) for _ in range(4))
     values = (run.problem.value(from_vector(move, run.x_array), *run.problem.data) for move in moves)
     return abs(f) < 1e6 and all(float(value) == f for value in values)
+
+
+def _what_is_inexact(run: Run) -> str:
+    """What would have to be more exact for a run to get further, as far as that is known."""
+    if run.problem.noise:
+        return f"; the values of the objective are exact to about {run.problem.noise:.1g} only"
+    return "; float64 reaches further" if run.dtype == "float32" else ""
 
 
 def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: Tolerances) -> Judgement:
@@ -195,7 +203,7 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
         return Judgement(
             Outcome.PRECISION_FLOOR,
             f"{what} in {run.dtype}, though the gradient norm is {size:.2g}: no step along it betters the cost "
-            f"{run.fun:.6g} by more than rounding" + ("; float64 reaches further" if run.dtype == "float32" else ""),
+            f"{run.fun:.6g} by more than rounding{_what_is_inexact(run)}",
         )
     circles = _circles(run)
     kind = "longer" if not circles and far > float(run.trace.lr[-1]) * size else "shorter"

@@ -99,7 +99,10 @@ def gradient_scale(problem: Problem, x: Any, grad: Any) -> float:
 
 
 def noise_of(problem: Problem, x: Any, f: float) -> float:
-    """How far rounding alone moves the cost: the largest change over a few moves by some spacings of x."""
+    """How far rounding alone moves the cost: the largest change over a few moves by some spacings of x.
+
+    Where the values of the objective are less exact than that, it is what `Problem.noise` says.
+    """
     point = as_vector(x)
     spacing = np.spacing(np.maximum(np.abs(point), np.finfo(point.dtype).tiny ** 0.5))
     draw = np.random.default_rng(0)
@@ -108,7 +111,7 @@ def noise_of(problem: Problem, x: Any, f: float) -> float:
         for _ in range(6)
     ]
     moved = [abs(value - f) for value in values if np.isfinite(value)]
-    return max([4 * float(np.finfo(point.dtype).eps) * abs(f), *moved])
+    return max([4 * float(np.finfo(point.dtype).eps) * abs(f), 4 * problem.noise, *moved])
 
 
 def surroundings(problem: Problem, x: Any, f: float, grad: Any, go: Reach = _anywhere) -> tuple[bool, str]:

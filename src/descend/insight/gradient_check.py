@@ -125,7 +125,7 @@ def check_gradient(fun: Callable[..., Any], grad: Callable[..., Any], x: Any, *,
         places = np.arange(given.size)
         if given.size > _MOST_BY_DIFFERENCES:
             places = np.sort(np.random.default_rng(0).choice(given.size, _MOST_BY_DIFFERENCES, replace=False))
-        right, doubt = _differences(value, wide, places)
+        right, doubt = _differences(value, wide, places, problem.noise, problem.exactness)
         judge = "central differences with two steps"
     names = _names(x)
     off = np.abs(given[places] - right)
@@ -178,19 +178,22 @@ def _fits_a_kink(value: Callable[[Any], float], x: Any, place: int, given: float
     return bool(stays and low - 1e-3 * width <= given <= high + 1e-3 * width)
 
 
-def _differences(value: Callable[[Any], float], x: Any, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _differences(
+    value: Callable[[Any], float], x: Any, places: np.ndarray, noise: float, exactness: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives in these coordinates, and how far they can be trusted: the difference of two steps, and rounding."""
     point, f = as_vector(x), abs(value(x))
+    longer = max(1e-5, 2 * exactness ** (1 / 3))
     found, doubt = np.empty(len(places)), np.empty(len(places))
     for k, i in enumerate(places):
         both = []
-        for h in (1e-5 * max(1.0, abs(point[i])), 2.5e-6 * max(1.0, abs(point[i]))):
+        for h in (longer * max(1.0, abs(point[i])), longer / 4 * max(1.0, abs(point[i]))):
             ahead, behind = point.copy(), point.copy()
             ahead[i], behind[i] = point[i] + h, point[i] - h
             slope = (value(from_vector(ahead, x)) - value(from_vector(behind, x))) / (ahead[i] - behind[i])
             both.append(slope)
         found[k] = (16 * both[1] - both[0]) / 15  # Richardson: the error of the second is a sixteenth of the first's
-        doubt[k] = abs(both[0] - both[1]) + np.finfo(float).eps * f / h
+        doubt[k] = abs(both[0] - both[1]) + (np.finfo(float).eps * f + noise) / h
     return found, doubt
 
 

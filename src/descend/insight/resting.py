@@ -24,6 +24,7 @@ from descend.stepsizes import BarzilaiBorwein
 
 __all__ = ["converged", "floor", "stalled"]
 
+_STEPS = 300  # from each start
 _SECONDS = 0.5  # after which no third trial is begun to reach a lower minimum that other starts hint at
 _STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
@@ -61,12 +62,17 @@ def _better_minimum(run: Run) -> Run | None:
         return None
     within = run.method if run.method.restricts else None  # it alone knows where it may go
     method = within or GradientDescent(lr=BarzilaiBorwein())
-    lanes = sweep(
-        run.objective, None, method, starts=starts, steps=300, rows=2, maximize=problem.sign < 0,
-        data=problem.data or None,
-    )  # fmt: skip
+    steps = _STEPS if problem.is_traced else _STEPS // 4
+    try:
+        lanes = sweep(
+            run.objective, None, method, starts=starts, steps=steps, rows=2, maximize=problem.sign < 0,
+            data=problem.data or None,
+        )  # fmt: skip
+    except ValueError:  # it is random, and only its given gradient is not
+        return None
     costs = np.where(np.isfinite(lanes.fun), problem.sign * lanes.fun, np.inf)
     margin = 1e-6 * abs(start_cost(run) - cost(run)) + 64 * float(np.finfo(run.dtype).eps) * abs(cost(run))
+    margin += 4 * problem.noise
     until, made = time.perf_counter() + _SECONDS, 0
     for lane in np.argsort(costs)[:4]:
         if not costs[lane] < cost(run) - margin:
@@ -92,6 +98,8 @@ def floor(run: Run) -> Diagnosis | None:
     if run.outcome is not Outcome.PRECISION_FLOOR:
         return None
     evidence = {"dtype": run.dtype, "gradient norm": run.cost_and_gradient()[2], "cost": run.fun}
+    if run.problem.noise:
+        evidence["values of the objective are exact to about"] = run.problem.noise
     if run.dtype == "float64":
         return Diagnosis(Cause.PRECISION_FLOOR, evidence)
     wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), run.problem.x0)

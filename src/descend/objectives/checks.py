@@ -19,6 +19,7 @@ __all__ = [
     "check_start",
     "disagreement_with_numpy",
     "has_slope_where_gradient_is_nan",
+    "is_random",
     "warn_of_float32_constants",
 ]
 
@@ -65,14 +66,20 @@ def has_slope_where_gradient_is_nan(problem: Problem) -> bool:
     return True
 
 
+def is_random(problem: Problem) -> bool:
+    """Whether two calls at the start give values that differ by more than the order of a sum can make them."""
+    first, second = (problem.plain(problem.x0, *problem.data) for _ in range(2))
+    return bool(abs(first - second) > 64 * np.finfo(np.float64).eps * max(abs(first), abs(second)))
+
+
 def disagreement_with_numpy(problem: Problem) -> str:
     """Why the traced function is not the NumPy function; empty if it is, as far as the start shows."""
     x0, data = problem.x0, problem.data
-    first, second = problem.plain(x0, *data), problem.plain(x0, *data)
-    if first != second and not (np.isnan(first) and np.isnan(second)):
+    if is_random(problem):
         if problem.grad is None:
             raise ValueError(RANDOM)
         return "the objective gives different values for the same x"
+    first = problem.plain(x0, *data)
     value, grad = problem.value_and_grad(x0, *data)
     if not np.isfinite([first, value, *(leaf.sum() for leaf in jax.tree.leaves(grad))]).all():
         return ""  # not a matter of tracing: the check of the start has a message for it
@@ -95,6 +102,12 @@ def check_given_gradient(problem: Problem) -> None:
     value = problem.sign * float(problem.value(problem.x0, *problem.data))
     slope, quotient, allowed = _slopes(problem, grad, value)
     if abs(slope - quotient) > allowed:
+        again = _slopes(problem, problem.value_and_grad(problem.x0, *problem.data)[1], value)[0]
+        if again != slope:
+            raise ValueError(
+                "grad gives different values for the same x: it is random or keeps state. "
+                "Sampled data is data=(X, y) with batch_size=; else draw the random numbers once, outside of it"
+            )
         raise ValueError(
             f"grad disagrees with the objective: along a random direction at x0 its slope is {slope:.6g}, "
             f"differences of the objective give {quotient:.6g}; leave grad out, or correct it"

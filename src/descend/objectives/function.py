@@ -27,10 +27,11 @@ from descend.objectives.checks import (
     check_start,
     disagreement_with_numpy,
     has_slope_where_gradient_is_nan,
+    is_random,
     warn_of_float32_constants,
 )
-from descend.objectives.differences import central_differences
-from descend.objectives.parameters import check_takes_data, dtype_of, spread_over
+from descend.objectives.differences import central_differences, exactness_of_values, noise_of_values
+from descend.objectives.parameters import as_vector, check_takes_data, dtype_of, from_vector, spread_over
 from descend.objectives.self_contained import code_of
 from descend.objectives.tracing import Traced, is_float64, once, same_constants, trace
 
@@ -65,6 +66,8 @@ class Problem:
     reason: str = ""  # why it is not got in a better way; empty if it is exact
     program: Program | None = None  # to be traced; None if eager
     grad: Callable[..., Any] | None = None  # the user's, shaped and signed
+    noise: float = 0.0  # of values that are only called, beyond rounding: a standard deviation
+    exactness: float = 0.0  # the same, and rounding, relative to how much they vary; 0 for that of the numbers
     started: bool = False  # after the checks an error of arithmetic is a place without a value
     error: Exception | None = None  # the latest such error
     _traces: dict[Any, Traced] = field(default_factory=dict)
@@ -92,7 +95,7 @@ class Problem:
         if self.grad is not None:
             with precision(x):
                 return value, self.grad(x, *data)
-        return value, central_differences(lambda p: self.value(p, *data), x)
+        return value, central_differences(lambda p: self.value(p, *data), x, self.exactness)
 
     def value(self, x: Any, *data: Any) -> Any:
         """Cost at one point (a NumPy number of the dtype of x); nan where a called function has no value."""
@@ -219,6 +222,8 @@ def _prepared(
                 "a root at 0 hide a nan in what they leave out; make that part finite, too, or give grad="
             )
             _go_eager(problem)
+        if problem.gradient == DIFFERENCES:
+            _measure_noise(problem)
         check_start(problem)
         if grad is not None:
             check_given_gradient(problem)
@@ -267,7 +272,9 @@ def _choose_without_numpy(problem: Problem, as_jax: Program, refusal: Exception,
         of_bridge = "__jax_array__" not in str(refusal) and "Bridged" not in str(refusal)
         problem.reason = explain_refusal(refusal if of_bridge else error)
         _go_eager(problem)
-        problem.plain(problem.x0, *problem.data)  # a mistake in the function, not an untraceable one, is raised here
+        # A mistake in the function, not an untraceable one, is raised here.
+        if is_random(problem) and not has_grad:
+            raise ValueError(RANDOM) from None
         return
     if first.key != second.key or not same_constants(first, second):
         raise ValueError(RANDOM)
@@ -294,6 +301,20 @@ def _refuse_callbacks(problem: Problem) -> None:
 def _go_eager(problem: Problem) -> None:
     problem.program = None
     problem.gradient = GIVEN if problem.grad else DIFFERENCES
+
+
+def _measure_noise(problem: Problem) -> None:
+    double = jax.tree.map(lambda leaf: leaf.astype(np.float64), problem.x0)
+
+    def value(point: np.ndarray) -> float:
+        try:
+            return problem.plain(from_vector(point, double), *problem.data)
+        except (ArithmeticError, ValueError, ObjectiveError):
+            return np.nan
+
+    start = as_vector(double)
+    problem.noise = noise_of_values(value, start)
+    problem.exactness = exactness_of_values(value, start, problem.noise)
 
 
 class ObjectiveError(TypeError):
