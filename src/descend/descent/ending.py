@@ -55,7 +55,9 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
         return Judgement(Outcome.INTERRUPTED, f"after step {run.nit:,}, at cost {run.fun:.6g}")
     if ended is Ended.OUT_OF_TIME:
         return Judgement(Outcome.OUT_OF_TIME, f"after {run.seconds:.3g} s and {run.nit:,} steps, at cost {run.fun:.6g}")
-    scale = gradient_scale(run.problem, run.x_array, grad)
+    start, end = as_vector(run.problem.x0).astype(np.float64), as_vector(run.x_array).astype(np.float64)
+    gone = float(max(np.abs(start).max(), np.abs(end - start).max()))
+    scale = gradient_scale(run.problem, run.x_array, grad, gone)
     small = tolerances.gradient(dtype_of(run.x_array), scale)
     rounded = 4 * float(np.finfo(dtype_of(run.x_array)).eps) * scale if tolerances.gtol is None else -1.0
     first_f, first_size = float(first[0]), length(first[1])
@@ -104,7 +106,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
         )
     slope, go = run.method.slope(run.x_array, grad), run.method.reach
     flat, toward = surroundings(run.problem, run.x_array, f, slope, go)
-    if toward and size == 0 and _is_constant_near(run, f):
+    if toward and size == 0 and _has_no_slope_near(run, f):
         return Judgement(
             Outcome.STALLED,
             f"the gradient is zero everywhere near, though the cost {_falls(run)} along {toward}: it changes in jumps "
@@ -151,12 +153,13 @@ def _circles(run: Run) -> bool:
     return way == 0 < run.trace.stride - 1 or length(last[-1] - last[0]) < 0.2 * way
 
 
-def _is_constant_near(run: Run, f: float) -> bool:
+def _has_no_slope_near(run: Run, f: float) -> bool:
+    """Whether all gradients around are zero, not nearly so but exactly."""
     point = as_vector(run.x_array)
     draw = np.random.default_rng(0)
     moves = (point + 1e-4 * np.maximum(1, np.abs(point)) * draw.normal(size=point.size) for _ in range(4))
-    values = (run.problem.value(from_vector(move, run.x_array), *run.problem.data) for move in moves)
-    return abs(f) < 1e6 and all(float(value) == f for value in values)
+    grads = (run.problem.value_and_grad(from_vector(move, run.x_array), *run.problem.data)[1] for move in moves)
+    return abs(f) < 1e6 and all(length(grad) == 0 for grad in grads)
 
 
 def _what_is_inexact(run: Run) -> str:

@@ -81,21 +81,28 @@ class Judgement:
         return text[0].upper() + text[1:]
 
 
-def gradient_scale(problem: Problem, x: Any, grad: Any) -> float:
-    """How large a gradient this objective has within a distance of max(1, |x|): a number with its units.
+def gradient_scale(problem: Problem, x: Any, grad: Any, gone: float = 0.0) -> float:
+    """How large a gradient this objective has within the distances that matter: a number with its units.
 
-    It is the larger of the gradient here and the curvature along it times that distance. A gradient tolerance
-    is meant relative to it where it is below 1, so that x² · 1e-10, or the tail of a bump, is not called
-    minimised because its gradients are small numbers everywhere.
+    It is the larger of the gradient here and the curvature along it times a distance: that of the minimum of a
+    parabola from here, or what has been `gone`, or |x|, whichever is largest, but at most max(1, |x|). A gradient
+    tolerance is meant relative to it where it is below 1, so that x² · 1e-10, or (x - 1e-9)² from 0, or the tail of a
+    bump, is not called minimised because its gradients are small numbers everywhere.
     """
     size = length(grad)
     if size == 0:
         return 0.0
     reach = _reach(x)
     h = float(np.finfo(dtype_of(x)).eps) ** (1 / 3) * reach
-    _, ahead = problem.value_and_grad(along(x, h / size, grad), *problem.data)
+    value, ahead = problem.value_and_grad(along(x, h / size, grad), *problem.data)
     bend = length(difference(ahead, grad)) / h
-    return max(size, bend * reach) if np.isfinite(bend) else size
+    if not np.isfinite(bend) or bend == 0:
+        return size
+    if size * size / 2 > bend * float(np.finfo(dtype_of(x)).eps) * abs(
+        float(value)
+    ):  # else the cost cannot fall visibly
+        reach = min(reach, max(size / bend, gone, float(np.abs(as_vector(x)).max())))
+    return float(max(size, bend * reach))
 
 
 def noise_of(problem: Problem, x: Any, f: float) -> float:

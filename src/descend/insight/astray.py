@@ -13,6 +13,7 @@ from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.gradient_check import check_gradient
 from descend.insight.stability import stability_limit
 from descend.insight.trials import (
+    TRIED,
     cost,
     curvature_at,
     fixed_rate,
@@ -26,6 +27,8 @@ from descend.insight.trials import (
 from descend.objectives.parameters import as_vector
 
 __all__ = ["diverged", "wrong_gradient"]
+
+_AS_LONG = 5_000  # steps: a cure is tried for longer than it took to diverge, up to so many
 
 
 def wrong_gradient(run: Run) -> Diagnosis | None:
@@ -84,13 +87,19 @@ def _above_the_limit(run: Run) -> Diagnosis | None:
 
 
 def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
-    """The cure is a smaller rate: the first of a few, each half the one before, that works."""
-    fixed = fixed_rate(run) is not None
+    """The cure is a smaller rate: of a few, the first that works, or one that halves the cost once more."""
+    fixed, steps = fixed_rate(run) is not None, min(max(TRIED, 4 * run.nit), _AS_LONG)
+    best: tuple[float, Run] | None = None
     for _ in range(10 if fixed else 0):
-        tried = improved(run, with_rate(run.method, lr), below=start_cost(run))
+        below = start_cost(run) if best is None else 0.5 * cost(best[1])
+        tried = improved(run, with_rate(run.method, lr), below=below, steps=steps)
         if tried is not None:
-            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={lr:.3g}", told(tried))
-        lr /= 2
+            best = lr, tried
+        elif best is not None:  # the first that ends lower may only have come by
+            break
+        lr /= 2 if best is None else 4
+    if best is not None:
+        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={best[0]:.3g}", told(best[1]))
     tried = improved(run, None, below=start_cost(run))
     if tried is not None:
         cure = "leave the method out: the default finds its steps"

@@ -81,6 +81,9 @@ def _plain(value: Any) -> Any:
 
 def _shown(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        shown = np.array2string(value[:6], precision=4, suppress_small=True)
-        return shown if value.size <= 6 else f"{shown[:-1]} …]"
+        plain = np.where(np.abs(value) < 1e-12 * np.abs(value).max(initial=0), 0.0, value)
+        if value.size <= 6:
+            return np.array2string(plain, precision=4)
+        largest = np.sort(np.argsort(-np.abs(plain))[:3])
+        return ", ".join(f"{plain[i]:.4g} in x[{i}]" for i in largest) + ", …"
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)

@@ -24,6 +24,7 @@ from descend.stepsizes import BarzilaiBorwein
 
 __all__ = ["converged", "floor", "stalled"]
 
+_ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
 _STEPS = 300  # from each start
 _SECONDS = 0.5  # after which no third trial is begun to reach a lower minimum that other starts hint at
 _STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
@@ -82,7 +83,11 @@ def _better_minimum(run: Run) -> Run | None:
             if made > 2 and time.perf_counter() > until:
                 return None
             tried = improved(run, within, x0=begin, steps=2_000, below=cost(run) - margin)
-            if tried is not None and tried.outcome is Outcome.CONVERGED:
+            if tried is None or tried.outcome is not Outcome.CONVERGED:
+                continue
+            if (
+                np.abs(as_vector(tried.x_array) - x).max() > _ELSEWHERE * reach.max()
+            ):  # not the same one, reached better
                 return tried
     return None
 
@@ -128,6 +133,10 @@ def stalled(run: Run) -> Diagnosis | None:
             return _saddle(run, bend, scale)
         if (toward and bend.smallest < 0 and moved) or (run.finding is Finding.NO_EXTREME and not flat):
             return _saddle(run, bend, scale)
+        if flat and bend.smallest > 0:  # it rises on all sides, by less than the numbers can tell
+            constant = "leave the large constant part of the cost out" if abs(f) > 1e3 * bend.largest else ""
+            evidence = {"dtype": run.dtype, "cost": run.fun, "lowest curvature": bend.smallest}
+            return Diagnosis(Cause.PRECISION_FLOOR, evidence, constant)
         return _plateau(run, bend, size)
     return swinging(run) or decayed(run) or circling(run) or vanished(run) or too_small(run, bend) or too_large(run)
 

@@ -20,6 +20,7 @@ from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import calmer, rises, with_rate
 from descend.methods import Method, Rule
+from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.rows import rows_of
 from descend.stepsizes.schedule import Schedule
@@ -87,6 +88,7 @@ class OfModel(Retraining):
         in_batches = model.get_params().get("batch_size") is not None
         super().__init__(model.history_, model.outcome_, model.method, np.shape(X)[0], in_batches=in_batches)
         self.model, self.rows = model, (X, y, sample_weight)
+        _check_rows(model, X, y)
 
     def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
         made = copy.copy(self.model) if onward else clone(self.model)
@@ -95,6 +97,12 @@ class OfModel(Retraining):
         plain = {"checkpoint": None, "resume": False, "patience": None, "warm_start": onward}
         made.set_params(**plain, **changes).fit(*self.rows)
         return made.outcome_, made.history_
+
+
+def _check_rows(model: Any, X: Any, y: Any) -> None:
+    """Refuse what the model would refuse: a trial that cannot be made proves nothing."""
+    flat = X if hasattr(X, "tocsr") or np.ndim(X) < 3 else np.asarray(X).reshape(len(X), -1)
+    finite_rows(model, flat, y, reset=False, accept_sparse="csr", multi_output=True)
 
 
 class OfTraining(Retraining):
@@ -159,11 +167,17 @@ def _diverged(trials: Retraining) -> Diagnosis | None:
         if smaller is not None:
             cures.append((_rate_of(smaller), {"method": smaller}))
     cures.append(("leave method out", {"method": None}))
+    best: tuple[str, History] | None = None
     for cure, changes in cures:
         tried = trials.anew(**changes)
-        if tried is not None and tried.loss[-1] < start:
-            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, cure, _told(tried, "from the start", start))
-    return None
+        is_better = tried is not None and tried.loss[-1] < (start if best is None else best[1].loss[-1])
+        if best is not None and not is_better:
+            break  # of rates that end well the first may be at the edge, and is not taken
+        if tried is not None and is_better:
+            best = cure, tried
+    if best is None:
+        return None
+    return Diagnosis(Cause.RATE_TOO_LARGE, evidence, best[0], _told(best[1], "from the start", start))
 
 
 def _is_raw(trials: Retraining) -> bool:

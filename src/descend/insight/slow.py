@@ -114,10 +114,19 @@ def tires(method: Any) -> bool:
     return moves[-1] < 0.5 * moves[9]
 
 
+def _never_forgets(method: Any) -> bool:
+    """Whether a steep place leaves something in its slots that level ground does not wear away."""
+    state = method.update(np.full(1, 1e3), method.init(np.zeros(1)), np.zeros(1))[1]
+    before = [np.array(slot) for slot in state.slots]
+    for _ in range(50):
+        _, state = method.update(np.zeros(1), state, np.zeros(1))
+    return any(bool((b != 0).any() and (a == b).all()) for a, b in zip(state.slots, before, strict=True))
+
+
 def vanished(run: Run) -> Diagnosis | None:
     """Whether an adaptive method goes much faster once it has forgotten what it has seen."""
     lr = fixed_rate(run)
-    if lr is None or not tires(run.method) or run.nit < 20 or run.trace.x is None:
+    if lr is None or run.nit < 20 or run.trace.x is None or not (tires(run.method) or _never_forgets(run.method)):
         return None
     count = max(20, run.nit // 10)
     row = int(np.searchsorted(run.trace.step, run.nit - count, side="right")) - 1

@@ -17,23 +17,33 @@ __all__ = ["RISING", "circling", "sampled", "swinging", "too_large"]
 
 RISING = 0.2  # share of the moves of a cost that go up, from where on it is said to swing
 _FEW_ROWS = 20  # of a trace, in which one cannot see it
+_AT_EDGE = 0.97  # of the limit of stability: what flips its sign there hardly fades
+_SETTLED = 0.01  # of the gradient at the start
 _NEAR = 0.8  # of the limit of stability, from where on it is told
 
 
 def circling(run: Run) -> Diagnosis | None:
     """Whether the last moves go to and fro without getting lower."""
-    if run.trace.x is None or len(run.trace) < 12:
+    if run.trace.x is None or len(run.trace) < 12 or hands_out_another(run):
         return None
     ways = [points.astype(float) for points in (onward(run), run.trace.x[-12:]) if points is not None]
     cosines = [cosine for points in ways if (cosine := _to_and_fro(points)) is not None]
-    if not cosines or not (_is_idle(run, 0.5) or (cosines[0] < -0.9 and _is_idle(run, 0.8))):
+    if not cosines:
+        return None
+    edge = edge_along(run, [len(run.trace) - 1])
+    flips = cosines[0] < -0.9
+    is_at_edge = flips and edge.product[0] > _AT_EDGE * edge.edge
+    if not (_is_idle(run, 0.5) or (flips and _is_idle(run, 0.8)) or is_at_edge):
         return None
     evidence: dict[str, Any] = {"cosine between successive moves": cosines[0]}
-    edge = edge_along(run, [len(run.trace) - 1])
     if edge.product[0] > _NEAR * edge.edge:
         scaled = "curvature as the method scales it" if edge.is_adaptive else "curvature"
         evidence |= {f"rate times the largest {scaled}": float(edge.product[0]), "limit of stability": edge.edge}
     lr = fixed_rate(run)
+    if lr is not None and is_at_edge:
+        tried = improved(run, with_rate(run.method, lr / 2), steps=max(50, run.nit), below=cost(run))
+        if tried is not None:
+            return Diagnosis(Cause.OSCILLATING, evidence, f"lr={lr / 2:.3g}", told(tried))
     if lr is not None:
         for smaller in (lr / 10, lr / 100):
             tried = improved(run, with_rate(run.method, smaller), x0=run.x, below=cost(run))
@@ -42,6 +52,12 @@ def circling(run: Run) -> Diagnosis | None:
                 return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
     is_seen = any(float(np.ptp(points, axis=0).max()) > 1e-9 * max(1.0, float(np.abs(points).max())) for points in ways)
     return Diagnosis(Cause.OSCILLATING, evidence) if is_seen else None
+
+
+def hands_out_another(run: Run) -> bool:
+    """Whether the answer is another point than that where the steps are made, such as an average."""
+    x = run.problem.x0
+    return bool(jax.tree.leaves(run.method.answer(run.method.init(x), x)))
 
 
 def swinging(run: Run) -> Diagnosis | None:
@@ -91,6 +107,10 @@ def sampled(run: Run) -> Diagnosis | None:
         distances.append(length(jax.tree.map(lambda a, b: a - b, of_batch, grad)))
     noise = float(np.sqrt(np.mean(np.square(distances))))
     evidence = {"gradient norm of all rows": whole, "deviation of a batch's gradient": noise, "batch size": size}
+    first = length(problem.value_and_grad(problem.x0, *problem.data)[1])
+    if fixed_rate(run) is None or hands_out_another(run):
+        settled = whole < _SETTLED * first and cost(run) < start_cost(run)
+        return Diagnosis(Cause.HEALTHY, {**evidence, "gradient norm at the start": first}) if settled else None
     lr = fixed_rate(run)
     if noise <= whole or lr is None:
         return None

@@ -14,7 +14,6 @@ import scipy.sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from descend.descent import Outcome
@@ -25,6 +24,7 @@ from descend.methods.in_files import known
 from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint, about, written
 from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
+from descend.models.finite import check_features, finite_rows
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.linear_files import read_into, written_down
@@ -177,7 +177,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
     def _refuse_what_is_not_finite(self, rows: Rows, before: dict[str, Any]) -> None:
         """Refuse features among which a nan or infinity is, and leave the model as it was before."""
         try:
-            assert_all_finite(rows.values, estimator_name=type(self).__name__, input_name="X")
+            check_features(self, rows.values)
         except ValueError:
             self.__dict__ = before
             raise
@@ -316,7 +316,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
     def _rows(
         self, X: Any, y: Any, sample_weight: Any, *, first: bool, balanced: bool = True, check_finite: bool = True
     ) -> Rows:
-        X, y = validate_data(
+        X, y = finite_rows(
             self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], reset=first, accept_large_sparse=True,
             y_numeric=isinstance(self, RegressorMixin), ensure_all_finite=check_finite or scipy.sparse.issparse(X),
         )  # fmt: skip

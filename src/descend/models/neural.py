@@ -30,6 +30,7 @@ from descend.models.checkpoint import Checkpoint, about, written
 from descend.models.classes import Classifier
 from descend.models.descending import Descending
 from descend.models.files import load_file, save_file
+from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.mixing import mixed_up
@@ -264,7 +265,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
     def _samples(self, X: Any, y: Any, sample_weight: Any, *, first: bool, balanced: bool = True) -> Samples:
         shape = self._flat_shape(X)
         X = X if shape is None else np.asarray(X).reshape(len(X), -1)
-        X, y = validate_data(
+        X, y = finite_rows(
             self, X, y, dtype=[np.float32, np.float64, np.uint8], reset=first, multi_output=True,
             y_numeric=isinstance(self, RegressorMixin),
         )  # fmt: skip

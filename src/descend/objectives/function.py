@@ -222,7 +222,7 @@ def _prepared(
                 "a root at 0 hide a nan in what they leave out; make that part finite, too, or give grad="
             )
             _go_eager(problem)
-        if problem.gradient == DIFFERENCES:
+        if not problem.is_traced and not getattr(objective, "runs_eagerly", False):
             _measure_noise(problem)
         check_start(problem)
         if grad is not None:

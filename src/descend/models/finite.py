@@ -1,0 +1,59 @@
+"""Rows checked as scikit-learn does, and what is no finite number named by its row and column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import validate_data
+
+__all__ = ["check_features", "finite_rows"]
+
+
+def finite_rows(model: Any, X: Any, y: Any, **how: Any) -> tuple[Any, Any]:
+    """`validate_data(model, X, y, **how)`.
+
+    Raises
+    ------
+    ValueError
+        As there; where there is a nan or an infinity, with the place of the first.
+    """
+    try:
+        checked: tuple[Any, Any] = validate_data(model, X, y, **how)
+    except ValueError as error:
+        for name, values in (("X", X), ("y", y)):
+            if f"Input {name} contains" in str(error):
+                raise ValueError(_told(model, error, values)) from None
+        raise
+    return checked
+
+
+def check_features(model: Any, values: np.ndarray) -> None:
+    """Refuse dense features among which a nan or an infinity is."""
+    try:
+        assert_all_finite(values, estimator_name=type(model).__name__, input_name="X")
+    except ValueError as error:
+        raise ValueError(_told(model, error, values)) from None
+
+
+def _told(model: Any, error: ValueError, values: Any) -> str:
+    """What scikit-learn says, and the place of the first number that is not finite, counted from 0."""
+    said = str(error).splitlines()[0].rstrip(".")
+    if scipy.sparse.issparse(values):
+        entries = values.tocoo()
+        bad = np.flatnonzero(~np.isfinite(entries.data))
+        rows, columns = entries.row[bad], entries.col[bad]
+        numbers = entries.data[bad]
+    else:
+        numbers = np.asarray(values, np.float64)
+        places = np.argwhere(~np.isfinite(numbers.reshape(len(numbers), -1)))
+        rows, columns = places[:, 0], places[:, 1]
+        numbers = numbers.reshape(len(numbers), -1)[rows, columns]
+    if not len(rows):  # too large for the dtype
+        return f"{said}: give it in other units"
+    names = list(getattr(values, "columns", getattr(model, "feature_names_in_", [])))
+    column = f", column {repr(names[columns[0]]) if names else columns[0]}" if np.ndim(values) > 1 else ""
+    more = f", and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+    return f"{said}: {numbers[0]} in row {rows[0]}{column}{more}. Leave such rows out, or fill them"

@@ -1,0 +1,166 @@
+"""Runs that once were told wrong: each was found by somebody who tried, and its true cause is known."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from descend import (
+    AMSGrad,
+    Averaged,
+    Cosine,
+    ExponentialAverage,
+    GradientDescent,
+    LinearRegression,
+    LogisticRegression,
+    MLPRegressor,
+    Momentum,
+    Outcome,
+    RMSProp,
+    ScheduleFree,
+    minimize,
+)
+from descend.insight import Cause
+
+pytestmark = pytest.mark.usefixtures("time_enough")
+
+DRAW = np.random.default_rng(0)
+A = DRAW.normal(size=(500, 3))
+B = A @ [1, 2, 3.0] + 0.5 * DRAW.normal(size=500)
+BEST = np.linalg.lstsq(A, B, rcond=None)[0]
+
+
+def squares(w: Any, X: Any, y: Any) -> Any:
+    return np.mean((X @ w - y) ** 2)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-6, 1e-8, 1e-9, 1e-12])
+@pytest.mark.parametrize("method", [None, GradientDescent(0.05)], ids=["default", "gradient descent"])
+def test_the_unit_of_the_solution_does_not_matter(unit: float, method: Any) -> None:
+    run = minimize(lambda w: np.mean((A @ w - unit * B) ** 2), np.zeros(3), method)
+    assert run.success, run.message
+    np.testing.assert_allclose(run.x / unit, BEST, rtol=1e-6)
+    assert run.explain().cause is Cause.HEALTHY
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-7, 1e-9])
+def test_noise_is_told_whatever_the_unit(unit: float) -> None:
+    run = minimize(squares, np.zeros(3), GradientDescent(0.05), data=(A, unit * B), batch_size=1, epochs=30)
+    assert run.explain().cause is Cause.NOISE_FLOOR
+
+
+@pytest.mark.parametrize("x0", [1 + 1e-9, 1 - 1e-12])
+def test_who_starts_in_the_minimum_is_there(x0: float) -> None:
+    run = minimize(lambda x: ((x - 1) ** 2).sum(), np.full(3, x0), GradientDescent(0.1))
+    assert (run.outcome, run.nit) == (Outcome.CONVERGED, 0)
+    assert run.explain().cause is Cause.HEALTHY
+
+
+EDGE: list[tuple[str, Any, list[float], Any]] = [
+    ("two variables", "2*x^2 + 0.5*y^2", [3.0, 3.0], GradientDescent(1.9999 / 4)),
+    ("ill-conditioned", lambda x: 0.5 * (100 * x[0] ** 2 + x[1] ** 2), [5.0, 0.0], GradientDescent(0.01998)),
+    ("momentum", lambda x: 50 * x[0] ** 2, [5.0], Momentum(0.999 * 0.038, mu=0.9)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "cost", "x0", "method"), EDGE, ids=[case[0] for case in EDGE])
+def test_just_below_the_limit_it_goes_to_and_fro(name: str, cost: Any, x0: Any, method: Any) -> None:
+    found = minimize(cost, x0, method, steps=300).explain()
+    assert found.cause is Cause.OSCILLATING
+    lr = float(found.cure.removeprefix("lr="))
+    assert minimize(cost, x0, method.with_numbers(lambda n, v: lr if n == "lr" else v), steps=300).fun < 1e-9
+
+
+@pytest.mark.parametrize(
+    "cost", ["(x - 1)^2 + 10000000000000000", lambda x: (x - 1) ** 2 + np.float32(1e8)], ids=["float64", "float32"]
+)
+def test_in_a_minimum_that_rounding_hides_it_is_at_the_precision_of_the_numbers(cost: Any) -> None:
+    x0 = 1.5 if isinstance(cost, str) else np.float32(1.5)
+    run = minimize(cost, x0, GradientDescent(0.3), gtol=1e-12)
+    assert run.x == pytest.approx(1, abs=1e-6)
+    found = run.explain()
+    assert found.cause in {Cause.PRECISION_FLOOR, Cause.HEALTHY}
+    assert found.cause is Cause.HEALTHY or "constant part" in found.cure
+
+
+def test_noisy_values_with_a_given_gradient_are_no_saddle() -> None:
+    def cost(x: Any) -> float:
+        wild = abs(math.sin(sum(float(v) * (12.9898 + i * 78.233) for i, v in enumerate(x)) * 43758.5453))
+        return sum((float(v) - 1) ** 2 for v in x) + 1e-4 * (wild - 0.6)
+
+    run = minimize(cost, [4.0, 3.0, 2.0], GradientDescent(0.1), grad=lambda x: 2 * (np.asarray(x) - 1), steps=400)
+    assert run.success, run.message
+    assert run.explain().cause is Cause.HEALTHY
+
+
+def test_jumps_are_a_plateau_and_no_saddle() -> None:
+    run = minimize(lambda x: np.round(np.sum((x - 2) ** 2), 3), [5.0, 4.0], GradientDescent(0.1))
+    assert run.outcome is Outcome.STALLED
+    assert "jumps" in run.message
+    assert run.explain().cause is Cause.PLATEAU
+
+
+WELL: list[tuple[str, Any, int]] = [
+    ("averaged", Averaged(GradientDescent(0.02), after=500), 1),
+    ("running average", ExponentialAverage(GradientDescent(0.02)), 1),
+    ("schedule-free", ScheduleFree(GradientDescent(0.05)), 8),
+    ("cosine", GradientDescent(Cosine(0.05, steps=1280)), 16),
+]
+
+
+@pytest.mark.parametrize(("name", "method", "size"), WELL, ids=[case[0] for case in WELL])
+def test_what_ends_well_in_batches_is_called_well(name: str, method: Any, size: int) -> None:
+    run = minimize(squares, np.zeros(3), method, data=(A, B), batch_size=size, epochs=40 if size > 8 else 20)
+    assert float(squares(run.x, A, B)) < 1.01 * float(squares(BEST, A, B))
+    assert run.explain().cause is Cause.HEALTHY
+
+
+def test_a_method_that_never_forgets_a_steep_place_has_vanished_steps() -> None:
+    run = minimize(lambda x: np.exp(-20 * x) + 0.5 * (x - 3) ** 2, -1.0, AMSGrad(0.5), steps=2_000)
+    assert run.explain().cause is Cause.STEP_VANISHED
+
+
+def test_a_cure_of_what_diverged_holds_as_long_as_the_run_was() -> None:
+    start = [-1.2, 1.0]
+    found = minimize("rosenbrock", start, RMSProp(100.0), steps=2_000).explain()
+    assert found.cause is Cause.RATE_TOO_LARGE
+    cured = minimize("rosenbrock", start, RMSProp(float(found.cure.removeprefix("lr="))), steps=2_000)
+    assert cured.outcome is not Outcome.DIVERGED
+
+
+def test_the_cure_of_a_model_is_no_rate_at_the_edge() -> None:
+    y = A @ [1, -1, 2.0] + DRAW.normal(size=500) > 0
+    model = LogisticRegression(Momentum(100.0), batch_size=32, epochs=5)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        model.fit(A, y)
+    found = model.explain(A, y)
+    assert found.cause is Cause.RATE_TOO_LARGE
+    cured = LogisticRegression(Momentum(float(found.cure.removeprefix("lr="))), batch_size=32, epochs=5).fit(A, y)
+    assert cured.history_.loss[-1] < 0.8 * np.log(2)
+
+
+BROKEN = A.copy()
+BROKEN[17, 2] = np.nan
+
+
+@pytest.mark.parametrize("model", [LinearRegression(), LinearRegression(scale=False), MLPRegressor()], ids=str)
+def test_the_place_of_what_is_not_finite_is_named(model: Any) -> None:
+    with pytest.raises(ValueError, match="Input X contains NaN: nan in row 17, column 2"):
+        model.fit(BROKEN, B)
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="row 17, column 'income'"):
+        model.fit(pandas.DataFrame(BROKEN, columns=["age", "rooms", "income"]), B)
+    with pytest.raises(ValueError, match="Input y contains infinity.* inf in row 3, and 1 more"):
+        model.fit(A, np.where(np.isin(np.arange(500), [3, 8]), np.inf, B))
+
+
+def test_rows_that_the_model_would_refuse_explain_nothing() -> None:
+    model = LinearRegression(GradientDescent(1e-6), batch_size=5, epochs=2).fit(A, B)
+    assert model.explain(A, B).cause is Cause.RATE_TOO_SMALL
+    for X, y, told in ((BROKEN, B, "row 17"), (A, B[:20], "inconsistent numbers"), (A[:, :2], B, "2 features")):
+        with pytest.raises(ValueError, match=told):
+            model.explain(X, y)
