@@ -15,6 +15,7 @@ from descend import (
     Cosine,
     ExponentialAverage,
     GradientDescent,
+    InverseTime,
     LinearRegression,
     LogisticRegression,
     MLPRegressor,
@@ -141,6 +142,18 @@ def test_the_cure_of_a_model_is_no_rate_at_the_edge() -> None:
     assert found.cause is Cause.RATE_TOO_LARGE
     cured = LogisticRegression(Momentum(float(found.cure.removeprefix("lr="))), batch_size=32, epochs=5).fit(A, y)
     assert cured.history_.loss[-1] < 0.8 * np.log(2)
+
+
+def test_the_highest_rate_of_a_schedule_is_told_also_where_no_look_saw_it() -> None:
+    method = GradientDescent(InverseTime(0.1, decay=1.0))
+    found = minimize(squares, np.zeros(3), method, data=(A, B), batch_size=50, epochs=5).explain()
+    assert found.cause is Cause.DECAYED_TOO_EARLY
+    assert found.evidence["rate at its highest"] == pytest.approx(0.1)
+
+
+def test_what_float32_cannot_hold_is_sent_to_float64() -> None:
+    with pytest.raises(ValueError, match="in float64 it is finite: give x0 in float64"):
+        minimize(lambda x: (x**2).sum(), np.full(2, 1e25, np.float32))
 
 
 BROKEN = A.copy()

@@ -98,9 +98,8 @@ def gradient_scale(problem: Problem, x: Any, grad: Any, gone: float = 0.0) -> fl
     bend = length(difference(ahead, grad)) / h
     if not np.isfinite(bend) or bend == 0:
         return size
-    if size * size / 2 > bend * float(np.finfo(dtype_of(x)).eps) * abs(
-        float(value)
-    ):  # else the cost cannot fall visibly
+    rounding = float(np.finfo(dtype_of(x)).eps) * abs(float(value))
+    if size * size / 2 > bend * rounding:  # else the cost cannot fall visibly, wherever x goes
         reach = min(reach, max(size / bend, gone, float(np.abs(as_vector(x)).max())))
     return float(max(size, bend * reach))
 

@@ -85,10 +85,8 @@ def _better_minimum(run: Run) -> Run | None:
             tried = improved(run, within, x0=begin, steps=2_000, below=cost(run) - margin)
             if tried is None or tried.outcome is not Outcome.CONVERGED:
                 continue
-            if (
-                np.abs(as_vector(tried.x_array) - x).max() > _ELSEWHERE * reach.max()
-            ):  # not the same one, reached better
-                return tried
+            if float(np.abs(as_vector(tried.x_array) - x).max()) > _ELSEWHERE * float(reach.max()):
+                return tried  # and not the same minimum, reached more exactly
     return None
 
 

@@ -18,7 +18,7 @@ from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.short_runs import rates_in
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
-from descend.insight.trials import calmer, rises, with_rate
+from descend.insight.trials import calmer, highest_rate, rises, with_rate
 from descend.methods import Method, Rule
 from descend.models.finite import finite_rows
 from descend.models.history import History
@@ -175,6 +175,8 @@ def _diverged(trials: Retraining) -> Diagnosis | None:
             break  # of rates that end well the first may be at the edge, and is not taken
         if tried is not None and is_better:
             best = cure, tried
+            if "scale" in changes:
+                break
     if best is None:
         return None
     return Diagnosis(Cause.RATE_TOO_LARGE, evidence, best[0], _told(best[1], "from the start", start))
@@ -208,19 +210,20 @@ def _decayed(trials: Retraining) -> Diagnosis | None:
     """Whether the schedule took the rate down before training was there."""
     rates = trials.history.rate[np.isfinite(trials.history.rate)]
     kept = trials.method
-    if not len(rates) or not rates[-1] < 0.05 * rates.max():
-        return None
     schedule = getattr(kept, "lr", None)
-    if not (isinstance(kept, Method) and isinstance(schedule, Schedule)):
+    if not (len(rates) and isinstance(kept, Method) and isinstance(schedule, Schedule)):
         return None
-    method = with_rate(kept, float(rates.max()))
+    highest = highest_rate(schedule, int(trials.history.steps[-1]), rates)
+    if not rates[-1] < 0.05 * highest:
+        return None
+    method = with_rate(kept, highest)
     _, end, gained = _gained(trials)
     tried = trials.onward(method=method)
     if tried is None or end - tried.loss[-1] < _MATTERS * max(gained, end):
         return None
-    evidence = {"rate at its highest": float(rates.max()), "rate at the end": float(rates[-1])}
+    evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
     cure = f"let {type(schedule).__name__} take more steps to decay"
-    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, _told(tried, f"more at lr={rates.max():.3g}", end))
+    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, _told(tried, f"more at lr={highest:.3g}", end))
 
 
 def _to_and_fro(trials: Retraining) -> Diagnosis | None:

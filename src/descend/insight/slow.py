@@ -19,6 +19,7 @@ from descend.insight.trials import (
     cost,
     curvature_at,
     fixed_rate,
+    highest_rate,
     improved,
     shown,
     start_cost,
@@ -85,15 +86,18 @@ def decayed(run: Run) -> Diagnosis | None:
     """Whether the schedule took the rate down before the run was there."""
     rates = run.trace.lr[np.isfinite(run.trace.lr)]
     stepsize = getattr(run.method, "lr", None)
-    if not isinstance(stepsize, StepSize) or stepsize.compares or not len(rates) or rates[-1] > 0.05 * rates.max():
+    if not isinstance(stepsize, StepSize) or stepsize.compares or not len(rates):
         return None
-    method = with_rate(run.method, float(rates.max()))
+    highest = highest_rate(stepsize, run.nit, rates)
+    if rates[-1] > 0.05 * highest:
+        return None
+    method = with_rate(run.method, highest)
     tried = improved(run, method, x0=run.x, steps=min(TRIED, max(50, run.nit)), below=cost(run))
     if tried is None or not _gains(run, tried):
         return None
-    evidence = {"rate at its highest": float(rates.max()), "rate at the end": float(rates[-1])}
+    evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
     cure = f"let {type(stepsize).__name__} take more steps to decay"
-    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, f"going on with lr={rates.max():.3g}, {told(tried)}")
+    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, f"going on with lr={highest:.3g}, {told(tried)}")
 
 
 def _gains(run: Run, tried: Run) -> bool:
@@ -180,13 +184,14 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
     evidence: dict[str, Any] = {
         "condition κ" if bend.is_exact else "condition κ, at least": bend.condition,
         "largest curvature L": bend.largest,
-        "lowest": bend.smallest,
+        "lowest" if bend.is_exact else "lowest, at most": bend.smallest,
     }
     lr = fixed_rate(run)
     if lr is not None and is_linear_map(run.method):
-        factor = convergence_factor(run.method, lr, bend.smallest)
+        factor = max(convergence_factor(run.method, lr, edge) for edge in (bend.smallest, bend.largest))
         if factor < 1:
-            evidence["steps for each digit, predicted"] = float(np.log(0.1) / np.log(factor))
+            how = "predicted" if bend.is_exact else "at least"
+            evidence[f"steps for each digit, {how}"] = float(np.log(0.1) / np.log(factor))
     tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
     has_momentum = bool({"mu", "beta1"} & {*run.method.names()})
     if tried is None:

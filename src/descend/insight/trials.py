@@ -15,6 +15,7 @@ from descend.insight.diagnosis import Cause, Diagnosis
 from descend.methods import Method
 from descend.objectives.function import precision
 from descend.objectives.parameters import as_vector, from_vector
+from descend.stepsizes.schedule import Schedule
 
 __all__ = [
     "TRIED",
@@ -23,6 +24,7 @@ __all__ = [
     "cost",
     "curvature_at",
     "fixed_rate",
+    "highest_rate",
     "improved",
     "onward",
     "points",
@@ -64,6 +66,12 @@ def points(run: Run) -> Iterator[tuple[int, Any]]:
 def fixed_rate(run: Run) -> float | None:
     """The learning rate, where it is one number of a method of this library."""
     return run.lr if isinstance(run.method, Method) else None
+
+
+def highest_rate(stepsize: Any, steps: int, seen: np.ndarray) -> float:
+    """The highest rate of so many steps, also between those at which it was seen."""
+    made = stepsize(np.linspace(0, max(0, steps - 1), 1_000).round()) if isinstance(stepsize, Schedule) else seen
+    return float(np.max(made))
 
 
 def with_rate(method: Any, lr: float) -> Any:

@@ -34,7 +34,14 @@ def check_start(problem: Problem) -> None:
     value, grad = problem.value_and_grad(problem.x0, *problem.data)
     start = _short_point(problem.x0)
     if not np.isfinite(value):
-        raise ValueError(f"the objective is {problem.sign * value} at the start x0 = {start}; start where it is finite")
+        double = jax.tree.map(lambda leaf: leaf.astype(np.float64), problem.x0)
+        wider = (
+            problem.is_traced
+            and dtype_of(problem.x0) != np.float64
+            and np.isfinite(problem.plain(double, *problem.data))
+        )
+        cure = "in float64 it is finite: give x0 in float64" if wider else "start where it is finite"
+        raise ValueError(f"the objective is {problem.sign * value} at the start x0 = {start}; {cure}")
     for path, leaf in jax.tree_util.tree_leaves_with_path(grad):
         if not np.isfinite(leaf).all():
             bad = np.argwhere(~np.isfinite(leaf))[0].tolist() if leaf.ndim else ""
