@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from descend.descent.ending import judge
@@ -96,8 +95,7 @@ class Sweep:
     @cached_property
     def fun(self) -> np.ndarray:
         """The cost there, shape (lanes,): of all data, also where the lanes saw batches."""
-        hands_out_another = bool(jax.tree.leaves(self.method.answer(self.method.init(self.starts[0]), self.starts[0])))
-        if samples(self.sampling) or hands_out_another:
+        if samples(self.sampling) or self.method.hands_out_another(self.starts[0]):
             costs = [self.problem.value(from_vector(x, self.starts[0]), *self.problem.data) for x in self.x]
             return self.problem.sign * np.array(costs, np.float64)
         return self.problem.sign * self.ends.last[:, 0]

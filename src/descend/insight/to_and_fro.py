@@ -24,7 +24,7 @@ _NEAR = 0.8  # of the limit of stability, from where on it is told
 
 def circling(run: Run) -> Diagnosis | None:
     """Whether the last moves go to and fro without getting lower."""
-    if run.trace.x is None or len(run.trace) < 12 or hands_out_another(run):
+    if run.trace.x is None or len(run.trace) < 12 or run.method.hands_out_another(run.problem.x0):
         return None
     ways = [points.astype(float) for points in (onward(run), run.trace.x[-12:]) if points is not None]
     cosines = [cosine for points in ways if (cosine := _to_and_fro(points)) is not None]
@@ -52,12 +52,6 @@ def circling(run: Run) -> Diagnosis | None:
                 return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
     is_seen = any(float(np.ptp(points, axis=0).max()) > 1e-9 * max(1.0, float(np.abs(points).max())) for points in ways)
     return Diagnosis(Cause.OSCILLATING, evidence) if is_seen else None
-
-
-def hands_out_another(run: Run) -> bool:
-    """Whether the answer is another point than that where the steps are made, such as an average."""
-    x = run.problem.x0
-    return bool(jax.tree.leaves(run.method.answer(run.method.init(x), x)))
 
 
 def swinging(run: Run) -> Diagnosis | None:
@@ -107,12 +101,12 @@ def sampled(run: Run) -> Diagnosis | None:
         distances.append(length(jax.tree.map(lambda a, b: a - b, of_batch, grad)))
     noise = float(np.sqrt(np.mean(np.square(distances))))
     evidence = {"gradient norm of all rows": whole, "deviation of a batch's gradient": noise, "batch size": size}
-    first = length(problem.value_and_grad(problem.x0, *problem.data)[1])
-    if fixed_rate(run) is None or hands_out_another(run):
+    lr = fixed_rate(run)
+    if lr is None or run.method.hands_out_another(problem.x0):
+        first = length(problem.value_and_grad(problem.x0, *problem.data)[1])
         settled = whole < _SETTLED * first and cost(run) < start_cost(run)
         return Diagnosis(Cause.HEALTHY, {**evidence, "gradient norm at the start": first}) if settled else None
-    lr = fixed_rate(run)
-    if noise <= whole or lr is None:
+    if noise <= whole:
         return None
     steps = min(2_000, max(run.nit, 50))
     small, same = (again(run, with_rate(run.method, rate), x0=run.x, steps=steps) for rate in (lr / 10, lr))

@@ -63,6 +63,10 @@ class Rule(Declared, ABC):
         """The point to hand out when the parameters are at `x`; () where that is `x` itself."""
         return ()
 
+    def hands_out_another(self, x: Any) -> bool:
+        """Whether what is handed out is another point than the parameters `x`, such as an average."""
+        return bool(jax.tree.leaves(self.answer(self.init(x), x)))
+
     def reach(self, x: Any, to: Any) -> Any:
         """The point nearest to `to` that the rule may go to from `x`."""
         return to

@@ -212,12 +212,13 @@ class OfRule(Trainer):
     @property
     def hands_out_another(self) -> bool:
         """Whether the parameters that are handed out are not those that the steps start from."""
-        return bool(jax.tree.leaves(self._rule.answer(self._state, self._x)))
+        return self._rule.hands_out_another(self._x)
 
     @property
     def weights(self) -> np.ndarray:
         """See `Trainer.weights`."""
-        handed_out = self._rule.answer(self._state, self._x) if self.hands_out_another else self._x
+        answer = self._rule.answer(self._state, self._x)
+        handed_out = answer if jax.tree.leaves(answer) else self._x
         return self._as_weights(jax.tree.map(np.array, handed_out))
 
     def _as_weights(self, x: Any) -> np.ndarray:

@@ -73,20 +73,20 @@ def has_slope_where_gradient_is_nan(problem: Problem) -> bool:
     return True
 
 
-def is_random(problem: Problem) -> bool:
-    """Whether two calls at the start give values that differ by more than the order of a sum can make them."""
-    first, second = (problem.plain(problem.x0, *problem.data) for _ in range(2))
+def is_random(problem: Problem, first: float) -> bool:
+    """Whether a call at the start gives another value than the first, by more than the order of a sum can make it."""
+    second = problem.plain(problem.x0, *problem.data)
     return bool(abs(first - second) > 64 * np.finfo(np.float64).eps * max(abs(first), abs(second)))
 
 
 def disagreement_with_numpy(problem: Problem) -> str:
     """Why the traced function is not the NumPy function; empty if it is, as far as the start shows."""
     x0, data = problem.x0, problem.data
-    if is_random(problem):
+    first = problem.plain(x0, *data)
+    if is_random(problem, first):
         if problem.grad is None:
             raise ValueError(RANDOM)
         return "the objective gives different values for the same x"
-    first = problem.plain(x0, *data)
     value, grad = problem.value_and_grad(x0, *data)
     if not np.isfinite([first, value, *(leaf.sum() for leaf in jax.tree.leaves(grad))]).all():
         return ""  # not a matter of tracing: the check of the start has a message for it

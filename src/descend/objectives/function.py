@@ -272,8 +272,8 @@ def _choose_without_numpy(problem: Problem, as_jax: Program, refusal: Exception,
         of_bridge = "__jax_array__" not in str(refusal) and "Bridged" not in str(refusal)
         problem.reason = explain_refusal(refusal if of_bridge else error)
         _go_eager(problem)
-        # A mistake in the function, not an untraceable one, is raised here.
-        if is_random(problem) and not has_grad:
+        value = problem.plain(problem.x0, *problem.data)  # a mistake in the function is raised here
+        if not has_grad and is_random(problem, value):
             raise ValueError(RANDOM) from None
         return
     if first.key != second.key or not same_constants(first, second):
