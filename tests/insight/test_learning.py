@@ -31,6 +31,7 @@ from descend import (
     train,
 )
 from descend.insight import Cause, edge_over_training, loss_slice, network_curvature, noise_scale
+from descend.insight.retraining import OfTraining, _to_and_fro
 
 pytestmark = pytest.mark.usefixtures("time_enough")
 
@@ -99,6 +100,15 @@ def test_training_a_function_of_ones_own_is_explained_by_training_it_again(
     if cause in {Cause.RATE_TOO_LARGE, Cause.RATE_TOO_SMALL, Cause.STEP_VANISHED}:
         lr = float(found.cure.removeprefix("lr="))
         assert made.again(method=type(method)(lr)).history.loss[-1] < 0.5, "and it is one"
+
+
+def test_what_time_did_not_allow_to_try_proves_nothing() -> None:
+    class Cut(OfTraining):
+        def onward(self, **changes: Any) -> Any:
+            self.was_cut = not changes
+            return super().onward(**changes) if changes else None
+
+    assert _to_and_fro(Cut(_train(Adam(0.01), 8))) is None
 
 
 def line(noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,7 @@ from descend import (
     minimize,
 )
 from descend.insight import Cause
+from descend.insight.trials import highest_rate
 
 pytestmark = pytest.mark.usefixtures("time_enough")
 
@@ -120,6 +121,12 @@ def test_what_ends_well_in_batches_is_called_well(name: str, method: Any, size: 
     assert run.explain().cause is Cause.HEALTHY
 
 
+def test_an_average_is_not_told_by_the_points_that_it_averages() -> None:
+    run = minimize("x^2", 5.0, Averaged(GradientDescent(0.9999)), steps=400)
+    assert abs(run.x) < 0.05
+    assert run.explain().cause is not Cause.OSCILLATING
+
+
 def test_a_method_that_never_forgets_a_steep_place_has_vanished_steps() -> None:
     run = minimize(lambda x: np.exp(-20 * x) + 0.5 * (x - 3) ** 2, -1.0, AMSGrad(0.5), steps=2_000)
     assert run.explain().cause is Cause.STEP_VANISHED
@@ -145,6 +152,7 @@ def test_the_cure_of_a_model_is_no_rate_at_the_edge() -> None:
 
 
 def test_the_highest_rate_of_a_schedule_is_told_also_where_no_look_saw_it() -> None:
+    assert highest_rate(InverseTime(0.1, decay=1.0), 1_000, np.array([0.01, 0.001])) == pytest.approx(0.1)
     method = GradientDescent(InverseTime(0.1, decay=1.0))
     found = minimize(squares, np.zeros(3), method, data=(A, B), batch_size=50, epochs=5).explain()
     assert found.cause is Cause.DECAYED_TOO_EARLY

@@ -102,7 +102,7 @@ def sampled(run: Run) -> Diagnosis | None:
     noise = float(np.sqrt(np.mean(np.square(distances))))
     evidence = {"gradient norm of all rows": whole, "deviation of a batch's gradient": noise, "batch size": size}
     lr = fixed_rate(run)
-    if lr is None or run.method.hands_out_another(problem.x0):
+    if lr is None:  # a schedule, or something around the method: no rate to be changed
         first = length(problem.value_and_grad(problem.x0, *problem.data)[1])
         settled = whole < _SETTLED * first and cost(run) < start_cost(run)
         return Diagnosis(Cause.HEALTHY, {**evidence, "gradient norm at the start": first}) if settled else None
