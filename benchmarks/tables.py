@@ -8,10 +8,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -20,7 +22,7 @@ from numba import njit
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 
-from benchmarks.timing import Result, compare, quiet
+from benchmarks.timing import Result, compare, has, quiet, seconds
 from descend import AdaGrad, Adam, GradientDescent, LinearRegression, LogisticRegression
 from descend.data import Encoder, source_of
 from descend.data.svmlight import read_svmlight
@@ -64,7 +66,28 @@ def each_row(quick: bool) -> list[Result]:
         places = np.random.default_rng(1).permutation(len(y)) if shuffle else np.arange(len(y))
         kernel, other = compare(partial(_pass, GradientDescent(1e-3), rows, places), theirs, 3 if quick else 7)
         results.append(Result(f"the same, our kernel alone, {order}", kernel, other, "ms", "", 1e3))
+    if has("torch", "parity"):
+        results.append(_beside_torch(X, y, mine))
     return results
+
+
+def _beside_torch(X: np.ndarray, y: np.ndarray, ours: list[float]) -> Result:
+    """A torch loop over a two-hundredth of the rows; its cost is linear in them, so it is scaled."""
+    import torch
+
+    model, few = torch.nn.Linear(64, 1), len(y) // 200
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    rows = [(torch.from_numpy(X[i : i + 1]), torch.from_numpy(y[i : i + 1])) for i in range(few)]
+
+    def epoch() -> None:
+        for row, target in rows:
+            optimizer.zero_grad()
+            ((model(row)[:, 0] - target) ** 2 / 2).mean().backward()
+            optimizer.step()
+
+    epoch()
+    theirs = [200 * seconds(epoch) for _ in ours]
+    return Result("SGD, an epoch, shuffled / torch loop, 1/200 of it measured", ours, theirs, "ms", "", 1e3)
 
 
 def several_classes(quick: bool) -> list[Result]:
@@ -155,27 +178,53 @@ def by_hand(quick: bool) -> list[Result]:
 
 
 def gradient(quick: bool) -> list[Result]:
-    """The full-batch gradient, 1,000,000 × 64, beside NumPy's two passes, and beside only reading the rows."""
+    """The full-batch gradient, 1,000,000 × 64, beside the two passes of its peers, and beside only reading the rows."""
     X, y = _dense(1_000_000)
     rows, w = rows_of(X, y), np.linspace(-1, 1, 65, dtype=np.float32)
 
     def ours() -> Any:
         return RowsCost(rows, Squared(), _plain(rows), 0.0).grad(w)
 
-    def theirs() -> Any:
+    def by_numpy() -> Any:
         return X.T @ (X @ w[:64] + w[64] - y) / len(y)
 
-    np.testing.assert_allclose(ours()[:64], theirs(), rtol=1e-2, atol=1e-4)
-    rounds = 5 if quick else 15
-    mine, other = compare(ours, theirs, rounds)
-    again, read = compare(ours, lambda: _read(X.reshape(-1)), rounds)
-    return [
-        Result("gradient of all rows / NumPy, two passes", mine, other, "ms", "≥ 2 × faster", 1e3),
-        Result("gradient of all rows / one thread that only adds them up", again, read, "ms", "", 1e3),
-    ]
+    peers = {"NumPy": by_numpy, "JAX": _gradient_of_jax(X, y, w)}
+    if has("torch", "parity"):
+        peers["torch"] = _gradient_of_torch(X, y, w)
+    rounds, results = 5 if quick else 15, []
+    for name, theirs in peers.items():
+        np.testing.assert_allclose(ours()[:64], theirs(), rtol=1e-2, atol=1e-4)
+        mine, other = compare(ours, theirs, rounds)
+        results.append(Result(f"gradient of all rows / {name}, two passes", mine, other, "ms", "≥ 2 × faster", 1e3))
+    halves, pool = np.split(X.reshape(-1), 2), ThreadPoolExecutor(2)
+    mine, read = compare(ours, lambda: list(pool.map(_read, halves)), rounds)
+    results.append(
+        Result("gradient of all rows / two threads that only add them up", mine, read, "ms", "≤ 1.25 ×", 1e3)
+    )
+    return results
 
 
-@njit(fastmath=_FAST)  # type: ignore[untyped-decorator]
+def _gradient_of_jax(X: np.ndarray, y: np.ndarray, w: np.ndarray) -> Callable[[], Any]:
+    @jax.jit
+    def both(X: Any, y: Any, w: Any) -> Any:
+        return X.T @ (X @ w[:64] + w[64] - y) / len(y)
+
+    there = jax.device_put((X, y, w))
+    return lambda: np.asarray(both(*there))
+
+
+def _gradient_of_torch(X: np.ndarray, y: np.ndarray, w: np.ndarray) -> Callable[[], Any]:
+    import torch
+
+    A, b, v = torch.from_numpy(X), torch.from_numpy(y), torch.from_numpy(w)
+
+    def both() -> Any:
+        return (A.T @ (A @ v[:64] + v[64] - b) / len(y)).numpy()
+
+    return both
+
+
+@njit(fastmath=_FAST, nogil=True)  # type: ignore[untyped-decorator]
 def _read(values: Any) -> Any:
     total = values[0] * 0
     for i in range(values.size):
