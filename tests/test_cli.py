@@ -192,6 +192,14 @@ def test_help_names_the_commands(descend: Any) -> None:
     assert all(command in out for command in ("minimize", "methods", "landscapes"))
 
 
+def test_the_version_is_that_of_the_package(descend: Any) -> None:
+    import descend as package
+
+    code, out, _ = descend("--version")
+    assert (code, out) == (0, f"descend {package.__version__}\n")
+    assert package.__version__[0].isdigit()
+
+
 LONG = [
     sys.executable,
     "-m",

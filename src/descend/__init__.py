@@ -214,8 +214,10 @@ _LATER = dict.fromkeys(_MODELS, "models") | {
 
 def __getattr__(name: str) -> Any:
     """What takes its time to import (scikit-learn, Numba; many runs at once) is imported when it is asked for."""
-    from importlib import import_module
+    from importlib import import_module, metadata
 
+    if name == "__version__":
+        return metadata.version("descend")
     if name in _PACKAGES:
         return import_module(f"descend.{name}")
     if name not in _LATER:
