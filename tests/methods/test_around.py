@@ -33,6 +33,7 @@ from descend import (
     Optax,
     Outcome,
     Projected,
+    RMSProp,
     ScheduleFree,
     SharpnessAware,
     Simplex,
@@ -320,8 +321,18 @@ def test_an_optax_transformation_that_needs_more_says_what() -> None:
     needs = optax.GradientTransformationExtraArgs(lambda params: (), update)
     with pytest.raises(TypeError, match="needs arguments that a descent does not give .*'loss'"):
         minimize("x^2", 3.0, needs)
-    with pytest.raises(TypeError, match="Adam is a class: make one, Adam()"):
-        minimize("x^2", 3.0, Adam)
+
+
+@pytest.mark.parametrize("same", ["rmsprop", "RMSProp", RMSProp])
+def test_a_name_or_a_class_is_the_method_with_its_own_numbers(same: Any) -> None:
+    assert minimize("x^2", 3.0, same).method == RMSProp()
+
+
+def test_what_is_no_method_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown method 'rmsprob'.*rmsprop"):
+        minimize("x^2", 3.0, "rmsprob")
+    with pytest.raises(TypeError, match="method must be a Method such as Adam.*got 3"):
+        minimize("x^2", 3.0, 3)
 
 
 @pytest.mark.parametrize(

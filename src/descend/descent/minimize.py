@@ -72,9 +72,9 @@ def minimize(
         Where to start: a number, a vector or array of any shape, or a pytree of them. float32 stays float32,
         float64 stays float64, whole numbers become float64. A landscape has a start of its own.
     method
-        The update rule, e.g. `Adam(lr=0.1)`, `ClipGlobalNorm(Adam(0.1), 1.0)` or `optax.adam(0.1)`. Default:
-        gradient descent with safeguarded Barzilai–Borwein steps, which needs no tuning; `Adam(lr=0.01)` where
-        batches are sampled.
+        The update rule, e.g. `Adam(lr=0.1)`, `ClipGlobalNorm(Adam(0.1), 1.0)` or `optax.adam(0.1)`; or the name
+        of one, "adam", which is taken with the numbers it has by itself. Default: gradient descent with
+        safeguarded Barzilai–Borwein steps, which needs no tuning; `Adam(lr=0.01)` where batches are sampled.
     steps
         Stop after this many steps; default 10,000. With sampled data give `epochs` instead, default 100.
     grad

@@ -16,7 +16,7 @@ from descend.descent.outcome import has_no_bound
 from descend.descent.race_result import Entry, Race
 from descend.descent.report import described
 from descend.fields import Range
-from descend.methods import Around, Method, Rule, as_rule, catalogue, method_named
+from descend.methods import Around, Method, Rule, as_rule, catalogue
 from descend.stepsizes import StepSize
 
 __all__ = ["race"]
@@ -84,7 +84,7 @@ def race(
         raise ValueError(f"rates must be an array of shape (k,) with at least one number, got shape {tried.shape}")
     if isinstance(methods, str | Rule | type):
         methods = [methods]
-    rules = [_as_rule(method) for method in (catalogue().values() if methods is None else methods)]
+    rules = [as_rule(method) for method in (catalogue().values() if methods is None else methods)]
     if not rules:
         raise ValueError("methods is empty: give at least one, or None for all")
     for rule in rules:
@@ -104,12 +104,6 @@ def race(
         for name in names:
             entries[course.name, name] = _entry(laps[course.name, name], lowest, target, course.problem.sign)
     return Race(courses, names, entries, last, target, time.perf_counter() - begin)
-
-
-def _as_rule(method: Any) -> Rule:
-    if isinstance(method, str):
-        method = method_named(method)
-    return method() if isinstance(method, type) and issubclass(method, Method) else as_rule(method)
 
 
 def _check_can_race(rule: Rule) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.insight.curvature import curvature_of
-from descend.insight.short_runs import Ended, ShortRuns, as_method, rate_of, with_values
+from descend.insight.short_runs import Ended, ShortRuns, rate_of, with_values
 from descend.insight.stability import stability_limit
-from descend.methods import GradientDescent, Rule
+from descend.methods import GradientDescent, Rule, as_rule
 from descend.objectives.parameters import from_vector
 
 __all__ = ["FoundRate", "find_lr"]
@@ -137,7 +137,7 @@ def find_lr(
     """
     if hasattr(objective, "get_params") and hasattr(objective, "fit"):
         return _of_model(objective, data, (x0, method, steps, batch_size, epochs, maximize or None, seed or None))
-    rule = as_method(GradientDescent() if method is None else method)
+    rule = as_rule(GradientDescent() if method is None else method)
     options: dict[str, Any] = {"data": data, "batch_size": batch_size, "epochs": epochs, "seed": seed}
     runs = ShortRuns(objective, x0, steps=steps, maximize=maximize, **options)
     trials = _OfObjective(runs, rule)

@@ -14,12 +14,12 @@ from descend.descent.options import last_step, ready, samples, sampling_of
 from descend.descent.outcome import margin
 from descend.descent.sampling import as_data
 from descend.insight.trials import rises
-from descend.methods import Rule, as_rule, method_named
+from descend.methods import Rule
 from descend.objectives.function import prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of, from_vector
 
-__all__ = ["Ended", "ShortRuns", "as_method", "rate_of", "rates_in", "with_values"]
+__all__ = ["Ended", "ShortRuns", "rate_of", "rates_in", "with_values"]
 
 _FEW = 12  # looks at the cost
 _BOUNCES = 0.2  # share of the moves of the cost at the end of a run that go up, from which on it bounces
@@ -112,12 +112,6 @@ def with_values(rule: Rule, names: Sequence[str], values: Any) -> Rule:
 def rates_in(rule: Rule) -> dict[str, Any]:
     """Name → its learning rates, also those inside schedules and of wrapped methods."""
     return {name: value for name, value, _ in rule.numbers() if name.split(".")[-1] == "lr"}
-
-
-def as_method(method: Any) -> Rule:
-    """A rule from itself, its class or its name, whatever its rate."""
-    kind = method_named(method) if isinstance(method, str) else method
-    return as_rule(kind() if isinstance(kind, type) and issubclass(kind, Rule) else kind)
 
 
 def rate_of(rule: Rule) -> str:

@@ -10,8 +10,8 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import check_consistent_length, resample
 
 from descend.descent import Outcome
-from descend.insight.short_runs import Ended, as_method, rate_of, with_values
-from descend.methods import Rule
+from descend.insight.short_runs import Ended, rate_of, with_values
+from descend.methods import Rule, as_rule
 from descend.methods.in_files import known
 
 __all__ = ["ShortTrainings"]
@@ -77,4 +77,4 @@ def _rule_of(model: Any) -> Rule:
             f"{type(model).__name__} fits all rows at once with a step size of its own: nothing is to be found. Give "
             "it a method, GradientDescent(), or a batch_size"
         )
-    return as_method(model.default_method if method is None else method)
+    return as_rule(model.default_method if method is None else method)

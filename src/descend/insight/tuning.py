@@ -12,9 +12,9 @@ import numpy as np
 from descend.descent import Outcome, Run
 from descend.descent.report import described
 from descend.fields import Range, nearest
-from descend.insight.short_runs import ShortRuns, as_method, with_values
+from descend.insight.short_runs import ShortRuns, with_values
 from descend.insight.stationary import sobol
-from descend.methods import Rule
+from descend.methods import Rule, as_rule
 
 __all__ = ["Tuned", "tune"]
 
@@ -121,7 +121,7 @@ def tune(
         raise ValueError(f"engine must be 'halving' or 'optuna', got {engine!r}")
     if storage is not None and engine != "optuna":
         raise ValueError("storage is for engine='optuna': halving keeps nothing")
-    rule = as_method(method)
+    rule = as_rule(method)
     if isinstance(trials, bool) or not isinstance(trials, int | np.integer) or trials < _ONE_OF:
         raise ValueError(f"trials must be a whole number >= {_ONE_OF}, got {trials!r}")
     runs = ShortRuns(

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from descend.fields import part
+from descend.methods.method import Method, method_named
 from descend.methods.rule import Rule
 from descend.words import like, precision
 
@@ -86,16 +87,21 @@ class Optax(Rule):
 
 
 def as_rule(method: Any) -> Rule:
-    """A rule, or an optax transformation made one.
+    """A rule; also from the name of a method, or its class, with the numbers it has by itself; or from optax.
 
     Raises
     ------
-    TypeError
-        It is neither.
+    TypeError, ValueError
+        It is none of these; no method has that name.
     """
+    if isinstance(method, str):
+        method = method_named(method)
+    if isinstance(method, type) and issubclass(method, Method):
+        method = method()
     if isinstance(method, Rule):
         return method
     if isinstance(method, tuple) and hasattr(method, "init") and hasattr(method, "update"):
         return Optax(method)
-    hint = f"; {method.__name__} is a class: make one, {method.__name__}()" if isinstance(method, type) else ""
-    raise TypeError(f"method must be a Method such as Adam(lr=0.1), or an optax transformation, got {method!r}{hint}")
+    raise TypeError(
+        f'method must be a Method such as Adam(lr=0.1), its name, "adam", or an optax transformation, got {method!r}'
+    )

@@ -120,7 +120,7 @@ def train(
     data
         A tuple of arrays, or pytrees of arrays, with one row per sample, e.g. (X, y).
     method
-        A method with its rate, or an optax transformation. Default: `Adam(0.001)`.
+        A method with its rate, its name, or an optax transformation. Default: `Adam(0.001)`.
     batch_size, epochs
         Rows that make one step, and passes over the data. The last batch of an epoch may be short.
     metric
