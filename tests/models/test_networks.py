@@ -38,7 +38,7 @@ from descend.models.samples import Samples
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
 real = pytest.mark.skipif(not MNIST.exists(), reason="the files of MNIST are not there")
-DIGITS = tuple(part[:1_792] for part in load_digits(return_X_y=True))  # whole batches: a short one is compiled, too
+DIGITS = tuple(part[:1_792] for part in load_digits(return_X_y=True))
 IRIS = load_iris(return_X_y=True)
 
 # -- the arithmetic -----------------------------------------------------------------------------------------
@@ -313,6 +313,19 @@ def test_the_last_finite_weights_are_those_before_the_step_that_broke() -> None:
             x = x - 4 * x**3
     np.testing.assert_allclose(trainer.weights, x, rtol=1e-5)
     assert trainer.broke_at == trainer.steps + 2
+
+
+def test_a_short_batch_is_that_of_its_own_rows() -> None:
+    draw = np.random.default_rng(0)
+    X, y = draw.normal(size=(50, 3)), draw.integers(0, 3, 50)
+    options: dict[str, Any] = {"hidden": (4,), "dtype": "float64", "scale": False, "shuffle": False, "l2": 0.1}
+    whole, start = (MLPClassifier(Momentum(lr), epochs=2, **options).fit(X, y) for lr in (0.1, 1e-300))
+    parts = MLPClassifier(Momentum(0.1), **options)
+    for rows in (slice(32), slice(32, None)) * 2:
+        parts.partial_fit(X[rows], y[rows], classes=range(3))
+    for a, b, before in zip(*(jax.tree.leaves(m.layers_) for m in (whole, parts, start)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11)
+        assert np.abs(a - before).max() > 1e-2
 
 
 BAD: list[tuple[dict[str, Any], str]] = [

@@ -35,13 +35,18 @@ class Descending(OfRule):
         (params, *rows, key) → number: the mean cost of a batch.
     devices
         Over so many devices the rows of each batch are spread; parameters are on all of them.
+    weighted
+        The last part of the rows is what each counts, by which the loss multiplies before it takes the mean. Then the
+        short batch at the end of an epoch is filled up with rows that count nothing, and no program is compiled for it.
     """
 
     is_compiled = True
 
-    def __init__(self, rule: Rule, loss: Loss, params: Any, seed: int, devices: int = 1) -> None:
+    def __init__(
+        self, rule: Rule, loss: Loss, params: Any, seed: int, devices: int = 1, *, weighted: bool = False
+    ) -> None:
         super().__init__(rule, params)
-        self._loss, self._devices = loss, devices
+        self._loss, self._devices, self._weighted = loss, devices, weighted
         self._key = np.asarray(jax.random.key_data(jax.random.key(seed)))
         self._kind = dtype_of(self._x)
         self._programs: dict[Any, tuple[Traced, Any]] = {}  # batch size and shapes → the loss, and what makes steps
@@ -66,20 +71,24 @@ class Descending(OfRule):
                 there = jax.device_put(rows.parts, self._spread and self._spread[1])
             shapes = tuple((leaf.shape[1:], str(leaf.dtype)) for leaf in jax.tree.leaves(there))
             self._held = (rows, there, shapes)
-        whole = len(order) // batch_size
+        if self._weighted:
+            size = min(batch_size, len(order))
+            self._steps(*_filled_up(order, size, self._kind), size)
+            return
+        whole, short = divmod(len(order), batch_size)
         if whole:
-            self._steps(order[: whole * batch_size], batch_size)
-        if self.broke_at is None and len(order) > whole * batch_size:  # the short batch at the end of an epoch
-            self._steps(order[whole * batch_size :], len(order) - whole * batch_size)
+            self._steps(order[: whole * batch_size], None, batch_size)
+        if self.broke_at is None and short:
+            self._steps(order[whole * batch_size :], None, short)
 
-    def _steps(self, order: np.ndarray, size: int) -> None:
+    def _steps(self, order: np.ndarray, counts: np.ndarray | None, size: int) -> None:
         data, count = self._held[1], len(order) // size
         with precision(self._kind):
             program, chunk = self._program(size)
 
             def go(last: int) -> Any:
                 return chunk(
-                    program.consts, self._rule, self._x, self._state, data, order.astype(np.int32), self._key,
+                    program.consts, self._rule, self._x, self._state, data, order.astype(np.int32), counts, self._key,
                     np.int32(last),
                 )  # fmt: skip
 
@@ -102,12 +111,23 @@ class Descending(OfRule):
         return self._programs[size, shapes]
 
 
+def _filled_up(order: np.ndarray, size: int, kind: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The order with its last batch as long as the others, and how often the row in each place counts."""
+    missing = -len(order) % size
+    counts = np.ones(len(order) + missing, kind)
+    counts[-size:] = size / (size - missing)
+    counts[len(order) :] = 0
+    return np.append(order, np.repeat(order[-1], missing)), counts
+
+
 def _chunk_of(program: Traced, size: int, spread: Any) -> Callable[..., Any]:
-    def chunk(consts, rule, x, state, data, order, key, last):  # type: ignore[no-untyped-def]
+    def chunk(consts, rule, x, state, data, order, counts, key, last):  # type: ignore[no-untyped-def]
         def one(i: Any, carry: Any) -> Any:
             x, state, bad = carry
             places = jax.lax.dynamic_slice(order, (i * size,), (size,))
             batch = jax.tree.map(lambda part: part[places], data)
+            if counts is not None:
+                batch = *batch[:-1], batch[-1] * jax.lax.dynamic_slice(counts, (i * size,), (size,))
             if spread is not None:
                 batch = jax.lax.with_sharding_constraint(batch, spread[0])  # type: ignore[no-untyped-call]
             of_step = jax.random.key_data(jax.random.fold_in(jax.random.wrap_key_data(key), state.t))

@@ -338,7 +338,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
     def _trainer_at(self, rule: Rule, samples: Samples, size: int) -> Descending:
         sampling = Sampling(max(len(samples), size + 1), size, int(self.seed))
         rule = ready(rule, sampling, self.layers_)
-        return Descending(rule, self._cost, self.layers_, int(self.seed), int(self.devices))
+        return Descending(rule, self._cost, self.layers_, int(self.seed), int(self.devices), weighted=True)
 
     def _with_rate(self, kind: type[Method], samples: Samples, size: int) -> Rule:
         """The method of that class, with the rate that is best, if it has one."""
