@@ -51,6 +51,7 @@ SAMPLED = {  # as in scikit-learn's own SGD: a row of weight two is not the row 
     ],
     expected_failed_checks=lambda e: SAMPLED if e.batch_size else {},
 )
+@pytest.mark.filterwarnings("ignore:the learning rate.* was found on the first call")  # of checks with ten rows
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     if "array_api" in str(check):
         pytest.skip("the array API needs SCIPY_ARRAY_API=1 before SciPy is imported")
@@ -333,6 +334,26 @@ def test_a_rare_column_of_ones_stays_one_where_rows_come_one_by_one() -> None:
     np.testing.assert_allclose(scaled.coef_, plain.coef_, rtol=1e-12)
     tiny = LogisticRegression(method, batch_size=1, epochs=2).fit(X * 1e-6, y)
     np.testing.assert_allclose(tiny.coef_ * 1e-6, plain.coef_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("seed", "batch_size"), [(8, 32), (10, 32), (13, 64), (20, 300), (32, 300)])
+def test_a_rate_that_is_found_takes_no_leap(seed: int, batch_size: int) -> None:
+    # With AdaGrad all rates from about 1 on end alike on these rows, after a first step as long as the rate.
+    draw = np.random.default_rng(seed)
+    X = draw.normal(size=(300, 3))
+    y = X @ [1, 2, 3] + 0.1 * draw.normal(size=300) + 5
+    model = LinearRegression(batch_size=batch_size).fit(X, y)
+    assert model.outcome_ is Outcome.STEPS_EXHAUSTED
+    assert 0.1 < model.rate_ < 10
+    assert model.score(X, y) > 0.998
+
+
+def test_a_stream_that_begins_with_a_row_is_warned_of() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    with pytest.warns(UserWarning, match="found on the first call, which has 1 row: too few to tell. Begin with 30"):
+        LinearRegression(batch_size=1).partial_fit(X[:1], X[:1, 0])
+    LinearRegression(batch_size=1).partial_fit(X, X[:, 0])
+    LinearRegression(AdaGrad(0.1), batch_size=1).partial_fit(X[:1], X[:1, 0])
 
 
 def test_a_rate_is_found_where_all_are_equally_good() -> None:

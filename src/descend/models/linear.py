@@ -51,6 +51,7 @@ from descend.models.training import (
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
 _AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
+_FEWEST = 30  # rows of a stream on which a rate can be found
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 
 __all__ = ["LinearModel"]
@@ -185,7 +186,8 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Learn from some more rows: one step from all of them, or with `batch_size` one pass in such batches.
 
-        The schedule of the rate goes on from call to call. With `scale=True` the means and deviations of the
+        The schedule of the rate goes on from call to call; a rate that is to be found is found on the rows of the
+        first. With `scale=True` the means and deviations of the
         columns are those of all rows seen so far.
         """
         first = not hasattr(self, "_weights")
@@ -206,6 +208,14 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         self._weights = self._start(rows) if before is None else self._scaling.of_users_units(*before)
         if self._trainer is None:
             self._trainer = self._trainer_of(rows, self._weights, self._size(rows))
+            kind = self._rule() or self.default_method
+            if first and len(rows) < _FEWEST and isinstance(kind, type) and "lr" in kind.names():
+                warnings.warn(
+                    f"the learning rate, {self.rate_:.3g}, was found on the first call, which has "
+                    f"{len(rows)} row{'s' * (len(rows) > 1)}: too few to tell. Begin with {_FEWEST} rows or more, or "
+                    "give the method with its rate, AdaGrad(0.1)",
+                    stacklevel=2,
+                )
         elif self.scale:
             if isinstance(self._trainer, Updating) and self._trainer.hands_out_another:
                 raise ValueError(

@@ -44,6 +44,8 @@ _MEASURED = 4_096  # rows on which the loss is measured on the way
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _TRIED = 1_024  # steps for which each rate is tried at least, and rows on which it is judged
 _FEWEST_STEPS = 30  # for each rate
+_LEAP = 100.0  # so many times the first loss after one step: too far
+_BETTER = 0.01  # share by which the loss must be lower with another rate
 _FINER = 10 ** (1 / 3)  # the rates that are tried around the best of the decades
 _BUDGET = 4_096  # rows for each rate, in several passes where there are few
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
@@ -267,7 +269,9 @@ def best_rate(
 ) -> float:
     """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.
 
-    Rates whose loss is larger by no more than the share `equal` of the lowest count as equal, and the largest is taken.
+    Rates whose loss is larger by no more than the share `equal` of the lowest count as equal, and the largest is taken;
+    where it is 0, another rate must be better by a hundredth of the loss, or of what is gained: to an adaptive method
+    all rates from some on may be the same in the end, after a leap at the beginning. One whose first step leaps is out.
     Tried is one rate a decade, from far too small to far too large for the scale of the target, then around the best.
     `trainer_at(rate, rows)` makes a trainer, at its start, for these rows.
     """
@@ -277,21 +281,27 @@ def best_rate(
     tried, judged = rows.taken(order[:count]), rows.taken(order[count:] if len(order) > count else order)
     spread = float(np.std(rows.y[:_CHUNK])) or 1.0
     places = np.arange(count)
+    low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
+    decades: list[float] = (10.0 ** np.linspace(low, high, 1 + round(high - low))).tolist()
+    before = measure(trainer_at(decades[0], tried).weights, judged)
 
     @cache
     def cost(lr: float) -> float:
         trainer = trainer_at(lr, tried)
         budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
         passes = max(1, budget // count, _FEWEST_STEPS * size // count)
-        trainer.run(tried, np.tile(places, passes), size)
+        trainer.run(tried, places[:size], size)
+        if not measure(trainer.weights, judged) - before <= _LEAP * abs(before):
+            return np.inf
+        trainer.run(tried, np.tile(places, passes)[size:], size)
         left = measure(trainer.weights, judged)
         return left if np.isfinite(left) else np.inf
 
-    low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
-    decades = 10.0 ** np.linspace(low, high, 1 + round(high - low))
-    best = min(map(float, decades), key=cost)
+    lowest = min(map(cost, decades))
+    worth = _BETTER * max(0.0, min(abs(lowest), before - lowest))
+    best = next(lr for lr in decades if cost(lr) <= lowest + worth)
     for factor in (_FINER, 1 / _FINER):
-        while cost(best * factor) < cost(best):
+        while best * factor <= decades[-1] and cost(best * factor) < cost(best) - worth:
             best *= factor
     good_enough = cost(best) + equal * abs(cost(best))
     while equal and best * _FINER <= decades[-1] and cost(best * _FINER) <= good_enough:
