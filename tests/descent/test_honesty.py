@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import Adam, GradientDescent, Method, Outcome, landscape, minimize
+from descend import AdaGrad, Adam, Armijo, GradientDescent, Method, Outcome, landscape, minimize
 from descend.insight import Cause
 from descend.methods.method import Rate, rate
 from descend.objectives.function import DIFFERENCES, JAX, NUMPY
@@ -145,7 +145,7 @@ def test_classes_of_parameters_may_be_defined_again() -> None:
         (
             lambda x: np.log1p(100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2),
             [-1.2, 1.0],
-            {"method": GradientDescent(0.5), "steps": 1000},
+            {"method": GradientDescent(5.0), "steps": 1000},
         ),
         (lambda x: np.tanh(x**2), 0.5, {"method": GradientDescent(100.0)}),
     ],
@@ -433,3 +433,41 @@ def test_mistakes_in_an_own_method_are_explained() -> None:
         minimize("x^2", 1.0, Forgetful())
     with pytest.raises(TypeError, match="Numpy.step uses a function of NumPy: write it in operators and the words"):
         minimize("x^2", 1.0, Numpy())
+
+
+@pytest.mark.parametrize(("lr", "batch_size"), [(1.0, 2), (1.0, 1), (0.5, 1), (0.1, 4)])
+def test_a_divergence_is_not_taken_for_the_noise_of_batches(lr: float, batch_size: int) -> None:
+    data = np.arange(1.0, 6.0), np.arange(2.0, 12.0, 2.0)
+    run = minimize(
+        lambda w, x, y: np.mean((w[0] * x + w[1] - y) ** 2), np.zeros(2), GradientDescent(lr), data=data,
+        batch_size=batch_size, epochs=20,
+    )  # fmt: skip
+    assert run.outcome is Outcome.DIVERGED
+    assert "worse than 44 at the start" in run.message
+
+
+KINKED = [  # objective, start, the minimum
+    ("(x-1)^2+3*abs(x)", 5.0, 1.0),
+    ("(x-1)^2/2+2*abs(x)", 5.0, 0.5),
+    ("abs(x-1)+x^2/4", 5.0, 0.25),
+    ("abs(x)+abs(y)+(x-0.3)^2+(y-3)^2", [3.0, 1.0], 2.84),
+]
+
+
+@pytest.mark.parametrize(("objective", "x0", "least"), KINKED, ids=[k[0] for k in KINKED])
+def test_a_minimum_at_a_kink_is_one(objective: str, x0: Any, least: float) -> None:
+    run = minimize(objective, x0)
+    assert run.outcome is Outcome.CONVERGED
+    assert run.fun == pytest.approx(least, rel=1e-9)
+
+
+@pytest.mark.parametrize("method", [None, GradientDescent(Armijo())])
+def test_a_kink_along_which_the_cost_falls_is_no_end(method: Any) -> None:
+    run = minimize(lambda x: 10 * np.abs(x[0] - x[1]) + (x[0] - 3) ** 2 + (x[1] - 1) ** 2, np.zeros(2), method)
+    assert run.fun > 2.1  # the minimum is 2, in the kink
+    assert run.outcome is Outcome.STALLED
+    assert "which falls along [0.707 0.707]" in run.message
+    found = run.explain()
+    assert found.cure.startswith("take AdaGrad(lr=")
+    again = minimize(run.objective, np.zeros(2), AdaGrad(float(found.cure[16:-1])), steps=5_000)
+    assert again.fun < run.fun - 0.3

@@ -63,7 +63,7 @@ def test_the_rates_of_a_search_are_the_ones_that_were_used() -> None:
     run = minimize(rosen, [-1.2, 1.0], steps=30)
     assert run.trace.x is not None
     gradients = np.array([run.problem.value_and_grad(x)[1] for x in run.trace.x])
-    np.testing.assert_allclose(np.diff(run.trace.x, axis=0), -run.trace.lr[1:, None] * gradients[:-1], rtol=1e-12)
+    np.testing.assert_allclose(np.diff(run.trace.x, axis=0), -run.trace.lr[1:, None] * gradients[:-1], rtol=1e-11)
     trials = np.diff(run.trace.evaluations) - 1
     assert (trials >= 1).all()
     assert run.nfev == run.njev + trials.sum()
@@ -103,15 +103,18 @@ def test_the_same_call_gives_the_same_bits_whatever_the_chunks(monkeypatch: pyte
         assert other[-1] is traces[0][-1]
 
 
-@pytest.mark.parametrize("rows", [7, 100, 100_000])
-def test_where_a_run_gets_stuck_does_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+def test_where_a_run_gets_stuck_does_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A chunk may bring more rows than the trace keeps: the watch looks at them before they are thinned."""
     import importlib
 
     module = importlib.import_module("descend.descent.minimize")
-    monkeypatch.setattr(module, "_rows_within", lambda *_: rows)
-    run = minimize(lambda w: np.sum(np.abs(w - np.array([1, 2, 3.3]))), np.zeros(3))
-    assert (run.nit, run.trace.stride) == (409, 1)
+    ends = set()
+    for rows in (7, 100, 100_000):
+        monkeypatch.setattr(module, "_rows_within", lambda *_, rows=rows: rows)
+        run = minimize(lambda w: np.sum(np.abs(w - np.array([1, 2, 3.3]))), np.zeros(3))
+        assert run.outcome is not Outcome.STEPS_EXHAUSTED
+        ends.add((run.nit, run.trace.stride, run.fun))
+    assert len(ends) == 1
 
 
 def test_maximize_climbs() -> None:
@@ -301,9 +304,9 @@ def test_a_progress_bar_appears_on_wish_and_leaves_nothing_else(capsys: pytest.C
         ({"xtol": float("nan")}, ValueError, "xtol must be a number >= 0"),
         ({"ftol": "tight"}, ValueError, "ftol must be a number >= 0, got 'tight'"),
         (
-            {"method": "adam"},
+            {"method": 3},
             TypeError,
-            "method must be a Method such as Adam(lr=0.1), or an optax transformation, got 'adam'",
+            "method must be a Method such as Adam(lr=0.1), or an optax transformation, got 3",
         ),
         ({"method": Adam(lr=np.array([0.1, 0.2]))}, ValueError, "lr is an array of 2 numbers"),
         ({"batch_size": 2}, ValueError, "batch_size needs data"),

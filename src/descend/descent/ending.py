@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from descend.descent.kinks import at_kink, way_along_kink
 from descend.descent.outcome import (
     Finding,
     Judgement,
     Outcome,
-    at_kink,
     gradient_scale,
     has_no_bound,
+    in_words,
     length,
     margin,
     noise_of,
+    reach_of,
     runs_away,
     step_that_helps,
     surroundings,
@@ -176,7 +178,7 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
             f"the cost has gone to {run.fun:.3g} without coming to rest: it has no bound there",
             Finding.NO_BOUND,
         )
-    slope, go = run.method.slope(run.x_array, grad), run.method.reach
+    go = run.method.reach
     far, lowest = step_that_helps(run.problem, run.x_array, f, grad, go)
     gain = f - lowest
     xtol, ftol = tolerances.xtol or 0.0, tolerances.ftol or 0.0
@@ -189,10 +191,8 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
             return Judgement(
                 Outcome.CONVERGED, f"{what}, and no step along the gradient would help by more than {tolerance}"
             )
-    if gain == 0 and run.problem.is_traced and at_kink(run.problem, run.x_array, f, slope, go):
-        zero = run.problem.zero_gradient()
-        if not surroundings(run.problem, run.x_array, f, zero, go)[1]:
-            return _kink(run, run.nit)
+    if (found := _at_kink(run, far, lowest, grad)) is not None:
+        return found
     if gain == 0 and size > 0:
         ahead = go(run.x_array, along(run.x_array, -1e-3 / size, grad))
         edge = float(run.problem.value(ahead, *run.problem.data))
@@ -221,6 +221,27 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
         Outcome.STALLED,
         f"{'x circles' if circles else what}, though a {kind} step along the gradient, of length {far:.2g}, would "
         f"change the cost from {run.fun:.6g} to {run.problem.sign * lowest:.6g}{advice}",
+    )
+
+
+def _at_kink(run: Run, far: float, lowest: float, grad: Any) -> Judgement | None:
+    """The verdict if x, or what is the `far` step along -gradient from there, is as good as on a kink."""
+    problem, go, x = run.problem, run.method.reach, run.x_array
+    if problem.gradient == DIFFERENCES or far > float(np.finfo(dtype_of(x)).eps) ** 0.5 * reach_of(x):
+        return None
+    there = go(x, along(x, -far / length(grad), grad)) if far else x
+    slope = run.method.slope(x, grad)
+    if not at_kink(problem, there, lowest, slope, go):
+        return None
+    way = way_along_kink(problem, there, lowest, go)
+    toward = surroundings(problem, there, lowest, problem.zero_gradient(), go)[1] if way is None else in_words(way)
+    if not toward:
+        return _kink(run, run.nit)
+    return Judgement(
+        Outcome.STALLED,
+        f"x is on a kink, across which the gradient points to and fro: no step along it betters the cost "
+        f"{run.fun:.6g}, which {_falls(run)} along {toward}. Take a rate that decays, AdaGrad, or a cost without kinks",
+        Finding.KINK,
     )
 
 

@@ -24,12 +24,15 @@ __all__ = [
     "Finding",
     "Judgement",
     "Outcome",
-    "at_kink",
+    "Reach",
+    "anywhere",
     "gradient_scale",
     "has_no_bound",
+    "in_words",
     "length",
     "margin",
     "noise_of",
+    "reach_of",
     "runs_away",
     "step_that_helps",
     "surroundings",
@@ -43,7 +46,8 @@ _FEW = 32  # coordinates that are looked at where there are too many
 Reach = Callable[[Any, Any], Any]  # (from, to) -> the nearest point to which the rule may go
 
 
-def _anywhere(x: Any, to: Any) -> Any:
+def anywhere(x: Any, to: Any) -> Any:
+    """The `Reach` of a rule without a projection."""
     return to
 
 
@@ -64,6 +68,7 @@ class Finding(enum.Enum):
 
     NO_BOUND = "the cost falls without end"
     NO_EXTREME = "without a slope, and no extreme"
+    KINK = "at a kink, along which the cost falls"
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def gradient_scale(problem: Problem, x: Any, grad: Any, gone: float = 0.0) -> fl
     size = length(grad)
     if size == 0:
         return 0.0
-    reach = _reach(x)
+    reach = reach_of(x)
     h = float(np.finfo(dtype_of(x)).eps) ** (1 / 3) * reach
     value, ahead = problem.value_and_grad(along(x, h / size, grad), *problem.data)
     bend = length(difference(ahead, grad)) / h
@@ -120,7 +125,7 @@ def noise_of(problem: Problem, x: Any, f: float) -> float:
     return max([4 * float(np.finfo(point.dtype).eps) * abs(f), 4 * problem.noise, *moved])
 
 
-def surroundings(problem: Problem, x: Any, f: float, grad: Any, go: Reach = _anywhere) -> tuple[bool, str]:
+def surroundings(problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere) -> tuple[bool, str]:
     """What is around x, where the gradient is as good as zero: is it flat, and where does the cost fall?
 
     Looked at are the direction of lowest curvature and the coordinates, in growing steps for as long as the
@@ -149,12 +154,12 @@ def surroundings(problem: Problem, x: Any, f: float, grad: Any, go: Reach = _any
                 if not value <= before + rounding:
                     break
                 if value < f - 2 * slope * h - rounding:
-                    return False, _in_words(sign * direction)
+                    return False, in_words(sign * direction)
                 before, h = value, 2 * h
     return flat, ""
 
 
-def _in_words(direction: np.ndarray) -> str:
+def in_words(direction: np.ndarray) -> str:
     """A direction; of many variables its largest parts."""
     direction = direction + 0.0  # no -0.0
     if direction.size <= 6:
@@ -174,21 +179,24 @@ def has_no_bound(f: float, first: float, times: float = 1e12) -> bool:
 def margin(first: Any, kind: np.dtype[Any], batches: np.ndarray | None = None) -> Any:
     """How much worse than the first cost an end may be without being called so: rounding, or the noise of batches.
 
-    `batches` are the costs on the way where each step saw a batch, shape (rows,) or (rows, lanes).
+    `batches` are the costs on the way where each step saw a batch, shape (rows,) or (rows, lanes). They tell the noise
+    and may tell of a divergence, so that twice the first cost is worse whatever they are.
     """
     if batches is not None:
-        return np.std(batches[:100], axis=0) + 1e-3 * np.abs(first)
+        with np.errstate(over="ignore", invalid="ignore"):
+            noise = np.std(batches[:100], axis=0)
+        return np.fmin(noise, np.abs(first)) + 1e-3 * np.abs(first)
     return 64 * float(np.finfo(kind).eps) * np.abs(first)
 
 
-def runs_away(problem: Problem, x: Any, f: float, grad: Any, start: Any, go: Reach = _anywhere) -> float:
+def runs_away(problem: Problem, x: Any, f: float, grad: Any, start: Any, go: Reach = anywhere) -> float:
     """By how much the cost still falls where x has gone a thousand times as far as the start; 0 if it does not.
 
     The slope of a cost without a minimum, such as -log(x), becomes small far out. A minimum that is far away is
     told from that by a few steps of growing length, up to the distance itself: they would rise.
     """
-    reach, size = _reach(x), length(grad)
-    if reach < 1e3 * _reach(start) or size == 0:
+    reach, size = reach_of(x), length(grad)
+    if reach < 1e3 * reach_of(start) or size == 0:
         return 0.0
     rounding, before = noise_of(problem, x, f), f
     for k in range(5, -1, -1):
@@ -199,25 +207,7 @@ def runs_away(problem: Problem, x: Any, f: float, grad: Any, start: Any, go: Rea
     return f - before
 
 
-def at_kink(problem: Problem, x: Any, f: float, grad: Any, go: Reach = _anywhere) -> bool:
-    """Whether the cost rises on both sides along the gradient, as steeply from near as from nearer.
-
-    Around a smooth minimum the rise per length shrinks with the length; at a kink it does not.
-    """
-    size = length(grad)
-    if not 0 < size < np.inf:
-        return False
-    eps, reach, rounding = float(np.finfo(dtype_of(x)).eps), _reach(x), 10 * noise_of(problem, x, f)
-    rises = []
-    for h in (eps**0.25 * reach, eps**0.5 * reach):
-        sides = [float(problem.value(go(x, along(x, by * h / size, grad)), *problem.data)) - f for by in (1, -1)]
-        if not (np.isfinite(sides).all() and min(sides) > rounding):
-            return False
-        rises.append(min(sides) / h)
-    return bool(rises[1] > 0.5 * rises[0])
-
-
-def _reach(x: Any) -> float:
+def reach_of(x: Any) -> float:
     """The scale of x: its largest magnitude, at least 1."""
     return max(1.0, float(np.abs(as_vector(x)).max()))
 
@@ -269,7 +259,7 @@ def _unit(i: int, n: int) -> np.ndarray:
     return way
 
 
-def step_that_helps(problem: Problem, x: Any, f: float, grad: Any, go: Reach = _anywhere) -> tuple[float, float]:
+def step_that_helps(problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere) -> tuple[float, float]:
     """The length of the step along -gradient that lowers the cost most, and the cost there.
 
     Lengths from the spacing of the numbers up to 10 · max(1, |x|) are tried; f itself comes back if none
@@ -280,7 +270,7 @@ def step_that_helps(problem: Problem, x: Any, f: float, grad: Any, go: Reach = _
     if size == 0 or not np.isfinite(size):
         return best
     eps = float(np.finfo(dtype_of(x)).eps)
-    reach, rounding = _reach(x), 2 * noise_of(problem, x, f)
+    reach, rounding = reach_of(x), 2 * noise_of(problem, x, f)
     for k in range(60):
         far = 10 * reach * 0.5**k
         if far < eps * reach:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.outcome import Finding, at_kink, has_no_bound, surroundings
+from descend.descent.kinks import at_kink, way_along_kink
+from descend.descent.outcome import Finding, has_no_bound, surroundings
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
@@ -70,6 +71,8 @@ def _in_a_kink(run: Run) -> Diagnosis | None:
         return None
     go, zero = run.method.reach, run.problem.zero_gradient()
     if not at_kink(run.problem, run.x_array, f, grad, go) or surroundings(run.problem, run.x_array, f, zero, go)[1]:
+        return None
+    if way_along_kink(run.problem, run.x_array, f, go) is not None:
         return None
     return Diagnosis(Cause.HEALTHY, {"cost": run.fun, "at": "a kink, from which the cost rises on all sides"})
 
