@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.outcome import Finding, surroundings
+from descend.descent.outcome import Finding, has_no_bound, surroundings
 from descend.descent.sweep import sweep
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
@@ -26,7 +26,7 @@ __all__ = ["converged", "floor", "stalled"]
 
 _ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
 _STEPS = 300  # from each start
-_SECONDS = 0.5  # after which no third trial is begun to reach a lower minimum that other starts hint at
+_SECONDS = 0.5  # after which no fifth trial is begun to reach a lower minimum that other starts hint at
 _STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
 
@@ -42,11 +42,18 @@ def converged(run: Run) -> Diagnosis | None:
         evidence |= {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
         return Diagnosis(Cause.HEALTHY, evidence)
     evidence = {"cost": run.fun, "better cost": better.fun, "found at x": as_vector(better.x_array)}
-    return Diagnosis(Cause.LOCAL_MINIMUM, evidence, _elsewhere(better), told(better))
+    return Diagnosis(Cause.LOCAL_MINIMUM, evidence, _elsewhere(run, better), told(better))
 
 
-def _elsewhere(better: Run) -> str:
-    return f"start elsewhere, e.g. at {shown(better.problem.x0)}, which leads to {shown(better.x_array)}"
+def _elsewhere(run: Run, better: Run) -> str:
+    return (
+        f"start elsewhere, e.g. at {shown(better.problem.x0)}{_with_default(run, better)}, which leads to "
+        f"{shown(better.x_array)}"
+    )
+
+
+def _with_default(run: Run, tried: Run) -> str:
+    return "" if tried.method == run.method else " and leave the method out"
 
 
 def _better_minimum(run: Run) -> Run | None:
@@ -78,11 +85,12 @@ def _better_minimum(run: Run) -> Run | None:
     for lane in np.argsort(costs)[:4]:
         if not costs[lane] < cost(run) - margin:
             break
-        for begin in (starts[lane], lanes[int(lane)].x):
+        there = jax.tree.map(lambda a, b: np.asarray(0.9 * a + 0.1 * b, a.dtype), lanes[int(lane)].x, starts[lane])
+        for begin, own in ((starts[lane], run.method), (there, run.method), (starts[lane], within), (there, within)):
             made += 1
-            if made > 2 and time.perf_counter() > until:
+            if made > 4 and time.perf_counter() > until:
                 return None
-            tried = improved(run, within, x0=begin, steps=2_000, below=cost(run) - margin)
+            tried = improved(run, own, x0=begin, steps=2_000, below=cost(run) - margin)
             if tried is None or tried.outcome is not Outcome.CONVERGED:
                 continue
             if float(np.abs(as_vector(tried.x_array) - x).max()) > _ELSEWHERE * float(reach.max()):
@@ -161,11 +169,15 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     if bend.smallest < 0:
         evidence["along"] = shown(bend.of_smallest)
     place = as_vector(run.x_array).astype(float)
-    for far in (1e-2, 0.1, -0.1, 0.5):
+    ways = (1e-2, -1e-2, 0.1, -0.1, 0.5)
+    for method, far in (*((run.method, far) for far in ways), *((None, far) for far in ways)):
         beside = place + far * scale * bend.of_smallest
-        tried = improved(run, None, x0=from_vector(beside, run.problem.x0), below=cost(run))
+        tried = improved(run, method, x0=from_vector(beside, run.problem.x0), below=cost(run))
         if tried is not None:
-            return Diagnosis(Cause.SADDLE, evidence, f"start a little beside it, at {shown(beside)}", told(tried))
+            if has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND:
+                evidence["beside it"] = "the cost has no bound"
+            cure = f"start a little beside it, at {shown(beside)}{_with_default(run, tried)}"
+            return Diagnosis(Cause.SADDLE, evidence, cure, told(tried))
     return Diagnosis(Cause.SADDLE, evidence)
 
 
@@ -174,4 +186,4 @@ def _plateau(run: Run, bend: Curvature, size: float) -> Diagnosis:
     better = _better_minimum(run)
     if better is None:
         return Diagnosis(Cause.PLATEAU, evidence)
-    return Diagnosis(Cause.PLATEAU, evidence, _elsewhere(better), told(better))
+    return Diagnosis(Cause.PLATEAU, evidence, _elsewhere(run, better), told(better))

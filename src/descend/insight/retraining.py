@@ -19,7 +19,7 @@ from descend.insight.short_runs import rates_in
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import calmer, highest_rate, rises, with_rate
-from descend.methods import Method, Rule
+from descend.methods import Around, Method, Rule
 from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.rows import rows_of
@@ -211,7 +211,7 @@ def _decayed(trials: Retraining) -> Diagnosis | None:
     rates = trials.history.rate[np.isfinite(trials.history.rate)]
     kept = trials.method
     schedule = getattr(kept, "lr", None)
-    if not (len(rates) and isinstance(kept, Method) and isinstance(schedule, Schedule)):
+    if not (len(rates) and isinstance(kept, Method | Around) and isinstance(schedule, Schedule)):
         return None
     highest = highest_rate(schedule, int(trials.history.steps[-1]), rates)
     if not rates[-1] < 0.05 * highest:

@@ -31,6 +31,7 @@ from descend.insight.trials import (
 from descend.methods import Adam
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein, StepSize
+from descend.stepsizes.schedule import Schedule
 
 __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
@@ -99,7 +100,8 @@ def decayed(run: Run) -> Diagnosis | None:
     if tried is None or not _gains(run, tried):
         return None
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
-    cure = f"let {type(stepsize).__name__} take more steps to decay"
+    name = type(stepsize).__name__
+    cure = f"let {name} take more steps to decay" if isinstance(stepsize, Schedule) else f"a number instead of {name}"
     return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, f"going on with lr={highest:.3g}, {told(tried)}")
 
 
@@ -122,12 +124,21 @@ def tires(method: Any) -> bool:
 
 
 def _never_forgets(method: Any) -> bool:
-    """Whether a steep place leaves something in its slots that level ground does not wear away."""
+    """Whether a steep place leaves something in its slots that level ground wears away hardly or not at all."""
     state = method.update(np.full(1, 1e3), method.init(np.zeros(1)), np.zeros(1))[1]
-    before = [np.array(slot) for slot in state.slots]
+    before = [np.array(slot) for slot in _slots(state)]
     for _ in range(50):
         _, state = method.update(np.zeros(1), state, np.zeros(1))
-    return any(bool((b != 0).any() and (a == b).all()) for a, b in zip(state.slots, before, strict=True))
+    return any(
+        bool((b != 0).any() and (abs(a) > 0.99 * abs(b)).all()) for a, b in zip(_slots(state), before, strict=True)
+    )
+
+
+def _slots(state: Any) -> Any:
+    """What the innermost method remembers."""
+    while hasattr(state, "inner"):
+        state = state.inner
+    return getattr(state, "slots", ())
 
 
 def vanished(run: Run) -> Diagnosis | None:

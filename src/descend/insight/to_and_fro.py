@@ -19,6 +19,7 @@ RISING = 0.2  # share of the moves of a cost that go up, from where on it is sai
 _FEW_ROWS = 20  # of a trace, in which one cannot see it
 _AT_EDGE = 0.97  # of the limit of stability: what flips its sign there hardly fades
 _SETTLED = 0.01  # of the gradient at the start
+_COMES_IN = 0.1  # of the smallest gradient so far: it is about to settle
 _NEAR = 0.8  # of the limit of stability, from where on it is told
 
 
@@ -119,10 +120,12 @@ def sampled(run: Run) -> Diagnosis | None:
 
 
 def _is_idle(run: Run, share: float) -> bool:
-    """Whether the lowest cost after that share of the run is hardly lower than before."""
-    costs = run.problem.sign * run.trace.f
+    """Whether the lowest cost after that share of the run is hardly lower, nor the gradient much smaller."""
+    costs, sizes = run.problem.sign * run.trace.f, run.trace.gradient_norm
     rows = int(share * len(costs))
     before = costs[:rows].min()
+    if sizes[rows:].min() < _COMES_IN * sizes[:rows].min():
+        return False
     return bool(costs[rows:].min() >= before - 1e-3 * abs(costs[0] - before))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from descend.descent import Outcome, Run, minimize
 from descend.insight.curvature import Curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.methods import Method
+from descend.methods import Around, Method
 from descend.objectives.function import precision
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes.schedule import Schedule
@@ -64,8 +64,8 @@ def points(run: Run) -> Iterator[tuple[int, Any]]:
 
 
 def fixed_rate(run: Run) -> float | None:
-    """The learning rate, where it is one number of a method of this library."""
-    return run.lr if isinstance(run.method, Method) else None
+    """The learning rate, where it is one number of a method of this library, also inside of others around it."""
+    return run.lr if isinstance(run.method, Method | Around) else None
 
 
 def highest_rate(stepsize: Any, steps: int, seen: np.ndarray) -> float:
@@ -75,7 +75,9 @@ def highest_rate(stepsize: Any, steps: int, seen: np.ndarray) -> float:
 
 
 def with_rate(method: Any, lr: float) -> Any:
-    """The same method with another rate."""
+    """The same method with another rate, also where it stands inside of others."""
+    if isinstance(method, Around):
+        return replace(method, method=with_rate(method.method, lr))
     return replace(method, lr=lr)
 
 
