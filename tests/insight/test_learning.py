@@ -270,7 +270,8 @@ def test_descent_on_all_rows_goes_along_the_edge_of_stability() -> None:
     found = edge_over_training(_bold(GradientDescent(0.3), 200), X, Y, points=20)
     assert found.edge == pytest.approx(2)
     assert found.step.tolist() == np.linspace(1, 200, 20).round().tolist()
-    assert np.all(np.abs(found.product[10:] - 2.05) < 0.4)
+    assert abs(np.median(found.product[10:]) - 2.05) < 0.2
+    assert np.all(np.abs(found.product[10:] - 2.05) < 0.6)
     slow = edge_over_training(_bold(GradientDescent(0.03), 20), X, Y, points=5)
     assert np.all(slow.product < 1.2)
     adaptive = edge_over_training(_bold(RMSProp(0.002), 200), X, Y, points=20)

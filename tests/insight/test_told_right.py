@@ -10,19 +10,24 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from descend import (
+    Adam,
     AMSGrad,
     Averaged,
+    ClipGlobalNorm,
+    ClipValue,
     Cosine,
     ExponentialAverage,
     GradientDescent,
     InverseTime,
     LinearRegression,
     LogisticRegression,
+    Lookahead,
     MLPRegressor,
     Momentum,
     Outcome,
     RMSProp,
     ScheduleFree,
+    WeightDecay,
     minimize,
 )
 from descend.insight import Cause
@@ -185,3 +190,84 @@ def test_rows_that_the_model_would_refuse_explain_nothing() -> None:
     for X, y, told in ((BROKEN, B, "row 17"), (A, B[:20], "inconsistent numbers"), (A[:, :2], B, "2 features")):
         with pytest.raises(ValueError, match=told):
             model.explain(X, y)
+
+
+QUADRATIC = "(x-1)^2 + 3*(y-1)^2"
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Averaged(Adam(Cosine(0.01, steps=100))),
+        ClipGlobalNorm(Momentum(Cosine(0.001, steps=100)), 1.0),
+        Lookahead(Adam(Cosine(0.01, steps=100))),
+    ],
+    ids=lambda m: type(m).__name__,
+)
+def test_a_schedule_inside_of_a_wrapper_can_have_decayed_too_early(method: Any) -> None:
+    assert minimize(QUADRATIC, [0.0, 0.0], method, steps=100).explain().cause is Cause.DECAYED_TOO_EARLY
+
+
+@pytest.mark.parametrize("around", [Lookahead, Averaged, lambda m: ClipValue(WeightDecay(m, 1e-3), 1e300)])
+def test_a_rate_inside_of_a_wrapper_can_be_too_large_or_too_small(around: Any) -> None:
+    def bowl(x: Any) -> Any:
+        return 50 * np.sum(x**2)
+
+    found = minimize(bowl, np.ones(3), around(GradientDescent(0.05)), steps=100).explain()
+    assert found.cause is Cause.RATE_TOO_LARGE
+    assert minimize(bowl, np.ones(3), around(GradientDescent(float(found.cure[3:]))), steps=100).fun < 1
+    assert minimize(bowl, np.ones(3), around(GradientDescent(1e-7)), steps=500).explain().cause is Cause.RATE_TOO_SMALL
+
+
+@pytest.mark.parametrize("steps", [40, 60, 79])
+def test_what_comes_in_is_not_called_oscillating(steps: int) -> None:
+    found = minimize(QUADRATIC, [0.0, 0.0], Lookahead(GradientDescent(0.25)), steps=steps).explain()
+    assert found.cause is Cause.TOO_FEW_STEPS
+
+
+def nearly_alike() -> tuple[np.ndarray, np.ndarray]:
+    """Rows with two columns that are all but the same, and a target that is in their difference."""
+    draw = np.random.default_rng(3)
+    X = draw.normal(size=(400, 3))
+    X[:, 2] = X[:, 0] + 0.01 * X[:, 2]
+    return X, X @ [-100, 1, 100]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [GradientDescent(Cosine(0.1, steps=2_500)), Averaged(GradientDescent(0.1), after=500), GradientDescent(0.1)],
+)
+def test_flat_directions_are_seen_in_batches(method: Any) -> None:
+    X, y = nearly_alike()
+    run = minimize(squares, np.zeros(3), method, data=(X, y), batch_size=16, epochs=100)
+    found = run.explain()
+    assert found.cause is Cause.ILL_CONDITIONED
+    assert found.cure.startswith("leave the method and batch_size out")
+    assert run.fun > 0.1
+    assert minimize(squares, np.zeros(3), data=(X, y)).fun < 1e-9
+
+
+def test_flat_directions_of_a_linear_model_are_seen_in_batches() -> None:
+    X, y = nearly_alike()
+    model = LinearRegression(GradientDescent(0.1), batch_size=50, epochs=100).fit(X, y)
+    found = model.explain(X, y)
+    assert model.score(X, y) < 0.9
+    assert (found.cause, found.cure) == (Cause.ILL_CONDITIONED, "leave method and batch_size out")
+    assert LinearRegression().fit(X, y).score(X, y) > 0.999
+    assert LinearRegression(batch_size=50).fit(X[:, :2], X[:, 0]).explain(X[:, :2], X[:, 0]).cause is Cause.HEALTHY
+
+
+def test_another_start_is_one_for_the_users_own_method() -> None:
+    method = GradientDescent(0.1)
+    found = minimize("1 - exp(-x^2)", 6.5, method).explain()
+    start = float(found.cure.split("[")[1].split("]")[0])
+    assert minimize("1 - exp(-x^2)", start, method).fun < 1e-9
+
+
+def test_beside_a_saddle_the_side_is_told_on_which_it_falls() -> None:
+    method = GradientDescent(0.1)
+    found = minimize("x^2 + y^3", [2.0, 0.0], method).explain()
+    assert found.cause is Cause.SADDLE
+    start = [float(part) for part in found.cure.split("[")[1].split("]")[0].split(",")]
+    assert minimize("x^2 + y^3", start, method).fun < -1
+    assert found.evidence["beside it"] == "the cost has no bound"

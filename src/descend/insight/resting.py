@@ -16,7 +16,7 @@ from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.slow import decayed, too_small, vanished
 from descend.insight.stationary import sobol
 from descend.insight.to_and_fro import circling, swinging, too_large
-from descend.insight.trials import TRIED, cost, curvature_at, improved, shown, start_cost, told, unbounded
+from descend.insight.trials import TRIED, again, cost, curvature_at, improved, shown, start_cost, told, unbounded
 from descend.methods import AdaGrad, GradientDescent
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, from_vector
@@ -172,12 +172,15 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     ways = (1e-2, -1e-2, 0.1, -0.1, 0.5)
     for method, far in (*((run.method, far) for far in ways), *((None, far) for far in ways)):
         beside = place + far * scale * bend.of_smallest
-        tried = improved(run, method, x0=from_vector(beside, run.problem.x0), below=cost(run))
-        if tried is not None:
-            if has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND:
-                evidence["beside it"] = "the cost has no bound"
+        tried = again(run, method, x0=from_vector(beside, run.problem.x0))
+        if tried is None or not cost(tried) < cost(run):
+            continue
+        is_boundless = has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND
+        if is_boundless or tried.outcome is not Outcome.DIVERGED:
+            evidence |= {"beside it": "the cost has no bound"} if is_boundless else {}
             cure = f"start a little beside it, at {shown(beside)}{_with_default(run, tried)}"
-            return Diagnosis(Cause.SADDLE, evidence, cure, told(tried))
+            seen = f"{tried.nit:,} steps lead to cost {tried.fun:.3g}" if is_boundless else told(tried)
+            return Diagnosis(Cause.SADDLE, evidence, cure, seen)
     return Diagnosis(Cause.SADDLE, evidence)
 
 

@@ -22,6 +22,7 @@ from descend.insight.trials import calmer, highest_rate, rises, with_rate
 from descend.methods import Around, Method, Rule
 from descend.models.finite import finite_rows
 from descend.models.history import History
+from descend.models.linear import LinearModel
 from descend.models.rows import rows_of
 from descend.stepsizes.schedule import Schedule
 
@@ -33,6 +34,8 @@ _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
+_HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
+_ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _REST, _MUCH_OF_REST = 0.005, 0.2  # shares of the loss at the start, and at the end: so much of so much counts, too
 
 
@@ -142,7 +145,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         return Diagnosis(read.cause, evidence, outcome=trials.outcome)
     start, _, gained = _gained(trials)
     evidence["trainings that were tried and got no lower"] = trials.made
-    learnt = gained > 0.01 * abs(start) and not _knows_nothing(trials)
+    learnt = gained > 0.5 * abs(start) and not _knows_nothing(trials)
     # Training in batches ends when all epochs are made; what was to converge and has not is not called well.
     ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
     is_well = ended_well and (not trials.was_cut or (learnt and read.cause is Cause.HEALTHY))
@@ -316,6 +319,22 @@ def _changed(trials: Retraining, cause: Cause, cure: str, *, half: bool = False,
     return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, _told(tried, "from the start", before))
 
 
+def _ill_conditioned(trials: Retraining) -> Diagnosis | None:
+    """Whether a linear model gets much lower without batches, where the default steps suit flat directions, too."""
+    if not isinstance(trials, OfModel) or not isinstance(trials.model, LinearModel) or not trials.in_batches:
+        return None
+    rows, columns = np.shape(trials.rows[0])
+    if columns > rows / _ROWS_A_COLUMN:  # it would learn the rows by heart
+        return None
+    _, end, gained = _gained(trials)
+    tried = trials.anew(method=None, batch_size=None, validation=0.0, epochs=_STEPS)
+    if tried is None or end - tried.loss[-1] < max(_MATTERS * gained, _HELD_UP * end):
+        return None
+    evidence = {"loss": end, "loss on all rows, with the default steps": float(tried.loss[-1])}
+    told = f"{tried.epoch[-1]:,.0f} steps end at loss {tried.loss[-1]:.4g}, where it was {end:.4g}"
+    return Diagnosis(Cause.ILL_CONDITIONED, evidence, "leave method and batch_size out", told)
+
+
 def _too_few(trials: Retraining) -> Diagnosis | None:
     """Whether more of the same gets lower."""
     _, end, gained = _gained(trials)
@@ -354,9 +373,9 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     """What is looked for, in the order that a first glance at the losses suggests."""
     start, _, gained = _gained(trials)
     if not gained > 0.01 * abs(start) or _knows_nothing(trials):
-        return _decayed, _plateau, _too_small, _raw, _to_and_fro, _too_few
+        return _decayed, _plateau, _too_small, _raw, _to_and_fro, _too_few, _ill_conditioned
     if len(trials.history) < _FEW_LOOKS:
-        return _raw, _too_few, _to_and_fro, _too_small, _plateau
+        return _raw, _too_few, _to_and_fro, _too_small, _plateau, _ill_conditioned
     if read.cause is Cause.TOO_FEW_STEPS:  # it still gets lower
-        return _decayed, _swings, _raw, _too_small, _too_few, _to_and_fro, _plateau
-    return _decayed, _swings, _raw, _too_small, _to_and_fro, _too_few, _plateau
+        return _decayed, _swings, _raw, _too_small, _too_few, _to_and_fro, _plateau, _ill_conditioned
+    return _decayed, _swings, _raw, _too_small, _to_and_fro, _too_few, _plateau, _ill_conditioned

@@ -13,7 +13,7 @@ from descend.descent.outcome import Finding, has_no_bound, surroundings
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
-from descend.insight.to_and_fro import circling, swinging, too_large
+from descend.insight.to_and_fro import ILL, circling, swinging, too_large
 from descend.insight.trials import (
     TRIED,
     again,
@@ -35,7 +35,6 @@ from descend.stepsizes.schedule import Schedule
 
 __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
-_ILL = 50.0  # condition from which on it is called bad
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
@@ -191,7 +190,7 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
 
 
 def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
-    if bend is None or not bend.smallest > 0 or not bend.condition > _ILL:
+    if bend is None or not bend.smallest > 0 or not bend.condition > ILL:
         return None
     if isinstance(getattr(run.method, "lr", None), BarzilaiBorwein):  # it is the cure
         return None
