@@ -314,3 +314,87 @@ def test_real_sparse_text() -> None:
     assert model.outcome is Outcome.CONVERGED
     assert model.score > 0.84
     assert fit_table(SHARED / "a9a.t", batch_size=1).score > 0.84
+
+
+DISGUISED = [
+    ("currency", [f"${v:.2f}" for v in range(400)], "holds numbers that are written as text, such as '\\$0.00'"),
+    ("thousands", [f'"{v:,}.5"' for v in range(900, 1_300)], "written as text, such as '1,000.5'"),
+    ("percent", [f"{v / 7:.2f}%" for v in range(400)], "written as text, such as '0.00%'"),
+    (
+        "dates",
+        [f"{1 + v % 28:02}.{1 + v % 12:02}.20{v % 90 + 10}" for v in range(400)],
+        "dates that are not written as",
+    ),
+    ("words", [f"{1 + v % 28} Mar {1900 + v % 99}" for v in range(400)], "dates that are not written as 2020-12-31"),
+    ("a total", [*map(str, range(399)), "TOTAL"], "holds numbers, and 'TOTAL': leave such cells empty"),
+]
+
+
+@pytest.mark.parametrize(("cells", "says"), [d[1:] for d in DISGUISED], ids=[d[0] for d in DISGUISED])
+@pytest.mark.parametrize("as_target", [False, True])
+def test_numbers_and_dates_that_look_like_text_are_refused(
+    tmp_path: Path, cells: list[str], says: str, as_target: bool
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["x,other,y", *(f"{cell},{i % 7},{i}" for i, cell in enumerate(cells))]))
+    with pytest.raises(DataError, match=("the target 'x' " if as_target else "column 'x' ") + ".*" + says):
+        fit_table(path, "x" if as_target else "y")
+    if not as_target:
+        assert fit_table(path, "y", ignore=["x"]).features == ["other"]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["K-{:04}", "name {}", "10.0.{}.1", "{}x{}", "row{}", "{:03}-555-{:04}"],
+    ids=["ids", "names", "ips", "sizes", "rows", "phones"],
+)
+def test_text_is_text(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["x,other,y", *(f"{cell.format(i, i * 7)},{i % 7},{i % 7}" for i in range(300))]))
+    assert fit_table(path, "y").score > 0.99
+
+
+def test_signs_of_what_is_missing_are_taken_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    signs = ["--", "-", ".", "na", "n.a.", " ", "missing", "#DIV/0!"]
+    path.write_text("\n".join(["x,y", *(f"{signs[i // 50] if i % 50 == 9 else i},{i}" for i in range(400))]))
+    model = fit_table(path, "y")
+    assert model.features == ["x", "x is missing"]
+
+
+def test_targets_keep_their_kind(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=200)
+    table = pd.DataFrame({"x": x, "y": x > 0})
+    path = written(table, tmp_path / "b.csv")
+    for data in (table, path):
+        model = TableModel.load(fit_table(data, "y").save(tmp_path / "m.descend"))
+        assert model.predict(data).dtype == bool
+        assert model.evaluate(data)["score"] > 0.9
+    whole = pd.DataFrame({"x": x, "y": 3 + (x > 0)})
+    model = TableModel.load(fit_table(whole, "y").save(tmp_path / "m.descend"))
+    assert set(model.predict(whole).tolist()) == {3, 4}
+    assert model.predict(whole).dtype == np.int64
+    with pytest.raises(DataError, match="the target holds 5, which is none of the classes 3, 4"):
+        model.evaluate(whole.assign(y=whole.y + 1))
+    with pytest.raises(DataError, match=r"the target holds classes \(True, …\)|\(False, …\)"):
+        fit_table(table, "y", "linear")
+
+
+def test_a_date_that_is_missing_in_the_only_row_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("when,y\n2020-01-01,1\n2020-01-02,2\n2020-01-05,5\n2020-01-09,9\n2020-02-01,32\n")
+    (tmp_path / "p.csv").write_text('when\n""\n')
+    assert np.isfinite(fit_table(tmp_path / "d.csv", "y", validation=0.0).predict(tmp_path / "p.csv")).all()
+
+
+def test_three_digits_after_a_comma_are_a_fraction_where_a_zero_is_before_it(tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_text("x;y\n1;0,345\n2;0,812\n3;1,037\n4;1,402\n5;-0,250\n6;2,001\n")
+    _, _, y = encoded(tmp_path / "e.csv", "y")
+    assert y.tolist() == [0.345, 0.812, 1.037, 1.402, -0.25, 2.001]
+
+
+@pytest.mark.parametrize(
+    ("ignore", "says"), [(["z"], "has no column 'z'"), (["y"], "'y' is the target"), ("x", r"\['x'\]")]
+)
+def test_what_cannot_be_ignored(ignore: Any, says: str) -> None:
+    with pytest.raises((DataError, TypeError), match=says):
+        fit_table(pd.DataFrame({"x": [1.0, 2, 3], "w": [3.0, 1, 2], "y": [1.0, 2, 3]}), "y", ignore=ignore)

@@ -52,6 +52,7 @@ def fit_command(
     batch_size: BatchSize = None,
     epochs: Epochs = None,
     validation: Annotated[float, typer.Option(help="The share of rows held out for the score.")] = 0.2,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out. May repeat.")] = None,
     no_scale: Annotated[bool, typer.Option("--no-scale", help="Do not standardise the columns.")] = False,
     seed: Annotated[int, typer.Option(help="Of the order of the rows.")] = 0,
     checkpoint: Annotated[
@@ -82,7 +83,7 @@ def fit_command(
         options["method"] = method_of(method, lr, settings or [])
     table, column = opened(data, target)
     with notes():
-        fitted = fit_table(table, column, model, validation=validation, **options)
+        fitted = fit_table(table, column, model, validation=validation, ignore=ignore or (), **options)
     if as_json:
         print(json.dumps(finite({**summary(fitted), "model": None if out is None else str(out)})), flush=True)
     else:
@@ -115,6 +116,7 @@ def predict_command(
     name = fitted.encoder.target if fitted.encoder is not None else "label"
     table_given = _table(data)
     with notes():
+        _warn_of(fitted)
         columns = {name: fitted.predict(table_given)}
         if hasattr(fitted.estimator, "predict_proba"):
             shares = fitted.predict_proba(table_given)
@@ -133,8 +135,10 @@ def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
     """Score a model on other rows whose target is known."""
     from descend.models.tables import TableModel
 
+    fitted = TableModel.load(model)
     with notes():
-        found = TableModel.load(model).evaluate(_table(data))
+        _warn_of(fitted)
+        found = fitted.evaluate(_table(data))
     if as_json:
         print(json.dumps(finite(found)))
         return
@@ -142,6 +146,11 @@ def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
         print(
             f"{name.replace('_', ' '):<24}{value:,}" if name == "rows" else f"{name.replace('_', ' '):<24}{value:.6g}"
         )
+
+
+def _warn_of(fitted: Any) -> None:
+    if exit_code(fitted.outcome) == 3 and fitted.outcome is not Outcome.PRECISION_FLOOR:
+        warnings.warn(f"training of this model ended badly: {fitted.estimator.message_}", UserWarning, stacklevel=2)
 
 
 @contextlib.contextmanager
@@ -230,11 +239,15 @@ def _report(fitted: Any) -> None:
         _report_coefficients(fitted, console)
     what = "of the held-out rows are told right" if fitted.is_classifier else "R² on the held-out rows"
     if fitted.score == fitted.score:
-        shown = f"{100 * fitted.score:.2f} %" if fitted.is_classifier else f"{fitted.score:.4f}"
+        shown = f"{100 * fitted.score:.2f} %" if fitted.is_classifier else _of_r2(fitted.score)
         console.print(f"{shown} {what} ({fitted.rows_held_out:,})", style="bold")
     good = exit_code(fitted.outcome) == 0
     message = fitted.estimator.message_
     console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True, markup=False)
+
+
+def _of_r2(score: float) -> str:
+    return f"{score:.4f}" if abs(score) < 1_000 else f"{score:.3g}"
 
 
 def _report_coefficients(fitted: Any, console: Any) -> None:

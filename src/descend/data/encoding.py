@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from descend.data.disguised import disguised
 from descend.data.sources import DataError, RestartError, Source
 
 __all__ = ["Column", "Encoder"]
@@ -91,6 +92,8 @@ def _bucket(value: str | None) -> int:
 
 def _numbers(values: pa.Array, kind: str, name: str) -> np.ndarray:
     """A column as float64, nan where a value is missing."""
+    if values.null_count == len(values):
+        return np.full(len(values), np.nan)
     try:
         if kind == "date":
             values = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
@@ -102,6 +105,10 @@ def _numbers(values: pa.Array, kind: str, name: str) -> np.ndarray:
     if np.isinf(numbers).any():
         raise DataError(f"column {name!r} holds an infinite number; replace it, or leave such rows out")
     return numbers
+
+
+def _are_whole(numbers: np.ndarray) -> bool:
+    return bool(((numbers == np.round(numbers)) & (np.abs(numbers) < 2**53)).all())
 
 
 def _kind_of(kind: pa.DataType) -> str:
@@ -138,6 +145,8 @@ class Encoder:
         How many rows there were.
     has_two_values
         Whether the target holds two whole numbers, as classes are often written.
+    is_whole
+        Whether it holds whole numbers only: they stay what they are.
     """
 
     columns: list[Column]
@@ -147,19 +156,26 @@ class Encoder:
     left_out: dict[str, str]
     rows: int
     has_two_values: bool  # the target holds two whole numbers
+    is_whole: bool = False
 
     @staticmethod
-    def learnt(source: Source, target: str) -> Encoder:
+    def learnt(source: Source, target: str, ignore: Collection[str] = ()) -> Encoder:
         """Look at all rows of a table once.
+
+        Parameters
+        ----------
+        ignore
+            Columns that are left out.
 
         Raises
         ------
         DataError
-            There is no such target, it misses values, or nothing is left to learn from.
+            There is no such target, it misses values, or nothing is left to learn from; a column of `ignore` is not
+            there; a column of text holds numbers or dates that were not recognised.
         """
         while True:
             try:
-                encoder = _learnt(source, target)
+                encoder = _learnt(source, target, frozenset(ignore))
                 for name, note in source.notes().items():
                     if name == target:
                         raise DataError(f"the target {target!r} cannot be used: {note}; mend that row, or leave it out")
@@ -193,14 +209,20 @@ class Encoder:
             yield X, self.targets(batch, source.name) if with_target else None
 
     def targets(self, batch: pa.RecordBatch, name: str) -> np.ndarray:
-        """The targets of one batch: numbers, or the classes as text."""
+        """The targets of one batch: numbers (whole ones int64), true and false, or the classes as text."""
         if self.target not in batch.schema.names:
             raise DataError(f"{name} lacks the target {self.target!r}; it has {', '.join(batch.schema.names[:20])}")
         values = batch.column(self.target)
         if pc.any(pc.is_null(values, nan_is_null=True)).as_py():
             raise DataError(f"the target {self.target!r} is missing in some rows of {name}: leave such rows out first")
         if self.target_kind == "number":
-            return _numbers(values, "number", self.target)
+            numbers = _numbers(values, "number", self.target)
+            return numbers.astype(np.int64) if self.is_whole and _are_whole(numbers) else numbers
+        if self.target_kind == "boolean":
+            try:
+                return np.asarray(values.cast(pa.bool_()).to_numpy(zero_copy_only=False), bool)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise DataError(f"the target {self.target!r} should be true or false in {name}: {error}") from None
         text = values.cast(pa.string())
         places = pc.index_in(text, pa.array(self.classes, pa.string()))
         if places.null_count:
@@ -236,6 +258,7 @@ class _Seen:
     categories: set[str] = field(default_factory=set)
     some: set[float] = field(default_factory=set)  # of the numbers; no more than a few are kept
     is_many: bool = False
+    is_whole: bool = True
 
     def look(self, values: pa.Array, name: str) -> None:
         if self.kind == "category":
@@ -251,6 +274,7 @@ class _Seen:
         there = numbers[~is_missing] if is_missing.any() else numbers
         self.missing += len(numbers) - len(there)
         self.total, self.count = self.total + float(there.sum()), self.count + len(there)
+        self.is_whole = self.is_whole and _are_whole(there)
         if len(there) and len(self.some) < 3:
             self.some.update(np.unique(there)[:3].tolist())
         if len(there):
@@ -261,14 +285,17 @@ class _Seen:
             self.last = float(there[-1])
 
 
-def _learnt(source: Source, target: str) -> Encoder:
+def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
+    if target in ignore:
+        raise DataError(f"{target!r} is the target and cannot be ignored")
     seen: dict[str, _Seen] = {}
-    left_out: dict[str, str] = {}
+    left_out: dict[str, str] = dict.fromkeys(sorted(ignore), "as you wished")
     rows = 0
     for batch in source.batches():
         names = batch.schema.names
-        if target not in names:
-            raise DataError(f"{source.name} has no column {target!r}; it has {', '.join(names[:30])}")
+        for wanted in (target, *sorted(ignore)):
+            if wanted not in names:
+                raise DataError(f"{source.name} has no column {wanted!r}; it has {', '.join(names[:30])}")
         for name, kind in zip(names, batch.schema.types, strict=True):
             if name in left_out:
                 continue
@@ -290,10 +317,12 @@ def _learnt(source: Source, target: str) -> Encoder:
     for name, column in seen.items():
         if name == target:
             continue
-        if name in _UNNAMED and column.rises_by_one:
+        if name in _UNNAMED and column.rises_by_one and column.missing < rows:
             left_out[name or "(without a name)"] = "it only counts the rows"
         elif column.missing == rows:
-            left_out[name] = "all its values are missing"
+            left_out[name or "(without a name)"] = "all its values are missing"
+        elif column.kind == "category" and (said := disguised(column.categories, rows)):
+            raise DataError(f"column {name!r} {said}; or leave the column out with ignore")
         elif column.kind == "category" and not column.is_many:
             known = sorted(column.categories)
             if len(known) == 1 and not column.missing:
@@ -313,14 +342,16 @@ def _learnt(source: Source, target: str) -> Encoder:
     goal = seen[target]
     if goal.kind == "date":
         raise DataError(f"the target {target!r} holds dates: give it as a number, such as days since some day")
+    if goal.kind == "category" and (said := disguised(goal.categories, rows)):
+        raise DataError(f"the target {target!r} {said}")
     if goal.is_many:
         note = source.notes().get(target)
         if note:
             raise DataError(f"the target {target!r} cannot be used: {note}; mend that row, or leave it out")
         raise DataError(f"the target {target!r} holds text with more than {_MOST_CATEGORIES} values: it is no class")
-    classes = sorted(goal.categories) if goal.kind == "category" else ["false", "true"] * (goal.kind == "boolean")
+    classes = sorted(goal.categories) if goal.kind == "category" else []
     has_two_values = len(goal.some) == 2 and all(value == round(value) for value in goal.some)
-    return Encoder(columns, target, goal.kind, classes, left_out, rows, has_two_values)
+    return Encoder(columns, target, goal.kind, classes, left_out, rows, has_two_values, goal.is_whole)
 
 
 def _whole(source: Source) -> Iterator[pa.RecordBatch]:

@@ -29,8 +29,11 @@ _BATCH = 65_536  # rows of a batch
 _SNIFFED = 1 << 16  # bytes by which delimiter and decimal point are told
 _NUMBER_WITH_COMMA = re.compile(r"[-+]?\d+,\d+(e[-+]?\d+)?", re.IGNORECASE)
 _NUMBER_WITH_POINT = re.compile(r"[-+]?\d+\.\d+(e[-+]?\d+)?", re.IGNORECASE)
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
-_MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?", "#N/A", "-nan", "NAN"]
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
+_MISSING = [
+    "", " ", "NA", "na", "N/A", "n/a", "n.a.", "N.A.", "NaN", "nan", "NAN", "-nan", "null", "NULL", "None", "missing",
+    "Missing", "?", "-", "--", ".", "#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?",
+]  # fmt: skip
 
 
 class DataError(ValueError):

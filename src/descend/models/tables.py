@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -172,6 +172,7 @@ def fit_table(
     model: str | None = None,
     *,
     validation: float = 0.2,
+    ignore: Collection[str] = (),
     memory: int = _MEMORY,
     **options: Any,
 ) -> TableModel:
@@ -189,6 +190,8 @@ def fit_table(
         logistic for text, yes and no, and numbers of which there are two.
     validation
         The share of rows that are held out for the score, chosen by a hash of their number.
+    ignore
+        Columns that are left out.
     memory
         So many bytes of features are held; a larger table streams through in batches.
     options
@@ -201,7 +204,7 @@ def fit_table(
     """
     begin = time.perf_counter()
     _check_share(validation)
-    table = _opened(data, target, model)
+    table = _opened(data, target, model, ignore)
     if table.bytes > memory:
         return _fit_streaming(table, validation, options, begin)
     (X, y), (X_held, y_held) = table.in_two(validation)
@@ -212,7 +215,13 @@ def fit_table(
 
 
 def unfitted(
-    data: Any, target: str | None = None, model: str | None = None, *, validation: float = 0.2, **options: Any
+    data: Any,
+    target: str | None = None,
+    model: str | None = None,
+    *,
+    validation: float = 0.2,
+    ignore: Collection[str] = (),
+    **options: Any,
 ) -> tuple[Any, tuple[Any, np.ndarray]]:
     """The estimator that `fit_table` would fit, and the rows (X, y) on which; the parameters are those of `fit_table`.
 
@@ -222,7 +231,7 @@ def unfitted(
         Besides what `fit_table` raises: the table does not fit into memory.
     """
     _check_share(validation)
-    table = _opened(data, target, model)
+    table = _opened(data, target, model, ignore)
     if table.bytes > _AT_ONCE:
         raise ValueError(
             f"the table needs {table.bytes >> 20:,} MB of memory, and {_AT_ONCE >> 20} are taken: give a part of it"
@@ -253,8 +262,12 @@ class _Table(NamedTuple):
         return (X[~out], y[~out]), (X[out], y[out])
 
 
-def _opened(data: Any, target: str | None, model: str | None) -> _Table:
+def _opened(data: Any, target: str | None, model: str | None, ignore: Collection[str]) -> _Table:
+    if isinstance(ignore, str):
+        raise TypeError(f"ignore must be a list of columns, [{ignore!r}]")
     if isinstance(data, str | Path) and is_svmlight(data):
+        if ignore:
+            raise ValueError(f"the columns of sparse text have no names: leave ignore={list(ignore)} out")
         if target is not None:
             raise ValueError(f"sparse text has its target at the beginning of each line: leave target={target!r} out")
         first = min(first_column(block.columns) for block in svmlight_blocks(data))
@@ -268,7 +281,7 @@ def _opened(data: Any, target: str | None, model: str | None) -> _Table:
     if target is None:
         raise ValueError("give the target: the column to predict")
     source = source_of(data)
-    encoder = Encoder.learnt(source, target)
+    encoder = Encoder.learnt(source, target, ignore)
     is_class = encoder.target_kind != "number" or encoder.has_two_values
     return _Table(encoder.features, (model or ("logistic" if is_class else "linear"), is_class), encoder, source)
 
@@ -280,11 +293,11 @@ def _check_share(validation: float) -> None:
 
 def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any]) -> Any:
     model, is_class = wanted
-    is_text = y.dtype.kind in "US"
+    are_classes = y.dtype.kind in "USb"
     if model not in _MODELS:
         raise ValueError(f"model must be one of {', '.join(_MODELS)}, got {model!r}")
-    if model == "linear" and is_text:
-        raise DataError(f"the target is text ({y[0]!r}, …), of which no linear model of numbers can be made: logistic")
+    if model == "linear" and are_classes:
+        raise DataError(f"the target holds classes ({y[0]}, …), of which no linear model is made: take logistic")
     kind = _MODELS[model][is_class]
     legal = kind().get_params()
     for name in options:
@@ -367,7 +380,17 @@ def _predicted(estimator: Any, pairs: Iterator[Any]) -> tuple[np.ndarray, np.nda
     if not both:
         raise DataError("there are no rows to predict")
     predicted, seen = (np.concatenate(column) for column in zip(*both, strict=True))
+    if is_classifier(estimator):
+        _check_classes(estimator, seen)
     return predicted, seen
+
+
+def _check_classes(estimator: Any, y: np.ndarray) -> None:
+    """Refuse numbers that are none of the classes; of text the encoder has refused them."""
+    strange = np.setdiff1d(y, estimator.classes_)
+    if len(strange):
+        known = ", ".join(str(value) for value in estimator.classes_[:10])
+        raise DataError(f"the target holds {strange[0]}, which is none of the classes {known}")
 
 
 def _score(estimator: Any, y: np.ndarray, predicted: np.ndarray) -> float:

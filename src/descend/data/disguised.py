@@ -1,0 +1,56 @@
+"""Numbers and dates that are written so that they are read as text: as classes they would tell nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+__all__ = ["disguised"]
+
+_FEW = 20  # values that may well be classes, whatever they look like
+_MOST = 0.8  # share of the values, from which on the others are the exception
+_SHOWN = 3
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+_SIGN = r"(?P<sign>[$€£¥₹]|US\$|USD|EUR|GBP|CHF|Fr\.)?"
+_DIGITS = r"(\d{1,3}([.,'’ \u00a0\u202f]\d{3})+([.,]\d+)?|\d+([.,]\d+)?)"  # 1,234.50 and 1.234,50 and 1 234
+_WRITTEN = re.compile(rf"{_SIGN}\s*[-+]?\s*{_DIGITS}\s*(?P<unit>[^\d\s.,;:/-]{{0,5}})")
+_DATE = re.compile(
+    r"(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2}[ .-]*[A-Za-zäéû]{3,9}\.?,?[ -]*\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
+    r"|\d{4}[-/]\d{1,2}|\d{1,2}[-/]\d{4})([ T].*)?"
+)
+_MOST_UNITS = 3  # different signs and units in one column
+
+
+def disguised(values: Collection[str], rows: int) -> str:
+    """What the values of a column of text are in truth, and how to write them; empty if they are text.
+
+    Parameters
+    ----------
+    values
+        The different ones, or many of them.
+    rows
+        How many rows the table has.
+    """
+    if len(values) <= min(_FEW, rows / 2):
+        return ""
+    enough = _MOST * len(values)
+    texts = sorted(value.strip() for value in values)
+    odd = [text for text in texts if not _NUMBER.fullmatch(text)]
+    if not odd:  # a column of numbers that somebody has made text on purpose
+        return ""
+    if len(texts) - len(odd) >= enough:
+        return f"holds numbers, and {_shown(odd)}: leave such cells empty, or correct them"
+    dates = [text for text in texts if _DATE.fullmatch(text)]
+    if len(dates) >= enough:
+        return f"holds dates that are not written as 2020-12-31, such as {_shown(dates)}: write them so"
+    written = [found for text in texts if (found := _WRITTEN.fullmatch(text))]
+    kinds = {(found["sign"], found["unit"]) for found in written}
+    if len(written) >= enough and len(kinds) <= _MOST_UNITS:
+        some = [found[0] for found in written if not _NUMBER.fullmatch(found[0])]
+        return f"holds numbers that are written as text, such as {_shown(some)}: write them as plain numbers"
+    return ""
+
+
+def _shown(texts: list[str]) -> str:
+    return ", ".join(map(repr, texts[:_SHOWN])) + ", …" * (len(texts) > _SHOWN)
