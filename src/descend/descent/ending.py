@@ -132,7 +132,19 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             f"the gradient is as good as zero, but the cost {_falls(run)} along {toward}: {place}",
             Finding.NO_EXTREME,
         )
+    if run.problem.noise and _stands_in_steps(run, f):
+        return Judgement(
+            Outcome.STALLED,
+            f"the cost {run.fun:.6g} stands still around x and is lower a little further on: it changes in jumps "
+            "(floor, round, a count of errors), which no gradient can see. Put a smooth cost in its place",
+        )
     if flat and f >= first - noise_of(run.problem, run.x_array, f):
+        if run.method.restricts and length(grad) > 1e3 * size:
+            return Judgement(
+                Outcome.STALLED,
+                f"nothing that may move betters the cost {run.fun:.6g}: the rest, frozen or held by its set, has a "
+                f"gradient of norm {length(grad):.3g}",
+            )
         constant = ", or it drowns in the rounding of a large constant part: leave that out" if abs(f) > 1e6 else ""
         return Judgement(
             Outcome.STALLED,
@@ -162,6 +174,16 @@ def _has_no_slope_near(run: Run, f: float) -> bool:
     moves = (point + 1e-4 * np.maximum(1, np.abs(point)) * draw.normal(size=point.size) for _ in range(4))
     grads = (run.problem.value_and_grad(from_vector(move, run.x_array), *run.problem.data)[1] for move in moves)
     return abs(f) < 1e6 and all(length(grad) == 0 for grad in grads)
+
+
+def _stands_in_steps(run: Run, f: float) -> bool:
+    """Whether the cost of a function that is only called stands still around, and is lower a little further on."""
+    point = as_vector(run.x_array)
+    way = np.random.default_rng(0).normal(size=point.size)
+    way *= reach_of(run.x_array) / np.abs(way).max()
+    moves = (from_vector(point + far * way, run.x_array) for far in np.linspace(-0.5, 0.5, 41))
+    values = np.array([float(run.problem.value(move, *run.problem.data)) for move in moves])
+    return bool((np.diff(values) == 0).mean() > 0.5 and (values < f).any())
 
 
 def _what_is_inexact(run: Run) -> str:

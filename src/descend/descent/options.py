@@ -31,7 +31,7 @@ def ready(method: Any, sampling: Sampling | None, x0: Any) -> Rule:
         if samples(sampling) and isinstance(part, StepSize) and part.compares:
             raise ValueError(
                 f"{type(part).__name__} compares costs and gradients of successive steps, which batches make "
-                "incomparable: give a number or a schedule as lr, or batch_size=None"
+                "incomparable: give a number or a schedule as lr, or all rows at each step"
             )
     rule = cast(rule, dtype_of(x0))
     nearest = rule.reach(x0, x0)

@@ -116,6 +116,11 @@ class Sweep:
 
     def __getitem__(self, lane: int) -> Run:
         """Lane `lane` as a run, with its outcome; its trace has the rows that were kept."""
+        if not isinstance(lane, int | np.integer):
+            raise TypeError(
+                f"a lane is one number, got {lane!r}: lanes are in the order of the product of "
+                f"{', '.join(self.axes)}, of which `values` tells those of each"
+            )
         if not -len(self) <= lane < len(self):
             raise IndexError(f"there are {len(self)} lanes, 0 to {len(self) - 1}; got {lane}")
         lane %= len(self)

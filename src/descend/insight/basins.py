@@ -16,6 +16,7 @@ from descend.descent.lanes import run_lanes
 from descend.descent.options import last_step, ready
 from descend.descent.outcome import gradient_scale
 from descend.descent.watch import Tolerances
+from descend.insight.stationary import classified
 from descend.methods import GradientDescent, Rule, as_rule
 from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
@@ -62,6 +63,12 @@ class Basins:
         """The share of the starts that lead to each end, shape (k,)."""
         return np.bincount(self.which[self.which >= 0], minlength=len(self.ends)) / self.which.size
 
+    @property
+    def rests(self) -> list[bool]:
+        """Whether each end is no minimum, but a place from which a run that begins there exactly does not get away."""
+        kinds = (classified(self.problem, x.astype(float), self.problem.x0.shape, 0).kind for x in self.ends)
+        return [kind in {"maximum", "saddle"} for kind in kinds]
+
     def plot(self, ax: Any = None) -> Any:
         """Each start in the colour of its end."""
         from descend import plots
@@ -71,8 +78,9 @@ class Basins:
     def __str__(self) -> str:
         """A line for each end."""
         ends = [np.array2string(x, precision=4) for x in self.ends]
-        rows = zip(ends, self.fun, self.shares, strict=True)
-        lines = [f"{100 * share:5.1f} %  to {end}, cost {fun:.6g}" for end, fun, share in rows]
+        rows = zip(ends, self.fun, self.shares, self.rests, strict=True)
+        said = {False: "", True: ", no minimum: a start there has no slope"}
+        lines = [f"{100 * share:5.1f} %  to {end}, cost {fun:.6g}{said[rests]}" for end, fun, share, rests in rows]
         if len(lines) > _TOLD:
             lines[_TOLD:] = [
                 f"{100 * self.shares[_TOLD:].sum():5.1f} %  to {len(lines) - _TOLD} others, of higher cost"

@@ -27,7 +27,7 @@ class Cause(enum.Enum):
     SADDLE = "it rests on a saddle, or on an extreme of the wrong kind"
     PLATEAU = "it rests on a plateau"
     LOCAL_MINIMUM = "it is in a local optimum, and there is a better one"
-    UNBOUNDED = "the cost has no bound"
+    UNBOUNDED = "the cost has no bound, or no minimum where it went"
     LEFT_DOMAIN = "a step led to where the cost is not finite"
     WRONG_GRADIENT = "the gradient is wrong"
     PRECISION_FLOOR = "it has reached the precision of the numbers"

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from descend.objectives.function import prepare
+from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, as_vector, dtype_of, from_vector, spread_over
 
 __all__ = ["GradientCheck", "WrongCoordinate", "check_gradient"]
@@ -70,7 +71,7 @@ class GradientCheck:
         return "\n".join([head, *lines, *more])
 
 
-def check_gradient(fun: Callable[..., Any], grad: Callable[..., Any], x: Any, *, data: Any = ()) -> GradientCheck:
+def check_gradient(fun: Callable[..., Any] | str, grad: Callable[..., Any], x: Any, *, data: Any = ()) -> GradientCheck:
     """Compare a gradient with the right one at `x`, coordinate by coordinate.
 
     Parameters
@@ -94,6 +95,7 @@ def check_gradient(fun: Callable[..., Any], grad: Callable[..., Any], x: Any, *,
     ValueError, TypeError
         The gradient has another shape than x, or the cost is no number.
     """
+    fun, x, in_words = named(fun, x)
     x = as_parameters(x)
     kind = dtype_of(x)
     is_spread = not data and spread_over(fun, x)
@@ -113,7 +115,7 @@ def check_gradient(fun: Callable[..., Any], grad: Callable[..., Any], x: Any, *,
     wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), x)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "the objective holds a float32 constant")  # it is we who want float64
-        problem = prepare(fun, wide, data=tuple(data))
+        problem = prepare(fun, wide, data=tuple(data), written_in_words=in_words)
 
     def value(p: Any) -> float:
         return float(problem.value(p, *problem.data))

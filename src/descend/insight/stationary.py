@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,9 @@ from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters
 
-__all__ = ["StationaryPoint", "critical_points", "sobol"]
+__all__ = ["StationaryPoint", "classified", "critical_points", "sobol"]
+
+_MISSED = 0.05  # share of further starts that would lead to new points, from which on it is warned of
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,19 @@ def critical_points(
     domain
         (low, high) of each variable.
     starts
-        How many starts, spread evenly (Sobol). There may be points that none of them leads to.
+        How many starts, spread evenly (Sobol). There may be points that none of them leads to: from how many were
+        reached once only it is estimated how likely that is (Good 1953, Biometrika 40), and warned of.
 
     Raises
     ------
     ValueError
         The domain is empty or not finite.
     """
-    low, high = np.array(domain, float).reshape(-1, 2).T
+    box = np.array(domain, float).reshape(-1, 2)
+    low, high = box.T
     if not (np.isfinite([low, high]).all() and (low < high).all()):
         raise ValueError(f"domain must be (low, high) of each variable, low < high, got {domain!r}")
-    points = sobol(domain, starts, seed)
+    points = sobol([*zip(low, high, strict=True)], starts, seed)
     function, start, in_words = named(objective, points[0] if len(low) > 1 else float(points[0][0]))
     start = as_parameters(start)
     problem = prepare(function, start, written_in_words=in_words)
@@ -90,7 +95,14 @@ def critical_points(
                 break
         else:
             found.append((x, 1))
-    made = [_classified(problem, x, start.shape, count) for x, count in found]
+    once, reached = sum(count == 1 for _, count in found), sum(count for _, count in found)
+    if once > _MISSED * reached:
+        warnings.warn(
+            f"{len(found)} points were found, {once} of them from one start only: there are more, which about "
+            f"{100 * once / reached:.0f} % of further starts would lead to. Give starts={4 * len(points):,}, or more",
+            stacklevel=2,
+        )
+    made = [classified(problem, x, start.shape, count) for x, count in found]
     return sorted(made, key=lambda point: point.fun)
 
 
@@ -110,7 +122,8 @@ def _newton(problem: Problem, point: np.ndarray, shape: tuple[int, ...]) -> np.n
     return np.asarray(ended.x) if is_zero else None
 
 
-def _classified(problem: Problem, x: np.ndarray, shape: tuple[int, ...], count: int) -> StationaryPoint:
+def classified(problem: Problem, x: np.ndarray, shape: tuple[int, ...], count: int) -> StationaryPoint:
+    """What the point x, shape (n,), is by its curvature."""
     at = x.reshape(shape)
     bend = curvature_of(problem, at)
     slack = 1e-7 * max(bend.sharpness, 1e-12)

@@ -48,6 +48,8 @@ class Training:
         From the call to its end.
     rows
         How many rows there were.
+    kept
+        The row of `history` whose parameters these are.
     again
         `again(**changes)` trains once more as `train` did, with some of its parameters changed.
     """
@@ -59,6 +61,7 @@ class Training:
     method: Rule
     seconds: float
     rows: int
+    kept: int
     again: Callable[..., Training] = field(repr=False, compare=False)
 
     @property
@@ -84,9 +87,9 @@ class Training:
         return plots.learning(self.history)
 
     def __repr__(self) -> str:
-        last = {name: column[-1] for name, column in self.history.columns().items()}
+        there = {name: column[self.kept] for name, column in self.history.columns().items()}
         shown = ("loss", "validation", "score", "validation_score")
-        seen = ", ".join(f"{name.replace('_', ' ')} {last[name]:.4g}" for name in shown if np.isfinite(last[name]))
+        seen = ", ".join(f"{name.replace('_', ' ')} {there[name]:.4g}" for name in shown if np.isfinite(there[name]))
         return f"Training: {self.message} ({seen}; {self.seconds:.3g} s)"
 
 
@@ -153,11 +156,12 @@ def train(
         raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
     if patience is not None and not validation:
         raise ValueError("patience looks at the validation loss: give validation=0.2, too")
-    for name, count in (("epochs", epochs), ("patience", 1 if patience is None else patience), ("devices", devices)):
+    counts = {"batch_size": batch_size, "epochs": epochs, "patience": patience or 1, "devices": devices}
+    for name, count in counts.items():
         if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
             raise ValueError(f"{name} must be a whole number >= 1, got {count!r}")
     samples, held_out = parted(samples, float(validation), int(seed))
-    size = min(batch_size, len(samples)) if isinstance(batch_size, int | np.integer) else batch_size
+    size = min(batch_size, len(samples))
     sampling = sampling_of(samples.parts, size, None, seed, None)
     rule = ready(Adam(0.001) if method is None else method, sampling, params)
     takes_key = "key" in inspect.signature(loss).parameters
@@ -196,7 +200,8 @@ def train(
     def made(ending: Ending) -> Training:
         x = from_vector(ending.weights, params)
         seconds = time.perf_counter() - begin
-        return Training(x, ending.outcome, ending.message, history, rule, seconds, len(samples), again)
+        kept = int(np.nanargmin(history.validation)) if ending.has_gone_back else len(history) - 1
+        return Training(x, ending.outcome, ending.message, history, rule, seconds, len(samples), kept, again)
 
     def wants_to_stop(weights: np.ndarray) -> bool:
         if callback is None:

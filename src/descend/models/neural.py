@@ -489,16 +489,21 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         }
         return arrays, header
 
-    @staticmethod
-    def load(path: str | Path) -> Any:
-        """The network from its file: an `MLPClassifier` or an `MLPRegressor`.
+    @classmethod
+    def load(cls, path: str | Path) -> Any:
+        """The network from its file.
 
         Raises
         ------
         FileNotFoundError, ModelFileError
             There is no such file, or it is none that can be trusted.
+        TypeError
+            It is a network of the other kind.
         """
-        return NeuralNetwork.of_file(*load_file(path, _KIND))
+        made = NeuralNetwork.of_file(*load_file(path, _KIND))
+        if not isinstance(made, cls):
+            raise TypeError(f"{Path(path).name} holds an {type(made).__name__}: {type(made).__name__}.load reads it")
+        return made
 
     @staticmethod
     def of_file(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Any:

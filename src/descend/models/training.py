@@ -133,7 +133,8 @@ def train_on_all_rows(
 ) -> tuple[Run, np.ndarray]:
     """The run of `minimize` on the cost of all rows, and its parameters; `rule` defaults to one without tuning.
 
-    `gtol` is relative to the gradient at the start.
+    `gtol` is relative to the gradient at the start, or without coefficients where that is larger: a start in the
+    minimum itself is none to measure by.
     """
     rule = GradientDescent(lr=AdaptiveBarzilaiBorwein()) if rule is None else rule
     cost: Any = of_rows
@@ -143,13 +144,15 @@ def train_on_all_rows(
         start, rule = cost.start, Projected(rule, cost.box)
     with np.errstate(all="ignore"):
         first = cost.grad(start)
-        size = float(np.linalg.norm(first))
+        empty = np.concatenate([np.zeros_like(start[..., :-1]), start[..., -1:]], axis=-1)
+        size = max(float(np.linalg.norm(g)) for g in (first, cost.grad(empty)))
+        rounding = 4 * float(np.finfo(start.dtype).eps) * abs(2 * float(cost(empty))) ** 0.5
     if not np.isfinite(size):
         raise ValueError("the cost is beyond all numbers at the start: give the target, or the columns, in other units")
     problem = prepare(cost, start, grad=cost.grad)
     # `minimize` measures the gradient in units of 1; here the first gradient is the unit, whatever the target's.
     unit = size / min(1.0, gradient_scale(problem, start, first.astype(start.dtype))) if size else 1.0
-    run = minimize(cost, start, rule, grad=cost.grad, steps=steps, gtol=gtol * unit)
+    run = minimize(cost, start, rule, grad=cost.grad, steps=steps, gtol=max(gtol * unit, rounding))
     return run, Parted.joined(run.x) if l1 else np.asarray(run.x)
 
 
@@ -236,7 +239,11 @@ def train_in_batches(
         message = f"diverged: the loss rose from {at.first:.6g} to {loss:.6g}"
         return Ending(at.good, Outcome.DIVERGED, message, float(epochs))
     kept = at.best if patience is not None else at.good
-    made = f"stopped by a callback after {_counted(at.epoch)}" if has_been_stopped else f"all {_counted(epochs)} made"
+    made = f"all {_counted(epochs)} made"
+    if has_been_stopped:
+        made = f"stopped by a callback after {_counted(at.epoch)}"
+    elif at.epoch > epochs:
+        made = f"the checkpoint has {_counted(at.epoch)} already, more than the {epochs} that were asked for"
     message = f"{made}: the loss went from {at.first:.6g} to {loss:.6g}"
     return Ending(kept, Outcome.STEPS_EXHAUSTED, message, float(at.epoch), has_gone_back=patience is not None)
 
