@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import AdaGrad, Adam, Armijo, GradientDescent, Method, Outcome, landscape, minimize
+from descend import AdaGrad, Adam, Armijo, Frozen, GradientDescent, Method, Outcome, landscape, minimize
 from descend.insight import Cause
 from descend.methods.method import Rate, rate
 from descend.objectives.function import DIFFERENCES, JAX, NUMPY
@@ -471,3 +471,23 @@ def test_a_kink_along_which_the_cost_falls_is_no_end(method: Any) -> None:
     assert found.cure.startswith("take AdaGrad(lr=")
     again = minimize(run.objective, np.zeros(2), AdaGrad(float(found.cure[16:-1])), steps=5_000)
     assert again.fun < run.fun - 0.3
+
+
+@pytest.mark.parametrize("x0", [6.0, 5.0, 6.33, 5.33, 5.67])
+def test_a_place_in_steps_is_no_minimum(x0: float) -> None:
+    run = minimize(lambda x: round(float(x) ** 2), x0)
+    assert run.outcome is Outcome.STALLED
+    assert "jumps" in run.message
+    assert minimize(lambda x: float(f"{(x - 1) ** 2:.6f}"), 3.0).success  # printed digits are no steps
+
+
+def test_what_is_frozen_is_told() -> None:
+    run = minimize("x^2", 3.0, Frozen())
+    assert run.outcome is Outcome.STALLED
+    assert "nothing that may move betters the cost 9" in run.message
+    assert "gradient of norm 6" in run.message
+
+
+def test_none_is_no_number() -> None:
+    with pytest.raises(TypeError, match="x0 must be numbers"):
+        minimize(lambda x: sum(x), [1, None])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from descend import GradientDescent, Momentum
-from descend.insight import basins
+from descend.insight import basins, critical_points
 
 
 def test_each_side_of_a_double_well_leads_to_its_own_bottom() -> None:
@@ -88,3 +88,15 @@ def test_the_picture_names_few_ends_and_colours_many_by_cost() -> None:
 def test_what_makes_no_sense_is_refused(domain: Any, options: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         basins("x^2", domain, **options)
+
+
+def test_a_start_without_a_slope_leads_to_no_minimum() -> None:
+    found = basins("cos(x)", [(-4, 4)], GradientDescent(0.1))
+    assert found.rests == [False, False, True]
+    assert str(found).count("no minimum") == 1
+
+
+def test_points_that_were_found_once_tell_of_others() -> None:
+    with pytest.warns(UserWarning, match=r"172 points were found, 101 of them from one start only.*starts=1,024"):
+        critical_points("sin(100*x)", (0, 6.283))
+    assert len(critical_points("sin(x) + 0.1*x^2", (-4, 6))) == 3

@@ -199,6 +199,7 @@ def test_without_tracing_differences_judge() -> None:
     def right(x: Any) -> Any:
         return np.array([math.cos(x[0]) * math.exp(x[1]), math.sin(x[0]) * math.exp(x[1])])
 
+    assert check_gradient("x^2", lambda x: 2 * x, 3.0).is_right
     found = check_gradient(called, right, [0.5, 2.0])
     assert found.is_right
     assert "differences" in str(found)

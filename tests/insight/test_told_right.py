@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
@@ -29,6 +30,7 @@ from descend import (
     ScheduleFree,
     WeightDecay,
     minimize,
+    train,
 )
 from descend.insight import Cause
 from descend.insight.trials import highest_rate
@@ -271,3 +273,14 @@ def test_beside_a_saddle_the_side_is_told_on_which_it_falls() -> None:
     start = [float(part) for part in found.cure.split("[")[1].split("]")[0].split(",")]
     assert minimize("x^2 + y^3", start, method).fun < -1
     assert found.evidence["beside it"] == "the cost has no bound"
+
+
+def test_a_place_without_a_loss_is_not_blamed_on_the_rate() -> None:
+    def loss(w: Any, X: Any, y: Any) -> Any:
+        return jnp.where(w[0] > 0.4, jnp.nan, jnp.mean((X @ w - y) ** 2))
+
+    made = train(loss, np.zeros(3), (A, B), Adam(0.05), epochs=3)
+    assert made.outcome is Outcome.DIVERGED
+    assert made.explain().cause is Cause.LEFT_DOMAIN
+    wild = train(squares, np.zeros(3), (A, B), GradientDescent(5.0), epochs=3)
+    assert wild.explain().cause is Cause.RATE_TOO_LARGE

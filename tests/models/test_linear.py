@@ -360,3 +360,13 @@ def test_a_rate_is_found_where_all_are_equally_good() -> None:
     X = scipy.sparse.csr_matrix(np.eye(40))
     model = LinearRegression("adagrad", batch_size=1, epochs=1).fit(X, np.zeros(40))
     assert 0 < model.rate_ <= 10
+
+
+def test_a_fit_that_begins_in_the_minimum_has_converged() -> None:
+    X, y = DIABETES
+    model = LinearRegression(warm_start=True).fit(X, y)
+    assert model.fit(X, y).outcome_ is Outcome.CONVERGED
+    for empty in (np.ones((50, 2)), scipy.sparse.csr_matrix((50, 2))):
+        assert LinearRegression().fit(empty, y[:50]).outcome_ is Outcome.CONVERGED
+    far = LinearRegression().fit(X, y + 1e6)
+    np.testing.assert_allclose(far.coef_, model.coef_, rtol=1e-4)  # and not stopped early by the size of the target

@@ -551,3 +551,30 @@ def test_floats_after_bytes_are_refused_in_training_too() -> None:
     model = MLPClassifier(epochs=1).fit(images, DIGITS[1])
     with pytest.raises(TypeError, match="learnt from bytes"):
         model.partial_fit(images / 255.0, DIGITS[1])
+
+
+def test_the_numbers_of_a_training_are_those_of_its_parameters() -> None:
+    X = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    y = X @ np.array([1, 2, 3], np.float32)
+
+    def loss(w: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((X @ w - y) ** 2)
+
+    made = train(loss, np.zeros(3, np.float32), (X, y), Adam(0.05), epochs=100, validation=0.2, patience=3)
+    assert made.kept < len(made.history) - 1
+    assert f"validation {made.history.validation[made.kept]:.4g}" in repr(made)
+    assert made.history.validation[made.kept] == np.nanmin(made.history.validation)
+    with pytest.raises(ValueError, match="batch_size must be a whole number >= 1, got None"):
+        train(loss, np.zeros(3, np.float32), (X, y), batch_size=None)  # type: ignore[arg-type]
+
+
+def test_a_network_of_the_other_kind_is_refused(tmp_path: Path) -> None:
+    path = MLPClassifier(epochs=1).fit(*IRIS).save(tmp_path / "n.descend")
+    with pytest.raises(TypeError, match="holds an MLPClassifier: MLPClassifier.load reads it"):
+        MLPRegressor.load(path)
+
+
+def test_a_checkpoint_that_is_further_says_so(tmp_path: Path) -> None:
+    MLPClassifier(epochs=3, checkpoint=tmp_path / "c").fit(*IRIS)
+    again = MLPClassifier(epochs=2, checkpoint=tmp_path / "c", resume=True).fit(*IRIS)
+    assert again.message_.startswith("the checkpoint has 3 epochs already, more than the 2 that were asked for")

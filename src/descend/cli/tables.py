@@ -237,10 +237,12 @@ def _report(fitted: Any) -> None:
     console.print()
     if fitted.is_linear:
         _report_coefficients(fitted, console)
-    what = "of the held-out rows are told right" if fitted.is_classifier else "R² on the held-out rows"
     if fitted.score == fitted.score:
-        shown = f"{100 * fitted.score:.2f} %" if fitted.is_classifier else _of_r2(fitted.score)
-        console.print(f"{shown} {what} ({fitted.rows_held_out:,})", style="bold")
+        shown = f"{_of_r2(fitted.score)} R² on the held-out rows ({fitted.rows_held_out:,})"
+        if fitted.is_classifier:
+            shown = f"{100 * fitted.score:.2f} % of the held-out rows are told right ({fitted.rows_held_out:,})"
+            shown += f"; the most frequent class alone would be {100 * fitted.baseline:.2f} %"
+        console.print(shown, style="bold", soft_wrap=True)
     good = exit_code(fitted.outcome) == 0
     message = fitted.estimator.message_
     console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True, markup=False)

@@ -91,7 +91,7 @@ class Basins:
 
 def basins(
     objective: Callable[..., Any] | str,
-    domain: Sequence[tuple[float, float]],
+    domain: Sequence[tuple[float, float]] | tuple[float, float],
     method: Any = None,
     *,
     resolution: int = 101,
@@ -104,7 +104,7 @@ def basins(
     objective
         As in `minimize`, of one number or of two.
     domain
-        (low, high) of each variable.
+        (low, high) of each variable; of one that pair alone will do.
     method
         As in `minimize`. Default: gradient descent with Barzilai–Borwein steps, which sometimes leaps into another
         basin; a small fixed rate, `GradientDescent(0.001)`, shows where the slope itself leads.

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by training again with one thing changed"
+_STILL_WELL = 0.9  # of the loss at the start
 _MOST_ROWS = 2_048  # on which a network is looked at
 
 
@@ -54,6 +55,10 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     if outcome is Outcome.DIVERGED:
         if "falls for ever" in message:
             return Diagnosis(Cause.UNBOUNDED, {"message": message}, "l2=1e-4", outcome=outcome)
+        if "is not finite" in message and loss[-1] < _STILL_WELL * loss[0]:  # a rate that is too large drives it up
+            evidence = {"loss at the start": float(loss[0]), "just before": float(loss[-1]), "message": message}
+            cure = "write the loss so that it is finite there, or keep the parameters from where it is not"
+            return Diagnosis(Cause.LEFT_DOMAIN, evidence, cure, outcome=outcome)
         evidence = {"learning rate": float(rates[-1])} if len(rates) else {}
         return Diagnosis(Cause.RATE_TOO_LARGE, {**evidence, "message": message}, "a tenth of the rate", outcome=outcome)
     if outcome is Outcome.CONVERGED:  # also where it was stopped early: the best parameters were kept

@@ -56,8 +56,9 @@ def sobol(domain: Sequence[tuple[float, float]], count: int, seed: int = 0) -> n
 
 
 def critical_points(
-    objective: Callable[..., Any] | str, domain: Sequence[tuple[float, float]], *, starts: int = 256, seed: int = 0
-) -> list[StationaryPoint]:
+    objective: Callable[..., Any] | str, domain: Sequence[tuple[float, float]] | tuple[float, float], *,
+    starts: int = 256, seed: int = 0,
+) -> list[StationaryPoint]:  # fmt: skip
     """The stationary points of a box that Newton's method finds from many starts, lowest cost first.
 
     Parameters
@@ -65,7 +66,7 @@ def critical_points(
     objective
         As in `minimize`, of x of shape (n,) or of n numbers.
     domain
-        (low, high) of each variable.
+        (low, high) of each variable; of one that pair alone will do.
     starts
         How many starts, spread evenly (Sobol). There may be points that none of them leads to: from how many were
         reached once only it is estimated how likely that is (Good 1953, Biometrika 40), and warned of.

@@ -58,6 +58,8 @@ class TableModel:
         How many rows were learnt from, and held out.
     score
         On the rows held out: R², or the share of right classes; nan if there are none.
+    baseline
+        Of classes: the share of the most frequent one among the rows held out, which is the score without learning.
     seconds
         From reading to score.
     """
@@ -70,6 +72,7 @@ class TableModel:
     rows_held_out: int
     score: float
     seconds: float
+    baseline: float = np.nan
 
     @property
     def outcome(self) -> Outcome:
@@ -141,7 +144,8 @@ class TableModel:
             "features": self.features,
             "rows": self.rows,
             "rows_held_out": self.rows_held_out,
-            "score": None if np.isnan(self.score) else self.score,
+            "score": _none_for_nan(self.score),
+            "baseline": _none_for_nan(self.baseline),
             "seconds": self.seconds,
         }
         return save_file(path, _KIND_OF_LINEAR if self.is_linear else _KIND_OF_NETWORK, arrays, header)
@@ -159,10 +163,10 @@ class TableModel:
         kinds = {kind.__name__: kind for pair in _MODELS.values() for kind in pair}
         estimator = kinds[header["model"]].of_file(arrays, header)
         encoder = None if header["encoder"] is None else Encoder.of_json(header["encoder"])
-        score = np.nan if header["score"] is None else header["score"]
+        score, baseline = (np.nan if (value := header.get(name)) is None else value for name in ("score", "baseline"))
         return TableModel(
             estimator, encoder, header["features"], arrays["deviations"], header["rows"], header["rows_held_out"],
-            score, header["seconds"],
+            score, header["seconds"], baseline,
         )  # fmt: skip
 
 
@@ -211,7 +215,8 @@ def fit_table(
     estimator = _estimator(table.wanted, y, options).fit(X, y)
     score = _score(estimator, y_held, estimator.predict(X_held)) if len(y_held) else np.nan
     seconds = time.perf_counter() - begin
-    return TableModel(estimator, table.encoder, table.names, _deviations(X), len(y), len(y_held), score, seconds)
+    deviations, least = _deviations(X), _baseline(estimator, y_held)
+    return TableModel(estimator, table.encoder, table.names, deviations, len(y), len(y_held), score, seconds, least)
 
 
 def unfitted(
@@ -365,13 +370,14 @@ def _fit_streaming(table: _Table, validation: float, options: dict[str, Any], be
     if is_linear and not estimator.learns_from_sums(first[0].shape[1]):
         estimator.set_params(**{"batch_size": 1, "epochs": 2, **options})
     estimator.fit_blocks(blocks)
-    held, score = 0, np.nan
+    held, score, least = 0, np.nan, np.nan
     if any(True for _ in blocks(held_out=True)):
         predicted, y = _predicted(estimator, blocks(held_out=True))
-        held, score = len(y), _score(estimator, y, predicted)
+        held, score, least = len(y), _score(estimator, y, predicted), _baseline(estimator, y)
     deviations = estimator._moments.deviation if is_linear and estimator._moments is not None else first[0].std(axis=0)
     seconds = time.perf_counter() - begin
-    return TableModel(estimator, encoder, encoder.features, deviations, encoder.rows - held, held, score, seconds)
+    rows = encoder.rows - held
+    return TableModel(estimator, encoder, encoder.features, deviations, rows, held, score, seconds, least)
 
 
 def _predicted(estimator: Any, pairs: Iterator[Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -401,13 +407,22 @@ def _score(estimator: Any, y: np.ndarray, predicted: np.ndarray) -> float:
     return 1 - float(((y - predicted) ** 2).sum()) / spread if spread else np.nan
 
 
+def _baseline(estimator: Any, y: np.ndarray) -> float:
+    """The share of the most frequent class; nan of numbers, and of no rows."""
+    return float(np.unique(y, return_counts=True)[1].max() / len(y)) if is_classifier(estimator) and len(y) else np.nan
+
+
+def _none_for_nan(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
 def summary(fitted: TableModel) -> dict[str, Any]:
     """The result as plain numbers and text, as `descend fit --json` prints it."""
     loss = fitted.estimator.history_.loss
     return {
         "rows": fitted.rows + fitted.rows_held_out,
         "columns": len(fitted.features),
-        "score": None if np.isnan(fitted.score) else fitted.score,
+        "score": _none_for_nan(fitted.score),
         "loss": float(loss[-1]) if len(loss) else None,
         "outcome": fitted.outcome.name,
         "message": fitted.estimator.message_,

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
+import warnings
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -44,6 +46,7 @@ GIVEN = "given by grad="
 DIFFERENCES = "approximate, by central differences"
 
 _MOST_BYTES_KNOWN = 65_536  # of a start that is remembered
+_LONG = 2.0  # seconds for a gradient
 
 
 def precision(x: Any) -> contextlib.AbstractContextManager[Any]:
@@ -71,6 +74,7 @@ class Problem:
     started: bool = False  # after the checks an error of arithmetic is a place without a value
     error: Exception | None = None  # the latest such error
     _traces: dict[Any, Traced] = field(default_factory=dict)
+    _differenced: tuple[Any, Any] = (None, None)  # the latest point, and its gradient by differences
 
     @property
     def is_traced(self) -> bool:
@@ -95,7 +99,12 @@ class Problem:
         if self.grad is not None:
             with precision(x):
                 return value, self.grad(x, *data)
-        return value, central_differences(lambda p: self.value(p, *data), x, self.exactness)
+        if data is not self.data:
+            return value, central_differences(lambda p: self.value(p, *data), x, self.exactness)
+        at = as_vector(x).tobytes(), self.exactness
+        if self._differenced[0] != at:  # at the start it is asked for by several checks
+            self._differenced = at, central_differences(lambda p: self.value(p, *data), x, self.exactness)
+        return value, jax.tree.map(np.copy, self._differenced[1])
 
     def value(self, x: Any, *data: Any) -> Any:
         """Cost at one point (a NumPy number of the dtype of x); nan where a called function has no value."""
@@ -304,9 +313,13 @@ def _go_eager(problem: Problem) -> None:
 
 
 def _measure_noise(problem: Problem) -> None:
+    """See how exact the values are, and warn where a gradient would take long."""
+    begin, calls = time.perf_counter(), 0
     double = jax.tree.map(lambda leaf: leaf.astype(np.float64), problem.x0)
 
     def value(point: np.ndarray) -> float:
+        nonlocal calls
+        calls += 1
         try:
             return problem.plain(from_vector(point, double), *problem.data)
         except (ArithmeticError, ValueError, ObjectiveError):
@@ -315,6 +328,13 @@ def _measure_noise(problem: Problem) -> None:
     start = as_vector(double)
     problem.noise = noise_of_values(value, start)
     problem.exactness = exactness_of_values(value, start, problem.noise)
+    seconds = 2 * start.size * (time.perf_counter() - begin) / calls
+    if problem.grad is None and seconds > _LONG:
+        warnings.warn(
+            f"each gradient takes {2 * start.size:,} calls of the objective, about {seconds:.3g} s, for it can only be "
+            f"called ({problem.reason or 'it asks for that'}): give grad=, or write it in NumPy or JAX",
+            stacklevel=5,
+        )
 
 
 class ObjectiveError(TypeError):

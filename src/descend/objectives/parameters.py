@@ -127,7 +127,7 @@ def _is_tree(x0: Any) -> bool:
 
 
 def _is_tree_node(x0: Any) -> bool:
-    if isinstance(x0, list | tuple | str | bytes | range) or hasattr(x0, "dtype"):
+    if x0 is None or isinstance(x0, list | tuple | str | bytes | range) or hasattr(x0, "dtype"):
         return hasattr(x0, "_fields")
     return not jax.tree_util.all_leaves([x0])
 
