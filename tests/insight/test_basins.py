@@ -92,8 +92,7 @@ def test_what_makes_no_sense_is_refused(domain: Any, options: Any, says: str) ->
 
 def test_a_start_without_a_slope_leads_to_no_minimum() -> None:
     found = basins("cos(x)", [(-4, 4)], GradientDescent(0.1))
-    assert found.rests == [False, False, True]
-    assert str(found).count("no minimum") == 1
+    assert [", no minimum" in line for line in str(found).splitlines()] == [False, False, True]
 
 
 def test_points_that_were_found_once_tell_of_others() -> None:

@@ -63,12 +63,6 @@ class Basins:
         """The share of the starts that lead to each end, shape (k,)."""
         return np.bincount(self.which[self.which >= 0], minlength=len(self.ends)) / self.which.size
 
-    @property
-    def rests(self) -> list[bool]:
-        """Whether each end is no minimum, but a place from which a run that begins there exactly does not get away."""
-        kinds = (classified(self.problem, x.astype(float), self.problem.x0.shape, 0).kind for x in self.ends)
-        return [kind in {"maximum", "saddle"} for kind in kinds]
-
     def plot(self, ax: Any = None) -> Any:
         """Each start in the colour of its end."""
         from descend import plots
@@ -77,14 +71,14 @@ class Basins:
 
     def __str__(self) -> str:
         """A line for each end."""
-        ends = [np.array2string(x, precision=4) for x in self.ends]
-        rows = zip(ends, self.fun, self.shares, self.rests, strict=True)
-        said = {False: "", True: ", no minimum: a start there has no slope"}
-        lines = [f"{100 * share:5.1f} %  to {end}, cost {fun:.6g}{said[rests]}" for end, fun, share, rests in rows]
-        if len(lines) > _TOLD:
-            lines[_TOLD:] = [
-                f"{100 * self.shares[_TOLD:].sum():5.1f} %  to {len(lines) - _TOLD} others, of higher cost"
-            ]
+        lines = []
+        for x, fun, share in zip(self.ends[:_TOLD], self.fun, self.shares, strict=False):
+            kind = classified(self.problem, x.astype(float), self.problem.x0.shape, 0).kind
+            rests = ", no minimum: a start there has no slope" if kind in {"maximum", "saddle"} else ""
+            lines.append(f"{100 * share:5.1f} %  to {np.array2string(x, precision=4)}, cost {fun:.6g}{rests}")
+        if len(self.ends) > _TOLD:
+            rest = 100 * self.shares[_TOLD:].sum()
+            lines.append(f"{rest:5.1f} %  to {len(self.ends) - _TOLD} others, of higher cost")
         lost = float((self.which < 0).mean())
         return "\n".join([*lines, f"{100 * lost:5.1f} %  did not converge"] if lost else lines)
 

@@ -51,6 +51,7 @@ from descend.models.training import (
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
 _AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
+_LEAP, _FEW_ROWS = 30.0, 1_024  # times the first loss after one step, which is too far; seen on so many rows at most
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 
@@ -455,11 +456,21 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             with np.errstate(all="ignore"):
                 return self._loss_of(some)(weights)
 
-        self.rate_ = best_rate(
-            lambda lr, some: self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some))),
-            rows, batch_size, judged, int(self.seed),
-            equal=_AS_GOOD if rows.is_sparse else 0.0,
-        )  # fmt: skip
+        def trainer_at(lr: float, some: Rows) -> Streaming | Updating:
+            return self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some)))
+
+        equal = _AS_GOOD if rows.is_sparse else 0.0
+        self.rate_ = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), equal=equal)
+        few = rows.taken(np.arange(min(batch_size, _FEW_ROWS, len(rows))))
+        most = judged(start, few) + _LEAP * abs(judged(start, few))
+
+        def leaps() -> bool:
+            trainer = trainer_at(self.rate_, few)
+            trainer.run(few, np.arange(len(few)), len(few))
+            return not judged(trainer.weights, few) <= most
+
+        while self.rate_ > 1e-9 and leaps():  # an adaptive method may find back from far away; that is no way to begin
+            self.rate_ /= 2
         return kind(lr=self.rate_)
 
     def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Streaming | Updating:

@@ -44,7 +44,6 @@ _MEASURED = 4_096  # rows on which the loss is measured on the way
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _TRIED = 1_024  # steps for which each rate is tried at least, and rows on which it is judged
 _FEWEST_STEPS = 30  # for each rate
-_LEAP = 100.0  # so many times the first loss after one step: too far
 _BETTER = 0.01  # share by which the loss must be lower with another rate
 _FINER = 10 ** (1 / 3)  # the rates that are tried around the best of the decades
 _BUDGET = 4_096  # rows for each rate, in several passes where there are few
@@ -277,9 +276,9 @@ def best_rate(
     """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.
 
     Rates whose loss is larger by no more than the share `equal` of the lowest count as equal, and the largest is taken;
-    where it is 0, another rate must be better by a hundredth of the loss, or of what is gained: to an adaptive method
-    all rates from some on may be the same in the end, after a leap at the beginning. One whose first step leaps is out.
-    Tried is one rate a decade, from far too small to far too large for the scale of the target, then around the best.
+    where it is 0, a larger rate must be better by a hundredth of the loss, or of what is gained: to an adaptive method
+    all large rates may be the same in the end. Tried is one rate a decade, from far too small to far too large for the
+    scale of the target, then around the best.
     `trainer_at(rate, rows)` makes a trainer, at its start, for these rows.
     """
     count = min(max(_BUDGET, _TRIED * min(batch_size, 32)), max(1, len(rows) * 2 // 3))
@@ -297,10 +296,7 @@ def best_rate(
         trainer = trainer_at(lr, tried)
         budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
         passes = max(1, budget // count, _FEWEST_STEPS * size // count)
-        trainer.run(tried, places[:size], size)
-        if not measure(trainer.weights, judged) - before <= _LEAP * abs(before):
-            return np.inf
-        trainer.run(tried, np.tile(places, passes)[size:], size)
+        trainer.run(tried, np.tile(places, passes), size)
         left = measure(trainer.weights, judged)
         return left if np.isfinite(left) else np.inf
 
