@@ -306,7 +306,7 @@ def test_a_progress_bar_appears_on_wish_and_leaves_nothing_else(capsys: pytest.C
         (
             {"method": 3},
             TypeError,
-            "method must be a Method such as Adam(lr=0.1), or an optax transformation, got 3",
+            'method must be a Method such as Adam(lr=0.1), its name, "adam", or an optax transformation, got 3',
         ),
         ({"method": Adam(lr=np.array([0.1, 0.2]))}, ValueError, "lr is an array of 2 numbers"),
         ({"batch_size": 2}, ValueError, "batch_size needs data"),

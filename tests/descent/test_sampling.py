@@ -159,7 +159,7 @@ def test_divergence_of_a_sampled_run_is_named() -> None:
         (
             {"data": (X, Y), "batch_size": 2, "method": GradientDescent(BarzilaiBorwein())},
             ValueError,
-            "batch_size=None",
+            "or all rows at each step",
         ),
     ],
 )

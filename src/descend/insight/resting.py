@@ -13,11 +13,12 @@ from descend.descent.outcome import Finding, has_no_bound, surroundings
 from descend.descent.sweep import sweep
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.kinks import along_a_kink
 from descend.insight.slow import decayed, too_small, vanished
 from descend.insight.stationary import sobol
 from descend.insight.to_and_fro import circling, swinging, too_large
 from descend.insight.trials import TRIED, again, cost, curvature_at, improved, shown, start_cost, told, unbounded
-from descend.methods import AdaGrad, GradientDescent
+from descend.methods import GradientDescent
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
@@ -120,25 +121,12 @@ def floor(run: Run) -> Diagnosis | None:
     return Diagnosis(Cause.PRECISION_FLOOR, evidence, "start in float64", told(tried))
 
 
-def _on_a_kink(run: Run) -> Diagnosis:
-    """Steps that decay reach what lies along the kink: AdaGrad's do, at a rate of the size of x."""
-    evidence = {"cost": run.fun, "at": "a kink: the cost rises to both sides, and falls along the kink"}
-    size = max(1.0, float(np.abs(as_vector(run.x_array)).max()))
-    found = None
-    for lr in (size, 0.1 * size, 0.01 * size):
-        tried = improved(run, AdaGrad(lr), steps=max(TRIED, run.nit), below=cost(run if found is None else found[1]))
-        found = found if tried is None else (lr, tried)
-    if found is None:
-        return Diagnosis(Cause.OSCILLATING, evidence)
-    return Diagnosis(Cause.OSCILLATING, evidence, f"take AdaGrad(lr={found[0]:.3g})", told(found[1]))
-
-
 def stalled(run: Run) -> Diagnosis | None:
     """Of a run that came to rest where it should not: why."""
     if run.outcome is not Outcome.STALLED:
         return None
     if run.finding is Finding.KINK:
-        return _on_a_kink(run)
+        return along_a_kink(run)
     f, grad, size = run.cost_and_gradient()
     bend = curvature_at(run, run.x_array)
     slope = run.method.slope(run.x_array, grad)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.kinks import at_kink, way_along_kink
-from descend.descent.outcome import Finding, has_no_bound, surroundings
+from descend.descent.outcome import Finding, has_no_bound
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.kinks import in_a_kink
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
 from descend.insight.to_and_fro import ILL, circling, swinging, too_large
 from descend.insight.trials import (
@@ -48,7 +48,7 @@ def on_its_way(run: Run) -> Diagnosis | None:
         lambda: _unbounded(run),
         lambda: swinging(run),
         lambda: circling(run),
-        lambda: _in_a_kink(run),
+        lambda: in_a_kink(run),
         lambda: decayed(run),
         lambda: vanished(run),
         lambda: _before_a_pass(run),
@@ -62,19 +62,6 @@ def on_its_way(run: Run) -> Diagnosis | None:
         if found is not None:
             return found
     return None
-
-
-def _in_a_kink(run: Run) -> Diagnosis | None:
-    """Whether it stands where the cost rises on all sides, with a kink instead of a level place."""
-    f, grad, _ = run.cost_and_gradient()
-    if run.sampling is not None and run.sampling.samples:
-        return None
-    go, zero = run.method.reach, run.problem.zero_gradient()
-    if not at_kink(run.problem, run.x_array, f, grad, go) or surroundings(run.problem, run.x_array, f, zero, go)[1]:
-        return None
-    if way_along_kink(run.problem, run.x_array, f, go) is not None:
-        return None
-    return Diagnosis(Cause.HEALTHY, {"cost": run.fun, "at": "a kink, from which the cost rises on all sides"})
 
 
 def _unbounded(run: Run) -> Diagnosis | None:
@@ -251,7 +238,7 @@ def _before_a_pass(run: Run) -> Diagnosis | None:
 def _more_steps(run: Run) -> Diagnosis | None:
     steps = min(max(4 * run.nit, 100), 50_000)
     tried = improved(run, run.method, steps=steps, below=cost(run))
-    if tried is None:
+    if tried is None or not _gains(run, tried):
         return None
     evidence = {"gradient norm": run.cost_and_gradient()[2], "steps": run.nit}
     more = {Outcome.OUT_OF_TIME: "more time", Outcome.INTERRUPTED: "let it go on"}

@@ -156,7 +156,12 @@ def train(
         raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
     if patience is not None and not validation:
         raise ValueError("patience looks at the validation loss: give validation=0.2, too")
-    counts = {"batch_size": batch_size, "epochs": epochs, "patience": patience or 1, "devices": devices}
+    counts = {
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "patience": 1 if patience is None else patience,
+        "devices": devices,
+    }
     for name, count in counts.items():
         if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
             raise ValueError(f"{name} must be a whole number >= 1, got {count!r}")

@@ -1,0 +1,43 @@
+"""Runs that have come to a kink of the cost: a minimum, or a place along which it falls."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from descend.descent import Run
+from descend.descent.kinks import at_kink, way_along_kink
+from descend.descent.outcome import surroundings
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.trials import TRIED, cost, improved, told
+from descend.methods import AdaGrad
+from descend.objectives.parameters import as_vector
+
+__all__ = ["along_a_kink", "in_a_kink"]
+
+
+def in_a_kink(run: Run) -> Diagnosis | None:
+    """Of a run that stands on a kink."""
+    if run.sampling is not None and run.sampling.samples:
+        return None
+    problem, go, x = run.problem, run.method.reach, run.x_array
+    f, grad, _ = run.cost_and_gradient()
+    if not at_kink(problem, x, f, grad, go):
+        return None
+    if way_along_kink(problem, x, f, go) is not None:
+        return along_a_kink(run)
+    if surroundings(problem, x, f, problem.zero_gradient(), go)[1]:
+        return None
+    return Diagnosis(Cause.HEALTHY, {"cost": run.fun, "at": "a kink, from which the cost rises on all sides"})
+
+
+def along_a_kink(run: Run) -> Diagnosis:
+    """Steps that decay reach what lies along the kink: AdaGrad's do, at a rate of the size of x."""
+    evidence = {"cost": run.fun, "at": "a kink: the cost rises to both sides, and falls along the kink"}
+    size = max(1.0, float(np.abs(as_vector(run.x_array)).max()))
+    found = None
+    for lr in (size, 0.1 * size, 0.01 * size):
+        tried = improved(run, AdaGrad(lr), steps=max(TRIED, run.nit), below=cost(run if found is None else found[1]))
+        found = found if tried is None else (lr, tried)
+    if found is None:
+        return Diagnosis(Cause.OSCILLATING, evidence)
+    return Diagnosis(Cause.OSCILLATING, evidence, f"take AdaGrad(lr={found[0]:.3g})", told(found[1]))
