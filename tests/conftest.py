@@ -12,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Most of a test's time is XLA's, which compiles a program for a run of a moment. Without its last polish that takes half
-# as long, and the arithmetic is the same. XLA ends the process over a flag that it does not know: they come and go.
-if (0, 10) <= tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 13):
-    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+# as long, and the arithmetic is the same. XLA ends the process over a flag that it does not know, and this one has gone.
+_flags = ["--xla_backend_optimization_level=0"]
+if version("jaxlib").startswith("0.10."):
+    _flags.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(_flags))
 
 mpl.use("Agg")
 os.environ.setdefault("COLUMNS", "120")
