@@ -63,7 +63,9 @@ def test_the_rates_of_a_search_are_the_ones_that_were_used() -> None:
     run = minimize(rosen, [-1.2, 1.0], steps=30)
     assert run.trace.x is not None
     gradients = np.array([run.problem.value_and_grad(x)[1] for x in run.trace.x])
-    np.testing.assert_allclose(np.diff(run.trace.x, axis=0), -run.trace.lr[1:, None] * gradients[:-1], rtol=1e-11)
+    np.testing.assert_allclose(
+        np.diff(run.trace.x, axis=0), -run.trace.lr[1:, None] * gradients[:-1], rtol=1e-12, atol=1e-15
+    )
     trials = np.diff(run.trace.evaluations) - 1
     assert (trials >= 1).all()
     assert run.nfev == run.njev + trials.sum()
