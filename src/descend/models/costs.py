@@ -6,6 +6,7 @@ l2/2·|w|², not of the intercept, is part of the cost.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = ["Cost", "GramCost", "Parted", "RowsCost", "Scaling", "SoftmaxCost", "
 
 _BLOCKS = 64  # of rows, whose sums are added in order: the bits do not depend on the number of threads
 _FEWEST = 4_096  # rows in a block
+_SHARES = 4  # of the blocks, for each processor: to hand one over takes its time
 _SUMMED = 1_024  # rows that are multiplied at once: they stay in the cache
 _MOST_COLUMNS = 1_024  # of which XᵀX is worth its making
 
@@ -117,9 +119,14 @@ class RowsCost(Cost):
             )  # fmt: skip
             return cost, total
 
+        def several(ks: np.ndarray) -> list[tuple[float, np.ndarray]]:
+            return [one(k) for k in ks]
+
+        shares = np.array_split(np.arange(blocks), min(blocks, _SHARES * (os.cpu_count() or 1)))
         cost, grad = 0.0, np.zeros(len(weights))
-        for part in map(one, range(1)) if blocks == 1 else threads().map(one, range(blocks)):
-            cost, grad = cost + part[0], grad + part[1]
+        for parts in map(several, shares) if blocks == 1 else threads().map(several, shares):
+            for part in parts:
+                cost, grad = cost + part[0], grad + part[1]
         return cost / len(rows), grad / len(rows)
 
 

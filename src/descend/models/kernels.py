@@ -40,6 +40,7 @@ _FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
 _AHEAD = 12  # rows that are asked for before they are needed
 COMPILED: dict[str, Any] = {"fastmath": _FAST, "error_model": "numpy", "nogil": True}
 _LINE = 64  # bytes that memory hands out at a time
+_FAR = 8_192  # bytes that are asked for ahead where rows are read as they are stored
 _GROUP = 256  # rows that are added up in the data's type
 
 
@@ -284,6 +285,8 @@ def _whole_gradient(loss: Any, sparse: bool) -> Any:
                 several = r + 4 <= end
                 r1, r2, r3 = (r + 1, r + 2, r + 3) if several else (r, r, r)
                 p0 = p1 = p2 = p3 = weights[d] * intercept
+                for k in range(r * d, (r + 4) * d, _LINE // values.itemsize):
+                    prefetch(values, k + _FAR // values.itemsize)
                 for j in range(d):
                     p0 += (values[r, j] - shift[j]) * scaled[j]
                     p1 += (values[r1, j] - shift[j]) * scaled[j]
