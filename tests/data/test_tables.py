@@ -398,3 +398,12 @@ def test_three_digits_after_a_comma_are_a_fraction_where_a_zero_is_before_it(tmp
 def test_what_cannot_be_ignored(ignore: Any, says: str) -> None:
     with pytest.raises((DataError, TypeError), match=says):
         fit_table(pd.DataFrame({"x": [1.0, 2, 3], "w": [3.0, 1, 2], "y": [1.0, 2, 3]}), "y", ignore=ignore)
+
+
+def test_a_column_of_intervals_is_left_out() -> None:
+    x = np.linspace(0, 1, 50)
+    table = pd.DataFrame({"bin": pd.cut(x, 4), "kind": pd.Categorical(np.arange(50) % 3), "x": x, "y": 2 * x})
+    model = fit_table(table, "y")
+    assert model.encoder is not None
+    assert "no number, text or date" in model.encoder.left_out["bin"]
+    assert model.features == ["kind = 0", "kind = 1", "kind = 2", "x"]

@@ -311,7 +311,12 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             raise ValueError(
                 "with n_jobs > 1 the result depends on timing, which a checkpoint cannot repeat: leave one"
             )
-        for name in ("l2", "l1"):
+        for name in ("scale", "fit_intercept", "shuffle", "warm_start", "resume"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise ValueError(f"seed must be a whole number >= 0, got {self.seed!r}")
+        for name in ("l2", "l1", *(("tol",) if self.tol is not None else ())):
             value = getattr(self, name)
             if not (isinstance(value, int | float | np.number) and 0 <= value < np.inf):
                 raise ValueError(f"{name} must be a number >= 0, got {value!r}")
