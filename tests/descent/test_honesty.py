@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from descend import AdaGrad, Adam, Armijo, Frozen, GradientDescent, Method, Outcome, landscape, minimize
+from descend.descent.kinks import at_kink
 from descend.insight import Cause
 from descend.methods.method import Rate, rate
-from descend.objectives.function import DIFFERENCES, JAX, NUMPY
+from descend.objectives.function import DIFFERENCES, JAX, NUMPY, prepare
 
 rng = np.random.default_rng(0)
 A, b = rng.normal(size=(30, 3)), rng.normal(size=30)
@@ -493,3 +494,11 @@ def test_what_is_frozen_is_told() -> None:
 def test_none_is_no_number() -> None:
     with pytest.raises(TypeError, match="x0 must be numbers"):
         minimize(lambda x: sum(x), [1, None])
+
+
+@pytest.mark.parametrize("steep", [1.0, 1e4, 1e9])
+def test_a_steep_bowl_is_no_kink(steep: float) -> None:
+    x = np.array(1e-13)
+    bowl, kink = (prepare(f, x) for f in (lambda p: steep * p**2, lambda p: steep * np.abs(p)))
+    assert not at_kink(bowl, x, steep * 1e-26, np.array(2e-13 * steep))
+    assert at_kink(kink, x, steep * 1e-13, np.array(steep))

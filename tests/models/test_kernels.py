@@ -133,7 +133,7 @@ def test_the_whole_gradient_is_that_of_the_value(loss: Any, sparse: bool) -> Non
 
 
 def test_gram_and_rows_are_the_same_cost() -> None:
-    rows = some_rows(n=9_000)
+    rows = some_rows(n=50_000)  # more blocks than are handed to a thread at a time
     scaling = scaling_of(rows)
     gram, plain = cost_of(rows, Squared(), scaling, 0.3, in_batches=False), RowsCost(rows, Squared(), scaling, 0.3)
     assert isinstance(gram, GramCost)

@@ -369,6 +369,7 @@ def test_a_fit_that_begins_in_the_minimum_has_converged() -> None:
     X, y = DIABETES
     model = LinearRegression(warm_start=True).fit(X, y)
     assert model.fit(X, y).outcome_ is Outcome.CONVERGED
+    assert "after 0 steps" in model.message_
     for empty in (np.ones((50, 2)), scipy.sparse.csr_matrix((50, 2))):
         assert LinearRegression().fit(empty, y[:50]).outcome_ is Outcome.CONVERGED
     far = LinearRegression().fit(X, y + 1e6)
