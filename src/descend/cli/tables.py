@@ -89,7 +89,7 @@ def fit_command(
     else:
         _report(fitted)
     write_files([("model", out, fitted.save), ("picture", plot, partial(_draw, fitted))], silent=as_json)
-    raise typer.Exit(0 if fitted.outcome is Outcome.PRECISION_FLOOR else exit_code(fitted.outcome))
+    raise typer.Exit(_code(fitted))
 
 
 @app.command("predict")
@@ -148,8 +148,13 @@ def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
         )
 
 
+def _code(fitted: Any) -> int:
+    """The exit code: a fit to the precision of the numbers is a good one."""
+    return 0 if fitted.outcome is Outcome.PRECISION_FLOOR else exit_code(fitted.outcome)
+
+
 def _warn_of(fitted: Any) -> None:
-    if exit_code(fitted.outcome) == 3 and fitted.outcome is not Outcome.PRECISION_FLOOR:
+    if _code(fitted) == 3:
         warnings.warn(f"training of this model ended badly: {fitted.estimator.message_}", UserWarning, stacklevel=2)
 
 
@@ -243,7 +248,7 @@ def _report(fitted: Any) -> None:
             shown = f"{100 * fitted.score:.2f} % of the held-out rows are told right ({fitted.rows_held_out:,})"
             shown += f"; the most frequent class alone would be {100 * fitted.baseline:.2f} %"
         console.print(shown, style="bold", soft_wrap=True)
-    good = exit_code(fitted.outcome) == 0
+    good = _code(fitted) == 0
     message = fitted.estimator.message_
     console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True, markup=False)
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descend.descent.kinks import at_kink, way_along_kink
+from descend.descent.kinks import fall_from_kink
 from descend.descent.outcome import (
     Finding,
     Judgement,
     Outcome,
     gradient_scale,
     has_no_bound,
-    in_words,
     length,
     margin,
     noise_of,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["judge"]
 
 _STILL = "x no longer moves"
+_JUMPS = "it changes in jumps (floor, round, a count of errors), which no gradient can see"
 _PENALTIES = {"decay", "l1", "l2"}  # hyperparameters that pull x towards 0
 _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
 _FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
@@ -111,9 +111,8 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
     if toward and size == 0 and _has_no_slope_near(run, f):
         return Judgement(
             Outcome.STALLED,
-            f"the gradient is zero everywhere near, though the cost {_falls(run)} along {toward}: it changes in jumps "
-            "(floor, round, a count of errors), which no gradient can see, or its slope is rounded to zero so far out. "
-            "Put a smooth cost in its place, or start nearer",
+            f"the gradient is zero everywhere near, though the cost {_falls(run)} along {toward}: {_JUMPS}, or its "
+            "slope is rounded to zero so far out. Put a smooth cost in its place, or start nearer",
         )
     far = runs_away(run.problem, run.x_array, f, slope, run.problem.x0, go)
     if far:
@@ -135,8 +134,8 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
     if run.problem.noise and _stands_in_steps(run, f):
         return Judgement(
             Outcome.STALLED,
-            f"the cost {run.fun:.6g} stands still around x and is lower a little further on: it changes in jumps "
-            "(floor, round, a count of errors), which no gradient can see. Put a smooth cost in its place",
+            f"the cost {run.fun:.6g} stands still around x and is lower a little further on: {_JUMPS}. Put a "
+            "smooth cost in its place",
         )
     if flat and f >= first - noise_of(run.problem, run.x_array, f):
         if run.method.restricts and length(grad) > 1e3 * size:
@@ -252,13 +251,9 @@ def _at_kink(run: Run, far: float, lowest: float, grad: Any) -> Judgement | None
     if problem.gradient == DIFFERENCES or far > float(np.finfo(dtype_of(x)).eps) ** 0.5 * reach_of(x):
         return None
     there = go(x, along(x, -far / length(grad), grad)) if far else x
-    slope = run.method.slope(x, grad)
-    if not at_kink(problem, there, lowest, slope, go):
-        return None
-    way = way_along_kink(problem, there, lowest, go)
-    toward = surroundings(problem, there, lowest, problem.zero_gradient(), go)[1] if way is None else in_words(way)
+    toward = fall_from_kink(problem, there, lowest, run.method.slope(x, grad), go)
     if not toward:
-        return _kink(run, run.nit)
+        return None if toward is None else _kink(run, run.nit)
     return Judgement(
         Outcome.STALLED,
         f"x is on a kink, across which the gradient points to and fro: no step along it betters the cost "

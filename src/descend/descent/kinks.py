@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from descend.descent.outcome import Reach, anywhere, length, noise_of, reach_of
+from descend.descent.outcome import Reach, anywhere, in_words, length, noise_of, reach_of, surroundings
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.words import along
 
-__all__ = ["at_kink", "way_along_kink"]
+__all__ = ["at_kink", "fall_from_kink"]
 
 _MOST_GRADIENTS = 100  # that are looked at around a point
 _STEEP = 0.1  # of the slope from afar, from near: of a smooth cost it would be a fiftieth at most
@@ -36,7 +36,15 @@ def at_kink(problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere)
     return bool(rises[1] > _STEEP * rises[0])
 
 
-def way_along_kink(problem: Problem, x: Any, f: float, go: Reach = anywhere) -> np.ndarray | None:
+def fall_from_kink(problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere) -> str | None:
+    """None where x is on no kink; else the direction in which the cost falls there, in words, empty at a minimum."""
+    if not at_kink(problem, x, f, grad, go):
+        return None
+    way = _way_along_kink(problem, x, f, go)
+    return surroundings(problem, x, f, problem.zero_gradient(), go)[1] if way is None else in_words(way)
+
+
+def _way_along_kink(problem: Problem, x: Any, f: float, go: Reach = anywhere) -> np.ndarray | None:
     """A direction of length 1 in which the cost falls although no gradient points there, shape (n,); None at a minimum.
 
     It is minus the shortest vector among the mixtures of the gradients around x: where that is zero, x is stationary.

@@ -16,7 +16,8 @@ from descend.descent.lanes import run_lanes
 from descend.descent.options import last_step, ready
 from descend.descent.outcome import gradient_scale
 from descend.descent.watch import Tolerances
-from descend.insight.stationary import classified
+from descend.insight.curvature import curvature_of
+from descend.insight.stationary import kind_of
 from descend.methods import GradientDescent, Rule, as_rule
 from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
@@ -73,7 +74,7 @@ class Basins:
         """A line for each end."""
         lines = []
         for x, fun, share in zip(self.ends[:_TOLD], self.fun, self.shares, strict=False):
-            kind = classified(self.problem, x.astype(float), self.problem.x0.shape, 0).kind
+            kind = kind_of(curvature_of(self.problem, x.astype(float).reshape(self.problem.x0.shape)))
             rests = ", no minimum: a start there has no slope" if kind in {"maximum", "saddle"} else ""
             lines.append(f"{100 * share:5.1f} %  to {np.array2string(x, precision=4)}, cost {fun:.6g}{rests}")
         if len(self.ends) > _TOLD:

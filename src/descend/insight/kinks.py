@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from descend.descent import Run
-from descend.descent.kinks import at_kink, way_along_kink
-from descend.descent.outcome import surroundings
+from descend.descent.kinks import fall_from_kink
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.trials import TRIED, cost, improved, told
 from descend.methods import AdaGrad
@@ -19,15 +18,15 @@ def in_a_kink(run: Run) -> Diagnosis | None:
     """Of a run that stands on a kink."""
     if run.sampling is not None and run.sampling.samples:
         return None
-    problem, go, x = run.problem, run.method.reach, run.x_array
     f, grad, _ = run.cost_and_gradient()
-    if not at_kink(problem, x, f, grad, go):
-        return None
-    if way_along_kink(problem, x, f, go) is not None:
+    toward = fall_from_kink(run.problem, run.x_array, f, grad, run.method.reach)
+    if toward:
         return along_a_kink(run)
-    if surroundings(problem, x, f, problem.zero_gradient(), go)[1]:
-        return None
-    return Diagnosis(Cause.HEALTHY, {"cost": run.fun, "at": "a kink, from which the cost rises on all sides"})
+    return (
+        None
+        if toward is None
+        else Diagnosis(Cause.HEALTHY, {"cost": run.fun, "at": "a kink, from which the cost rises on all sides"})
+    )
 
 
 def along_a_kink(run: Run) -> Diagnosis:

@@ -134,7 +134,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     has_diverged = trials.outcome is Outcome.DIVERGED
     if read.cause in certain or trials.outcome is Outcome.CONVERGED:
         return read
-    for look in (_diverged,) if has_diverged else _looks(trials, read):
+    for look in (_diverged,) if has_diverged else (*_looks(trials, read), _ill_conditioned):
         found = look(trials)
         if found is not None:
             return replace(found, outcome=trials.outcome)
@@ -373,9 +373,9 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     """What is looked for, in the order that a first glance at the losses suggests."""
     start, _, gained = _gained(trials)
     if not gained > 0.01 * abs(start) or _knows_nothing(trials):
-        return _decayed, _plateau, _too_small, _raw, _to_and_fro, _too_few, _ill_conditioned
+        return _decayed, _plateau, _too_small, _raw, _to_and_fro, _too_few
     if len(trials.history) < _FEW_LOOKS:
-        return _raw, _too_few, _to_and_fro, _too_small, _plateau, _ill_conditioned
+        return _raw, _too_few, _to_and_fro, _too_small, _plateau
     if read.cause is Cause.TOO_FEW_STEPS:  # it still gets lower
-        return _decayed, _swings, _raw, _too_small, _too_few, _to_and_fro, _plateau, _ill_conditioned
-    return _decayed, _swings, _raw, _too_small, _to_and_fro, _too_few, _plateau, _ill_conditioned
+        return _decayed, _swings, _raw, _too_small, _too_few, _to_and_fro, _plateau
+    return _decayed, _swings, _raw, _too_small, _to_and_fro, _too_few, _plateau

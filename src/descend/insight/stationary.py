@@ -11,12 +11,12 @@ import numpy as np
 from scipy.optimize import root
 from scipy.stats import qmc
 
-from descend.insight.curvature import curvature_of, hessian_product
+from descend.insight.curvature import Curvature, curvature_of, hessian_product
 from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters
 
-__all__ = ["StationaryPoint", "classified", "critical_points", "sobol"]
+__all__ = ["StationaryPoint", "critical_points", "kind_of", "sobol"]
 
 _MISSED = 0.05  # share of further starts that would lead to new points, from which on it is warned of
 
@@ -103,7 +103,7 @@ def critical_points(
             f"{100 * once / reached:.0f} % of further starts would lead to. Give starts={4 * len(points):,}, or more",
             stacklevel=2,
         )
-    made = [classified(problem, x, start.shape, count) for x, count in found]
+    made = [_classified(problem, x, start.shape, count) for x, count in found]
     return sorted(made, key=lambda point: point.fun)
 
 
@@ -123,16 +123,18 @@ def _newton(problem: Problem, point: np.ndarray, shape: tuple[int, ...]) -> np.n
     return np.asarray(ended.x) if is_zero else None
 
 
-def classified(problem: Problem, x: np.ndarray, shape: tuple[int, ...], count: int) -> StationaryPoint:
-    """What the point x, shape (n,), is by its curvature."""
-    at = x.reshape(shape)
-    bend = curvature_of(problem, at)
+def kind_of(bend: Curvature) -> str:
+    """Of a point without slope: minimum, maximum, saddle, or flat where the curvature does not tell."""
     slack = 1e-7 * max(bend.sharpness, 1e-12)
     if bend.smallest > slack:
-        kind = "minimum"
-    elif bend.largest < -slack:
-        kind = "maximum"
-    else:
-        kind = "saddle" if bend.smallest < -slack and bend.largest > slack else "flat"
+        return "minimum"
+    if bend.largest < -slack:
+        return "maximum"
+    return "saddle" if bend.smallest < -slack and bend.largest > slack else "flat"
+
+
+def _classified(problem: Problem, x: np.ndarray, shape: tuple[int, ...], count: int) -> StationaryPoint:
+    at = x.reshape(shape)
+    bend = curvature_of(problem, at)
     fun = float(problem.value(at, *problem.data)) * problem.sign
-    return StationaryPoint(x, fun, kind, bend.smallest, bend.largest, count)
+    return StationaryPoint(x, fun, kind_of(bend), bend.smallest, bend.largest, count)

@@ -171,7 +171,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             return False
         if self.scale:
             return True  # in the moments
-        rule = self._rule() or self.default_method
+        rule = self._rule_in_batches()
         rule = rule() if isinstance(rule, type) else rule
         of_each_row = self.batch_size is not None and not self.l1 and not self.validation
         return of_each_row and streams(rule) and read_method(type(rule)).carries_what_is_not_finite
@@ -209,7 +209,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         self._weights = self._start(rows) if before is None else self._scaling.of_users_units(*before)
         if self._trainer is None:
             self._trainer = self._trainer_of(rows, self._weights, self._size(rows))
-            kind = self._rule() or self.default_method
+            kind = self._rule_in_batches()
             if first and len(rows) < _FEWEST and isinstance(kind, type) and "lr" in kind.names():
                 warnings.warn(
                     f"the learning rate, {self.rate_:.3g}, was found on the first call, which has "
@@ -419,6 +419,9 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             return method
         return method_named(method) if isinstance(method, str) else as_rule(method)
 
+    def _rule_in_batches(self) -> Rule | type[Method]:
+        return self._rule() or self.default_method
+
     def learns_from_sums(self, columns: int) -> bool:
         """Whether XᵀX and Xᵀy are all that it needs of the rows: least squares, not in batches."""
         return self.batch_size is None and GramCost.suits(self._loss(), columns)
@@ -479,10 +482,9 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         return kind(lr=self.rate_)
 
     def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Streaming | Updating:
-        rule = self._rule() or self.default_method
+        rule = self._rule_in_batches()
         if isinstance(rule, type):
             rule = self._with_rate(rule, rows, start, batch_size)
-        assert isinstance(rule, Rule)  # noqa: S101 - the two other cases are above
         jobs = int(self.n_jobs)
         trainer = self._trainer_at(rule, rows, start, batch_size, jobs)
         if jobs > 1 and not isinstance(trainer, Streaming):
