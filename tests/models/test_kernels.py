@@ -22,10 +22,10 @@ from descend.methods.method import Rate, rate
 from descend.models import Absolute, Hinge, Huber, Log, Poisson, Quantile, Squared, SquaredHinge
 from descend.models.costs import GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.emitting import UnknownOperationError
+from descend.models.rate_search import best_rate
 from descend.models.reading import ScalarMethod, begins_at_zero, read_method, streams
 from descend.models.rows import Rows, rows_of
 from descend.models.trainers import Penalty, Streaming, Updating, check_fits_sparse_rows
-from descend.models.training import best_rate
 from descend.words import precision
 
 LOSSES = [Squared(), Absolute(), Huber(0.7), Quantile(0.8), Poisson(), Log(), Hinge(), SquaredHinge()]

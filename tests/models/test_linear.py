@@ -299,7 +299,7 @@ def test_a_method_that_does_not_carry_what_is_not_finite_is_not_relied_on() -> N
     rows = 9_000
     X = np.random.default_rng(0).normal(size=(rows, 2))
     y = X @ [30.0, 30.0]
-    looked_at = training._some_of(rows, training._MEASURED, 0)
+    looked_at = training.some_of(rows, training._MEASURED, 0)
     X[np.setdiff1d(np.arange(rows), looked_at)[-1], 1] = np.inf
     with pytest.raises(ValueError, match="Input X contains infinity"):
         LinearRegression(SignSGD(0.1), batch_size=500, epochs=1, scale=False, shuffle=False).fit(X, y)

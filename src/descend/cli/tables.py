@@ -46,7 +46,7 @@ def fit_command(
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate. Default: found, for a method that is given.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
-    loss: Annotated[str | None, typer.Option(help="squared, absolute, huber, quantile, poisson; hinge, …")] = None,
+    loss: Annotated[str | None, typer.Option(help="squared, absolute, huber:2, quantile:0.9, poisson; hinge")] = None,
     l2: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
     l1: Annotated[float | None, typer.Option(help="L1 penalty: makes coefficients exactly zero.")] = None,
     batch_size: BatchSize = None,

@@ -16,11 +16,12 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from descend.descent import Outcome
+from descend.descent import Outcome, Run
 from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
 from descend.methods.in_files import known
+from descend.models.all_rows import train_around_corners, train_on_all_rows
 from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint, about, written
 from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
@@ -28,8 +29,9 @@ from descend.models.finite import check_features, finite_rows
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.linear_files import read_into, written_down
-from descend.models.losses import Loss, Poisson
+from descend.models.losses import Cornered, Loss, Poisson
 from descend.models.mixing import mixed_up
+from descend.models.rate_search import best_rate
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.some_rows import SomeRows
@@ -39,17 +41,16 @@ from descend.models.training import (
     Chunks,
     Ending,
     Measured,
-    best_rate,
     chunks_of,
     parted,
     rows_together,
     sample_of,
     train_in_batches,
-    train_on_all_rows,
 )
 
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
+_TOL_OF_CORNERS = 1e-5  # the gradient norm that counts as zero, where the cost itself is not followed to its end
 _AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
 _LEAP, _FEW_ROWS = 30.0, 1_024  # times the first loss after one step, which is too far; seen on so many rows at most
 _FEWEST = 30  # rows of a stream on which a rate can be found
@@ -427,7 +428,37 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         return self.batch_size is None and GramCost.suits(self._loss(), columns)
 
     def _fit_on_all_rows(self, rows: Rows) -> Ending:
+        loss = self._loss()
+        if self._rule() is None and isinstance(loss, Cornered) and loss.has_corner:
+            return self._fit_around_corners(rows, loss)
         return self._fit_to_cost(self._cost(rows, in_batches=False), rows, len(rows))
+
+    def _fit_around_corners(self, rows: Rows, loss: Cornered) -> Ending:
+        def cost_at(width: float) -> Cost:
+            return cost_of(rows, loss.rounded(width), self._scaling, float(self.l2), in_batches=False)
+
+        tol = _TOL_OF_CORNERS if self.tol is None else float(self.tol)
+        steps = self.planned_epochs(len(rows))
+        runs, weights, width = train_around_corners(cost_at, self._weights, steps, tol, float(self.l1))
+        for run in runs:
+            self._remember(run)
+        message = (
+            f"{runs[-1].message}; the loss was rounded off within {width:.2g} of its corner, which makes it larger by "
+            f"{width / 2:.2g} at most"
+        )
+        outcome, made = runs[-1].outcome, sum(run.nit for run in runs)
+        assert outcome is not None  # noqa: S101 - the run has ended
+        return Ending(weights, outcome, message, float(made), was_to_converge=True)
+
+    def _remember(self, run: Run) -> None:
+        """Add a run to the history."""
+        before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
+        for i, step in enumerate(run.trace.step):
+            self.history_.add(
+                epoch=before + float(step), steps=int(step), loss=float(run.trace.f[i]),
+                gradient=float(run.trace.gradient_norm[i]), rate=float(run.trace.lr[i]),
+                seconds=float(run.trace.seconds[i]),
+            )  # fmt: skip
 
     def _fit_to_cost(self, cost: Cost, some: Rows, count: int) -> Ending:
         """Minimise the cost of so many rows, of which `some` are at hand."""
@@ -438,13 +469,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             self._weights = self._weights.astype(np.float64)
         tol = _tolerance(self._weights.dtype, count) if self.tol is None else float(self.tol)
         run, weights = train_on_all_rows(cost, self._weights, rule, self.planned_epochs(count), tol, float(self.l1))
-        before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
-        for i, step in enumerate(run.trace.step):
-            self.history_.add(
-                epoch=before + float(step), steps=int(step), loss=float(run.trace.f[i]),
-                gradient=float(run.trace.gradient_norm[i]), rate=float(run.trace.lr[i]),
-                seconds=float(run.trace.seconds[i]),
-            )  # fmt: skip
+        self._remember(run)
         if run.outcome is Outcome.CONVERGED and not self.l1 and 0 < cost(2 * weights) < cost(weights) / 2:
             return Ending(
                 weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(run.nit),

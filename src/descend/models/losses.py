@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import numpy as np
 
-from descend.fields import Declared, Number, between, nearest, positive
+from descend.fields import Declared, Number, between, nearest, nonnegative, positive
 from descend.words import exp, maximum, softplus, where
 
 __all__ = [
     "Absolute",
+    "Cornered",
     "Hinge",
     "Huber",
     "Log",
@@ -70,13 +71,41 @@ class Squared(Loss):
         return (p - y) ** 2 / 2
 
 
-class Absolute(Loss):
+class Cornered(Loss):
+    """A loss of straight pieces, whose slope jumps from one to the next; within `width` the corner is rounded off.
+
+    Rounded off, the cost of a prediction is larger by half the width at most.
+    """
+
+    @property
+    def has_corner(self) -> bool:
+        """Whether it is not rounded off."""
+        return self == self.rounded(0.0)
+
+    def rounded(self, width: float) -> Self:
+        """The same with another width."""
+        return self.with_numbers(lambda name, number: width if name == "width" else number)
+
+
+def _width() -> Any:
+    return nonnegative(0.0, "how far from its corner the cost is rounded off, in units of the target or the margin")
+
+
+def _bent(u: Any, width: Any) -> Any:
+    """|u|, its corner rounded off."""
+    size = abs(u)
+    return where(size < width, (u**2 / where(width > 0, width, 1) + width) / 2, size)
+
+
+class Absolute(Cornered):
     """The error itself: the median is predicted, and outliers count little."""
 
+    width: Number = _width()
+
     @staticmethod
-    def value(p: Any, y: Any) -> Any:
+    def value(p: Any, y: Any, width: Any) -> Any:
         """The cost of one prediction."""
-        return abs(p - y)
+        return _bent(p - y, width)
 
 
 class Huber(Loss):
@@ -93,17 +122,18 @@ class Huber(Loss):
         return where(error <= delta, error**2 / 2, delta * (error - delta / 2))
 
 
-class Quantile(Loss):
+class Quantile(Cornered):
     """Tilted absolute error: predicts the value below which a share `q` of the targets lies."""
 
     paper = "Koenker & Bassett (1978), Econometrica 46(1)"
 
     q: Number = between(0.0, 1, 0.5, "the share of targets below the prediction")
+    width: Number = _width()
 
     @staticmethod
-    def value(p: Any, y: Any, q: Any) -> Any:
+    def value(p: Any, y: Any, q: Any, width: Any) -> Any:
         """The cost of one prediction."""
-        return maximum(q * (y - p), (q - 1) * (y - p))
+        return (q - 0.5) * (y - p) + _bent(y - p, width) / 2
 
 
 class Poisson(Loss):
@@ -130,16 +160,19 @@ class Log(Loss):
         return softplus(-y * p)
 
 
-class Hinge(Loss):
+class Hinge(Cornered):
     """The support vector machine: no cost from a margin of 1 on."""
 
     of_classes = True
     paper = "Cortes & Vapnik (1995), Machine Learning 20"
 
+    width: Number = _width()
+
     @staticmethod
-    def value(p: Any, y: Any) -> Any:
+    def value(p: Any, y: Any, width: Any) -> Any:
         """The cost of one prediction."""
-        return maximum(1 - y * p, 0)
+        short = 1 - y * p
+        return (short + _bent(short, width)) / 2
 
 
 class SquaredHinge(Loss):
@@ -166,21 +199,29 @@ _NAMED: dict[str, type[Loss]] = {
 
 
 def loss_named(loss: Any, *, of_classes: bool) -> Loss:
-    """The loss of that name, or the loss itself.
+    """The loss of that name, with its numbers if they are given, "quantile:0.9"; or the loss itself.
 
     Raises
     ------
     ValueError, TypeError
-        No such loss, or one for the other kind of target.
+        No such loss, or one for the other kind of target, or numbers that make no sense.
     """
     legal = [name for name, kind in _NAMED.items() if kind.of_classes == of_classes]
     if isinstance(loss, str):
-        if loss not in _NAMED:
-            raise ValueError(f"loss must be one of {', '.join(legal)}, got {loss!r}.{nearest(loss, legal)}")
-        loss = _NAMED[loss]()
+        name, _, numbers = loss.partition(":")
+        if name not in _NAMED:
+            raise ValueError(f"loss must be one of {', '.join(legal)}, got {loss!r}.{nearest(name, legal)}")
+        loss = _NAMED[name](*_numbers(loss, numbers))
     if not isinstance(loss, Loss):
         raise TypeError(f"loss must be a name ({', '.join(legal)}) or a Loss such as Huber(1.35), got {loss!r}")
     if loss.of_classes != of_classes:
         target = "classes" if of_classes else "numbers"
         raise ValueError(f"{type(loss).__name__} is not a loss for {target}; legal: {', '.join(legal)}")
     return loss
+
+
+def _numbers(loss: str, given: str) -> list[float]:
+    try:
+        return [float(number) for number in given.split(",")] if given else []
+    except ValueError:
+        raise ValueError(f"after the colon of a loss come its numbers, as in quantile:0.9, got {loss!r}") from None

@@ -35,6 +35,7 @@ from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.mixing import mixed_up
 from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
+from descend.models.rate_search import best_rate
 from descend.models.rows import rows_of
 from descend.models.samples import Samples
 from descend.models.some_rows import SomeRows
@@ -43,7 +44,6 @@ from descend.models.training import (
     Chunks,
     Ending,
     Measured,
-    best_rate,
     chunks_of,
     parted,
     sample_of,

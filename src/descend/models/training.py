@@ -1,40 +1,34 @@
-"""Training a linear model: on all rows at each step, or in batches; either way it ends in an outcome."""
+"""Training in batches, which ends in an outcome."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.descent import Outcome, Run, minimize
+from descend.descent import Outcome
 from descend.descent.interrupts import Interrupts
-from descend.descent.outcome import gradient_scale, margin
+from descend.descent.outcome import margin
 from descend.descent.progress import Progress as Bar
-from descend.methods import GradientDescent, Projected, Rule
 from descend.models.checkpoint import Checkpoint, Progress
-from descend.models.costs import Cost, Parted
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.trainers import Trainer
-from descend.objectives.function import prepare
-from descend.stepsizes import AdaptiveBarzilaiBorwein
 
 __all__ = [
     "Chunk",
     "Chunks",
     "Ending",
     "Measured",
-    "best_rate",
     "chunks_of",
     "parted",
     "rows_together",
     "sample_of",
+    "some_of",
     "train_in_batches",
-    "train_on_all_rows",
 ]
 
 _CHUNK = 65_536  # rows between two looks whether all is well, at least
@@ -42,11 +36,6 @@ _LOOKS = 8  # in an epoch of many rows, where steps are compiled
 _SHARED = 8  # times as many rows for each of several threads, which take a while to get going
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _EXPLODED = 1e4  # so many times the first loss is no noise
-_TRIED = 1_024  # steps for which each rate is tried at least, and rows on which it is judged
-_FEWEST_STEPS = 30  # for each rate
-_BETTER = 0.01  # share by which the loss must be lower with another rate
-_FINER = 10 ** (1 / 3)  # the rates that are tried around the best of the decades
-_BUDGET = 4_096  # rows for each rate, in several passes where there are few
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
 _SEEN = "loss {0:.4g}  score {1:.4f}  {2:,.0f} rows a second"
 
@@ -119,40 +108,12 @@ def sample_of(rows: Any, seed: int) -> Any:
     """The rows on which the loss is measured on the way."""
     if len(rows) <= _MEASURED:
         return rows
-    return rows.taken(np.sort(_some_of(len(rows), _MEASURED, seed)))
+    return rows.taken(np.sort(some_of(len(rows), _MEASURED, seed)))
 
 
-def _some_of(rows: int, count: int, seed: int) -> np.ndarray:
+def some_of(rows: int, count: int, seed: int) -> np.ndarray:
     """So many of the rows, drawn without replacement, in random order."""
     return np.random.default_rng([seed, rows]).choice(rows, count, replace=False)
-
-
-def train_on_all_rows(
-    of_rows: Cost, weights: np.ndarray, rule: Rule | None, steps: int, gtol: float, l1: float = 0.0
-) -> tuple[Run, np.ndarray]:
-    """The run of `minimize` on the cost of all rows, and its parameters; `rule` defaults to one without tuning.
-
-    `gtol` is relative to the gradient at the start, or without coefficients where that is larger: a start in the
-    minimum itself is none to measure by.
-    """
-    rule = GradientDescent(lr=AdaptiveBarzilaiBorwein()) if rule is None else rule
-    cost: Any = of_rows
-    start = weights
-    if l1:
-        cost = Parted(of_rows, l1, weights)
-        start, rule = cost.start, Projected(rule, cost.box)
-    with np.errstate(all="ignore"):
-        first = cost.grad(start)
-        empty = np.concatenate([np.zeros_like(start[..., :-1]), start[..., -1:]], axis=-1)
-        size = max(float(np.linalg.norm(g)) for g in (first, cost.grad(empty)))
-        rounding = 4 * float(np.finfo(start.dtype).eps) * abs(2 * float(cost(empty))) ** 0.5
-    if not np.isfinite(size):
-        raise ValueError("the cost is beyond all numbers at the start: give the target, or the columns, in other units")
-    problem = prepare(cost, start, grad=cost.grad)
-    # `minimize` measures the gradient in units of 1; here the first gradient is the unit, whatever the target's.
-    unit = size / min(1.0, gradient_scale(problem, start, first.astype(start.dtype))) if size else 1.0
-    run = minimize(cost, start, rule, grad=cost.grad, steps=steps, gtol=max(gtol * unit, rounding))
-    return run, Parted.joined(run.x) if l1 else np.asarray(run.x)
 
 
 def train_in_batches(
@@ -263,50 +224,3 @@ def _counted(epochs: int) -> str:
 
 def _to(loss: float) -> str:
     return f"to {loss:.3g}" if np.isfinite(loss) else "beyond all numbers"
-
-
-def best_rate(
-    trainer_at: Callable[[float, Any], Trainer],
-    rows: Any,
-    batch_size: int,
-    measure: Callable[[np.ndarray, Any], float],
-    seed: int,
-    equal: float = 0.0,
-) -> float:
-    """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.
-
-    Rates whose loss is larger by no more than the share `equal` of the lowest count as equal, and the largest is taken;
-    where it is 0, a larger rate must be better by a hundredth of the loss, or of what is gained: to an adaptive method
-    all large rates may be the same in the end. Tried is one rate a decade, from far too small to far too large for the
-    scale of the target, then around the best.
-    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows.
-    """
-    count = min(max(_BUDGET, _TRIED * min(batch_size, 32)), max(1, len(rows) * 2 // 3))
-    size = min(batch_size, count)
-    order = _some_of(len(rows), min(count + _TRIED, len(rows)), seed)
-    tried, judged = rows.taken(order[:count]), rows.taken(order[count:] if len(order) > count else order)
-    spread = float(np.std(rows.y[:_CHUNK])) or 1.0
-    places = np.arange(count)
-    low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
-    decades: list[float] = (10.0 ** np.linspace(low, high, 1 + round(high - low))).tolist()
-    before = measure(trainer_at(decades[0], tried).weights, judged)
-
-    @cache
-    def cost(lr: float) -> float:
-        trainer = trainer_at(lr, tried)
-        budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
-        passes = max(1, budget // count, _FEWEST_STEPS * size // count)
-        trainer.run(tried, np.tile(places, passes), size)
-        left = measure(trainer.weights, judged)
-        return left if np.isfinite(left) else np.inf
-
-    lowest = min(map(cost, decades))
-    worth = _BETTER * max(0.0, min(abs(lowest), before - lowest))
-    best = next(lr for lr in decades if cost(lr) <= lowest + worth)
-    for factor in (_FINER, 1 / _FINER):
-        while best * factor <= decades[-1] and cost(best * factor) < cost(best) - worth:
-            best *= factor
-    good_enough = cost(best) + equal * abs(cost(best))
-    while equal and best * _FINER <= decades[-1] and cost(best * _FINER) <= good_enough:
-        best *= _FINER
-    return best

@@ -1,0 +1,70 @@
+"""Training a linear model with all rows at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from descend.descent import Outcome, Run, minimize
+from descend.descent.outcome import gradient_scale
+from descend.methods import GradientDescent, Projected, Rule
+from descend.models.costs import Cost, Parted
+from descend.objectives.function import prepare
+from descend.stepsizes import AdaptiveBarzilaiBorwein
+
+__all__ = ["train_around_corners", "train_on_all_rows"]
+
+_NARROWER = 10.0  # so much less is rounded off each time
+_EXACT = 5e-4  # share of the cost by which it may be larger for what is rounded off
+_NARROWEST = 1e-6  # of the first width
+
+
+def train_on_all_rows(
+    of_rows: Cost, weights: np.ndarray, rule: Rule | None, steps: int, gtol: float, l1: float = 0.0
+) -> tuple[Run, np.ndarray]:
+    """The run of `minimize` on the cost of all rows, and its parameters; `rule` defaults to one without tuning.
+
+    `gtol` is relative to the gradient at the start, or without coefficients where that is larger: a start in the
+    minimum itself is none to measure by.
+    """
+    rule = GradientDescent(lr=AdaptiveBarzilaiBorwein()) if rule is None else rule
+    cost: Any = of_rows
+    start = weights
+    if l1:
+        cost = Parted(of_rows, l1, weights)
+        start, rule = cost.start, Projected(rule, cost.box)
+    with np.errstate(all="ignore"):
+        first = cost.grad(start)
+        empty = np.concatenate([np.zeros_like(start[..., :-1]), start[..., -1:]], axis=-1)
+        size = max(float(np.linalg.norm(g)) for g in (first, cost.grad(empty)))
+        rounding = 4 * float(np.finfo(start.dtype).eps) * abs(2 * float(cost(empty))) ** 0.5
+    if not np.isfinite(size):
+        raise ValueError("the cost is beyond all numbers at the start: give the target, or the columns, in other units")
+    problem = prepare(cost, start, grad=cost.grad)
+    # `minimize` measures the gradient in units of 1; here the first gradient is the unit, whatever the target's.
+    unit = size / min(1.0, gradient_scale(problem, start, first.astype(start.dtype))) if size else 1.0
+    run = minimize(cost, start, rule, grad=cost.grad, steps=steps, gtol=max(gtol * unit, rounding))
+    return run, Parted.joined(run.x) if l1 else np.asarray(run.x)
+
+
+def train_around_corners(
+    cost_at: Callable[[float], Cost], weights: np.ndarray, steps: int, gtol: float, l1: float = 0.0
+) -> tuple[list[Run], np.ndarray, float]:
+    """The runs on a cost whose corners are rounded off, each time less, from where the last ended; and the last width.
+
+    A run on the cost itself would end on a kink that leads down. Steps of all runs together are at most `steps`.
+
+    Source: Nesterov (2005), Math. Program. 103, smoothing; Chen (2007), J. Comput. Graph. Stat. 16(1), for quantiles.
+    """
+    sharp, runs = cost_at(0.0), []
+    first = width = sharp(weights)
+    while True:
+        run, weights = train_on_all_rows(cost_at(width), weights, None, steps, gtol, l1)
+        runs.append(run)
+        steps -= run.nit
+        is_exact = width / 2 <= max(_EXACT * sharp(weights), _NARROWEST * first)
+        if is_exact or steps < 1 or run.outcome in {Outcome.DIVERGED, Outcome.INTERRUPTED}:
+            return runs, weights, width
+        width /= _NARROWER

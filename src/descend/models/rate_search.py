@@ -1,0 +1,68 @@
+"""The search for the rate of a training: short ones on some of the rows, one for each rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from descend.models.trainers import Trainer
+from descend.models.training import some_of
+
+__all__ = ["best_rate"]
+
+_TRIED = 1_024  # steps for which each rate is tried at least, and rows on which it is judged
+_FEWEST_STEPS = 30  # for each rate
+_BETTER = 0.01  # share by which the loss must be lower with another rate
+_FINER = 10 ** (1 / 3)  # the rates that are tried around the best of the decades
+_BUDGET = 4_096  # rows for each rate, in several passes where there are few
+_SPREAD_OF = 65_536  # rows whose targets tell the scale of the rates
+
+
+def best_rate(
+    trainer_at: Callable[[float, Any], Trainer],
+    rows: Any,
+    batch_size: int,
+    measure: Callable[[np.ndarray, Any], float],
+    seed: int,
+    equal: float = 0.0,
+) -> float:
+    """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.
+
+    Rates whose loss is larger by no more than the share `equal` of the lowest count as equal, and the largest is taken;
+    where it is 0, a larger rate must be better by a hundredth of the loss, or of what is gained: to an adaptive method
+    all large rates may be the same in the end. Tried is one rate a decade, from far too small to far too large for the
+    scale of the target, then around the best.
+    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows.
+    """
+    count = min(max(_BUDGET, _TRIED * min(batch_size, 32)), max(1, len(rows) * 2 // 3))
+    size = min(batch_size, count)
+    order = some_of(len(rows), min(count + _TRIED, len(rows)), seed)
+    tried, judged = rows.taken(order[:count]), rows.taken(order[count:] if len(order) > count else order)
+    spread = float(np.std(rows.y[:_SPREAD_OF])) or 1.0
+    places = np.arange(count)
+    low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
+    decades: list[float] = (10.0 ** np.linspace(low, high, 1 + round(high - low))).tolist()
+    before = measure(trainer_at(decades[0], tried).weights, judged)
+
+    @cache
+    def cost(lr: float) -> float:
+        trainer = trainer_at(lr, tried)
+        budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
+        passes = max(1, budget // count, _FEWEST_STEPS * size // count)
+        trainer.run(tried, np.tile(places, passes), size)
+        left = measure(trainer.weights, judged)
+        return left if np.isfinite(left) else np.inf
+
+    lowest = min(map(cost, decades))
+    worth = _BETTER * max(0.0, min(abs(lowest), before - lowest))
+    best = next(lr for lr in decades if cost(lr) <= lowest + worth)
+    for factor in (_FINER, 1 / _FINER):
+        while best * factor <= decades[-1] and cost(best * factor) < cost(best) - worth:
+            best *= factor
+    good_enough = cost(best) + equal * abs(cost(best))
+    while equal and best * _FINER <= decades[-1] and cost(best * _FINER) <= good_enough:
+        best *= _FINER
+    return best
