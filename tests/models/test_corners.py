@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
@@ -26,7 +28,7 @@ def whole_numbers() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("q", [0.5, 0.9])
 @pytest.mark.parametrize("load", [lambda: load_diabetes(return_X_y=True), whole_numbers])
-def test_quantiles_are_those_of_linear_programming(q: float, load: object) -> None:
+def test_quantiles_are_those_of_linear_programming(q: float, load: Any) -> None:
     X, y = load()
     best = QuantileRegressor(quantile=q, alpha=0, solver="highs").fit(X, y)
     model = LinearRegression(loss="absolute" if q == 0.5 else f"quantile:{q}").fit(X, y)
@@ -38,7 +40,7 @@ def test_the_support_vector_machine_is_that_of_liblinear() -> None:
     X, y = load_breast_cancer(return_X_y=True)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
 
-    def cost(model: object) -> float:
+    def cost(model: Any) -> float:
         w, side = model.coef_.ravel(), 2 * y - 1
         return float(np.mean(np.maximum(0, 1 - side * (X @ w + model.intercept_[0]))) + 0.05 * w @ w)
 
@@ -89,7 +91,7 @@ def test_a_method_of_ones_own_and_a_width_of_ones_own_are_taken_as_they_are() ->
 
 
 @pytest.mark.parametrize("loss", [Absolute(), Quantile(0.3), Hinge()])
-def test_a_rounded_corner_is_larger_by_half_the_width_at_most_and_meets_the_pieces(loss: object) -> None:
+def test_a_rounded_corner_is_larger_by_half_the_width_at_most_and_meets_the_pieces(loss: Any) -> None:
     p, y = np.linspace(-3, 3, 6001), np.ones(6001)
     width = 0.5
     sharp, bent = loss.values(p, y), loss.rounded(width).values(p, y)

@@ -578,3 +578,24 @@ def test_a_checkpoint_that_is_further_says_so(tmp_path: Path) -> None:
     MLPClassifier(epochs=3, checkpoint=tmp_path / "c").fit(*IRIS)
     again = MLPClassifier(epochs=2, checkpoint=tmp_path / "c", resume=True).fit(*IRIS)
     assert again.message_.startswith("the checkpoint has 3 epochs already, more than the 2 that were asked for")
+
+
+def test_a_loss_that_draws_with_numpy_is_refused_and_one_that_draws_with_its_key_is_not() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    params = {"w": np.zeros(2, np.float32)}
+
+    def frozen(p: Any, X: Any) -> Any:
+        return jnp.mean((X @ p["w"] - 1 + np.random.default_rng().normal(size=len(X))) ** 2)
+
+    def frozen_number(p: Any, X: Any) -> Any:
+        return jnp.mean((X @ p["w"] - np.random.default_rng().normal()) ** 2)
+
+    def drawn(p: Any, X: Any, key: Any) -> Any:
+        noise = 0.0 if key is None else jax.random.normal(key, (len(X),))
+        return jnp.mean((X @ p["w"] - 1 + noise) ** 2)
+
+    for loss in (frozen, frozen_number):
+        with pytest.raises(ValueError, match="another one each time it is traced"):
+            train(loss, params, (X,), epochs=1)
+    made = [train(drawn, params, (X,), epochs=1).params["w"] for _ in range(2)]
+    np.testing.assert_array_equal(*made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from descend.descent import Outcome
@@ -180,6 +182,8 @@ def train(
         value = loss(x, *rows, key=None) if takes_key else loss(x, *rows)
         return _one_number("loss", value), np.nan if metric is None else _one_number("metric", metric(x, *rows))
 
+    with precision(kind):
+        _refuse_frozen_randomness(seen, params, *samples.taken(np.arange(size)).parts)
     look = jax.jit(seen)
 
     def measured(weights: np.ndarray, some: Samples) -> tuple[float, float]:
@@ -230,3 +234,23 @@ def _one_number(name: str, value: Any) -> Any:
     if np.shape(value) != ():
         raise TypeError(f"the {name} must return one number, got an array of shape {np.shape(value)}: average it")
     return value
+
+
+def _refuse_frozen_randomness(loss: Callable[..., Any], *arguments: Any) -> None:
+    """Refuse a loss that draws its random numbers outside of JAX: compiled, it has the same in every step."""
+    texts, constants = [], []
+    for _ in range(2):
+        program = jax.make_jaxpr(partial(loss))(*arguments)  # a new function is traced anew
+        texts.append(re.sub("0x[0-9a-f]+", "", str(program.jaxpr)))
+        constants.append([np.asarray(const) for const in program.consts if not _is_key(const)])
+    same = all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(*constants, strict=False))
+    if texts[0] != texts[1] or not same:
+        raise ValueError(
+            "the loss is another one each time it is traced: it draws random numbers with NumPy or Python, or keeps "
+            "state, and compiled it would have the same numbers in every step. Give it a parameter `key`, "
+            "loss(params, X, y, key), and draw with jax.random; key is None where the loss is measured"
+        )
+
+
+def _is_key(const: Any) -> bool:
+    return hasattr(const, "dtype") and jnp.issubdtype(const.dtype, jax.dtypes.prng_key)
