@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,16 @@ def test_bad_races(call: Any, says: str) -> None:
     with pytest.raises((ValueError, TypeError)) as caught:
         call()
     assert says in str(caught.value)
+
+
+def test_methods_are_raced_under_names_of_ones_own() -> None:
+    optax = pytest.importorskip("optax")
+    raced = race("booth", None, {"adam of optax": optax.adam(0.1), "ours": Adam()}, steps=100)
+    assert sorted(raced.methods) == ["adam of optax", "ours"]
+    assert "adam of optax" in str(raced)
+
+
+def test_a_table_without_pandas_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install pandas; without it columns\(\)"):
+        race("booth", None, [Adam()], steps=10).to_pandas()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ class _Lap(NamedTuple):
 def race(
     objectives: Any,
     x0: Any = None,
-    methods: Sequence[Any] | None = None,
+    methods: Sequence[Any] | Mapping[str, Any] | None = None,
     *,
     steps: int = 1_000,
     rates: Any = None,
@@ -58,6 +58,7 @@ def race(
     methods
         Methods, their classes or names. A class is taken with its defaults; in each the rate is replaced by all
         `rates` in turn, unless it is a step size without one. Default: every method that is declared, yours too.
+        With names of your own as a dictionary, `{"adam of optax": optax.adam(0.1)}`.
     steps
         So many steps for each lane.
     rates
@@ -84,13 +85,14 @@ def race(
         raise ValueError(f"rates must be an array of shape (k,) with at least one number, got shape {tried.shape}")
     if isinstance(methods, str | Rule | type):
         methods = [methods]
-    rules = [as_rule(method) for method in (catalogue().values() if methods is None else methods)]
+    given = methods.values() if isinstance(methods, Mapping) else methods
+    rules = [as_rule(method) for method in (catalogue().values() if given is None else given)]
     if not rules:
         raise ValueError("methods is empty: give at least one, or None for all")
     for rule in rules:
         _check_can_race(rule)
     courses = courses_of(objectives, x0, maximize=maximize)
-    names = distinct([_name_of(rule) for rule in rules])
+    names = [*map(str, methods)] if isinstance(methods, Mapping) else distinct([_name_of(rule) for rule in rules])
     laps: dict[tuple[str, str], _Lap] = {}
     with Interrupts() as interrupts:
         for name, rule in zip(names, rules, strict=True):

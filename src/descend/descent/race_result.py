@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.columns import Columns
 from descend.descent.courses import Course
 from descend.descent.minimize import minimize
 from descend.descent.run import Run
@@ -44,7 +45,7 @@ class Entry(NamedTuple):
     curve: np.ndarray
 
 
-class Race:
+class Race(Columns):
     """Methods side by side, each at its best rate.
 
     Attributes
@@ -119,12 +120,6 @@ class Race:
             "evaluations": np.array([entry.evaluations for _, _, entry in rows]),
             "fun": np.array([entry.fun for _, _, entry in rows]),
         }
-
-    def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame."""
-        import pandas
-
-        return pandas.DataFrame(self.columns())
 
     def plot(self, ax: Any = None) -> Any:
         """The costs of the best methods against the step, or over many problems the performance profile."""

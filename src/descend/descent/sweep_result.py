@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.columns import Columns
 from descend.descent.ending import judge
 from descend.descent.engine import NOT_FINITE
 from descend.descent.lanes import Ends
@@ -32,7 +33,7 @@ def picked(rule: Rule, index: dict[str, Any]) -> Rule:
     return rule.with_numbers(lambda name, value: np.asarray(value)[index[name]] if name in index else value)
 
 
-class Sweep:
+class Sweep(Columns):
     """Many runs of one objective, one lane for each combination of the axes, in the order of their product.
 
     Attributes
@@ -201,12 +202,6 @@ class Sweep:
             "steps": self.steps,
             "diverged": self.has_diverged,
         }
-
-    def to_pandas(self) -> Any:
-        """The table of the lanes as a pandas DataFrame."""
-        import pandas
-
-        return pandas.DataFrame(self.columns())
 
     def plot(self, ax: Any = None) -> Any:
         """Final cost against the swept number, or a heat map over two; returns the Axes."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.columns import Columns
 from descend.descent.sampling import Sampling
 from descend.objectives.parameters import as_vector
 
@@ -29,7 +30,7 @@ class Rows:
 
 
 @dataclass
-class Trace:
+class Trace(Columns):
     """What happened at each kept step. All arrays have one length, at most about 1,000; float64 unless said.
 
     Attributes
@@ -135,9 +136,3 @@ class Trace:
             n = self.x.shape[1]
             table |= {"x" if n == 1 else f"x{i + 1}": self.x[:, i] for i in range(n)}
         return table
-
-    def to_pandas(self) -> Any:
-        """The trace as a pandas DataFrame, one row per kept step."""
-        import pandas
-
-        return pandas.DataFrame(self.columns())

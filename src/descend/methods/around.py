@@ -14,7 +14,11 @@ __all__ = ["Around", "Wrapped", "inner"]
 
 def inner() -> Any:
     """The field `method`: the rule that this one is put around."""
-    return part(lambda v: isinstance(v, Rule), "a method such as Adam(0.1)", "the method that it is put around")
+    return part(
+        lambda v: isinstance(v, Rule),
+        "a method such as Adam(0.1), or Optax(optax.adam(0.1))",
+        "the method that it is put around",
+    )
 
 
 class Wrapped(NamedTuple):

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from descend.columns import Columns
+
 __all__ = ["History"]
 
 
-class History:
+class History(Columns):
     """One row for each look at the loss.
 
     Attributes
@@ -74,12 +76,6 @@ class History:
         """The table, name → column."""
         table = np.array(self._rows, float).reshape(-1, len(self._COLUMNS))
         return dict(zip(self._COLUMNS, table.T, strict=True))
-
-    def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame."""
-        import pandas
-
-        return pandas.DataFrame(self.columns())
 
     def plot(self, ax: Any = None) -> Any:
         """The losses against the epoch; returns the Axes."""
