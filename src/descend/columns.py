@@ -29,7 +29,7 @@ class Columns(ABC):
             import pandas
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
-                "to_pandas() needs pandas: pip install pandas. Without it columns() is the same as arrays",
+                "to_pandas() needs pandas: pip install pandas; without it columns() has the same arrays",
                 name="pandas",
             ) from error
         return pandas.DataFrame(self.columns())
