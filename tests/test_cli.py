@@ -514,6 +514,35 @@ def test_mnist_learns_own_pictures_and_predict_tells_one(descend: Any, tmp_path:
     assert "a 144-128-2 network" in report
 
 
+def test_own_pictures_of_mixed_sizes_are_learnt_told_and_scored(descend: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    folder = pictures_of_classes(tmp_path / "bars")
+    first = sorted((folder / "lying").iterdir())[0]
+    with Image.open(first) as picture:
+        picture.resize((30, 20)).save(first)
+    code, _, error = descend("mnist", "--data", str(folder))
+    assert (code, "--size" in error) == (2, True)
+    out, told = tmp_path / "bars.descend", tmp_path / "told.csv"
+    learnt = descend("mnist", "--data", str(folder), "--size", "12", "--epochs", "30", "--lr", "0.1", "--out", str(out))
+    assert learnt[0] == 0, learnt[2]
+    code, text, _ = descend("evaluate", str(out), str(folder), "--json")
+    assert (code, json.loads(text)) == (0, {"rows": len(list(folder.glob("*/*.png"))), "score": 1.0})
+    report = descend("evaluate", str(out), str(folder))[1]
+    assert "100.00 % of" in report
+    assert re.search(r"lying +\d+ +·", report), report
+    assert descend("predict", str(out), str(folder / "lying"), "--out", str(told))[0] == 0
+    lines = told.read_text().splitlines()
+    assert lines[0] == '"picture","label","probability"'
+    assert [line.split(",")[1] for line in lines[1:]] == ['"lying"'] * 60
+    (folder / "strange").mkdir()
+    first.rename(folder / "strange" / "1.png")
+    code, _, error = descend("evaluate", str(out), str(folder))
+    assert (code, "which the network does not know; it knows lying, standing" in error) == (2, True)
+    code, _, error = descend("predict", str(out), str(folder))
+    assert (code, "holds no pictures" in error) == (2, True)
+
+
 def test_mnist_answers_what_makes_no_sense(descend: Any, tmp_path: Path) -> None:
     folder = pictures_of_classes(tmp_path / "bars")
     for arguments, code, says in (
@@ -524,6 +553,8 @@ def test_mnist_answers_what_makes_no_sense(descend: Any, tmp_path: Path) -> None
         (("--data", folder, "--hidden", "12,x"), 2, "--hidden is widths"),
         (("--data", folder, "--out", "a.pickle"), 2, "must end in"),
         (("--data", folder, "--resume"), 2, "give --checkpoint FILE"),
+        (("--data", folder, "--size", "big"), 2, "28 or 64x48"),
+        (("--size", "28"), 2, "give --data DIR"),
         (("--data", folder, "--lr", "1e38"), 3, ""),
     ):
         came, out, error = descend("mnist", *map(str, arguments))

@@ -12,20 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from descend.cli.app import app, exit_code
-from descend.cli.values import BadInputError, check_target, finite, method_of, widths, write_files
+from descend.cli.pictures import confused
+from descend.cli.values import BadInputError, check_target, finite, method_of, size_of, widths, write_files
 from descend.methods import method_named
 
 _MODELS = {".descend", ".safetensors"}
-
-
-def tell_picture(model: Path, picture: Path) -> None:
-    """Print what a network sees on a picture, the likeliest first."""
-    from descend.models import MLPClassifier
-
-    network = MLPClassifier.load(model)
-    shares = network.predict_proba_of_picture(picture)
-    for at in (-shares).argsort()[:3]:
-        print(f"{network.classes_[at]!s:<12} {100 * shares[at]:6.2f} %")
 
 
 @app.command("mnist")
@@ -36,6 +27,9 @@ def mnist_command(
             help="The directory of the four IDX files, or of folders of classes (class/picture.png). "
             "Default: MNIST, fetched into the user's cache."
         ),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="To which own pictures are brought: 28, or 64x48 (height, width).")
     ] = None,
     hidden: Annotated[str, typer.Option(help="Widths of the hidden layers: 128, or 256,64.")] = "128",
     activation: Annotated[str, typer.Option(help="relu, tanh, sigmoid, gelu, silu, …")] = "relu",
@@ -65,6 +59,8 @@ def mnist_command(
     check_target(out, _MODELS)
     if resume and checkpoint is None:
         raise BadInputError("--resume goes on from a checkpoint: give --checkpoint FILE, too")
+    if data is None and size is not None:
+        raise BadInputError("--size is for own pictures, in folders of classes: give --data DIR, too")
     if plot is not None:
         plot.mkdir(parents=True, exist_ok=True)
     network = MLPClassifier(
@@ -72,7 +68,7 @@ def mnist_command(
         batch_size=batch_size, validation=validation, patience=patience, l2=l2, dropout=dropout, seed=seed,
         checkpoint=None if checkpoint is None else str(checkpoint), resume=resume,
     )  # fmt: skip
-    images = mnist() if data is None else image_set(data)
+    images = mnist() if data is None else image_set(data, size_of(size))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # how training ended is reported below
         network.fit(images.X, images.y)
@@ -144,35 +140,11 @@ def _report(network: Any, images: Any, predicted: Any, found: dict[str, Any]) ->
         table.add_row(f"{history.epoch[i]:g}", *(f"{v:.4f}" if np.isfinite(v) else "" for v in seen), speed)
     console.print(table)
     console.print()
-    _confused(console, network.classes_, images.y_test, predicted)
+    confused(console, network.classes_, images.y_test, predicted)
     good = exit_code(network.outcome_) == 0
     console.print(f"{100 * found['test_accuracy']:.2f} % of the test images are told right", style="bold")
     message = network.message_
     console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True, markup=False)
-
-
-def _confused(console: Any, classes: Any, true: Any, predicted: Any) -> None:
-    """The confusion matrix, or of many classes the commonest confusions."""
-    import numpy as np
-    from rich.table import Table
-    from sklearn.metrics import confusion_matrix
-
-    counts = confusion_matrix(true, predicted, labels=classes)
-    if len(classes) <= 12:
-        table = Table("true \\ told", *(str(c) for c in classes), box=None, header_style="bold")
-        for column in table.columns[1:]:
-            column.justify = "right"
-        for i, name in enumerate(classes):
-            cells = [f"[bold]{n}[/]" if i == j else (str(n) if n else "·") for j, n in enumerate(counts[i])]
-            table.add_row(str(name), *cells)
-        console.print(table)
-    else:
-        wrong = counts * ~np.eye(len(classes), dtype=bool)
-        for at in np.argsort(-wrong, axis=None)[:8]:
-            i, j = np.unravel_index(at, wrong.shape)
-            if wrong[i, j]:
-                console.print(f"{wrong[i, j]:>6} × {classes[i]} taken for {classes[j]}", markup=False)
-    console.print()
 
 
 def _pictures(folder: Path, network: Any, images: Any, predicted: Any, certainty: Any) -> list[Any]:

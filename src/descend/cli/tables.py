@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from descend.cli.app import app, exit_code
-from descend.cli.images import tell_picture
+from descend.cli.pictures import evaluate_pictures, tell_picture, tell_pictures
 from descend.cli.values import PICTURES, BadInputError, check_target, finite, method_of, widths, write_files
 from descend.descent import Outcome
 from descend.methods import method_named
@@ -95,10 +95,13 @@ def fit_command(
 @app.command("predict")
 def predict_command(
     model: Model,
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A table, sparse text, or a picture (.png, .jpg, …).")],
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="A table, sparse text, a picture (.png, .jpg, …), or a directory of them."),
+    ],
     out: Annotated[Path | None, typer.Option(help="Write to this .csv or .parquet. Default: print.")] = None,
 ) -> None:
-    """Predict the target of each row of a table, or what is on a picture."""
+    """Predict the target of each row of a table, or what is on a picture, or on each of a directory."""
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
@@ -112,19 +115,24 @@ def predict_command(
             raise BadInputError("what is on one picture is printed: leave --out away")
         tell_picture(model, Path(data))
         return
-    fitted = TableModel.load(model)
-    name = fitted.encoder.target if fitted.encoder is not None else "label"
-    table_given = _table(data)
-    with notes():
-        _warn_of(fitted)
-        columns = {name: fitted.predict(table_given)}
-        if hasattr(fitted.estimator, "predict_proba"):
-            shares = fitted.predict_proba(table_given)
-            columns |= {f"P({name} = {c})": shares[:, i] for i, c in enumerate(fitted.estimator.classes_.tolist())}
+    if Path(data).is_dir():
+        columns = tell_pictures(model, Path(data))
+        lines = [f"{name}  {label}  {share:.4f}" for name, label, share in zip(*columns.values(), strict=True)]
+    else:
+        fitted = TableModel.load(model)
+        name = fitted.encoder.target if fitted.encoder is not None else "label"
+        table_given = _table(data)
+        with notes():
+            _warn_of(fitted)
+            columns = {name: fitted.predict(table_given)}
+            if hasattr(fitted.estimator, "predict_proba"):
+                shares = fitted.predict_proba(table_given)
+                columns |= {f"P({name} = {c})": shares[:, i] for i, c in enumerate(fitted.estimator.classes_.tolist())}
+        lines = columns[name].tolist()
     table = pa.table(columns)
     if out is None:
-        for value in columns[name].tolist():
-            print(value)
+        for line in lines:
+            print(line)
         return
     (pa.parquet.write_table if out.suffix == ".parquet" else pa.csv.write_csv)(table, out)
     print(f"{len(table):,} predictions are in {out}.")
@@ -132,8 +140,12 @@ def predict_command(
 
 @app.command("evaluate")
 def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
-    """Score a model on other rows whose target is known."""
+    """Score a model on other rows whose target is known; a network of images on a directory of pictures by class."""
     from descend.models.tables import TableModel
+
+    if Path(data).is_dir():
+        evaluate_pictures(model, Path(data), as_json=as_json)
+        return
 
     fitted = TableModel.load(model)
     with notes():

@@ -28,6 +28,7 @@ __all__ = [
     "imported",
     "method_class",
     "method_of",
+    "size_of",
     "start_of",
     "users_code",
     "values_of",
@@ -159,6 +160,16 @@ def write_files(files: list[tuple[str, Path | None, Callable[[Path], Any]]], *, 
             write(path)
             if not silent:
                 print(f"The {what} is in {path}.")
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """Height and width of pictures, from `28` or `64x48`."""
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if not (1 <= len(sides) <= 2 and all(side.strip().isdecimal() and int(side) for side in sides)):
+        raise BadInputError(f"--size is a height and width in pixels, 28 or 64x48, got {text!r}")
+    return int(sides[0]), int(sides[-1])
 
 
 def widths(text: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from descend.data.download import fetch
 from descend.data.idx import read_idx
 from descend.data.sources import DataError
 
-__all__ = ["PICTURES", "ImageSet", "fashion_mnist", "image_folder", "image_set", "mnist", "open_image"]
+__all__ = ["PICTURES", "ImageSet", "fashion_mnist", "image_folder", "image_set", "mnist", "open_image", "pictures_in"]
 
 _FILES = {  # what a set consists of, under the names of the original files
     "X": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
@@ -89,16 +89,19 @@ def _known_set(
     return image_set(folder)
 
 
-def image_set(directory: str | Path) -> ImageSet:
+def image_set(directory: str | Path, size: tuple[int, int] | None = None) -> ImageSet:
     """The images of a directory: four IDX files named as MNIST's; or folders `train` and `test` of classes; or classes.
 
-    Where there are only folders of classes, `class/picture.png`, every sixth picture of each is for the test.
+    Where there are only folders of classes, `class/picture.png`, every sixth picture of each is for the test. Pictures
+    are brought to `size`, (height, width); without it they must be of one size.
     """
     folder = Path(directory)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no directory {folder}")
     files = {part: _file_in(folder, part) for part in _FILES}
     if any(files.values()):
+        if size is not None:
+            raise DataError(f"a size is for pictures in folders of classes; the images of {folder} have one already")
         missing = [f"{_FILES[part][0]}.gz" for part, file in files.items() if file is None]
         if missing:
             raise DataError(f"{folder} lacks {', '.join(missing)}: a set of images is four files")
@@ -106,10 +109,10 @@ def image_set(directory: str | Path) -> ImageSet:
         _check_together(found.X, found.y, str(files["X"]), str(files["y"]))
         _check_together(found.X_test, found.y_test, str(files["X_test"]), str(files["y_test"]))
     elif (folder / "train").is_dir() and (folder / "test").is_dir():
-        X, y = image_folder(folder / "train")
+        X, y = image_folder(folder / "train", size)
         found = ImageSet(X, y, *image_folder(folder / "test", (X.shape[1], X.shape[2])))
     elif any(path.is_dir() for path in folder.iterdir()):
-        X, y = image_folder(folder)
+        X, y = image_folder(folder, size)
         place = np.concatenate([np.arange((y == c).sum()) for c in np.unique(y)])  # within the class: y is sorted
         tested = place % 6 == 5
         if not tested.any():
@@ -169,7 +172,7 @@ def image_folder(directory: str | Path, size: tuple[int, int] | None = None) -> 
     folder = Path(directory)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no directory {folder}")
-    paths = sorted(p for p in folder.glob("*/*") if p.suffix.lower() in PICTURES)
+    paths = pictures_in(folder, "*/*")
     if not paths:
         raise DataError(f"{folder} holds no pictures: put them into folders of classes, {folder}/cats/1.png")
     images: list[np.ndarray] = []
@@ -178,10 +181,15 @@ def image_folder(directory: str | Path, size: tuple[int, int] | None = None) -> 
         if images and image.shape != images[0].shape:
             raise DataError(
                 f"{path} is {_sizes(image)}, and {paths[0]} {_sizes(images[0])}: bring them to one size, "
-                f"image_folder({str(folder)!r}, size=(28, 28))"
+                f"image_folder({str(folder)!r}, size=(28, 28)), or --size 28 on the command line"
             )
         images.append(image)
     return np.stack(images), np.array([path.parent.name for path in paths])
+
+
+def pictures_in(folder: Path, pattern: str = "*") -> list[Path]:
+    """The files of pictures in a directory, by name."""
+    return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in PICTURES)
 
 
 def open_image(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -433,7 +433,12 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
             raise TypeError(f"this network has learnt from bytes, 0 to 255: give images of uint8, got {X.dtype}")
 
     def predict_proba_of_picture(self, path: str | Path) -> np.ndarray:
-        """The probability of each class, (classes,), of a picture in a file, of any size.
+        """The probability of each class, (classes,), of a picture in a file, of any size."""
+        shares: np.ndarray = self.predict_proba_of_pictures([path])[0]
+        return shares
+
+    def predict_proba_of_pictures(self, paths: Iterable[str | Path]) -> np.ndarray:
+        """The probability of each class, (pictures, classes), of pictures in files, of any size.
 
         Where the network has learnt from images like MNIST's, the picture is made such: see `data.like_mnist`.
 
@@ -444,11 +449,9 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         """
         if len(self._image_shape) != 2 or not hasattr(self, "predict_proba"):
             raise TypeError("this network has not learnt from images in shades of grey: it cannot look at a picture")
-        if self._is_centred:
-            image = like_mnist(open_image(path))
-        else:
-            image = open_image(path, (self._image_shape[0], self._image_shape[1]))
-        shares: np.ndarray = self.predict_proba(image[None])[0]
+        size = (self._image_shape[0], self._image_shape[1])
+        images = (like_mnist(open_image(p)) if self._is_centred else open_image(p, size) for p in paths)
+        shares: np.ndarray = self.predict_proba(np.stack([*images]))
         return shares
 
     def explain(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
