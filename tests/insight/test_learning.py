@@ -6,6 +6,7 @@ import re
 import warnings
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -294,3 +295,26 @@ def test_the_sharpness_over_training_is_that_of_the_network_and_leaves_it_alone(
         edge_over_training(model, X, Y, points=0)
     with pytest.raises(TypeError, match="not MLPRegressor"):
         plots.sharpness(model)
+
+
+@pytest.mark.parametrize("shift", [-10.0, None], ids=["dead units", "weights of zero"])
+def test_parameters_that_no_gradient_reaches_are_named_and_another_start_is_tried(shift: float | None) -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(300, 4)).astype(np.float32)
+    y = np.abs(X[:, 0]) + X[:, 1]
+    size = 0.0 if shift is None else 0.3
+    params = {
+        "W1": (size * draw.normal(size=(4, 12))).astype(np.float32),
+        "b1": np.full(12, shift or 0.0, np.float32),
+        "W2": (size * draw.normal(size=(12, 1))).astype(np.float32),
+        "b2": np.float32(0),
+    }
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean(((jax.nn.relu(X @ p["W1"] + p["b1"]) @ p["W2"])[:, 0] + p["b2"] - y) ** 2)
+
+    found = train(loss, params, (X, y), Adam(0.01), epochs=20).explain()
+    assert found.cause is Cause.PLATEAU
+    assert found.evidence["no gradient reaches"] == "W1, W2, b1"
+    assert "random matrices" in found.cure
+    assert "20 epochs from the start end at loss" in found.seen

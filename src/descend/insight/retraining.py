@@ -8,8 +8,10 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
+import jax
 import numpy as np
 from sklearn.base import clone
 
@@ -57,6 +59,15 @@ class Retraining(ABC):
     def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
         """A training from the start, or from where training ended with the method begun anew."""
 
+    @abstractmethod
+    def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
+        """What may make it learn where it does not for what it is, or for where it began: the cure, and the changes."""
+
+    @property
+    def unreached(self) -> list[str]:
+        """The parameters that no gradient reaches, by name, as far as that is known."""
+        return []
+
     def anew(self, **changes: Any) -> History | None:
         """The history of a training from the start; None where it diverges, cannot be made, or time is up."""
         return self._tried(changes, onward=False)
@@ -101,6 +112,15 @@ class OfModel(Retraining):
         made.set_params(**plain, **changes).fit(*self.rows)
         return made.outcome_, made.history_
 
+    def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
+        """See `Retraining.other_ways`."""
+        has = self.model.get_params()
+        if "activation" not in has:
+            return []
+        ways: list[tuple[str, dict[str, Any]]] = [] if has["scale"] else [("scale=True", {"scale": True})]
+        ways += [] if has["activation"] == "relu" else [('activation="relu"', {"activation": "relu"})]
+        return [*ways, (f"seed={has['seed'] + 1}, another start", {"seed": has["seed"] + 1})]
+
 
 def _check_rows(model: Any, X: Any, y: Any) -> None:
     """Refuse what the model would refuse: a trial that cannot be made proves nothing."""
@@ -118,6 +138,28 @@ class OfTraining(Retraining):
     def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
         made = self._training.again(**({"params": self._training.params} if onward else {}), **changes)
         return made.outcome, made.history
+
+    def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
+        """Matrices drawn at random. Source: Glorot & Bengio (2010), AISTATS."""
+        draw, leaves = np.random.default_rng(0), jax.tree.leaves(self._training.params)
+        if max(np.ndim(leaf) for leaf in leaves) < 2:
+            return []
+
+        def begun(leaf: Any) -> Any:
+            if np.ndim(leaf) < 2:
+                return np.zeros_like(leaf)
+            *field, inputs, outputs = np.shape(leaf)
+            bound = (6 / (np.prod(field) * (inputs + outputs))) ** 0.5
+            return draw.uniform(-bound, bound, np.shape(leaf)).astype(leaf.dtype)
+
+        cure = "begin with random matrices, ±√(6/(rows + columns)), and zeros in the rest"
+        return [(cure, {"params": jax.tree.map(begun, self._training.params)})]
+
+    @cached_property
+    def unreached(self) -> list[str]:
+        """See `Retraining.unreached`."""
+        found: list[str] = self._training.unreached()
+        return found
 
 
 def _rescaled(method: Any, factor: float) -> Any:
@@ -347,16 +389,11 @@ def _too_few(trials: Retraining) -> Diagnosis | None:
 
 def _plateau(trials: Retraining) -> Diagnosis | None:
     """Whether a network does not learn for what it is, or for where it began."""
-    has = {} if trials.model is None else trials.model.get_params()
-    if "activation" not in has:
-        return None
-    ways: list[tuple[str, dict[str, Any]]] = [] if has["scale"] else [("scale=True", {"scale": True})]
-    ways += [] if has["activation"] == "relu" else [('activation="relu"', {"activation": "relu"})]
-    ways += [(f"seed={has['seed'] + 1}, another start", {"seed": has["seed"] + 1})]
-    for cure, changes in ways:
+    for cure, changes in trials.other_ways():
         found = _changed(trials, Cause.PLATEAU, cure, **changes)
         if found is not None:
-            return found
+            evidence = {"no gradient reaches": ", ".join(trials.unreached)} if trials.unreached else {}
+            return replace(found, evidence={**found.evidence, **evidence})
     return None
 
 
@@ -372,7 +409,7 @@ def _knows_nothing(trials: Retraining) -> bool:
 def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
     """What is looked for, in the order that a first glance at the losses suggests."""
     start, _, gained = _gained(trials)
-    if not gained > 0.01 * abs(start) or _knows_nothing(trials):
+    if not gained > 0.01 * abs(start) or _knows_nothing(trials) or trials.unreached:
         return _decayed, _plateau, _too_small, _raw, _to_and_fro, _too_few
     if len(trials.history) < _FEW_LOOKS:
         return _raw, _too_few, _to_and_fro, _too_small, _plateau

@@ -64,12 +64,22 @@ class Training:
     seconds: float
     rows: int
     kept: int
-    again: Callable[..., Training] = field(repr=False, compare=False)
+    again: partial[Training] = field(repr=False, compare=False)
 
     @property
     def success(self) -> bool:
         """Whether it ended well: all epochs made, or stopped where validation was best."""
         return self.outcome in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED}
+
+    def unreached(self) -> list[str]:
+        """The parameters whose gradient is zero on many rows, by name: units that are dead, or weights of zero."""
+        loss, leaf = self.again.args[0], jax.tree.leaves(self.params)[0]
+        given = {"key": None} if "key" in inspect.signature(loss).parameters else {}
+        rows = sample_of(Samples(as_data(self.again.keywords["data"], leaf)), 0).parts
+        with precision(leaf.dtype):
+            grad = jax.jit(jax.grad(lambda x, *rows: loss(x, *rows, **given)))(self.params, *rows)
+        found = jax.tree_util.tree_leaves_with_path(grad)
+        return [jax.tree_util.keystr(path, simple=True, separator=".") for path, leaf in found if not np.any(leaf)]
 
     def explain(self) -> Any:
         """Why training ended as it did: a `Diagnosis`.
