@@ -139,8 +139,20 @@ def test_a_study_in_a_file_goes_on(tmp_path: Any) -> None:
     assert len(second.values) == 2 * len(first.values) == 32
     np.testing.assert_array_equal(second.values[:16], first.values)
     assert second.costs.min() <= first.costs.min()
-    with pytest.raises(ValueError, match="holds trials of another space or method"):
+    with pytest.raises(ValueError, match="holds trials of another objective, start, method, space or length"):
         tune("x^2", 5.0, GradientDescent, {"lr": (1e-4, 1)}, **ways)
+    for other in ({"objective": "x^2 + 1"}, {"x0": 4.0}, {"steps": 60}):
+        with pytest.raises(ValueError, match="Take another file"):
+            tune(
+                **{
+                    "objective": "x^2",
+                    "x0": 5.0,
+                    "method": GradientDescent,
+                    "space": {"lr": (1e-4, 10)},
+                    **ways,
+                    **other,
+                }
+            )
 
 
 def test_engines_that_are_not_there_are_refused() -> None:

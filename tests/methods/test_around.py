@@ -342,7 +342,7 @@ def test_what_is_no_method_is_refused() -> None:
         (lambda: ClipNorm(limit=1.0), "ClipNorm needs method"),
         (
             lambda: ClipNorm(1.0),  # type: ignore[arg-type]
-            "method must be a method such as Adam(0.1), got 1.0",
+            "method must be a method such as Adam(0.1), or Optax(optax.adam(0.1)), got 1.0",
         ),
         (lambda: Box(low=2.0, high=1.0), "the box is empty"),
         (lambda: Box(low=np.nan), "low holds nan"),

@@ -386,7 +386,7 @@ def test_a_search_for_a_rate_goes_through_few_rows_often() -> None:
         made.append(Counting())
         return made[-1]
 
-    best_rate(trainer_at, rows, 4, lambda weights, some: 1.0, 0)
+    best_rate(trainer_at, rows, 4, lambda weights, some: 1.0, 0, 10)
     orders = [trainer.order for trainer in made if len(trainer.order)]  # of one only the start is looked at
     assert len(orders) > 5
     for order in orders:

@@ -22,6 +22,7 @@ from descend.descent.outcome import (
     surroundings,
 )
 from descend.descent.watch import Ended, Tolerances
+from descend.methods import GradientDescent
 from descend.objectives.function import DIFFERENCES
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.words import along
@@ -29,12 +30,13 @@ from descend.words import along
 if TYPE_CHECKING:
     from descend.descent.run import Run
 
-__all__ = ["judge"]
+__all__ = ["PENALTIES", "judge"]
 
 _STILL = "x no longer moves"
 _JUMPS = "it changes in jumps (floor, round, a count of errors), which no gradient can see"
-_PENALTIES = {"decay", "l1", "l2"}  # hyperparameters that pull x towards 0
+PENALTIES = {"decay", "l1", "l2"}  # hyperparameters that pull x towards 0
 _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
+_DROWNED = 1e-7  # share of what was gained, below which differences of the values say nothing
 _FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
 
@@ -107,7 +109,10 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             f"{_worse(run, first)}, where the gradient is as good as zero; try a smaller learning rate",
         )
     slope, go = run.method.slope(run.x_array, grad), run.method.reach
-    flat, toward = surroundings(run.problem, run.x_array, f, slope, go)
+    # So near to the edge of a set, what is left of the way to it is no fall.
+    near = max(length(slope), 16 * float(np.finfo(dtype_of(run.x_array)).eps) * reach_of(run.x_array))
+    edge = 4 * near * length(grad) if run.method.restricts else 0.0
+    flat, toward = surroundings(run.problem, run.x_array, f, slope, go, edge)
     if toward and size == 0 and _has_no_slope_near(run, f):
         return Judgement(
             Outcome.STALLED,
@@ -150,6 +155,13 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             f"the cost is flat around x, and no better than at the start ({run.fun:.6g}): a plateau{constant}. "
             "Start elsewhere",
         )
+    exact = 16 * float(np.finfo(np.float64).eps) * abs(f)
+    if run.gradient == DIFFERENCES and exact > _DROWNED * (first - f):
+        return Judgement(
+            Outcome.PRECISION_FLOOR,
+            f"the gradient is as good as zero as far as the values tell, which are exact to about {exact:.1g} only: "
+            f"{extreme} {run.fun:.6g}, and x near it. Leave the large constant part out of the cost",
+        )
     where = "all over the data, " if run.sampling is not None else ""
     return Judgement(
         Outcome.CONVERGED,
@@ -164,6 +176,14 @@ def _circles(run: Run) -> bool:
     last = run.trace.x[-_FEW_ROWS:]
     way = float(np.linalg.norm(np.diff(last, axis=0), axis=1).sum())
     return way == 0 < run.trace.stride - 1 or length(last[-1] - last[0]) < 0.2 * way
+
+
+def _last_step(run: Run) -> float:
+    """How long the last step was; nan where that is not known."""
+    trace = run.trace
+    if trace.x is not None and len(trace) > 1 and trace.step[-1] - trace.step[-2] == 1:
+        return length(trace.x[-1] - trace.x[-2])
+    return float(trace.lr[-1]) * run.cost_and_gradient()[2] if type(run.method) is GradientDescent else np.nan
 
 
 def _has_no_slope_near(run: Run, f: float) -> bool:
@@ -229,18 +249,23 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
             f"{what} in {run.dtype}, though the gradient norm is {size:.2g}: no step along it betters the cost "
             f"{run.fun:.6g} by more than rounding{_what_is_inexact(run)}",
         )
-    circles = _circles(run)
-    kind = "longer" if not circles and far > float(run.trace.lr[-1]) * size else "shorter"
-    decays = [name for name, value, _ in run.method.numbers() if name.split(".")[-1] in _PENALTIES and value > 0]
+    circles, last = _circles(run), _last_step(run)
+    kind = "a longer" if not circles and far > last else "a shorter"
+    if not circles and np.isnan(last):
+        kind = "a"
+    names = [name.split(".")[-1] for name, value, _ in run.method.numbers() if value > 0]
+    decays = [name for name in names if name in PENALTIES] if run.trace.lr[-1] != 0 else []
     if decays:
         advice = f"; the method's {' and '.join(decays)} pulls x towards 0, away from the minimum of the cost alone"
+    elif run.lr is None or kind == "a":
+        advice = ""
     else:
-        advice = "" if run.lr is None else f"; try a {'larger' if kind == 'longer' else 'smaller'} learning rate"
+        advice = f"; try a {'larger' if kind == 'a longer' else 'smaller'} learning rate"
     if what != _STILL and not circles:
         advice += "; ftol=0 goes on all the same"
     return Judgement(
         Outcome.STALLED,
-        f"{'x circles' if circles else what}, though a {kind} step along the gradient, of length {far:.2g}, would "
+        f"{'x circles' if circles else what}, though {kind} step along the gradient, of length {far:.2g}, would "
         f"change the cost from {run.fun:.6g} to {run.problem.sign * lowest:.6g}{advice}",
     )
 

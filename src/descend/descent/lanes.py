@@ -76,10 +76,11 @@ class Ends:
 
     @staticmethod
     def joined(parts: list[Ends]) -> Ends:
-        """The lanes of several calls."""
+        """The lanes of several calls; one whose lanes had all ended before those of another repeats its last row."""
         columns = zip(*(part._by_lane() for part in parts), strict=True)
-        rows = np.concatenate([part.rows for part in parts], axis=1)
-        return Ends(parts[0].step, rows, *(np.concatenate(column) for column in columns))
+        longest = max(parts, key=lambda part: part.step[-1])
+        seen = [part.rows[np.searchsorted(part.step, longest.step, side="right") - 1] for part in parts]
+        return Ends(longest.step, np.concatenate(seen, axis=1), *(np.concatenate(column) for column in columns))
 
 
 def run_lanes(

@@ -125,12 +125,14 @@ def noise_of(problem: Problem, x: Any, f: float) -> float:
     return max([4 * float(np.finfo(point.dtype).eps) * abs(f), 4 * problem.noise, *moved])
 
 
-def surroundings(problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere) -> tuple[bool, str]:
+def surroundings(
+    problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere, least: float = 0.0
+) -> tuple[bool, str]:
     """What is around x, where the gradient is as good as zero: is it flat, and where does the cost fall?
 
     Looked at are the direction of lowest curvature and the coordinates, in growing steps for as long as the
     cost does not rise: beyond a barrier a lower cost is another valley, not this one. Only points to which
-    `go` lets x go count.
+    `go` lets x go count, and only falls of more than `least`.
 
     Returns
     -------
@@ -141,7 +143,7 @@ def surroundings(problem: Problem, x: Any, f: float, grad: Any, go: Reach = anyw
     """
     point = as_vector(x)
     eps = float(np.finfo(point.dtype).eps)
-    slope, rounding, flat = length(grad), 4 * noise_of(problem, x, f), True
+    slope, rounding, flat = length(grad), 4 * noise_of(problem, x, f) + least, True
     slope = slope if np.isfinite(slope) else 0.0
     for direction in _directions(problem, x):
         reach = max(1.0, float(np.abs(point * direction).max()))

@@ -19,6 +19,7 @@ from descend.insight.trials import (
     fixed_rate,
     improved,
     points,
+    round_rate,
     start_cost,
     told,
     unbounded,
@@ -91,7 +92,8 @@ def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
     fixed, steps = fixed_rate(run) is not None, min(max(TRIED, 4 * run.nit), _AS_LONG)
     best: tuple[float, Run] | None = None
     for _ in range(10 if fixed else 0):
-        below = start_cost(run) if best is None else 0.5 * cost(best[1])
+        below = start_cost(run) if best is None else cost(best[1]) - 0.5 * abs(cost(best[1]))
+        lr = round_rate(lr)
         tried = improved(run, with_rate(run.method, lr), below=below, steps=steps)
         if tried is not None:
             best = lr, tried
@@ -118,7 +120,7 @@ def _edge(run: Run) -> Diagnosis | None:
     evidence = {"last finite x": last, "then x": bad, "cost there": there}
     lr = fixed_rate(run)
     cures = {"leave the method out: the default does not step beyond the edge": None}
-    cures |= {} if lr is None else {f"lr={lr / 10:.3g}": with_rate(run.method, lr / 10)}
+    cures |= {} if lr is None else {f"lr={lr / 10:.3g}": with_rate(run.method, round_rate(lr / 10))}
     for cure, method in cures.items():
         tried = improved(run, method, below=start_cost(run))
         if tried is not None:

@@ -33,6 +33,7 @@ class Cause(enum.Enum):
     PRECISION_FLOOR = "it has reached the precision of the numbers"
     NOISE_FLOOR = "the noise of the batches keeps it from going lower"
     OVERFITTING = "it learns the training rows by heart"
+    PENALTY = "a penalty keeps it from where the cost is lowest"
     UNKNOWN = "I cannot tell"
 
 

@@ -15,6 +15,7 @@ from descend.insight.curvature import Curvature, curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import Edge, is_known_adaptive, shrink_of
 from descend.insight.stability import edge_of_stability
+from descend.models.training import RESTLESS
 from descend.objectives.function import prepare
 from descend.objectives.parameters import as_vector, from_vector
 from descend.words import precision
@@ -30,6 +31,7 @@ __all__ = [
 
 _WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by training again with one thing changed"
 _STILL_WELL = 0.9  # of the loss at the start
+_ENDLESS = 1e6  # so many times its first size below zero a loss has no bound
 _MOST_ROWS = 2_048  # on which a network is looked at
 
 
@@ -49,9 +51,12 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     if len(loss) and not np.isfinite(loss[0]):
         evidence: dict[str, Any] = {"loss at the start": float(loss[0])}
         return Diagnosis(Cause.LEFT_DOMAIN, evidence, "begin where the loss is finite", outcome=outcome)
-    if outcome is Outcome.STALLED and np.isfinite(validation).any():
+    if outcome is Outcome.STALLED and np.isfinite(validation).any() and RESTLESS not in message:
         evidence = {"validation loss at the start": float(validation[0]), "at the end": float(validation[-1])}
         return Diagnosis(Cause.OVERFITTING, evidence, "l2, dropout, more rows, or other columns", outcome=outcome)
+    if len(loss) > 1 and loss[-1] < -_ENDLESS * max(1.0, abs(loss[0])):
+        evidence = {"loss at the start": float(loss[0]), "at the end": float(loss[-1])}
+        return Diagnosis(Cause.UNBOUNDED, evidence, "look for a wrong sign in the loss, or bound it", outcome=outcome)
     if outcome is Outcome.DIVERGED:
         if "falls for ever" in message:
             return Diagnosis(Cause.UNBOUNDED, {"message": message}, "l2=1e-4", outcome=outcome)
@@ -94,6 +99,9 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     if outcome is not Outcome.STEPS_EXHAUSTED or (len(rates) and rates[-1] < 0.05 * rates.max()):
         evidence = {"loss": float(loss[-1]), "rate at the end": float(rates[-1]) if len(rates) else np.nan}
         return Diagnosis(Cause.UNKNOWN, evidence, outcome=outcome)
+    if late < -0.02 * gained:
+        evidence = {"loss": float(loss[-1]), "lowest on the way": float(loss.min())}
+        return Diagnosis(Cause.UNKNOWN, evidence, outcome=outcome)
     return Diagnosis(Cause.HEALTHY, {"loss": float(loss[-1]), "gain in the last fifth": late}, outcome=outcome)
 
 
@@ -104,6 +112,9 @@ def explain_fit(model: Any, X: Any = None, y: Any = None, sample_weight: Any = N
     apart and tries the cure. Without rows the losses on the way must do.
     """
     check_is_fitted(model, "history_")
+    if not len(model.history_):
+        cure = "use fit, which looks at the loss on the way; partial_fit does not"
+        return Diagnosis(Cause.UNKNOWN, {"looks at the loss": 0}, cure, outcome=model.outcome_)
     read = explain_training(model.history_, model.outcome_, model.message_)
     if X is None:
         return replace(read, cure=_WITH_ROWS) if read.cause is Cause.UNKNOWN else read

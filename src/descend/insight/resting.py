@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.outcome import Finding, has_no_bound, surroundings
+from descend.descent.ending import PENALTIES
+from descend.descent.outcome import Finding, has_no_bound, length, surroundings
 from descend.descent.sweep import sweep
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
@@ -18,12 +19,12 @@ from descend.insight.slow import decayed, too_small, vanished
 from descend.insight.stationary import sobol
 from descend.insight.to_and_fro import circling, swinging, too_large
 from descend.insight.trials import TRIED, again, cost, curvature_at, improved, shown, start_cost, told, unbounded
-from descend.methods import GradientDescent
-from descend.objectives.function import Problem
+from descend.methods import Frozen, GradientDescent
+from descend.objectives.function import DIFFERENCES, Problem
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
 
-__all__ = ["converged", "floor", "stalled"]
+__all__ = ["converged", "floor", "frozen", "penalised", "stalled"]
 
 _ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
 _STEPS = 300  # from each start
@@ -105,6 +106,31 @@ def _is_finite_at(problem: Problem, x: Any) -> bool:
     return bool(np.isfinite(value) and np.isfinite(as_vector(grad)).all())
 
 
+def frozen(run: Run) -> Diagnosis | None:
+    """Of a run whose parameters may not move."""
+    if not any(isinstance(part, Frozen) for part in run.method.parts()) or run.outcome is Outcome.CONVERGED:
+        return None
+    grad = run.cost_and_gradient()[1]
+    if length(grad) == 0 or length(run.method.slope(run.x_array, grad)) > 0:
+        return None
+    evidence = {"message": run.message, "gradient norm of what is frozen": length(grad)}
+    return Diagnosis(Cause.UNKNOWN, evidence, "let something move: what has a gradient is frozen")
+
+
+def penalised(run: Run) -> Diagnosis | None:
+    """Whether a decay of the parameters, which the method has, holds the run away from where the cost is lowest."""
+    decays = {name: float(v) for name, v, _ in run.method.numbers() if name.split(".")[-1] in PENALTIES and v > 0}
+    if not decays or run.outcome in {Outcome.CONVERGED, Outcome.INTERRUPTED, Outcome.OUT_OF_TIME}:
+        return None
+    without = run.method.with_numbers(lambda name, v: 0.0 if name in decays else v)
+    tried = improved(run, without, steps=min(max(TRIED, run.nit), 20_000), below=cost(run))
+    if tried is None or not cost(run) - cost(tried) > 0.5 * (max(start_cost(run), cost(run)) - cost(tried)):
+        return None
+    less = ", ".join(f"{name.split('.')[-1]}={value / 100:.3g}" for name, value in decays.items())
+    evidence = {**{name.split(".")[-1]: value for name, value in decays.items()}, "cost": run.fun}
+    return Diagnosis(Cause.PENALTY, evidence, f"less of it, e.g. {less}", f"without it {told(tried)}")
+
+
 def floor(run: Run) -> Diagnosis | None:
     """Of a run that ended at the precision of its numbers."""
     if run.outcome is not Outcome.PRECISION_FLOOR:
@@ -137,6 +163,9 @@ def stalled(run: Run) -> Diagnosis | None:
         return unbounded({"cost": run.fun, "x": as_vector(run.x_array)})
     scale = max(1.0, float(np.abs(as_vector(run.x_array)).max()))
     rests = run.finding is Finding.NO_EXTREME or size <= 1e-5 * max(1.0, abs(f))
+    if run.finding is Finding.NO_EXTREME and not sharp and (false := _false_slopes(run)):
+        cure = "make the derivative that of the function: look for stop_gradient, a rule of your own, or grad="
+        return Diagnosis(Cause.WRONG_GRADIENT, false, cure)
     if rests and bend is not None and (toward or flat):
         if sharp:
             return _saddle(run, bend, scale)
@@ -150,6 +179,24 @@ def stalled(run: Run) -> Diagnosis | None:
     return swinging(run) or decayed(run) or circling(run) or vanished(run) or too_small(run, bend) or too_large(run)
 
 
+def _false_slopes(run: Run) -> dict[str, Any]:
+    """A slope by differences that the gradient does not have, as evidence; empty where there is none."""
+    problem, x = run.problem, as_vector(run.x_array).astype(float)
+    if problem.gradient == DIFFERENCES or run.method.restricts or x.size > _FEW:
+        return {}
+    given = as_vector(run.cost_and_gradient()[1])
+    for i in range(x.size):
+        slopes = []
+        for h in (1e-4, 1e-5):
+            way = h * max(1.0, abs(x[i])) * np.eye(x.size)[i]
+            ahead, behind = (float(problem.value(from_vector(x + by * way, problem.x0))) for by in (1, -1))
+            slopes.append((ahead - behind) / (2 * np.abs(way).max()))
+        apart = abs(slopes[0] - slopes[1])
+        if abs(slopes[1] - given[i]) > 10 * apart + 1e-3 * max(1.0, abs(run.fun)):
+            return {f"slope in x[{i}], by differences": slopes[1], "that of the gradient": float(given[i])}
+    return {}
+
+
 def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     sign = run.problem.sign
     which = "lowest curvature" if sign > 0 else "highest curvature"
@@ -161,7 +208,9 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     for method, far in (*((run.method, far) for far in ways), *((None, far) for far in ways)):
         beside = place + far * scale * bend.of_smallest
         tried = again(run, method, x0=from_vector(beside, run.problem.x0))
-        if tried is None or not cost(tried) < cost(run):
+        if tried is None or not start_cost(tried) - cost(tried) > abs(cost(run) - start_cost(tried)):
+            continue  # beside it is lower as such: what counts is that it goes on from there
+        if not cost(tried) < cost(run):
             continue
         is_boundless = has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND
         if is_boundless or tried.outcome is not Outcome.DIVERGED:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -21,7 +21,7 @@ from descend.insight.short_runs import rates_in
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import calmer, highest_rate, rises, with_rate
-from descend.methods import Around, Method, Rule
+from descend.methods import Around, Frozen, Method, Optax, Rule, as_rule
 from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.linear import LinearModel
@@ -38,7 +38,8 @@ _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
-_REST, _MUCH_OF_REST = 0.005, 0.2  # shares of the loss at the start, and at the end: so much of so much counts, too
+_REST = 0.005  # share of the loss at the start: what is left is no trifle
+_OF_REST, _OF_REST_OF_LINEAR = 0.2, 0.05  # and this is much of it; of a linear model one expects the best there is
 
 
 class Retraining(ABC):
@@ -53,7 +54,7 @@ class Retraining(ABC):
         room = _ROWS / rows if in_batches else _STEPS
         share = max(1 / _TRIALS, min(1.0, room / self._whole))
         self.epochs = max(1, round(share * self._whole))
-        self.made, self.was_cut = 0, False
+        self.made, self.was_cut, self.lowest = 0, False, np.inf
 
     @abstractmethod
     def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
@@ -87,7 +88,16 @@ class Retraining(ABC):
                 outcome, history = self._made({"epochs": self.epochs, **changes}, onward=onward)
             except (ValueError, TypeError):
                 return None
-        return None if outcome is Outcome.DIVERGED or not np.isfinite(history.loss[-1]) else history
+        if outcome is Outcome.DIVERGED or not np.isfinite(history.loss[-1]):
+            return None
+        self.lowest = min(self.lowest, float(history.loss[-1]))
+        return history
+
+    def is_much_of_rest(self, won: float) -> bool:
+        """Whether so much is a large share of the loss that is left, and that is no trifle."""
+        start, end = float(self.history.loss[0]), float(self.history.loss[-1])
+        share = _OF_REST_OF_LINEAR if isinstance(self.model, LinearModel) else _OF_REST
+        return won > share * end and end > _REST * start
 
     def loss_before(self, epochs: float) -> float:
         """What training had come to after so many epochs."""
@@ -162,19 +172,30 @@ class OfTraining(Retraining):
         return found
 
 
-def _rescaled(method: Any, factor: float) -> Any:
+class _Rescaled(NamedTuple):
+    method: Rule
+    how: str  # in words
+
+
+def _rescaled(method: Any, factor: float) -> _Rescaled | None:
     """The same method with its rates, also those inside schedules and wrappers, times a factor; None if it has none."""
-    if not isinstance(method, Rule):
+    if method is None or isinstance(method, type | str):
         return None
-    rates = rates_in(method)
-    return method.with_numbers(lambda name, v: v * factor if name in rates else v) if rates else None
+    rule = as_rule(method)
+    if isinstance(rule, Optax):
+        return _Rescaled(rule.scaled(factor), f"optax.chain(…, optax.scale({factor:g}))")
+    rates = rates_in(rule)
+    if not rates:
+        return None
+    made = rule.with_numbers(lambda name, v: v * factor if name in rates else v)
+    return _Rescaled(made, f"lr={float(next(iter(rates_in(made).values()))):.3g}")
 
 
 def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
     certain = {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED, Cause.PRECISION_FLOOR}
     has_diverged = trials.outcome is Outcome.DIVERGED
-    if read.cause in certain or trials.outcome is Outcome.CONVERGED:
+    if read.cause in certain or (trials.outcome is Outcome.CONVERGED and not trials.in_batches):
         return read
     for look in (_diverged,) if has_diverged else (*_looks(trials, read), _ill_conditioned):
         found = look(trials)
@@ -186,10 +207,16 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     if has_diverged:
         return Diagnosis(read.cause, evidence, outcome=trials.outcome)
     start, _, gained = _gained(trials)
-    evidence["trainings that were tried and got no lower"] = trials.made
+    if isinstance(trials.method, Rule) and (trials.history.loss == start).all():
+        frozen = [part for part in trials.method.parts() if isinstance(part, Frozen)]
+        cure = "let something move: all that there is, is frozen" if frozen else ""
+        return Diagnosis(Cause.UNKNOWN, {**evidence, "loss at the start": start}, cure, outcome=trials.outcome)
+    evidence["trainings that were tried, none of them much better"] = trials.made
+    if np.isfinite(trials.lowest):
+        evidence["the lowest loss among them"] = trials.lowest
     learnt = gained > 0.5 * abs(start) and not _knows_nothing(trials)
     # Training in batches ends when all epochs are made; what was to converge and has not is not called well.
-    ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
+    ended_well = trials.outcome in {Outcome.STEPS_EXHAUSTED, Outcome.CONVERGED} and trials.in_batches
     is_well = ended_well and (not trials.was_cut or (learnt and read.cause is Cause.HEALTHY))
     return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
 
@@ -210,7 +237,7 @@ def _diverged(trials: Retraining) -> Diagnosis | None:
     for k in range(1, 6):
         smaller = _rescaled(trials.method, 0.25**k)
         if smaller is not None:
-            cures.append((_rate_of(smaller), {"method": smaller}))
+            cures.append((smaller.how, {"method": smaller.method}))
     cures.append(("leave method out", {"method": None}))
     best: tuple[str, History] | None = None
     for cure, changes in cures:
@@ -239,10 +266,6 @@ def _largest_columns(trials: Any) -> dict[str, str]:
     names = getattr(trials.model, "feature_names_in_", [f"column {j}" for j in range(plain.shape[1])])
     largest = rows_of(plain, np.zeros(plain.shape[0])).moments().largest(names)
     return {"largest columns": largest} if largest else {}
-
-
-def _rate_of(method: Any) -> str:
-    return f"lr={float(next(iter(rates_in(method).values()))):.3g}"
 
 
 def _gained(trials: Retraining) -> tuple[float, float, float]:
@@ -277,27 +300,28 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     smaller = _rescaled(trials.method, 0.1)
     if smaller is None:
         return None
-    slow, same = trials.onward(method=smaller), trials.onward()
+    slow, same = trials.onward(method=smaller.method), trials.onward()
     won = 0.0 if slow is None else float(end - slow.loss[-1])
     as_it_was = 0.0 if same is None else float(end - same.loss[-1])
-    anew = trials.anew(method=smaller)
+    anew = trials.anew(method=smaller.method)
     if anew is not None:  # has it gone astray where a smaller rate does not lead back from?
         before = trials.loss_before(float(anew.epoch[-1]))
         if min(before, end - won) - anew.loss[-1] > _MUCH * (start - anew.loss[-1]):
             evidence = {"loss at the start": start, "loss": before, "going on with a tenth of the rate": end - won}
             told = _told(anew, "from the start", before)
-            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, _rate_of(smaller), told)
+            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told)
     is_unknown = same is None and trials.was_cut  # what going on as before would have come to
-    much_of_what_is_left = won > _MUCH_OF_REST * end and end > _REST * start
-    matters = won > _MATTERS * max(gained, end) or much_of_what_is_left
+    matters = won > _MATTERS * max(gained, end) or trials.is_much_of_rest(won)
     if slow is None or is_unknown or not matters or won < 2 * as_it_was:
         return None
     before = np.inf if same is None else end - as_it_was
     evidence = {"loss": end, "going on as before": before, "going on with a tenth of the rate": end - won}
+    if end > 1.02 * start:
+        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, _told(slow, f"more at {smaller.how}", end))
     cause = Cause.NOISE_FLOOR if trials.in_batches else Cause.OSCILLATING
     more = "larger batches, an average of the points (Averaged), or " if trials.in_batches else ""
-    cure = f"{more}a rate that falls at the end, to {_rate_of(smaller)}"
-    return Diagnosis(cause, evidence, cure, _told(slow, f"more at {_rate_of(smaller)}", end))
+    cure = f"{more}a rate that falls at the end, to {smaller.how}"
+    return Diagnosis(cause, evidence, cure, _told(slow, f"more at {smaller.how}", end))
 
 
 def _swings(trials: Retraining) -> Diagnosis | None:
@@ -321,18 +345,22 @@ def _swings(trials: Retraining) -> Diagnosis | None:
 def _too_small(trials: Retraining) -> Diagnosis | None:
     """Whether a much larger rate gets much farther in the same time."""
     start, _, _ = _gained(trials)
+    best: tuple[str, History] | None = None
     for factor in (10_000, 100, 10, 1_000_000):  # the boldest last: it may do well by chance
         larger = _rescaled(trials.method, factor)
-        tried = None if larger is None else trials.anew(method=larger)
-        if tried is None:
+        tried = None if larger is None or (best and factor > 10_000) else trials.anew(method=larger.method)
+        if larger is None or tried is None or (best and not tried.loss[-1] < best[1].loss[-1]):
             continue
         before = trials.loss_before(float(tried.epoch[-1]))
         if start - tried.loss[-1] > 1.5 * max(start - before, 0) and before - tried.loss[-1] > _MATTERS * abs(start):
-            plain = isinstance(trials.method, Method)
-            cause = Cause.STEP_VANISHED if plain and tires(trials.method) else Cause.RATE_TOO_SMALL
-            evidence = {"loss at the start": start, "loss": before}
-            return Diagnosis(cause, evidence, _rate_of(larger), _told(tried, "from the start", before))
-    return None
+            best = larger.how, tried
+    if best is None:
+        return None
+    cure, tried = best
+    before = trials.loss_before(float(tried.epoch[-1]))
+    cause = Cause.STEP_VANISHED if isinstance(trials.method, Method) and tires(trials.method) else Cause.RATE_TOO_SMALL
+    evidence = {"loss at the start": start, "loss": before}
+    return Diagnosis(cause, evidence, cure, _told(tried, "from the start", before))
 
 
 def _raw(trials: Retraining) -> Diagnosis | None:
@@ -382,19 +410,46 @@ def _too_few(trials: Retraining) -> Diagnosis | None:
     _, end, gained = _gained(trials)
     more = trials.onward(epochs=max(trials.epochs, 5))
     whole = max(gained, end) if trials.in_batches else end  # on all rows it should have converged
-    if more is None or end - more.loss[-1] < _MATTERS * whole:
+    won = 0.0 if more is None else float(end - more.loss[-1])
+    is_much = isinstance(trials.model, LinearModel) and trials.is_much_of_rest(won)
+    if more is None or not (won >= _MATTERS * whole or is_much):
         return None
     return Diagnosis(Cause.TOO_FEW_STEPS, {"loss": end}, "more epochs", _told(more, "more", end))
 
 
 def _plateau(trials: Retraining) -> Diagnosis | None:
     """Whether a network does not learn for what it is, or for where it began."""
+    start, end, _ = _gained(trials)
+    much_is_left = isinstance(trials, OfTraining) and end > 0.05 * abs(start)
     for cure, changes in trials.other_ways():
-        found = _changed(trials, Cause.PLATEAU, cure, **changes)
+        found = _changed(trials, Cause.PLATEAU, cure, half=much_is_left, **changes)
         if found is not None:
             evidence = {"no gradient reaches": ", ".join(trials.unreached)} if trials.unreached else {}
             return replace(found, evidence={**found.evidence, **evidence})
     return None
+
+
+def _penalised(trials: Retraining) -> Diagnosis | None:
+    """Whether a penalty, or a decay of the parameters, keeps it from learning most of what could be learnt."""
+    has = {} if trials.model is None else trials.model.get_params()
+    given = {name: has[name] for name in ("l2", "l1") if has.get(name)}
+    changes: dict[str, Any] = dict.fromkeys(given, 0.0)
+    if isinstance(trials.method, Rule):
+        decays = {n: float(v) for n, v, _ in trials.method.numbers() if n.split(".")[-1] in {"decay", "l1"} and v > 0}
+        if decays:
+            given |= decays
+            changes["method"] = trials.method.with_numbers(lambda name, v: 0.0 if name in decays else v)
+    tried = trials.anew(**changes) if changes else None
+    if tried is None:
+        return None
+    start, before = float(trials.history.loss[0]), trials.loss_before(float(tried.epoch[-1]))
+    if not before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1]):
+        return None
+    cure = ", ".join(f"{name}={value / 100:.3g}" for name, value in given.items())
+    evidence = {**given, "loss at the start": start, "loss": before}
+    return Diagnosis(
+        Cause.PENALTY, evidence, f"less of it, e.g. {cure}", f"without it {_told(tried, 'from the start', before)}"
+    )
 
 
 def _knows_nothing(trials: Retraining) -> bool:
@@ -408,11 +463,13 @@ def _knows_nothing(trials: Retraining) -> bool:
 
 def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
     """What is looked for, in the order that a first glance at the losses suggests."""
-    start, _, gained = _gained(trials)
+    start, end, gained = _gained(trials)
+    if end > 1.02 * start:  # the way led up
+        return _decayed, _to_and_fro, _penalised, _plateau, _too_small, _raw
     if not gained > 0.01 * abs(start) or _knows_nothing(trials) or trials.unreached:
-        return _decayed, _plateau, _too_small, _raw, _to_and_fro, _too_few
+        return _decayed, _penalised, _plateau, _too_small, _raw, _to_and_fro, _too_few
+    first = (_plateau,) if isinstance(trials, OfTraining) else ()  # nobody else has drawn its start
+    last = () if first else (_plateau,)
     if len(trials.history) < _FEW_LOOKS:
-        return _raw, _too_few, _to_and_fro, _too_small, _plateau
-    if read.cause is Cause.TOO_FEW_STEPS:  # it still gets lower
-        return _decayed, _swings, _raw, _too_small, _too_few, _to_and_fro, _plateau
-    return _decayed, _swings, _raw, _too_small, _to_and_fro, _too_few, _plateau
+        return _raw, *first, _to_and_fro, _too_few, _too_small, _penalised, *last
+    return _decayed, *first, _swings, _raw, _too_small, _to_and_fro, _too_few, _penalised, *last

@@ -22,6 +22,8 @@ from descend.insight.trials import (
     fixed_rate,
     highest_rate,
     improved,
+    innermost,
+    round_rate,
     shown,
     start_cost,
     told,
@@ -57,11 +59,13 @@ def on_its_way(run: Run) -> Diagnosis | None:
         lambda: _more_steps(run),
         lambda: too_large(run),
     )
+    without_cure = None
     for look in looks:
         found = look()
-        if found is not None:
+        if found is not None and found.cure:
             return found
-    return None
+        without_cure = without_cure or found
+    return without_cure
 
 
 def _unbounded(run: Run) -> Diagnosis | None:
@@ -101,6 +105,7 @@ def _gains(run: Run, tried: Run) -> bool:
 
 def tires(method: Any) -> bool:
     """Whether the method makes ever smaller steps along one and the same slope."""
+    method = innermost(method)
     state, g = method.init(np.zeros(1)), np.ones(1)
     moves = []
     for _ in range(200):
@@ -111,6 +116,7 @@ def tires(method: Any) -> bool:
 
 def _never_forgets(method: Any) -> bool:
     """Whether a steep place leaves something in its slots that level ground wears away hardly or not at all."""
+    method = innermost(method)
     state = method.update(np.full(1, 1e3), method.init(np.zeros(1)), np.zeros(1))[1]
     before = [np.array(slot) for slot in _slots(state)]
     for _ in range(50):
@@ -144,10 +150,11 @@ def vanished(run: Run) -> Diagnosis | None:
         return None
     evidence = {"move per step at the end": late, "after forgetting the past": fresh}
     cure = "Adam or RMSProp, which forget old gradients, or a larger lr"
-    for method in (with_rate(run.method, 10 * lr), Adam(lr=lr)):
+    larger = round_rate(10 * lr)
+    for method in (with_rate(run.method, larger), Adam(lr=lr)):
         better = improved(run, method, steps=max(run.nit, 50), below=cost(run))
         if better is not None:
-            which = f"lr={10 * lr:.3g}" if type(method) is type(run.method) else f"Adam(lr={lr:.3g})"
+            which = f"lr={larger:.3g}" if type(method) is type(run.method) else f"Adam(lr={lr:.3g})"
             return Diagnosis(Cause.STEP_VANISHED, evidence, f"{cure}: {which}", told(better))
     return Diagnosis(Cause.STEP_VANISHED, evidence)
 
@@ -166,14 +173,22 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
     larger = [0.5 * limit, 0.1 * limit, _SLOW * limit] if np.isfinite(limit) else [100 * lr, 10 * lr]
     if run.sampling is not None and run.sampling.samples:  # what all rows stand, one may not
         larger += [10_000 * lr, 100 * lr]
-    for rate in larger:
-        tried = improved(run, with_rate(run.method, float(rate)), steps=steps, below=start_cost(run))
-        if tried is None:
-            continue
-        won, before = start_cost(run) - cost(tried), start_cost(run) - cost(run)
-        if won > 1.5 * max(before, 0) or tried.outcome is Outcome.CONVERGED:
-            return Diagnosis(Cause.RATE_TOO_SMALL, evidence, f"lr={rate:.3g}", told(tried))
-    return None
+    best: tuple[float, Run] | None = None
+    for rate in map(round_rate, larger):
+        tried = improved(run, with_rate(run.method, rate), steps=steps, below=min(start_cost(run), cost(run)))
+        if tried is not None and (best is None or cost(tried) < cost(best[1])):
+            best = rate, tried
+        if tried is not None and tried.outcome is Outcome.CONVERGED:
+            break
+    if best is None:
+        return None
+    rate, tried = best
+    won, before = start_cost(run) - cost(tried), start_cost(run) - cost(run)
+    matters = won > 1e-6 * abs(start_cost(run))
+    is_much = won > 1.5 * max(before, 0) or cost(run) - cost(tried) > 0.5 * abs(cost(run))
+    if not ((is_much and matters) or tried.outcome is Outcome.CONVERGED):
+        return None
+    return Diagnosis(Cause.RATE_TOO_SMALL, evidence, f"lr={rate:.3g}", told(tried))
 
 
 def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:

@@ -16,8 +16,9 @@ from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters
 
-__all__ = ["StationaryPoint", "critical_points", "kind_of", "sobol"]
+__all__ = ["StationaryPoint", "critical_points", "kind_of", "prepared_within", "sobol"]
 
+_TRIED = 32  # points at which an objective may be undefined
 _MISSED = 0.05  # share of further starts that would lead to new points, from which on it is warned of
 
 
@@ -81,9 +82,8 @@ def critical_points(
     if not (np.isfinite([low, high]).all() and (low < high).all()):
         raise ValueError(f"domain must be (low, high) of each variable, low < high, got {domain!r}")
     points = sobol([*zip(low, high, strict=True)], starts, seed)
-    function, start, in_words = named(objective, points[0] if len(low) > 1 else float(points[0][0]))
-    start = as_parameters(start)
-    problem = prepare(function, start, written_in_words=in_words)
+    problem = prepared_within(objective, points)
+    start = problem.x0
     found: list[tuple[np.ndarray, int]] = []
     span = high - low
     for point in points:
@@ -105,6 +105,19 @@ def critical_points(
         )
     made = [_classified(problem, x, start.shape, count) for x, count in found]
     return sorted(made, key=lambda point: point.fun)
+
+
+def prepared_within(objective: Any, points: np.ndarray) -> Problem:
+    """The objective, ready at the first of some points (k, n) of a domain where it and its gradient are finite."""
+    first: ValueError | None = None
+    for point in points[:_TRIED]:
+        function, start, in_words = named(objective, point if point.size > 1 else float(point[0]))
+        try:
+            return prepare(function, as_parameters(start), written_in_words=in_words)
+        except ValueError as error:
+            first = first or error
+    assert first is not None  # noqa: S101 - there is a point
+    raise first
 
 
 def _newton(problem: Problem, point: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

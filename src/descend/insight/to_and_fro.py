@@ -4,36 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 
-from descend.descent import Outcome, Run, minimize
-from descend.descent.outcome import length
+from descend.descent import Run
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
 from descend.insight.trials import (
-    TRIED,
-    again,
     calmer,
     cost,
-    curvature_at,
     fixed_rate,
     improved,
     onward,
     rises,
+    round_rate,
     start_cost,
     told,
     with_rate,
 )
 
-__all__ = ["ILL", "RISING", "circling", "sampled", "swinging", "too_large"]
+__all__ = ["ILL", "RISING", "circling", "swinging", "too_large"]
 
 RISING = 0.2  # share of the moves of a cost that go up, from where on it is said to swing
 _FEW_ROWS = 20  # of a trace, in which one cannot see it
 _AT_EDGE = 0.97  # of the limit of stability: what flips its sign there hardly fades
-_SETTLED = 0.01  # of the gradient at the start
 ILL = 50.0  # condition from which on it is called bad
-_MUCH_LOWER = 0.1  # share of the cost
 _COMES_IN = 0.1  # of the smallest gradient so far: it is about to settle
 _NEAR = 0.8  # of the limit of stability, from where on it is told
 
@@ -57,11 +51,12 @@ def circling(run: Run) -> Diagnosis | None:
         evidence |= {f"rate times the largest {scaled}": float(edge.product[0]), "limit of stability": edge.edge}
     lr = fixed_rate(run)
     if lr is not None and is_at_edge:
-        tried = improved(run, with_rate(run.method, lr / 2), steps=max(50, run.nit), below=cost(run))
+        half = round_rate(lr / 2)
+        tried = improved(run, with_rate(run.method, half), steps=max(50, run.nit), below=cost(run))
         if tried is not None:
-            return Diagnosis(Cause.OSCILLATING, evidence, f"lr={lr / 2:.3g}", told(tried))
+            return Diagnosis(Cause.OSCILLATING, evidence, f"lr={half:.3g}", told(tried))
     if lr is not None:
-        for smaller in (lr / 10, lr / 100):
+        for smaller in map(round_rate, (lr / 10, lr / 100)):
             tried = improved(run, with_rate(run.method, smaller), x0=run.x, below=cost(run))
             if tried is not None:
                 cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
@@ -93,66 +88,12 @@ def too_large(run: Run) -> Diagnosis | None:
     if lr is None:
         return None
     for factor in (0.1, 0.03, 0.01):
-        tried = improved(run, with_rate(run.method, factor * lr), steps=max(50, run.nit), below=cost(run))
+        smaller = round_rate(factor * lr)
+        tried = improved(run, with_rate(run.method, smaller), steps=max(50, run.nit), below=cost(run))
         if tried is not None and cost(run) - cost(tried) > 0.1 * (start_cost(run) - cost(tried)):
             evidence = {"learning rate": lr, "cost": run.fun}
-            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={factor * lr:.3g}", told(tried))
+            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={smaller:.3g}", told(tried))
     return None
-
-
-def sampled(run: Run) -> Diagnosis | None:
-    """A run on batches: has the noise of their gradients got the upper hand?"""
-    if run.sampling is None or not run.sampling.samples:
-        return None
-    if cost(run) > start_cost(run):
-        return too_large(run)
-    problem, size = run.problem, run.sampling.size
-    _, grad, whole = run.cost_and_gradient()
-    draw, distances = np.random.default_rng(0), []
-
-    for _ in range(16):
-        rows = draw.choice(run.sampling.rows, size, replace=False)
-        part = jax.tree.map(lambda a, rows=rows: a[rows], problem.data)
-        of_batch = problem.value_and_grad(run.x_array, *part)[1]
-        distances.append(length(jax.tree.map(lambda a, b: a - b, of_batch, grad)))
-    noise = float(np.sqrt(np.mean(np.square(distances))))
-    evidence = {"gradient norm of all rows": whole, "deviation of a batch's gradient": noise, "batch size": size}
-    lr, flat = fixed_rate(run), _held_up(run)
-    if lr is None or run.method.hands_out_another(problem.x0):  # no rate to be changed
-        first = length(problem.value_and_grad(problem.x0, *problem.data)[1])
-        settled = whole < _SETTLED * first and cost(run) < start_cost(run)
-        if not settled or flat is not None:
-            return flat
-        return Diagnosis(Cause.HEALTHY, {**evidence, "gradient norm at the start": first})
-    if noise <= whole:
-        return flat
-    steps = min(2_000, max(run.nit, 50))
-    small, same = (again(run, with_rate(run.method, rate), x0=run.x, steps=steps) for rate in (lr / 10, lr))
-    if small is None or small.outcome is Outcome.DIVERGED or not cost(small) < cost(run):
-        return flat
-    if same is not None and cost(same) < cost(small):  # it is not the noise that holds it up
-        return flat
-    if flat is not None and cost(small) > 0.5 * cost(run):
-        return flat
-    cure = f"larger batches, an average of the points (Averaged), or a rate that falls from {lr:.3g} to {lr / 10:.3g}"
-    return Diagnosis(Cause.NOISE_FLOOR, evidence, cure, f"going on with lr={lr / 10:.3g}, {told(small)}")
-
-
-def _held_up(run: Run) -> Diagnosis | None:
-    """Whether the default steps on all rows get much lower from here, because they suit flat directions as well."""
-    bend = curvature_at(run, run.x_array)
-    if bend is None or not bend.condition > ILL:
-        return None
-    problem = run.problem
-    tried = minimize(
-        run.objective, run.x, data=problem.data, maximize=problem.sign < 0, steps=TRIED, progress=False, time_limit=1.0
-    )
-    least = max(_MUCH_LOWER * abs(cost(run)), 0.01 * (start_cost(run) - cost(run)))
-    if tried.outcome is Outcome.DIVERGED or not cost(run) - cost(tried) > least:
-        return None
-    evidence = {"condition κ" if bend.is_exact else "condition κ, at least": bend.condition, "cost": run.fun}
-    cure = "leave the method and batch_size out: the default steps (Barzilai–Borwein) on all rows"
-    return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, f"going on so, {told(tried)}")
 
 
 def _is_idle(run: Run, share: float) -> bool:

@@ -26,9 +26,11 @@ __all__ = [
     "fixed_rate",
     "highest_rate",
     "improved",
+    "innermost",
     "onward",
     "points",
     "rises",
+    "round_rate",
     "shown",
     "start_cost",
     "told",
@@ -74,11 +76,23 @@ def highest_rate(stepsize: Any, steps: int, seen: np.ndarray) -> float:
     return float(np.max(made))
 
 
+def round_rate(lr: float) -> float:
+    """A rate as it is told, so that what was tried is what the user will try."""
+    return float(f"{lr:.3g}")
+
+
 def with_rate(method: Any, lr: float) -> Any:
     """The same method with another rate, also where it stands inside of others."""
     if isinstance(method, Around):
         return replace(method, method=with_rate(method.method, lr))
     return replace(method, lr=lr)
+
+
+def innermost(method: Any) -> Any:
+    """The method inside of all that is around it."""
+    while isinstance(method, Around):
+        method = method.method
+    return method
 
 
 def calmer(method: Any) -> tuple[str, Any] | None:

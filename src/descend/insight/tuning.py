@@ -107,8 +107,8 @@ def tune(
     engine
         "halving", or "optuna" for spaces of many numbers (needs optuna): every trial runs for all steps.
     storage
-        With Optuna: a file (SQLite) or the URL of a database, in which the trials are kept; a later call goes on with
-        them.
+        With Optuna: a file (SQLite) or the URL of a database, in which the trials are kept; a later call for the same
+        objective, start, method, space and length goes on with them.
 
     Raises
     ------
@@ -135,7 +135,8 @@ def tune(
         values = _drawn(known, space, trials, seed)
         costs, lengths = _halved(values, costs_of, last)
     else:
-        values, costs = _asked(known, space, trials, seed, storage, repr(rule), lambda rows: costs_of(rows, last))
+        about = f"{rule!r}, {last:,} steps, cost {runs.first!r} at the start,"
+        values, costs = _asked(known, space, trials, seed, storage, about, lambda rows: costs_of(rows, last))
         lengths = np.full(len(values), last)
     sign = runs.problem.sign
     costs = np.where(costs <= runs.worst, costs, np.inf)
@@ -190,7 +191,8 @@ def _asked(
     what = f"{about} {dict(space)!r}"
     if study.user_attrs.setdefault("what", what) != what:
         raise ValueError(
-            f"{storage} holds trials of another space or method: {study.user_attrs['what']}; take another file"
+            f"{storage} holds trials of another objective, start, method, space or length: "
+            f"{study.user_attrs['what']}; these are of {what}. Take another file"
         )
     study.set_user_attr("what", what)
     # Optuna draws from [0, 1): what a number of it stands for is the same with either engine.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from functools import cache
 from typing import Any, NamedTuple, Self
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from descend.fields import part
@@ -36,6 +40,16 @@ class Optax(Rule):
         "an optax transformation such as optax.adam(0.1)",
         "the transformation",
     )
+
+    def __repr__(self) -> str:
+        """With a checksum of the program that it is: the same in every process."""
+        return f"Optax({_checksum(self.transformation)})"
+
+    def scaled(self, factor: float) -> Optax:
+        """The same with its changes times a factor: of a rule with a rate, that rate times it."""
+        import optax
+
+        return Optax(optax.chain(self.transformation, optax.scale(factor)))
 
     def _flatten_with_keys(self) -> Any:
         return (), self.transformation  # no numbers: functions only
@@ -105,3 +119,17 @@ def as_rule(method: Any) -> Rule:
     raise TypeError(
         f'method must be a Method such as Adam(lr=0.1), its name, "adam", or an optax transformation, got {method!r}'
     )
+
+
+@cache
+def _checksum(transformation: Any) -> str:
+    """Of what an update of two numbers does, as JAX sees it."""
+    import optax
+
+    def update(g: Any, state: Any, x: Any) -> Any:
+        full = optax.with_extra_args_support(transformation)
+        return full.update(g, state, x, value=jnp.sum(x), grad=g, value_fn=jnp.sum)
+
+    x = jnp.zeros(2)
+    text = str(jax.make_jaxpr(update)(x, transformation.init(x), x))
+    return hashlib.sha256(re.sub("0x[0-9a-f]+", "", text).encode()).hexdigest()[:12]

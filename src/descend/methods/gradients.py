@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import jax
@@ -11,35 +12,57 @@ import numpy as np
 from descend.fields import Number, nonnegative, positive, whole
 from descend.methods.around import Around, Wrapped, inner
 from descend.methods.rule import Rule
-from descend.words import along, like, maximum, minimum, norm, precision, where
+from descend.words import along, dot, like, maximum, minimum, norm, precision, where
 
 __all__ = ["ClipGlobalNorm", "ClipNorm", "ClipValue", "GradientNoise", "SharpnessAware", "WeightDecay"]
 
 
-class ClipValue(Around):
+class OfGradient(Around):
+    """What is inside sees another gradient: in each step, and wherever else it asks for one."""
+
+    @abstractmethod
+    def altered(self, g: Any, x: Any, t: Any) -> Any:
+        """The gradient at `x` that is seen instead, after `t` steps."""
+
+    def cost(self, f: Any, x: Any) -> Any:
+        """The cost whose gradient that is, where there is one."""
+        return f
+
+    def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
+        """See `Rule.update`."""
+        value, function, slope = (extra.get(name) for name in ("value", "value_fn", "grad_fn"))
+        if value is not None:
+            extra["value"] = self.cost(value, params)
+        if function is not None:
+            extra["value_fn"] = lambda x: self.cost(function(x), x)
+        if slope is not None:
+            extra["grad_fn"] = lambda x: self.altered(slope(x), x, state.t)
+        return super().update(self.altered(grads, params, state.t), state, params, **extra)
+
+
+class ClipValue(OfGradient):
     """Each coordinate of the gradient is kept within ±limit. torch: `clip_grad_value_`, optax: `clip`."""
 
     method: Rule = inner()
     limit: Number = positive(1.0, "the largest magnitude of a coordinate")
 
-    def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
-        """See `Rule.update`."""
-        clipped = jax.tree.map(lambda g: maximum(minimum(g, like(self.limit, g)), like(-self.limit, g)), grads)
-        return super().update(clipped, state, params, **extra)
+    def altered(self, g: Any, x: Any, t: Any) -> Any:
+        """See `OfGradient.altered`."""
+        return jax.tree.map(lambda leaf: maximum(minimum(leaf, like(self.limit, leaf)), like(-self.limit, leaf)), g)
 
 
-class ClipNorm(Around):
+class ClipNorm(OfGradient):
     """The gradient of each array of the parameters is shortened to a length of at most `limit`. keras: `clipnorm`."""
 
     method: Rule = inner()
     limit: Number = positive(1.0, "the largest length")
 
-    def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
-        """See `Rule.update`."""
-        return super().update(jax.tree.map(lambda g: _shortened(g, self.limit), grads), state, params, **extra)
+    def altered(self, g: Any, x: Any, t: Any) -> Any:
+        """See `OfGradient.altered`."""
+        return jax.tree.map(lambda leaf: _shortened(leaf, self.limit), g)
 
 
-class ClipGlobalNorm(Around):
+class ClipGlobalNorm(OfGradient):
     """The whole gradient is shortened to a length of at most `limit`, its direction kept.
 
     torch: `clip_grad_norm_`, keras: `global_clipnorm`, optax: `clip_by_global_norm`.
@@ -50,12 +73,12 @@ class ClipGlobalNorm(Around):
     method: Rule = inner()
     limit: Number = positive(1.0, "the largest length")
 
-    def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
-        """See `Rule.update`."""
-        return super().update(_shortened(grads, self.limit), state, params, **extra)
+    def altered(self, g: Any, x: Any, t: Any) -> Any:
+        """See `OfGradient.altered`."""
+        return _shortened(g, self.limit)
 
 
-class WeightDecay(Around):
+class WeightDecay(OfGradient):
     """Adds decay·x to the gradient: the gradient of an L2 penalty decay/2·|x|², which the method then sees, too.
 
     torch: `weight_decay` of all but AdamW. Decay beside the gradient is `DecoupledWeightDecay`.
@@ -64,12 +87,16 @@ class WeightDecay(Around):
     method: Rule = inner()
     decay: Number = nonnegative(0.01, "weight decay λ")
 
-    def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
-        """See `Rule.update`."""
-        return super().update(along(grads, self.decay, params), state, params, **extra)
+    def altered(self, g: Any, x: Any, t: Any) -> Any:
+        """See `OfGradient.altered`."""
+        return along(g, self.decay, x)
+
+    def cost(self, f: Any, x: Any) -> Any:
+        """With the penalty."""
+        return f + like(self.decay, f) / 2 * dot(x, x)
 
 
-class GradientNoise(Around):
+class GradientNoise(OfGradient):
     """Adds normal noise of variance eta/(1 + t)^gamma to the gradient; the seed and t alone determine it.
 
     optax: `add_noise`.
@@ -82,19 +109,19 @@ class GradientNoise(Around):
     gamma: Number = nonnegative(0.55, "how fast it falls")
     seed: Number = whole(0, 0, "of the random numbers")
 
-    def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
-        """See `Rule.update`."""
+    def altered(self, g: Any, x: Any, t: Any) -> Any:
+        """See `OfGradient.altered`; of one step it is the same wherever the gradient is asked for."""
         structure: Any
-        leaves, structure = jax.tree.flatten(grads)
+        leaves, structure = jax.tree.flatten(g)
         noisy = []
-        for i, g in enumerate(leaves):
-            deviation = (self.eta / (1 + like(state.t, g)) ** self.gamma) ** 0.5
-            with precision(g.dtype):
-                key = jax.random.fold_in(jax.random.key(jnp.asarray(self.seed).astype(jnp.uint32)), state.t)
-                noise: Any = jax.random.normal(jax.random.fold_in(key, i), g.shape, g.dtype)
-                noise = noise if isinstance(g, jax.Array) else np.asarray(noise)
-            noisy.append(g + like(deviation, g) * noise)
-        return super().update(structure.unflatten(noisy), state, params, **extra)
+        for i, leaf in enumerate(leaves):
+            deviation = (self.eta / (1 + like(t, leaf)) ** self.gamma) ** 0.5
+            with precision(leaf.dtype):
+                key = jax.random.fold_in(jax.random.key(jnp.asarray(self.seed).astype(jnp.uint32)), t)
+                noise: Any = jax.random.normal(jax.random.fold_in(key, i), leaf.shape, leaf.dtype)
+                noise = noise if isinstance(leaf, jax.Array) else np.asarray(noise)
+            noisy.append(leaf + like(deviation, leaf) * noise)
+        return structure.unflatten(noisy)
 
 
 class SharpnessAware(Around):

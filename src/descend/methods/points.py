@@ -10,6 +10,7 @@ from descend.fields import Number, between, fraction, nonnegative, whole
 from descend.methods.around import Around, Wrapped, inner
 from descend.methods.means import decayed, running
 from descend.methods.rule import Rule
+from descend.stepsizes import StepSize
 from descend.words import along, difference, like, maximum, where
 
 __all__ = ["Averaged", "DecoupledWeightDecay", "ExponentialAverage", "Lookahead", "ScheduleFree"]
@@ -35,6 +36,17 @@ class DecoupledWeightDecay(Around):
                 f"the decay is a share of the rate, and {type(self.method).__name__} has no one rate: put it inside, "
                 "around a method that has one, or use WeightDecay"
             )
+        if isinstance(self.lr, StepSize) and self.lr.compares:
+            raise ValueError(
+                f"{type(self.lr).__name__} measures the cost, of which this decay is no part: use WeightDecay, whose "
+                "penalty it does see, or a number as lr"
+            )
+        for part in self.method.parts():
+            if isinstance(part, Around) and part.hands_out:
+                raise ValueError(
+                    f"{type(part).__name__} hands out a point of its own, which would not shrink as it should: put the "
+                    f"decay inside, {type(part).__name__}(DecoupledWeightDecay(...))"
+                )
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`."""

@@ -13,6 +13,7 @@ from descend.fields import REQUIRED, Declared, Number, anything, part, positive
 from descend.methods.around import Around, Wrapped, inner
 from descend.methods.method import Method
 from descend.methods.rule import Rule
+from descend.stepsizes import Armijo
 from descend.words import along, difference, flat, like, maximum, minimum, norm, sign, sum, where
 
 __all__ = ["Ball", "Box", "L1Ball", "Projected", "Set", "Simplex"]
@@ -128,7 +129,10 @@ class Projected(Around):
                 )
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
-        """See `Rule.update`."""
+        """See `Rule.update`; a line search goes along the slope as far as the set lets it, and looks inside."""
+        if isinstance(self.lr, Armijo):
+            grads, function = self.slope(params, grads), extra.get("value_fn")
+            extra["value_fn"] = None if function is None else lambda x: function(self.onto.nearest(x))
         change, new = super().update(grads, state, params, **extra)
         return difference(self.onto.nearest(along(params, 1.0, change)), params), new
 

@@ -24,6 +24,7 @@ from descend.models.history import History
 from descend.models.samples import Samples
 from descend.models.training import Ending, Measured, chunks_of, parted, sample_of, train_in_batches
 from descend.objectives.parameters import as_parameters, from_vector
+from descend.objectives.tracing import evaluated
 from descend.words import precision
 
 __all__ = ["Training", "train"]
@@ -194,14 +195,13 @@ def train(
 
     with precision(kind):
         _refuse_frozen_randomness(seen, params, *samples.taken(np.arange(size)).parts)
-    look = jax.jit(seen)
 
     def measured(weights: np.ndarray, some: Samples) -> tuple[float, float]:
         x, total = from_vector(weights, params), np.zeros(2)
         with precision(kind):
             for at in range(0, len(some), _BLOCK):
                 rows = some.taken(np.arange(at, min(at + _BLOCK, len(some))))
-                total += len(rows) * np.array([float(number) for number in look(x, *rows.parts)])
+                total += len(rows) * np.array([float(number) for number in evaluated(seen, x, *rows.parts)])
         return float(total[0] / len(some)), float(total[1] / len(some))
 
     sample, history = sample_of(samples, int(seed)), History()

@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 from filelock import FileLock, Timeout
 
+from descend.methods import Rule, as_rule
 from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.trainers import Trainer
@@ -31,7 +32,11 @@ _HASHED = 65_536  # numbers at the beginning and at the end of the data by which
 def written(estimator: Any, *free: str) -> dict[str, str]:
     """The parameters of an estimator as text, but for those that may change where training goes on."""
     may_change = {"checkpoint", "resume", "epochs", "warm_start", *free}
-    return {name: repr(value) for name, value in estimator.get_params().items() if name not in may_change}
+    given = {name: value for name, value in estimator.get_params().items() if name not in may_change}
+    method = given.get("method")
+    if hasattr(method, "init") and not isinstance(method, Rule | type):  # optax's, whose text names addresses
+        given["method"] = as_rule(method)
+    return {name: repr(value) for name, value in given.items()}
 
 
 def about(parameters: dict[str, str], arrays: Iterable[np.ndarray]) -> dict[str, str]:

@@ -52,7 +52,7 @@ _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
 _TOL_OF_CORNERS = 1e-5  # the gradient norm that counts as zero, where the cost itself is not followed to its end
 _AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
-_LEAP, _FEW_ROWS = 30.0, 1_024  # times the first loss after one step, which is too far; seen on so many rows at most
+_LEAP, _FEW_ROWS = 3.0, 1_024  # times the first loss after one step, which is too far; seen on so many rows at most
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 
@@ -493,7 +493,8 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             return self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some)))
 
         equal = _AS_GOOD if rows.is_sparse else 0.0
-        self.rate_ = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), equal=equal)
+        epochs = self.planned_epochs(len(rows))
+        self.rate_ = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), epochs, equal=equal)
         few = rows.taken(np.arange(min(batch_size, _FEW_ROWS, len(rows))))
         most = judged(start, few) + _LEAP * abs(judged(start, few))
 

@@ -18,6 +18,7 @@ _FEWEST_STEPS = 30  # for each rate
 _BETTER = 0.01  # share by which the loss must be lower with another rate
 _FINER = 10 ** (1 / 3)  # the rates that are tried around the best of the decades
 _BUDGET = 4_096  # rows for each rate, in several passes where there are few
+_FEW, _ORDERS = 300, 3  # rows, and in how many orders these are tried: the worst counts
 _SPREAD_OF = 65_536  # rows whose targets tell the scale of the rates
 
 
@@ -27,6 +28,7 @@ def best_rate(
     batch_size: int,
     measure: Callable[[np.ndarray, Any], float],
     seed: int,
+    epochs: int,
     equal: float = 0.0,
 ) -> float:
     """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.
@@ -35,28 +37,44 @@ def best_rate(
     where it is 0, a larger rate must be better by a hundredth of the loss, or of what is gained: to an adaptive method
     all large rates may be the same in the end. Tried is one rate a decade, from far too small to far too large for the
     scale of the target, then around the best.
-    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows.
+    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows; `epochs` is how long the training is.
     """
-    count = min(max(_BUDGET, _TRIED * min(batch_size, 32)), max(1, len(rows) * 2 // 3))
+    are_few = len(rows) < _FEW  # then they are judged on what they learn: the rest would tell little
+    count = min(max(_BUDGET, _TRIED * min(batch_size, 32)), len(rows) if are_few else len(rows) * 2 // 3)
     size = min(batch_size, count)
     order = some_of(len(rows), min(count + _TRIED, len(rows)), seed)
-    tried, judged = rows.taken(order[:count]), rows.taken(order[count:] if len(order) > count else order)
+    tried = rows.taken(order[:count])
+    judged = tried if are_few else rows.taken(order[count:])
     spread = float(np.std(rows.y[:_SPREAD_OF])) or 1.0
     places = np.arange(count)
     low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
     decades: list[float] = (10.0 ** np.linspace(low, high, 1 + round(high - low))).tolist()
-    before = measure(trainer_at(decades[0], tried).weights, judged)
 
     @cache
-    def cost(lr: float) -> float:
+    def learnt(lr: float, number: int) -> np.ndarray:
         trainer = trainer_at(lr, tried)
         budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
         passes = max(1, budget // count, _FEWEST_STEPS * size // count)
-        trainer.run(tried, np.tile(places, passes), size)
-        left = measure(trainer.weights, judged)
+        order = np.tile(places, passes)
+        if are_few:  # a trial is the training itself
+            draw = np.random.default_rng([seed, number])
+            order = np.concatenate([draw.permutation(count) for _ in range(min(passes, epochs))])
+        trainer.run(tried, order, size)
+        return trainer.weights
+
+    @cache
+    def cost(lr: float) -> float:
+        left = max(measure(learnt(lr, number), judged) for number in range(_ORDERS if are_few else 1))
         return left if np.isfinite(left) else np.inf
 
-    lowest = min(map(cost, decades))
+    start = trainer_at(decades[0], tried).weights
+    before, lowest = measure(start, judged), min(map(cost, decades))
+    if not lowest < before:  # what is learnt says nothing of other rows
+        judged = tried
+        cost.cache_clear()
+        before, lowest = measure(start, judged), min(map(cost, decades))
+    if not lowest < before:  # there is nothing to learn: any rate that does no harm
+        return max((lr for lr in decades if cost(lr) <= before), default=decades[0])
     worth = _BETTER * max(0.0, min(abs(lowest), before - lowest))
     best = next(lr for lr in decades if cost(lr) <= lowest + worth)
     for factor in (_FINER, 1 / _FINER):

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["NO_OPTIONS", "Traced", "is_float64", "known", "once", "same_constants", "trace"]
+__all__ = ["NO_OPTIONS", "Traced", "evaluated", "is_float64", "known", "once", "same_constants", "trace"]
 
 NO_OPTIONS: Mapping[str, Any] = {}  # of XLA
 
@@ -105,6 +105,12 @@ def _traced(origin: Callable[..., Any], function: Callable[..., Any], x: Any, *d
 
 def _evaluated(jaxpr: Any, consts: list[Any], args: Any, structure: Any) -> Any:
     return jax.tree.unflatten(structure, jax.core.eval_jaxpr(jaxpr, consts, *jax.tree.leaves(args)))
+
+
+def evaluated(function: Callable[..., Any], x: Any, *data: Any) -> Any:
+    """What a JAX function gives, compiled; found again by what was traced."""
+    program = _traced(function, partial(function), x, *data)
+    return program.compiled("values", lambda: program.program)(program.consts, x, *data)
 
 
 def once(key: Any, keep: Any, make: Callable[[], Any]) -> Any:

@@ -204,6 +204,9 @@ class OneCycle(Schedule):
         return where(k <= top, up, down)
 
 
+_NUMBERS = (int, float, np.number)  # a file, or the dtype of a run, makes floats of whole numbers
+
+
 class Joined(Schedule):
     """Schedules one after the other: the i-th from step `at[i-1]` on, with steps counted from there.
 
@@ -216,15 +219,15 @@ class Joined(Schedule):
         "the schedules, in order",
     )
     at: tuple[int, ...] = part(
-        lambda v: isinstance(v, tuple | list) and all(isinstance(k, int | np.integer) and k > 0 for k in v),
+        lambda v: isinstance(v, tuple | list) and all(isinstance(k, _NUMBERS) and k > 0 and k == int(k) for k in v),
         "a tuple of whole numbers > 0",
         "the steps at which the next schedule takes over",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("schedules", "at"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "schedules", tuple(self.schedules))
+        object.__setattr__(self, "at", tuple(int(k) for k in self.at))
         if len(self.at) != len(self.schedules) - 1 or list(self.at) != sorted(set(self.at)):
             raise ValueError(
                 f"{len(self.schedules)} schedules need {len(self.schedules) - 1} growing steps at which the next "

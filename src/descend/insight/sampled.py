@@ -1,0 +1,76 @@
+"""Runs on batches: what the noise of their gradients, the rate and flat directions have to do with where they ended."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+from descend.descent import Outcome, Run, minimize
+from descend.descent.outcome import length
+from descend.insight.curvature import Curvature
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.slow import too_small
+from descend.insight.to_and_fro import ILL, too_large
+from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told, with_rate
+
+__all__ = ["sampled"]
+
+_SETTLED = 0.01  # of the gradient at the start
+_MUCH_LOWER = 0.1  # share of the cost
+
+
+def sampled(run: Run) -> Diagnosis | None:
+    """A run on batches: has the noise of their gradients got the upper hand?"""
+    if run.sampling is None or not run.sampling.samples:
+        return None
+    if cost(run) > start_cost(run):
+        return too_large(run)
+    problem, size = run.problem, run.sampling.size
+    _, grad, whole = run.cost_and_gradient()
+    draw, distances = np.random.default_rng(0), []
+
+    for _ in range(16):
+        rows = draw.choice(run.sampling.rows, size, replace=False)
+        part = jax.tree.map(lambda a, rows=rows: a[rows], problem.data)
+        of_batch = problem.value_and_grad(run.x_array, *part)[1]
+        distances.append(length(jax.tree.map(lambda a, b: a - b, of_batch, grad)))
+    noise = float(np.sqrt(np.mean(np.square(distances))))
+    evidence = {"gradient norm of all rows": whole, "deviation of a batch's gradient": noise, "batch size": size}
+    lr, bend = fixed_rate(run), curvature_at(run, run.x_array)
+    if lr is not None and (slow := too_small(run, bend)) is not None:
+        return slow
+    flat, least = _held_up(run, bend)
+    if lr is None or run.method.hands_out_another(problem.x0):  # no rate to be changed
+        first = length(problem.value_and_grad(problem.x0, *problem.data)[1])
+        settled = whole < _SETTLED * first and cost(run) < start_cost(run)
+        if not settled or flat is not None:
+            return flat
+        return Diagnosis(Cause.HEALTHY, {**evidence, "gradient norm at the start": first})
+    if noise <= whole:
+        return flat
+    steps = min(2_000, max(run.nit, 50))
+    small, same = (again(run, with_rate(run.method, rate), x0=run.x, steps=steps) for rate in (lr / 10, lr))
+    if small is None or small.outcome is Outcome.DIVERGED or not cost(small) < cost(run):
+        return flat
+    if same is not None and cost(same) < cost(small):  # it is not the noise that holds it up
+        return flat
+    if flat is not None and cost(run) - cost(small) < 0.5 * (cost(run) - least):
+        return flat
+    cure = f"larger batches, an average of the points (Averaged), or a rate that falls from {lr:.3g} to {lr / 10:.3g}"
+    return Diagnosis(Cause.NOISE_FLOOR, evidence, cure, f"going on with lr={lr / 10:.3g}, {told(small)}")
+
+
+def _held_up(run: Run, bend: Curvature | None) -> tuple[Diagnosis | None, float]:
+    """Whether the default steps, which suit flat directions as well, get much lower from here on all rows; how low."""
+    if bend is None or not ILL < bend.condition < np.inf:
+        return None, np.inf
+    problem = run.problem
+    tried = minimize(
+        run.objective, run.x, data=problem.data, maximize=problem.sign < 0, steps=TRIED, progress=False, time_limit=1.0
+    )
+    least = max(_MUCH_LOWER * abs(cost(run)), 0.01 * (start_cost(run) - cost(run)))
+    if tried.outcome is Outcome.DIVERGED or not cost(run) - cost(tried) > least:
+        return None, np.inf
+    evidence = {"condition κ" if bend.is_exact else "condition κ, at least": bend.condition, "cost": run.fun}
+    cure = "leave the method and batch_size out: the default steps (Barzilai–Borwein) on all rows"
+    return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, f"going on so, {told(tried)}"), cost(tried)
