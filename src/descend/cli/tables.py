@@ -220,7 +220,7 @@ def _draw(fitted: Any, path: Path) -> None:
 
     history = fitted.estimator.history_
     if fitted.is_linear:
-        figure = plots.training_overview(history, fitted.features, fitted.strengths())
+        figure = plots.training_overview(history, fitted.names_of_strengths(), fitted.strengths())
     else:
         figure = plots.learning(history, name="accuracy" if fitted.is_classifier else "R²")
     figure.savefig(path, dpi=150)
@@ -232,7 +232,8 @@ def _report(fitted: Any) -> None:
 
     console = Console(highlight=False)
     history, encoder = fitted.estimator.history_, fitted.encoder
-    head = f"{fitted.rows + fitted.rows_held_out:,} rows, {len(fitted.features):,} features"
+    of = f" to learn from, and {fitted.rows_held_out:,} held out" if fitted.rows_held_out else ""
+    head = f"{fitted.rows:,} rows{of}; {len(fitted.features):,} features"
     if encoder is not None:
         kinds = [column.kind for column in encoder.columns]
         parts = [f"{kinds.count(kind)} {_PLURALS[kind]}" for kind in _PLURALS if kind in kinds]
@@ -272,10 +273,11 @@ def _of_r2(score: float) -> str:
 def _report_coefficients(fitted: Any, console: Any) -> None:
     from rich.table import Table
 
-    strengths = fitted.strengths()
-    table = Table("strongest columns", "change per deviation", box=None, header_style="bold")
+    strengths, names = fitted.strengths(), fitted.names_of_strengths()
+    which = "strongest columns → class" if names is not fitted.features else "strongest columns"
+    table = Table(which, "change per deviation", box=None, header_style="bold")
     for j in abs(strengths).argsort()[::-1][:8]:
-        table.add_row(fitted.features[j], f"{strengths[j]:+.4g}")
+        table.add_row(names[j], f"{strengths[j]:+.4g}")
     console.print(table)
     if fitted.estimator.l1:
         console.print(f"{(strengths == 0).sum()} of {len(strengths)} coefficients are zero")

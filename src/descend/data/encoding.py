@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -97,9 +98,12 @@ def _numbers(values: pa.Array, kind: str, name: str) -> np.ndarray:
     try:
         if kind == "date":
             values = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+        elif kind == "boolean" and pa.types.is_string(values.type):
+            values = values.cast(pa.bool_())
         numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"column {name!r} should hold {kind}s, and does not: {error}") from None
+        odd = re.search(r"Failed to parse string: ('.*?')", str(error))
+        raise DataError(f"column {name!r} should hold {kind}s, and holds {odd[1] if odd else values.type}") from None
     if kind == "date":
         numbers = numbers / _SECONDS_A_DAY
     if np.isinf(numbers).any():

@@ -21,6 +21,9 @@ import pyarrow.feather
 import pyarrow.json
 import pyarrow.parquet
 
+from descend.data.errors import DataError
+from descend.data.typed import typed
+
 __all__ = ["ArrowSource", "CsvSource", "DataError", "JsonSource", "ParquetSource", "Source", "source_of"]
 
 _BLOCK = 1 << 20  # bytes that are read at a time
@@ -34,10 +37,6 @@ _MISSING = [
     "", " ", "NA", "na", "N/A", "n/a", "n.a.", "N.A.", "NaN", "nan", "NAN", "-nan", "null", "NULL", "None", "missing",
     "Missing", "?", "-", "--", ".", "#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?",
 ]  # fmt: skip
-
-
-class DataError(ValueError):
-    """The data cannot be used as they are; the message says where, and what to do."""
 
 
 class Source(ABC):
@@ -227,7 +226,7 @@ class ParquetSource(_File):
         """See `Source.batches`."""
         try:
             with pa.parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=_BLOCK) as file:
-                yield from file.iter_batches(_BATCH)
+                yield from typed(file.iter_batches(_BATCH), self.name)
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{self.path.name} cannot be read as Parquet: {error}") from None
 
@@ -241,8 +240,7 @@ class FeatherSource(_File):
         try:
             with pa.memory_map(str(self.path)) as file:
                 reader = pa.ipc.open_file(file)
-                for i in range(reader.num_record_batches):
-                    yield reader.get_batch(i)
+                yield from typed(map(reader.get_batch, range(reader.num_record_batches)), self.name)
         except pa.ArrowInvalid as error:
             raise DataError(f"{self.path.name} cannot be read as Arrow: {error}") from None
 
@@ -255,7 +253,8 @@ class JsonSource(_File):
         """See `Source.batches`."""
         try:
             stream = pa.input_stream(str(self.path), compression="detect")
-            yield from pa.json.open_json(stream, read_options=pa.json.ReadOptions(block_size=8 * _BLOCK))
+            batches = pa.json.open_json(stream, read_options=pa.json.ReadOptions(block_size=8 * _BLOCK))
+            yield from typed(batches, self.name)
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{self.path.name} cannot be read as JSON lines: {error}") from None
 
@@ -280,7 +279,7 @@ class ArrowSource(Source):
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`."""
-        yield from self.table.to_batches(max_chunksize=_BATCH)
+        yield from typed(self.table.to_batches(max_chunksize=_BATCH), self.name)
 
 
 @dataclass

@@ -36,6 +36,7 @@ _STILL = "x no longer moves"
 _JUMPS = "it changes in jumps (floor, round, a count of errors), which no gradient can see"
 PENALTIES = {"decay", "l1", "l2"}  # hyperparameters that pull x towards 0
 _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
+_FEW_WAYS = 8  # coordinates along which it is looked around
 _DROWNED = 1e-7  # share of what was gained, below which differences of the values say nothing
 _FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
@@ -156,7 +157,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             "Start elsewhere",
         )
     exact = 16 * float(np.finfo(np.float64).eps) * abs(f)
-    if run.gradient == DIFFERENCES and exact > _DROWNED * (first - f):
+    if run.gradient == DIFFERENCES and exact > _DROWNED * (first - f) and _is_lower_near(run, f):
         return Judgement(
             Outcome.PRECISION_FLOOR,
             f"the gradient is as good as zero as far as the values tell, which are exact to about {exact:.1g} only: "
@@ -203,6 +204,15 @@ def _stands_in_steps(run: Run, f: float) -> bool:
     moves = (from_vector(point + far * way, run.x_array) for far in np.linspace(-0.5, 0.5, 41))
     values = np.array([float(run.problem.value(move, *run.problem.data)) for move in moves])
     return bool((np.diff(values) == 0).mean() > 0.5 and (values < f).any())
+
+
+def _is_lower_near(run: Run, f: float) -> bool:
+    """Whether the cost is lower by a few digits' last places somewhere around, along the first coordinates."""
+    point, reach, place = as_vector(run.x_array), reach_of(run.x_array), float(np.spacing(abs(f)))
+    ways = np.eye(point.size)[:_FEW_WAYS]
+    moves = (point + by * 0.5**k * reach * way for way in ways for k in range(8) for by in (1, -1))
+    values = (float(run.problem.value(from_vector(move, run.x_array), *run.problem.data)) for move in moves)
+    return any(value < f - 3 * place for value in values)
 
 
 def _what_is_inexact(run: Run) -> str:

@@ -93,6 +93,11 @@ class Retraining(ABC):
         self.lowest = min(self.lowest, float(history.loss[-1]))
         return history
 
+    @property
+    def is_restless(self) -> bool:
+        """Whether it was stopped because the validation loss rose, and the training loss with it."""
+        return self.outcome is Outcome.STALLED and self.in_batches
+
     def is_much_of_rest(self, won: float) -> bool:
         """Whether so much is a large share of the loss that is left, and that is no trifle."""
         start, end = float(self.history.loss[0]), float(self.history.loss[-1])
@@ -269,9 +274,11 @@ def _largest_columns(trials: Any) -> dict[str, str]:
 
 
 def _gained(trials: Retraining) -> tuple[float, float, float]:
-    """The loss at the start, at the end, and what was gained."""
-    loss = trials.history.loss
-    return float(loss[0]), float(loss[-1]), max(float(loss[0] - loss[-1]), 0.0)
+    """The loss at the start, that of the parameters that were kept, and what was gained."""
+    loss, validation = trials.history.loss, trials.history.validation
+    was_stopped = trials.outcome in {Outcome.CONVERGED, Outcome.STALLED} and np.isfinite(validation).any()
+    end = float(loss[int(np.nanargmin(validation)) if was_stopped else -1])
+    return float(loss[0]), end, max(float(loss[0]) - end, 0.0)
 
 
 def _decayed(trials: Retraining) -> Diagnosis | None:
@@ -312,7 +319,7 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
             return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told)
     is_unknown = same is None and trials.was_cut  # what going on as before would have come to
     matters = won > _MATTERS * max(gained, end) or trials.is_much_of_rest(won)
-    if slow is None or is_unknown or not matters or won < 2 * as_it_was:
+    if slow is None or is_unknown or not matters or (won < 2 * as_it_was and not trials.is_restless):
         return None
     before = np.inf if same is None else end - as_it_was
     evidence = {"loss": end, "going on as before": before, "going on with a tenth of the rate": end - won}
@@ -383,7 +390,7 @@ def _changed(trials: Retraining, cause: Cause, cure: str, *, half: bool = False,
         return None
     before = trials.loss_before(float(tried.epoch[-1]))
     is_much = before - tried.loss[-1] >= _MUCH * (max(start, tried.loss[0]) - tried.loss[-1])
-    learns = tried.loss[0] - tried.loss[-1] > 0.5 * (before - tried.loss[-1])  # not a better start alone
+    learns = tried.loss[0] - tried.loss[-1] > 0.25 * (before - tried.loss[-1])  # not a better start alone
     if not learns or not (is_much or (half and 0 < tried.loss[-1] < 0.5 * before)):
         return None
     return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, _told(tried, "from the start", before))
@@ -464,7 +471,7 @@ def _knows_nothing(trials: Retraining) -> bool:
 def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
     """What is looked for, in the order that a first glance at the losses suggests."""
     start, end, gained = _gained(trials)
-    if end > 1.02 * start:  # the way led up
+    if end > 1.02 * start or trials.is_restless:  # the way led up
         return _decayed, _to_and_fro, _penalised, _plateau, _too_small, _raw
     if not gained > 0.01 * abs(start) or _knows_nothing(trials) or trials.unreached:
         return _decayed, _penalised, _plateau, _too_small, _raw, _to_and_fro, _too_few

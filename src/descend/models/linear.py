@@ -14,7 +14,7 @@ import scipy.sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted, validate_data
 
 from descend.descent import Outcome, Run
 from descend.descent.options import ready
@@ -34,7 +34,7 @@ from descend.models.mixing import mixed_up
 from descend.models.rate_search import best_rate
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
-from descend.models.some_rows import SomeRows
+from descend.models.some_rows import SomeRows, blocks_of
 from descend.models.trainers import Penalty, Streaming, Updating, check_fits_sparse_rows
 from descend.models.training import (
     Chunk,
@@ -54,6 +54,8 @@ _TOL_OF_CORNERS = 1e-5  # the gradient norm that counts as zero, where the cost 
 _AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
 _LEAP, _FEW_ROWS = 3.0, 1_024  # times the first loss after one step, which is too far; seen on so many rows at most
 _FEWEST = 30  # rows of a stream on which a rate can be found
+_OTHER_SCALE = 10.0  # times as large, or as small
+_PASSES = 2  # through blocks in batches, unless given
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 
 __all__ = ["LinearModel"]
@@ -111,6 +113,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
     _moments: Moments | None
     _scaling: Scaling
     _weights: np.ndarray  # of the scaled features
+    _found_at: np.ndarray | None  # the scale of the columns at which the rate of a stream was found
     _trainer: Streaming | Updating | None  # goes on where training in batches ended
     _made_with: dict[str, str]  # the parameters with which it began
     _sparse: bool
@@ -198,6 +201,8 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             self._trainer = None
         if first and classes is not None:
             self._take_classes(classes)
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes={list(classes)!r} are not those of the first call, {self.classes_.tolist()}")
         rows = self._rows(X, y, sample_weight, first=first, balanced=False)
         if self.scale:
             seen = rows.moments()
@@ -206,10 +211,18 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         if first or self.scale:
             self._scaling = self._scaling_of(rows)
         if first:
-            self.history_, self._trainer = History(), None
+            self.history_, self._trainer, self._found_at = History(), None, None
         self._weights = self._start(rows) if before is None else self._scaling.of_users_units(*before)
+        if self._found_at is not None and self._is_of_another_scale():
+            warnings.warn(
+                "columns have come to another scale, ten times that of the rows on which the learning rate was found, "
+                "or a tenth: it is found anew on these rows",
+                stacklevel=2,
+            )
+            self._trainer = None
         if self._trainer is None:
             self._trainer = self._trainer_of(rows, self._weights, self._size(rows))
+            self._found_at = self._scaling.scale if isinstance(self._rule_in_batches(), type) else None
             kind = self._rule_in_batches()
             if first and len(rows) < _FEWEST and isinstance(kind, type) and "lr" in kind.names():
                 warnings.warn(
@@ -237,20 +250,26 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         self._finish(Ending(weights, outcome, message, 1.0), rows)
         return self
 
+    def _is_of_another_scale(self) -> bool:
+        """Whether a column has become ten times as large as where the rate was found, or a tenth."""
+        ratios = self._scaling.scale / self._found_at
+        return bool((np.maximum(ratios, 1 / ratios) > _OTHER_SCALE).any())
+
     def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
         """Learn from more rows than memory holds: `blocks()` goes through them anew, as pairs (X, y) of some rows.
 
         One pass takes the means and deviations of the columns and the classes. Where `learns_from_sums`, a second
-        makes XᵀX, and the result is that of all rows in memory. Else `epochs` more train, in batches of
-        `batch_size` (1 unless given), in an order of its own, within a pool of rows that takes 64 MB.
+        makes XᵀX, and the result is that of all rows in memory. Else `epochs` more (2 unless given) train, in batches
+        of `batch_size` (1 unless given), in an order of its own, within a pool of rows that takes 64 MB.
         """
         self._check_parameters()
         if self.validation:
             raise ValueError("fit_blocks holds no rows out: leave validation at 0, and give blocks without those rows")
         size, moments, total, of_targets = self.batch_size or 1, None, 0, 0.0
         classes: set[Any] = set()
-        some = SomeRows(int(self.seed))
-        for X, y in blocks():
+        some, epochs = SomeRows(int(self.seed)), self.epochs or _PASSES
+        for X, y in blocks_of(blocks):
+            _check_feature_names(self, X, reset=total == 0)
             rows = rows_of(np.asarray(X), np.zeros(len(X)))
             seen = rows.moments()
             moments = seen if moments is None else moments.with_more(seen)
@@ -265,12 +284,15 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         if classes:
             self._take_classes(sorted(classes))
         self.history_, self._trainer = History(), None
+        names = getattr(self, "feature_names_in_", None)
         first = self._rows(*some.rows(), None, first=True, balanced=False)
+        if names is not None:
+            self.feature_names_in_ = names
         self._moments = moments if self.scale else None
         self._scaling = self._scaling_of(first)
         self._weights = self._start(first)
         if self.learns_from_sums(first.features):
-            parts = (self._rows(X, y, None, first=False, balanced=False) for X, y in blocks())
+            parts = (self._rows(X, y, None, first=False, balanced=False) for X, y in blocks_of(blocks, total))
             cost = GramCost(parts, of_targets / total, self._scaling, float(self.l2))
             self._finish(self._fit_to_cost(cost, first, total), first)
             return self
@@ -279,7 +301,8 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
         def chunks(epoch: int) -> Iterator[Chunk]:
             done = 0
             seed = int(self.seed)
-            come: Iterator[Rows] = (self._rows(X, y, None, first=False, balanced=False) for X, y in blocks())
+            passed = blocks_of(blocks, total)
+            come: Iterator[Rows] = (self._rows(X, y, None, first=False, balanced=False) for X, y in passed)
             if self.shuffle:
                 room = max(1, _POOL // (first.kind.itemsize * (first.features + 2)))
                 parts = ((rows.values, rows.y, rows.weights) for rows in come)
@@ -290,7 +313,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
                 order = shuffled(len(rows), seed, (epoch << 20) + number) if self.shuffle else np.arange(len(rows))
                 yield Chunk(rows, order, done / total)
 
-        self._finish(self._trained(chunks, size, first, None), first)
+        self._finish(self._trained(chunks, size, first, None, epochs), first)
         return self
 
     def planned_epochs(self, rows: int) -> int:
@@ -474,7 +497,10 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             return Ending(
                 weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(run.nit),
                 cure=", as it does where some columns tell the classes apart without an error. They are kept as they "
-                "are after the last step; with a penalty, l2=1e-4, there is a best one",
+                "are after the last step; with a penalty, l2=1e-4, there is a best one"
+                if isinstance(self, ClassifierMixin)
+                else ", as it does where all targets are zero, or those of the rows that some columns mark. They are "
+                "kept as they are after the last step",
             )  # fmt: skip
         message = f"{run.message}; the gradient was made {cost.how}"
         assert run.outcome is not None  # noqa: S101 - the run has ended
@@ -539,11 +565,11 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             self._trainer = self._trainer_of(rows, self._weights, size)
         together = rows_together(len(rows), int(self.n_jobs), is_compiled=self._trainer.is_compiled)
         chunks = chunks_of(rows, size, shuffle=bool(self.shuffle), seed=int(self.seed), together=together)
-        ending: Ending = self._trained(chunks, size, rows, held_out)
+        ending: Ending = self._trained(chunks, size, rows, held_out, self.planned_epochs(len(rows)))
         return ending
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def _trained(self, chunks: Chunks, size: int, rows: Rows, held_out: Rows | None) -> Ending:
+    def _trained(self, chunks: Chunks, size: int, rows: Rows, held_out: Rows | None, epochs: int) -> Ending:
         on_sample = self._seen_on(sample_of(rows, int(self.seed)))
         on_held_out = None if held_out is None else self._seen_on(held_out)
         assert self._trainer is not None  # noqa: S101 - made by the caller
@@ -553,8 +579,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             of_held_out = (np.nan, np.nan) if on_held_out is None else on_held_out(weights)[:2]
             return Measured(loss, of_held_out[0], score, of_held_out[1], gradient)
 
-        epochs, patience = self.planned_epochs(len(rows)), self.patience
-        common = (self._trainer, chunks, size, epochs, measure, self.history_, patience)
+        common = (self._trainer, chunks, size, epochs, measure, self.history_, self.patience)
         with told_of_epochs(self, epochs, self._attributes) as wants_to_stop:
             if self.checkpoint is None:
                 return train_in_batches(*common, None, wants_to_stop)

@@ -15,7 +15,7 @@ import scipy.sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted, validate_data
 
 from descend.data.images import open_image
 from descend.data.one_digit import like_mnist
@@ -38,7 +38,7 @@ from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Net
 from descend.models.rate_search import best_rate
 from descend.models.rows import rows_of
 from descend.models.samples import Samples
-from descend.models.some_rows import SomeRows
+from descend.models.some_rows import SomeRows, blocks_of
 from descend.models.training import (
     Chunk,
     Chunks,
@@ -203,7 +203,8 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         if self.validation:
             raise ValueError("fit_blocks holds no rows out: leave validation at 0, and give blocks without those rows")
         some, total, classes = SomeRows(int(self.seed)), 0, set[Any]()
-        for X, y in blocks():
+        for X, y in blocks_of(blocks):
+            _check_feature_names(self, X, reset=total == 0)
             total += len(y)
             if isinstance(self, Classifier):
                 classes.update(np.unique(y).tolist())
@@ -212,7 +213,10 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
             raise ValueError("there are no rows")
         if classes:
             self._take_classes(sorted(classes))
+        names = getattr(self, "feature_names_in_", None)
         first = self._samples(*some.rows(), None, first=True, balanced=False)
+        if names is not None:
+            self.feature_names_in_ = names
         self._begin(first.parts[0])
         size = min(int(self.batch_size), len(first))
         self._trainer = self._trainer_of(first, size)
@@ -221,7 +225,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         def chunks(epoch: int) -> Iterator[Chunk]:
             done, seed = 0, int(self.seed)
             come: Iterator[tuple[Any, ...]] = (
-                self._samples(X, y, None, first=False, balanced=False).parts for X, y in blocks()
+                self._samples(X, y, None, first=False, balanced=False).parts for X, y in blocks_of(blocks, total)
             )
             if self.shuffle:
                 room = min(total, max(1, _POOL // per_row))

@@ -19,6 +19,7 @@ _BETTER = 0.01  # share by which the loss must be lower with another rate
 _FINER = 10 ** (1 / 3)  # the rates that are tried around the best of the decades
 _BUDGET = 4_096  # rows for each rate, in several passes where there are few
 _FEW, _ORDERS = 300, 3  # rows, and in how many orders these are tried: the worst counts
+_MOST_DECADES = 30
 _SPREAD_OF = 65_536  # rows whose targets tell the scale of the rates
 
 
@@ -73,6 +74,9 @@ def best_rate(
         judged = tried
         cost.cache_clear()
         before, lowest = measure(start, judged), min(map(cost, decades))
+    while not min(map(cost, decades[1:])) < min(before, cost(decades[0])) and len(decades) < _MOST_DECADES:
+        decades.insert(0, decades[0] / 10)  # columns that are not scaled may want a much smaller rate
+    lowest = min(map(cost, decades))
     if not lowest < before:  # there is nothing to learn: any rate that does no harm
         return max((lr for lr in decades if cost(lr) <= before), default=decades[0])
     worth = _BETTER * max(0.0, min(abs(lowest), before - lowest))

@@ -1,12 +1,14 @@
-"""A sample of rows that come in blocks."""
+"""Rows that come in blocks: a sample of them, and what is wrong with blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
-__all__ = ["SomeRows"]
+__all__ = ["SomeRows", "blocks_of"]
 
 
 class SomeRows:
@@ -35,3 +37,24 @@ class SomeRows:
         """The rows that were kept."""
         X, y = (np.concatenate(column) for column in zip(*self._parts, strict=True))
         return X, y
+
+
+def blocks_of(blocks: Callable[[], Iterator[tuple[Any, Any]]], rows: int | None = None) -> Iterator[tuple[Any, Any]]:
+    """The blocks that hold rows, checked; `rows` is how many there were the first time."""
+    if not callable(blocks):
+        raise TypeError(
+            "blocks must be a function that goes through the rows anew each time it is called, "
+            f"lambda: ((X, y) for X, y in …), got {type(blocks).__name__}"
+        )
+    count = 0
+    for X, y in blocks():
+        if scipy.sparse.issparse(X):
+            raise TypeError("fit_blocks takes dense blocks: X.toarray() of each, or partial_fit for sparse ones")
+        count += len(y)
+        if len(y):
+            yield X, y
+    if rows is not None and count != rows:
+        raise ValueError(
+            f"blocks() gave {rows:,} rows the first time and {count:,} now: it must go through all of them anew each "
+            "time it is called, which an iterator that is used up does not"
+        )

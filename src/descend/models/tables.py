@@ -29,6 +29,7 @@ __all__ = ["TableModel", "fit_table", "unfitted"]
 
 _Rows = tuple[Any, np.ndarray]  # features and targets
 _Wanted = tuple[str, bool]  # the model, and whether the target is a class
+_FEWEST, _FEW = 2, 5  # rows to learn from; and a table of so few may be held out by chance
 _MEMORY = 160 << 20  # bytes of features that are held; what is larger streams through
 _AT_ONCE = 512 << 20  # where it cannot
 _MODELS: dict[str, tuple[Any, Any]] = {  # of numbers, of classes
@@ -95,6 +96,14 @@ class TableModel:
         strengths = np.atleast_2d(self.estimator.coef_) * self.deviations
         place = np.abs(strengths).argmax(axis=0)
         return np.asarray(strengths[place, np.arange(strengths.shape[1])])
+
+    def names_of_strengths(self) -> list[str]:
+        """What each of `strengths` belongs to: the column, and of several classes that which it speaks for most."""
+        coef = np.atleast_2d(self.estimator.coef_)
+        if len(coef) == 1:
+            return self.features
+        classes = self.estimator.classes_[np.abs(coef * self.deviations).argmax(axis=0)]
+        return [f"{name} → {of}" for name, of in zip(self.features, classes, strict=True)]
 
     def predict(self, data: Any) -> np.ndarray:
         """The predictions for all rows of a file or table, shape (rows,); the target need not be there."""
@@ -212,6 +221,11 @@ def fit_table(
     if table.bytes > memory:
         return _fit_streaming(table, validation, options, begin)
     (X, y), (X_held, y_held) = table.in_two(validation)
+    if len(y) < _FEWEST and len(y_held):
+        raise ValueError(
+            f"validation={validation:g} leaves {len(y)} of {len(y) + len(y_held):,} rows to learn from: give a smaller "
+            "share"
+        )
     estimator = _estimator(table.wanted, y, options).fit(X, y)
     score = _score(estimator, y_held, estimator.predict(X_held)) if len(y_held) else np.nan
     seconds = time.perf_counter() - begin
@@ -285,7 +299,7 @@ def _opened(data: Any, target: str | None, model: str | None, ignore: Collection
         return _Table(names, (model or ("logistic" if is_class else "linear"), is_class), None, (X, y))
     if target is None:
         raise ValueError("give the target: the column to predict")
-    source = source_of(data)
+    source, target = source_of(data), str(target)
     encoder = Encoder.learnt(source, target, ignore)
     is_class = encoder.target_kind != "number" or encoder.has_two_values
     return _Table(encoder.features, (model or ("logistic" if is_class else "linear"), is_class), encoder, source)
@@ -316,6 +330,8 @@ def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any]) -> Any:
 def _held_out(rows: int, share: float) -> np.ndarray:
     """Which of so many rows are held out: not all of them."""
     out = _are_out(np.arange(rows), share)
+    if out.all() and rows > _FEW:
+        raise ValueError(f"validation={share:g} leaves none of the {rows:,} rows to learn from: give a smaller share")
     return out & ~out.all()
 
 
@@ -421,6 +437,7 @@ def summary(fitted: TableModel) -> dict[str, Any]:
     loss = fitted.estimator.history_.loss
     return {
         "rows": fitted.rows + fitted.rows_held_out,
+        "rows_held_out": fitted.rows_held_out,
         "columns": len(fitted.features),
         "score": _none_for_nan(fitted.score),
         "loss": float(loss[-1]) if len(loss) else None,
