@@ -407,3 +407,29 @@ def test_a_column_of_intervals_is_left_out() -> None:
     assert model.encoder is not None
     assert "no number, text or date" in model.encoder.left_out["bin"]
     assert model.features == ["kind = 0", "kind = 1", "kind = 2", "x"]
+
+
+def test_dates_that_are_written_as_text_are_dates_in_typed_tables_too(tmp_path: Path) -> None:
+    days = [f"2020-{1 + i // 28:02d}-{1 + i % 28:02d}" for i in range(300)]
+    table = pa.table({"day": days, "y": np.arange(300.0)})
+    pa.parquet.write_table(table, tmp_path / "a.parquet")
+    for data in (table, tmp_path / "a.parquet"):
+        encoder = Encoder.learnt(source_of(data), "y")
+        assert [column.kind for column in encoder.columns] == ["date"]
+    later = pa.Table.from_batches([*table.to_batches(), *pa.table({"day": ["soon"], "y": [1.0]}).to_batches()])
+    with pytest.raises(DataError, match="holds dates, written as 2020-12-31, and then 'soon'"):
+        Encoder.learnt(source_of(later), "y")
+
+
+def test_categories_of_polars_and_yes_or_no_as_text_are_read(tmp_path: Path) -> None:
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame({"k": ["a", "b"] * 20, "y": np.arange(40.0)}).with_columns(pl.col("k").cast(pl.Categorical))
+    frame.write_ipc(tmp_path / "k.arrow")
+    for data in (frame, tmp_path / "k.arrow"):
+        assert [column.categories for column in Encoder.learnt(source_of(data), "y").columns] == [["a", "b"]]
+    encoder = Encoder.learnt(source_of(pa.table({"f": [True, False] * 20, "y": np.arange(40.0)})), "y")
+    as_text = source_of(pa.table({"f": ["TRUE", "False"] * 20, "y": np.arange(40.0)}))
+    X, _ = next(iter(encoder.blocks(as_text)))
+    assert X.ravel().tolist() == [1.0, 0.0] * 20
+    with pytest.raises(DataError, match="should hold booleans, and holds 'maybe'"):
+        next(iter(encoder.blocks(source_of(pa.table({"f": ["maybe", "no"], "y": [1.0, 2.0]})))))

@@ -135,3 +135,11 @@ def test_of_strange_rules_there_is_the_text() -> None:
 
 def test_the_first_form_is_still_read() -> None:
     assert of_json({"name": "adam", "numbers": {"lr": 0.5}}) == Adam(0.5)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".json"])
+def test_a_run_with_joined_schedules_comes_back(tmp_path: Path, ending: str) -> None:
+    method = Adam(Joined((Warmup(0.1, 10), Cosine(0.1, 90)), at=(10,)))
+    saved = minimize("rosenbrock", None, method, steps=100).save(tmp_path / f"run{ending}")
+    loaded: Any = load_run(saved).method
+    assert loaded.lr.at == (10,)

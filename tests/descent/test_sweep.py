@@ -302,3 +302,11 @@ def test_lanes_that_see_more_epochs_than_one_call_holds_keep_their_rows_and_thei
     np.testing.assert_allclose(lane.x, alone.x, rtol=1e-10)
     assert len(np.unique(lane.trace.step)) == len(lane.trace.step) > 100
     np.testing.assert_allclose(lane.trace.f, alone.trace.f[lane.trace.step], rtol=1e-10)
+
+
+def test_groups_of_lanes_that_end_at_different_steps_are_joined() -> None:
+    rates = np.geomspace(0.01, 0.1, 4_100)
+    many = sweep("booth", None, GradientDescent(rates), steps=1_000)
+    some = sweep("booth", None, GradientDescent(rates[::500]), steps=1_000)
+    np.testing.assert_array_equal(many.fun[::500], some.fun)
+    np.testing.assert_allclose(many[500].trace.f[-1], many[500].fun)

@@ -27,11 +27,13 @@ from descend import (
     GradientDescent,
     GradientNoise,
     Groups,
+    InverseLipschitz,
     L1Ball,
     Lookahead,
     Momentum,
     Optax,
     Outcome,
+    PolyakEstimated,
     Projected,
     RMSProp,
     ScheduleFree,
@@ -368,3 +370,41 @@ def test_bad_input(make: Any, says: str) -> None:
     with pytest.raises((ValueError, TypeError)) as caught:
         make()
     assert says in str(caught.value)
+
+
+def far_from_zero(x: Any) -> Any:
+    return (x[0] - 1) ** 2 + 3 * (x[1] + 1) ** 2
+
+
+def test_what_changes_the_gradient_changes_it_wherever_the_method_asks_for_one() -> None:
+    with_penalty = np.array([0.5, -0.75])  # of far_from_zero + |x|², which a decay of 2 stands for
+    for method in (
+        WeightDecay(SharpnessAware(Adam(0.01), rho=1e-4), decay=2.0),
+        WeightDecay(GradientDescent(InverseLipschitz()), 2.0),
+        WeightDecay(GradientDescent(Armijo()), 2.0),
+        WeightDecay(GradientDescent(PolyakEstimated()), 2.0),
+    ):
+        run = minimize(far_from_zero, [3.0, 2.0], method, steps=5_000)
+        np.testing.assert_allclose(run.x, with_penalty, atol=1e-3)
+    clipped = minimize(
+        lambda x: 1e6 * far_from_zero(x),
+        [3.0, 2.0],
+        ClipGlobalNorm(SharpnessAware(GradientDescent(1e-3)), 1.0),
+        steps=5,
+    )
+    assert clipped.trace.x is not None
+    np.testing.assert_allclose(np.linalg.norm(np.diff(clipped.trace.x, axis=0), axis=1), 1e-3, rtol=1e-6)
+
+
+def test_a_decay_beside_the_gradient_is_refused_where_it_has_no_meaning() -> None:
+    with pytest.raises(ValueError, match=r"put the decay inside, ScheduleFree\(DecoupledWeightDecay"):
+        DecoupledWeightDecay(ScheduleFree(GradientDescent(0.1)))
+    with pytest.raises(ValueError, match="Armijo measures the cost, of which this decay is no part"):
+        DecoupledWeightDecay(GradientDescent(Armijo()))
+
+
+def test_a_line_search_inside_of_a_set_goes_on_along_its_edge() -> None:
+    A, b = np.array([[3.0, 1, 0], [1, 2, 0.5], [0, 0.5, 1]]), np.array([1.0, -3, 2])
+    run = minimize(lambda x: x @ A @ x / 2 - b @ x, np.ones(3) / 3, Projected(GradientDescent(Armijo()), Box(0.0, 1.0)))
+    assert run.success, run.message
+    np.testing.assert_allclose(run.x, [1 / 3, 0, 1], atol=1e-6)

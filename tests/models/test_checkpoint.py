@@ -24,6 +24,7 @@ from descend import (
     Momentum,
     Outcome,
 )
+from descend.methods import Optax
 from descend.models import checkpoint as checkpoints
 from descend.models import training
 from descend.models.checkpoint import Checkpoint, CheckpointError
@@ -197,3 +198,26 @@ def test_what_stopped_early_stays_so(tmp_path: Path) -> None:
     again = make(checkpoint=tmp_path / "c", resume=True).fit(X, Y)
     np.testing.assert_array_equal(again.coef_, first.coef_)
     assert again.message_ == first.message_
+
+
+def test_a_training_by_optax_goes_on_in_another_process(tmp_path: Path) -> None:
+    optax = pytest.importorskip("optax")
+    code = """
+import sys, numpy as np, optax
+from descend import MLPRegressor
+X = np.random.default_rng(0).normal(size=(120, 3))
+model = MLPRegressor(optax.adam(float(sys.argv[3])), hidden=4, epochs=int(sys.argv[2]), checkpoint=sys.argv[1], resume=True)
+print(model.fit(X, X[:, 0]).history_.loss[-1].hex())
+"""
+
+    def run(epochs: int, rate: float = 0.01, file: str = "a") -> Any:
+        arguments = [str(tmp_path / file), str(epochs), str(rate)]
+        return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+    assert run(2).returncode == 0
+    went_on, at_once = run(4), run(4, file="b")
+    assert went_on.returncode == 0, went_on.stderr
+    assert went_on.stdout == at_once.stdout != ""
+    other = run(6, rate=0.02)
+    assert "is of another training" in other.stderr
+    assert repr(Optax(optax.adam(0.01))) != repr(Optax(optax.adam(0.02)))

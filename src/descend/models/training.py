@@ -36,7 +36,7 @@ _CHUNK = 65_536  # rows between two looks whether all is well, at least
 _LOOKS = 8  # in an epoch of many rows, where steps are compiled
 _SHARED = 8  # times as many rows for each of several threads, which take a while to get going
 _MEASURED = 4_096  # rows on which the loss is measured on the way
-_ROSE = 0.1  # share of the training loss: by so much more it bounces
+_ROSE, _OF_GAINED = 0.1, 0.01  # shares of the training loss, and of what was gained: by so much more it bounces
 RESTLESS = "after it the training loss rose as well"
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
@@ -192,7 +192,7 @@ def train_in_batches(
         )
         outcome = Outcome.STALLED if fell else Outcome.DIVERGED
         return Ending(at.best, outcome, f"{outcome.value}: {message}", at.epoch, has_gone_back=True)
-    if _is_idle(at, patience) and (rise := _rise_since(history, epochs_before + at.best_epoch)) is not None:
+    if _is_idle(at, patience) and (rise := _rise_since(history, epochs_before + at.best_epoch, at.first)) is not None:
         message = (
             f"the validation loss was lowest, {at.best_loss:.6g}, after {_counted(at.best_epoch)}, whose parameters "
             f"are kept, but {RESTLESS}: from {rise[0]:.6g} to {rise[1]:.6g}. Try a smaller learning rate"
@@ -227,11 +227,12 @@ def _is_idle(at: Progress, patience: int | None) -> bool:
     return patience is not None and at.chunk == 0 and at.epoch - at.best_epoch >= patience
 
 
-def _rise_since(history: History, best: float) -> tuple[float, float] | None:
+def _rise_since(history: History, best: float, first: float) -> tuple[float, float] | None:
     """The training loss at the epoch that was best, and what it was like after it, where it rose much as well."""
     then = float(history.loss[np.searchsorted(history.epoch, best, side="right") - 1])
     since = float(np.median(history.loss[(history.epoch > best) & (history.epoch == np.floor(history.epoch))]))
-    return (then, since) if since > then + _ROSE * abs(then) else None
+    is_much = since - then > max(_ROSE * abs(then), _OF_GAINED * (first - then))
+    return (then, since) if is_much else None
 
 
 def _counted(epochs: int) -> str:
