@@ -719,3 +719,10 @@ def test_a_rule_of_ones_own_races_against_all_others(
     assert json.loads(out)["outcome"] == "CONVERGED"
     assert "is no method" in descend("minimize", "x^2", "--from", "1", "--method", "math:sin")[2]
     assert "has no 'Nothing'" in descend("race", "bowl", "--own", "my_rules:Nothing")[2]
+
+
+def test_files_are_written_although_the_reader_has_had_enough(tmp_path: Path) -> None:
+    saved = tmp_path / "run.csv"
+    code = f"{sys.executable} -m descend minimize booth --method adam --lr 0.1 --save {saved} | head -1"
+    subprocess.run(["bash", "-c", code], check=True, capture_output=True)
+    assert saved.stat().st_size > 1_000

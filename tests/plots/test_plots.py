@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from descend import Adam, GradientDescent, Run, minimize, plots
+from descend import Adam, GradientDescent, Run, minimize, plots, sweep
 
 
 def rosen(x: Any) -> Any:
@@ -161,3 +161,17 @@ def test_runs_to_the_end_of_the_numbers_have_a_picture(objective: str, x0: Any, 
     run = minimize(objective, x0, GradientDescent(lr))
     plots.overview(run).savefig(tmp_path / "far.png")
     assert (tmp_path / "far.png").stat().st_size > 10_000
+
+
+def test_poles_tiny_paths_and_sweeps_without_a_survivor_are_drawn_as_they_are() -> None:
+    line = plots.cost_curve("1/x", (-10, 10)).lines[0]
+    assert np.isnan(np.asarray(line.get_ydata(), float)).any()
+    whole = plots.cost_curve("x^3", (-10, 10)).lines[0]
+    assert np.isfinite(np.asarray(whole.get_ydata(), float)).all()
+    run = minimize(lambda x, y: (x - 1e-7) ** 2 + (y + 1e-8) ** 2, [1e-6, 0], GradientDescent(0.1), steps=30, gtol=0)
+    low, high = plots.contours(run).get_xlim()
+    assert high - low < 3e-6
+    lost = sweep("x^4", 5.0, GradientDescent(np.geomspace(1, 100, 5)), steps=50).plot()
+    assert len(lost.get_yticks()) == 0
+    starts = sweep("himmelblau", None, GradientDescent(0.01), starts=np.eye(2), steps=5).plot()
+    assert starts.lines[0].get_linestyle() == "None"

@@ -27,6 +27,7 @@ from descend import (
     Warmup,
     minimize,
 )
+from descend.fields import Number, positive
 
 K = np.arange(0, 300)
 SAME_IN_OPTAX = [
@@ -151,3 +152,18 @@ def test_bad_schedules(make: Any, says: str) -> None:
     with pytest.raises((ValueError, TypeError)) as caught:
         make()
     assert says in str(caught.value)
+
+
+def test_a_schedule_of_ones_own_that_leaves_the_rates_is_refused() -> None:
+    class Downwards(Schedule):
+        """Falls below zero."""
+
+        lr: Number = positive(0.1, "the first rate")
+
+        def __call__(self, k: Any) -> Any:
+            """The rate after k steps."""
+            return self.lr * (1 - k / 10)
+
+    with pytest.raises(ValueError, match=r"gives the rate -0.01 at step 11: a rate is a finite number >= 0"):
+        minimize("x^2", 3.0, GradientDescent(Downwards()), steps=30)
+    assert minimize("x^2", 3.0, GradientDescent(Downwards()), steps=10).nit == 10

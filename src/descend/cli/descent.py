@@ -19,6 +19,7 @@ from descend.cli.values import (
     BadInputError,
     check_target,
     finite,
+    may_be_cut,
     method_class,
     method_of,
     start_of,
@@ -68,10 +69,11 @@ def minimize_command(
         maximize=maximize,
         time_limit=time_limit,
     )
-    if as_json:
-        print(json.dumps(finite(run.summary())), flush=True)
-    else:
-        _report(run)
+    with may_be_cut():
+        if as_json:
+            print(json.dumps(finite(run.summary())), flush=True)
+        else:
+            _report(run)
     write_files([("trace", save, run.save), ("picture", plot, partial(_plot, run))], silent=as_json)
     if exit_code(run.outcome) == 3 and not as_json:  # after the files: they must not depend on it
         print(f"\n{run.explain()}")
@@ -146,7 +148,8 @@ def _hand_out(result: Any, overview: str, *, as_json: bool, plot: Path | None, s
 
         getattr(plots, overview)(result).savefig(path, dpi=150)
 
-    print(json.dumps(finite(result.summary())) if as_json else result, flush=True)
+    with may_be_cut():
+        print(json.dumps(finite(result.summary())) if as_json else result, flush=True)
     write_files([("table", save, result.save), ("picture", plot, draw)], silent=as_json)
 
 

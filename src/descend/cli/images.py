@@ -13,7 +13,7 @@ import typer
 
 from descend.cli.app import app, exit_code
 from descend.cli.pictures import confused
-from descend.cli.values import BadInputError, check_target, finite, method_of, size_of, widths, write_files
+from descend.cli.values import BadInputError, check_target, finite, may_be_cut, method_of, size_of, widths, write_files
 from descend.methods import method_named
 
 _MODELS = {".descend", ".safetensors"}
@@ -91,7 +91,8 @@ def mnist_command(
     if as_json:
         print(json.dumps(finite(found)), flush=True)
     else:
-        _report(network, images, predicted, found)
+        with may_be_cut():
+            _report(network, images, predicted, found)
     pictures = [] if plot is None else _pictures(plot, network, images, predicted, shares.max(axis=1))
     write_files([("network", out, network.save), *pictures], silent=as_json)
     raise typer.Exit(exit_code(network.outcome_))

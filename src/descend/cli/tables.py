@@ -16,7 +16,7 @@ import typer
 
 from descend.cli.app import app, exit_code
 from descend.cli.pictures import evaluate_pictures, tell_picture, tell_pictures
-from descend.cli.values import PICTURES, BadInputError, check_target, finite, method_of, widths, write_files
+from descend.cli.values import PICTURES, BadInputError, check_target, finite, may_be_cut, method_of, widths, write_files
 from descend.descent import Outcome
 from descend.methods import method_named
 
@@ -87,7 +87,8 @@ def fit_command(
     if as_json:
         print(json.dumps(finite({**summary(fitted), "model": None if out is None else str(out)})), flush=True)
     else:
-        _report(fitted)
+        with may_be_cut():
+            _report(fitted)
     write_files([("model", out, fitted.save), ("picture", plot, partial(_draw, fitted))], silent=as_json)
     raise typer.Exit(_code(fitted))
 

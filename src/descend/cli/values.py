@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 import traceback
@@ -26,6 +27,7 @@ __all__ = [
     "check_target",
     "finite",
     "imported",
+    "may_be_cut",
     "method_class",
     "method_of",
     "size_of",
@@ -151,6 +153,16 @@ def finite(value: Any) -> Any:
     if isinstance(value, list):
         return [finite(inner) for inner in value]
     return None if isinstance(value, float) and value - value != 0 else value
+
+
+@contextmanager
+def may_be_cut() -> Iterator[None]:
+    """What is printed may go to a reader that has had enough (`| head`): the files are written all the same."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_files(files: list[tuple[str, Path | None, Callable[[Path], Any]]], *, silent: bool) -> None:

@@ -24,7 +24,7 @@ from descend.descent.engine import (
     handed_out,
 )
 from descend.descent.interrupts import Interrupts
-from descend.descent.options import check_options, last_step, ready, samples, sampling_of
+from descend.descent.options import check_options, check_rates, last_step, ready, samples, sampling_of
 from descend.descent.outcome import gradient_scale, length
 from descend.descent.progress import Progress
 from descend.descent.run import Run
@@ -118,6 +118,7 @@ def minimize(
     sampling = sampling_of(parts, batch_size, epochs, seed, steps)
     method = ready(method, sampling, x0)
     last = last_step(sampling, steps, epochs)
+    check_rates(method, last)
     problem = prepare(objective, x0, grad=grad, data=parts, maximize=maximize, written_in_words=in_words)
     value, slope = problem.value_and_grad(x0, *parts)
     before = time.perf_counter()

@@ -12,8 +12,9 @@ from descend.descent.sampling import Sampling
 from descend.methods import Adam, GradientDescent, Rule, as_rule
 from descend.objectives.parameters import dtype_of
 from descend.stepsizes import BarzilaiBorwein, StepSize
+from descend.stepsizes.schedule import Schedule
 
-__all__ = ["cast", "check_options", "last_step", "ready", "samples", "sampling_of"]
+__all__ = ["cast", "check_options", "check_rates", "last_step", "ready", "samples", "sampling_of"]
 
 
 def ready(method: Any, sampling: Sampling | None, x0: Any) -> Rule:
@@ -37,8 +38,23 @@ def ready(method: Any, sampling: Sampling | None, x0: Any) -> Rule:
     nearest = rule.reach(x0, x0)
     for inside, given in zip(jax.tree.leaves(nearest), jax.tree.leaves(x0), strict=True):
         if not np.allclose(inside, given, rtol=1e-5, atol=1e-8):
-            raise ValueError(f"x0 lies outside the set of the projection; start inside it, e.g. at {nearest}")
+            place = np.array2string(np.asarray(inside), threshold=6, precision=4, separator=", ")
+            raise ValueError(f"x0 lies outside the set of the projection; start inside it, e.g. at {place}")
     return rule
+
+
+def check_rates(rule: Rule, last: int) -> None:
+    """Refuse a schedule of a user's own that leaves the numbers a rate may be."""
+    for part in rule.parts():
+        if isinstance(part, Schedule) and not type(part).__module__.startswith("descend."):
+            steps = np.unique(np.linspace(0, max(0, last - 1), 1_000).round())
+            rates = np.broadcast_to(np.asarray(part(steps), float), steps.shape)
+            bad = np.flatnonzero(~(rates >= 0) | ~np.isfinite(rates))
+            if len(bad):
+                raise ValueError(
+                    f"{type(part).__name__} gives the rate {rates[bad[0]]:.4g} at step {steps[bad[0]]:.0f}: "
+                    "a rate is a finite number >= 0; np.maximum(…, 0) keeps it there"
+                )
 
 
 def cast(rule: Rule, kind: np.dtype[Any]) -> Rule:

@@ -11,7 +11,7 @@ import numpy as np
 
 from descend.descent.interrupts import Interrupts
 from descend.descent.lanes import Ends, run_lanes
-from descend.descent.options import check_options, last_step, ready, samples, sampling_of
+from descend.descent.options import check_options, check_rates, last_step, ready, samples, sampling_of
 from descend.descent.outcome import gradient_scale
 from descend.descent.sampling import as_data
 from descend.descent.sweep_result import Sweep, picked
@@ -89,7 +89,7 @@ def sweep(
             "starts=; on the command line --lr 1e-4:1:50"
         )
     last = last_step(sampling, 1_000 if steps is None and epochs is None and not samples(sampling) else steps, epochs)
-    ready(picked(rule, dict.fromkeys(axes, 0)), sampling, x0)
+    check_rates(ready(picked(rule, dict.fromkeys(axes, 0)), sampling, x0), last)
     problem = prepare(objective, x0, grad=grad, data=parts, maximize=maximize, written_in_words=in_words)
     names = dict(axes) if many is None else {**axes, "start": np.arange(len(many))}
     lanes = np.indices([len(values) for values in names.values()]).reshape(len(names), -1)

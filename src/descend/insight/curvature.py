@@ -54,6 +54,12 @@ class Curvature:
         """κ = largest / smallest; infinite where the smallest is not positive."""
         return self.largest / self.smallest if self.smallest > 0 else np.inf
 
+    def __str__(self) -> str:
+        """The two ends, and which of the numbers are bounds."""
+        low, of_condition = ("", "") if self.is_exact else ("at most ", ", at least")
+        ends = f"curvature from {low}{self.smallest:.4g} to {self.largest:.4g}"
+        return f"{ends}; condition κ{of_condition}: {self.condition:.4g}" if self.smallest > 0 else ends
+
 
 def curvature(objective: Callable[..., Any] | str | Run, x: Any = None, *, data: Any = ()) -> Curvature:
     """The extreme eigenvalues of the Hessian at `x`.

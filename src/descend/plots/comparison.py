@@ -42,9 +42,12 @@ def _one_axis(result: Sweep, ax: Axes) -> Axes:
     is_log = bool((known >= 0).all() and (known > 0).any())
     if is_log:  # what is exactly 0 is drawn at the bottom
         good = np.maximum(good, max(known[known > 0].min(), 1e-17 * known.max()))
-    ax.plot(values, good, color=BLUE, marker=".", markersize=4, label="final cost")
+    line = "none" if name == "start" else "-"  # the number of a start says nothing of where it is
+    ax.plot(values, good, color=BLUE, marker=".", markersize=4, linestyle=line, label="final cost")
     if diverged.any():
-        top = np.nanmax(good) if np.isfinite(good).any() else 1.0
+        top = np.nanmax(good) if len(known) else 0.0
+        if not len(known):
+            ax.set_yticks([])  # no lane has a cost
         ax.plot(values[diverged], np.full(int(diverged.sum()), top), "x", color=ORANGE, label="diverged")
     if not diverged.all():
         best = result.best_lane

@@ -14,6 +14,7 @@ from descend.plots.style import BLUE, GREY, ORANGE, axes, domain_of, mark, objec
 __all__ = ["cost_curve", "gradient_curve", "path_on_curve"]
 
 _POINTS = 800
+_POLE = 3.0  # times as large as the values usually are: where such change their sign, there is a pole
 Objective = Callable[..., Any] | str
 
 
@@ -21,7 +22,7 @@ def cost_curve(objective: Objective | Run, domain: tuple[float, float] = (-10, 1
     """The cost against x over a domain (low, high)."""
     ax = axes(ax)
     x, f, _ = _sampled(objective, domain)
-    ax.plot(x, f, color=BLUE, label="cost")
+    _draw(ax, x, f, "cost")
     ax.set(xlabel="x", ylabel="cost", title="Cost")
     ax.grid(alpha=0.25)
     return ax
@@ -31,7 +32,7 @@ def gradient_curve(objective: Objective | Run, domain: tuple[float, float] = (-1
     """The gradient against x, with its zero line: where it crosses upwards the cost has a minimum."""
     ax = axes(ax)
     x, _, g = _sampled(objective, domain)
-    ax.plot(x, g, color=BLUE, label="gradient")
+    _draw(ax, x, g, "gradient")
     ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
     ax.set(xlabel="x", ylabel="gradient", title="Gradient")
     ax.grid(alpha=0.25)
@@ -60,6 +61,17 @@ def path_on_curve(run: Run, ax: Axes | None = None) -> Axes:
     ax.set_title(f"{type(run.method).__name__}: {_outcome(run)}")
     ax.legend()
     return ax
+
+
+def _draw(ax: Axes, x: np.ndarray, y: np.ndarray, label: str) -> None:
+    """A line that breaks off at poles, which would be all that is seen."""
+    usual = float(np.nanpercentile(np.abs(y), 90)) if np.isfinite(y).any() else 0.0
+    at_pole = (np.sign(y[:-1]) * np.sign(y[1:]) < 0) & (np.minimum(abs(y[:-1]), abs(y[1:])) > _POLE * usual)
+    if at_pole.any():
+        y = y.copy()
+        y[:-1][at_pole] = np.nan
+        ax.set_ylim(-2 * _POLE * usual, 2 * _POLE * usual)
+    ax.plot(x, y, color=BLUE, label=label)
 
 
 def _sampled(objective: Objective | Run, domain: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -72,9 +72,8 @@ def domain_of(run: Run) -> list[tuple[float, float]]:
         close = minima[(np.abs(minima - start) <= 2 * reach).all(axis=1)]
         if len(close):
             low, high = np.minimum(low, close.min(axis=0)), np.maximum(high, close.max(axis=0))
-    span = np.maximum(high - low, 0.1 * max(float((high - low).max()), 0.5))
-    far = float(np.abs(near).max())
-    span = np.maximum(span, 1e-6 * far)
+    far, wide = float(np.abs(near).max()), float((high - low).max())
+    span = np.maximum(high - low, 0.1 * wide if wide > 1e-6 * far else 0.05 * max(1.0, far))
     if path.shape[1] == 1 and 0.1 * far < span[0]:  # show the curve on both sides of the origin, too
         low, high = np.minimum(low, -far), np.maximum(high, far)
     return [(float(a), float(b)) for a, b in zip(low - 0.25 * span, high + 0.25 * span, strict=True)]
