@@ -161,7 +161,7 @@ def may_be_cut() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # rich makes the one of the other
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
