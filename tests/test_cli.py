@@ -409,7 +409,18 @@ def test_fit_as_json(descend: Any, table: Path, tmp_path: Path) -> None:
         "fit", str(table), "--target", "kind", "--batch-size", "1", "--epochs", "3", "--json", "--out", str(model)
     )
     told = json.loads(out.splitlines()[-1])
-    assert set(told) == {"rows", "columns", "score", "loss", "outcome", "message", "epochs", "seconds", "model"}
+    assert set(told) == {
+        "rows",
+        "rows_held_out",
+        "columns",
+        "score",
+        "loss",
+        "outcome",
+        "message",
+        "epochs",
+        "seconds",
+        "model",
+    }
     assert (code, told["outcome"], told["epochs"], told["rows"]) == (0, "STEPS_EXHAUSTED", 3, 300)
     assert told["model"] == str(model)
     code, out, _ = descend("predict", str(model), str(table), "--out", str(tmp_path / "p.csv"))

@@ -183,7 +183,7 @@ def test_a_model_in_a_file_predicts_from_raw_rows(tmp_path: Path) -> None:
         assert np.isfinite(again.predict(strange)).all()
     with pytest.raises(DataError, match="lacks the column 'size', which the model was made with"):
         again.predict(other.drop(columns="size"))
-    with pytest.raises(DataError, match="column 'size' should hold numbers, and does not"):
+    with pytest.raises(DataError, match="column 'size' should hold numbers, and holds 'big'"):
         again.predict(other.assign(size="big"))
 
 

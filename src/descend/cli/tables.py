@@ -233,13 +233,14 @@ def _report(fitted: Any) -> None:
 
     console = Console(highlight=False)
     history, encoder = fitted.estimator.history_, fitted.encoder
-    of = f" to learn from, and {fitted.rows_held_out:,} held out" if fitted.rows_held_out else ""
-    head = f"{fitted.rows:,} rows{of}; {len(fitted.features):,} features"
+    head = f"{fitted.rows + fitted.rows_held_out:,} rows, {len(fitted.features):,} features"
     if encoder is not None:
         kinds = [column.kind for column in encoder.columns]
         parts = [f"{kinds.count(kind)} {_PLURALS[kind]}" for kind in _PLURALS if kind in kinds]
         head += f" of {len(kinds)} columns ({', '.join(parts)})"
     console.print(head, style="bold", soft_wrap=True)
+    if fitted.rows_held_out:
+        console.print(f"{fitted.rows:,} rows to learn from, {fitted.rows_held_out:,} held out")
     if encoder is not None:
         for name, why in encoder.left_out.items():
             console.print(f"left out: {name}: {why}", markup=False, soft_wrap=True)

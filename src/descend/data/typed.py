@@ -46,11 +46,15 @@ def typed(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.RecordBat
 def _as_text(column: pa.Array) -> pa.Array:
     """Text in its plain form: some functions know no other."""
     kind = column.type
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(kind) and _is_text(kind.value_type):
         values = _as_text(column.dictionary)
         column = pa.DictionaryArray.from_arrays(column.indices, values).dictionary_decode()
         kind = column.type
-    return column.cast(pa.string()) if pa.types.is_string_view(kind) or pa.types.is_large_string(kind) else column
+    return column.cast(pa.string()) if _is_text(kind) else column
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_string_view(kind) or pa.types.is_large_string(kind))
 
 
 def _holds_dates(column: pa.Array) -> bool:

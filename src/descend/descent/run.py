@@ -71,6 +71,10 @@ class Run:
         self.trace = replace(trace, f=problem.sign * trace.f, sampling=sampling)  # in the user's sign
         self._final: tuple[float, Any] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """With arrays of NumPy, which keep their dtype in another process."""
+        return {**vars(self), "carry": jax.tree.map(np.asarray, self.carry)}
+
     # -- where it ended -----------------------------------------------------------------------------------
 
     @property

@@ -75,10 +75,7 @@ def _objective(objective: Any) -> dict[str, Any] | None:
     if isinstance(objective, Formula):
         return {"formula": objective.text}
     if isinstance(objective, Landscape):
-        kappa = (
-            objective.L / objective.mu if objective.name == "ill-conditioned" and objective.L and objective.mu else None
-        )
-        return {"landscape": objective.name, "n": objective.n, "kappa": kappa}
+        return {"landscape": objective.name, "n": objective.n, "kappa": objective.kappa}
     return None
 
 

@@ -113,7 +113,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
     _moments: Moments | None
     _scaling: Scaling
     _weights: np.ndarray  # of the scaled features
-    _found_at: np.ndarray | None  # the scale of the columns at which the rate of a stream was found
+    _found_at: np.ndarray | None = None  # the scale of the columns at which the rate of a stream was found
     _trainer: Streaming | Updating | None  # goes on where training in batches ended
     _made_with: dict[str, str]  # the parameters with which it began
     _sparse: bool
@@ -519,8 +519,7 @@ class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[mis
             return self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some)))
 
         equal = _AS_GOOD if rows.is_sparse else 0.0
-        epochs = self.planned_epochs(len(rows))
-        self.rate_ = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), epochs, equal=equal)
+        self.rate_ = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), equal=equal)
         few = rows.taken(np.arange(min(batch_size, _FEW_ROWS, len(rows))))
         most = judged(start, few) + _LEAP * abs(judged(start, few))
 

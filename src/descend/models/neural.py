@@ -351,7 +351,6 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         self.rate_ = best_rate(
             lambda lr, some: self._trainer_at(kind(lr=lr), some, min(size, len(some))),
             samples, size, lambda weights, some: self._measure(weights, some)[0], int(self.seed),
-            self.planned_epochs(len(samples)),
         )  # fmt: skip
         return kind(lr=self.rate_)
 

@@ -18,7 +18,7 @@ _FEWEST_STEPS = 30  # for each rate
 _BETTER = 0.01  # share by which the loss must be lower with another rate
 _FINER = 10 ** (1 / 3)  # the rates that are tried around the best of the decades
 _BUDGET = 4_096  # rows for each rate, in several passes where there are few
-_FEW, _ORDERS = 300, 3  # rows, and in how many orders these are tried: the worst counts
+_FEW, _PASSES, _ORDERS = 300, 10, 3  # rows; how often, and in how many orders they are gone through: the worst counts
 _MOST_DECADES = 30
 _SPREAD_OF = 65_536  # rows whose targets tell the scale of the rates
 
@@ -29,7 +29,6 @@ def best_rate(
     batch_size: int,
     measure: Callable[[np.ndarray, Any], float],
     seed: int,
-    epochs: int,
     equal: float = 0.0,
 ) -> float:
     """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.
@@ -38,7 +37,7 @@ def best_rate(
     where it is 0, a larger rate must be better by a hundredth of the loss, or of what is gained: to an adaptive method
     all large rates may be the same in the end. Tried is one rate a decade, from far too small to far too large for the
     scale of the target, then around the best.
-    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows; `epochs` is how long the training is.
+    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows.
     """
     are_few = len(rows) < _FEW  # then they are judged on what they learn: the rest would tell little
     count = min(max(_BUDGET, _TRIED * min(batch_size, 32)), len(rows) if are_few else len(rows) * 2 // 3)
@@ -55,11 +54,12 @@ def best_rate(
     def learnt(lr: float, number: int) -> np.ndarray:
         trainer = trainer_at(lr, tried)
         budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
-        passes = max(1, budget // count, _FEWEST_STEPS * size // count)
-        order = np.tile(places, passes)
-        if are_few:  # a trial is the training itself
+        at_least = _FEWEST_STEPS * size // count
+        if are_few:  # a trial is a training like that to come
             draw = np.random.default_rng([seed, number])
-            order = np.concatenate([draw.permutation(count) for _ in range(min(passes, epochs))])
+            order = np.concatenate([draw.permutation(count) for _ in range(max(_PASSES, at_least))])
+        else:
+            order = np.tile(places, max(1, budget // count, at_least))
         trainer.run(tried, order, size)
         return trainer.weights
 

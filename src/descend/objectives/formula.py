@@ -102,6 +102,10 @@ class Formula:
         """How many variables the formula has."""
         return len(self.variables)
 
+    def __reduce__(self) -> Any:
+        """A pickle holds the text."""
+        return Formula, (self.text,)
+
     def __call__(self, x: Any) -> Any:
         """The value at x: a number, or a vector with one element per variable."""
         if isinstance(x, int | float | list | tuple):  # Python's own raise where NumPy gives inf or nan

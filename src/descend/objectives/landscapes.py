@@ -6,7 +6,7 @@ The functions are written in the library's words, so the formula that a page sho
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,17 @@ class Landscape:
     def n(self) -> int:
         """The number of variables."""
         return len(self.domain)
+
+    @property
+    def kappa(self) -> float | None:
+        """The condition number that the ill-conditioned quadratic was asked for; None of all others."""
+        return self.L / self.mu if self.name == "ill-conditioned" and self.L and self.mu else None
+
+    def __reduce__(self) -> Any:
+        """A pickle holds the name of one of this library, and the parts of another."""
+        if self.name in LANDSCAPES:
+            return landscape, (self.name, self.n, self.kappa)
+        return Landscape, tuple(getattr(self, f.name) for f in fields(self))
 
     def __call__(self, x: Any) -> Any:
         """The value at x; x in any kind (NumPy, JAX, an object array of SymPy symbols)."""
