@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import signal
 import threading
 import time
@@ -373,3 +374,24 @@ def test_to_pandas_and_save(tmp_path: Any) -> None:
     assert saved["trace"]["lr"][0] is None
     with pytest.raises(ValueError, match="saved as .parquet, .csv or .json"):
         run.save(tmp_path / "run.pickle")
+
+
+def bowl_of_two(x: Any) -> Any:
+    return np.sum((x - 1) ** 2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: minimize("x^2", 3.0),
+        lambda: minimize("rosenbrock", None, Adam(0.01), steps=50),
+        lambda: minimize(bowl_of_two, [1.0, 2.0], Momentum(0.1)),
+    ],
+    ids=["formula", "landscape", "function"],
+)
+def test_a_run_can_be_pickled_and_is_the_same_run(make: Any) -> None:
+    run = make()
+    again = pickle.loads(pickle.dumps(run))  # noqa: S301 - our own
+    assert (again.fun, again.outcome, again.message) == (run.fun, run.outcome, run.message)
+    np.testing.assert_array_equal(again.trace.f, run.trace.f)
+    assert again.explain().cause is run.explain().cause

@@ -474,9 +474,11 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     if end > 1.02 * start or trials.is_restless:  # the way led up
         return _decayed, _to_and_fro, _penalised, _plateau, _too_small, _raw
     if not gained > 0.01 * abs(start) or _knows_nothing(trials) or trials.unreached:
-        return _decayed, _penalised, _plateau, _too_small, _raw, _to_and_fro, _too_few
-    first = (_plateau,) if isinstance(trials, OfTraining) else ()  # nobody else has drawn its start
-    last = () if first else (_plateau,)
+        own_start = isinstance(trials, OfTraining) and not trials.unreached
+        first, second = (_too_small, _plateau) if own_start else (_plateau, _too_small)
+        return _decayed, _penalised, first, second, _raw, _to_and_fro, _too_few
+    early = (_plateau,) if isinstance(trials, OfTraining) else ()  # nobody else has drawn its start
+    late = () if early else (_plateau,)
     if len(trials.history) < _FEW_LOOKS:
-        return _raw, *first, _to_and_fro, _too_few, _too_small, _penalised, *last
-    return _decayed, *first, _swings, _raw, _too_small, _to_and_fro, _too_few, _penalised, *last
+        return _raw, *early, _to_and_fro, _too_few, _too_small, _penalised, *late
+    return _decayed, *early, _swings, _raw, _too_small, _to_and_fro, _too_few, _penalised, *late

@@ -54,12 +54,12 @@ def best_rate(
     def learnt(lr: float, number: int) -> np.ndarray:
         trainer = trainer_at(lr, tried)
         budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
-        at_least = _FEWEST_STEPS * size // count
         if are_few:  # a trial is a training like that to come
             draw = np.random.default_rng([seed, number])
-            order = np.concatenate([draw.permutation(count) for _ in range(max(_PASSES, at_least))])
+            passes = _PASSES if size < count else _FEWEST_STEPS
+            order = np.concatenate([draw.permutation(count) for _ in range(passes)])
         else:
-            order = np.tile(places, max(1, budget // count, at_least))
+            order = np.tile(places, max(1, budget // count, _FEWEST_STEPS * size // count))
         trainer.run(tried, order, size)
         return trainer.weights
 
