@@ -42,7 +42,7 @@ def told(run: Any) -> Any:
 def test_a_penalty_that_holds_a_run_away_is_named() -> None:
     run = minimize("(x-3)^2", 5.0, DecoupledWeightDecay(GradientDescent(0.1), 5.0), steps=1_000)
     found = run.explain()
-    assert (found.cause, found.evidence["decay"], found.cure) == (Cause.PENALTY, 5.0, "less of it, e.g. decay=0.05")
+    assert (found.cause, found.evidence["decay"], found.cure) == (Cause.PENALTY, 5.0, "decay=0.05")
     X, y = load_digits(return_X_y=True)
     for model in (
         MLPClassifier(Adam(3e-3), l2=10.0, hidden=16, epochs=10),

@@ -30,11 +30,10 @@ from descend.words import along
 if TYPE_CHECKING:
     from descend.descent.run import Run
 
-__all__ = ["PENALTIES", "judge"]
+__all__ = ["judge"]
 
 _STILL = "x no longer moves"
 _JUMPS = "it changes in jumps (floor, round, a count of errors), which no gradient can see"
-PENALTIES = {"decay", "l1", "l2"}  # hyperparameters that pull x towards 0
 _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
 _FEW_WAYS = 8  # coordinates along which it is looked around
 _DROWNED = 1e-7  # share of what was gained, below which differences of the values say nothing
@@ -263,8 +262,7 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
     kind = "a longer" if not circles and far > last else "a shorter"
     if not circles and np.isnan(last):
         kind = "a"
-    names = [name.split(".")[-1] for name, value, _ in run.method.numbers() if value > 0]
-    decays = [name for name in names if name in PENALTIES] if run.trace.lr[-1] != 0 else []
+    decays = [name.split(".")[-1] for name in run.method.penalties()] if run.trace.lr[-1] != 0 else []
     if decays:
         advice = f"; the method's {' and '.join(decays)} pulls x towards 0, away from the minimum of the cost alone"
     elif run.lr is None or kind == "a":

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.ending import PENALTIES
 from descend.descent.outcome import Finding, has_no_bound, length, surroundings
 from descend.descent.sweep import sweep
 from descend.insight.curvature import Curvature
@@ -18,7 +17,18 @@ from descend.insight.kinks import along_a_kink
 from descend.insight.slow import decayed, too_small, vanished
 from descend.insight.stationary import sobol
 from descend.insight.to_and_fro import circling, swinging, too_large
-from descend.insight.trials import TRIED, again, cost, curvature_at, improved, shown, start_cost, told, unbounded
+from descend.insight.trials import (
+    TRIED,
+    again,
+    cost,
+    curvature_at,
+    improved,
+    lighter,
+    shown,
+    start_cost,
+    told,
+    unbounded,
+)
 from descend.methods import Frozen, GradientDescent
 from descend.objectives.function import DIFFERENCES, Problem
 from descend.objectives.parameters import as_vector, from_vector
@@ -119,16 +129,15 @@ def frozen(run: Run) -> Diagnosis | None:
 
 def penalised(run: Run) -> Diagnosis | None:
     """Whether a decay of the parameters, which the method has, holds the run away from where the cost is lowest."""
-    decays = {name: float(v) for name, v, _ in run.method.numbers() if name.split(".")[-1] in PENALTIES and v > 0}
-    if not decays or run.outcome in {Outcome.CONVERGED, Outcome.INTERRUPTED, Outcome.OUT_OF_TIME}:
+    found = lighter(run.method)
+    if found is None or run.outcome in {Outcome.CONVERGED, Outcome.INTERRUPTED, Outcome.OUT_OF_TIME}:
         return None
-    without = run.method.with_numbers(lambda name, v: 0.0 if name in decays else v)
-    tried = improved(run, without, steps=min(max(TRIED, run.nit), 20_000), below=cost(run))
+    method, cure = found
+    tried = improved(run, method, steps=min(max(TRIED, run.nit), 20_000), below=cost(run))
     if tried is None or not cost(run) - cost(tried) > 0.5 * (max(start_cost(run), cost(run)) - cost(tried)):
         return None
-    less = ", ".join(f"{name.split('.')[-1]}={value / 100:.3g}" for name, value in decays.items())
-    evidence = {**{name.split(".")[-1]: value for name, value in decays.items()}, "cost": run.fun}
-    return Diagnosis(Cause.PENALTY, evidence, f"less of it, e.g. {less}", f"without it {told(tried)}")
+    evidence = {name.split(".")[-1]: value for name, value in run.method.penalties().items()}
+    return Diagnosis(Cause.PENALTY, {**evidence, "cost": run.fun}, cure, told(tried))
 
 
 def floor(run: Run) -> Diagnosis | None:

@@ -20,7 +20,7 @@ from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.short_runs import rates_in
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
-from descend.insight.trials import calmer, highest_rate, rises, with_rate
+from descend.insight.trials import calmer, highest_rate, lighter, rises, round_rate, with_rate
 from descend.methods import Around, Frozen, Method, Optax, Rule, as_rule
 from descend.models.finite import finite_rows
 from descend.models.history import History
@@ -192,8 +192,12 @@ def _rescaled(method: Any, factor: float) -> _Rescaled | None:
     rates = rates_in(rule)
     if not rates:
         return None
-    made = rule.with_numbers(lambda name, v: v * factor if name in rates else v)
+    made = rule.with_numbers(lambda name, v: _told_as(v * factor) if name in rates else v)
     return _Rescaled(made, f"lr={float(next(iter(rates_in(made).values()))):.3g}")
+
+
+def _told_as(rate: Any) -> Any:
+    return round_rate(rate) if np.ndim(rate) == 0 else rate
 
 
 def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
@@ -439,24 +443,21 @@ def _plateau(trials: Retraining) -> Diagnosis | None:
 def _penalised(trials: Retraining) -> Diagnosis | None:
     """Whether a penalty, or a decay of the parameters, keeps it from learning most of what could be learnt."""
     has = {} if trials.model is None else trials.model.get_params()
-    given = {name: has[name] for name in ("l2", "l1") if has.get(name)}
-    changes: dict[str, Any] = dict.fromkeys(given, 0.0)
-    if isinstance(trials.method, Rule):
-        decays = {n: float(v) for n, v, _ in trials.method.numbers() if n.split(".")[-1] in {"decay", "l1"} and v > 0}
-        if decays:
-            given |= decays
-            changes["method"] = trials.method.with_numbers(lambda name, v: 0.0 if name in decays else v)
+    given = {name: float(has[name]) for name in ("l2", "l1") if has.get(name)}
+    changes: dict[str, Any] = {name: round_rate(value / 100) for name, value in given.items()}
+    cures = [f"{name}={value:g}" for name, value in changes.items()]
+    if (found := lighter(trials.method)) is not None:
+        changes["method"], how = found
+        cures.append(how)
+        given |= {name.split(".")[-1]: value for name, value in trials.method.penalties().items()}
     tried = trials.anew(**changes) if changes else None
     if tried is None:
         return None
     start, before = float(trials.history.loss[0]), trials.loss_before(float(tried.epoch[-1]))
     if not before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1]):
         return None
-    cure = ", ".join(f"{name}={value / 100:.3g}" for name, value in given.items())
     evidence = {**given, "loss at the start": start, "loss": before}
-    return Diagnosis(
-        Cause.PENALTY, evidence, f"less of it, e.g. {cure}", f"without it {_told(tried, 'from the start', before)}"
-    )
+    return Diagnosis(Cause.PENALTY, evidence, ", ".join(cures), _told(tried, "from the start", before))
 
 
 def _knows_nothing(trials: Retraining) -> bool:

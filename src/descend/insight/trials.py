@@ -12,7 +12,7 @@ import numpy as np
 from descend.descent import Outcome, Run, minimize
 from descend.insight.curvature import Curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.methods import Around, Method
+from descend.methods import Around, Method, Rule
 from descend.objectives.function import precision
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes.schedule import Schedule
@@ -27,6 +27,7 @@ __all__ = [
     "highest_rate",
     "improved",
     "innermost",
+    "lighter",
     "onward",
     "points",
     "rises",
@@ -86,6 +87,16 @@ def with_rate(method: Any, lr: float) -> Any:
     if isinstance(method, Around):
         return replace(method, method=with_rate(method.method, lr))
     return replace(method, lr=lr)
+
+
+def lighter(method: Any) -> tuple[Any, str] | None:
+    """The method with a hundredth of its penalties, and these in words; None where it has none."""
+    heavy = method.penalties() if isinstance(method, Rule) else {}
+    if not heavy:
+        return None
+    light = {name: round_rate(value / 100) for name, value in heavy.items()}
+    how = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in light.items())
+    return method.with_numbers(light.get), how
 
 
 def innermost(method: Any) -> Any:

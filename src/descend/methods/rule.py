@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import jax
+import numpy as np
 
 from descend.fields import Declared
 from descend.words import along, difference
 
 __all__ = ["Rule"]
+
+
+_PENALTIES = {"decay", "l1", "l2"}
 
 
 class Rule(Declared, ABC):
@@ -74,6 +78,10 @@ class Rule(Declared, ABC):
     def slope(self, x: Any, g: Any) -> Any:
         """The gradient as far as the rule may follow it; zero where nothing can be gained."""
         return difference(x, self.reach(x, along(x, -1.0, g))) if self.restricts else g
+
+    def penalties(self) -> dict[str, float]:
+        """Name → value of the numbers, above zero, that pull the parameters towards 0."""
+        return {name: float(v) for name, v, _ in self.numbers() if name.split(".")[-1] in _PENALTIES and np.all(v > 0)}
 
     def optax(self) -> Any:
         """The rule as an `optax.GradientTransformationExtraArgs` (needs optax)."""
