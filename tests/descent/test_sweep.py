@@ -310,3 +310,7 @@ def test_groups_of_lanes_that_end_at_different_steps_are_joined() -> None:
     some = sweep("booth", None, GradientDescent(rates[::500]), steps=1_000)
     np.testing.assert_array_equal(many.fun[::500], some.fun)
     np.testing.assert_allclose(many[500].trace.f[-1], many[500].fun)
+    common, here, there = np.intersect1d(many.ends.step, some.ends.step, return_indices=True)
+    assert len(common) > 10
+    np.testing.assert_allclose(many.ends.rows[here][:, ::500], some.ends.rows[there], rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(many.ends.rows[-1, :, 0], many.fun)

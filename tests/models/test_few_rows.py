@@ -37,6 +37,14 @@ def test_classes_of_few_wide_rows_are_learnt_in_batches() -> None:
     assert model.score(X, X[:, 0] > 0) > 0.95
 
 
+def test_a_target_that_other_rows_say_nothing_of_is_learnt_all_the_same() -> None:
+    draw = np.random.default_rng(0)
+    X, y = draw.normal(size=(400, 300)), draw.normal(size=400)
+    model = LinearRegression(batch_size=8).fit(X, y)
+    assert model.rate_ > 1e-3
+    assert model.history_.loss[-1] < 0.8 * model.history_.loss[0]
+
+
 def raw() -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(0)
     X = draw.normal(size=(1_000, 4))

@@ -392,3 +392,24 @@ def test_a_search_for_a_rate_goes_through_few_rows_often() -> None:
     for order in orders:
         assert np.bincount(order).tolist() == [10] * 30
     assert any((orders[0] != order).any() for order in orders[1:]), "in more than one order"
+
+
+def test_of_the_orders_in_which_few_rows_are_tried_the_worst_counts() -> None:
+    rows: Rows = some_rows(n=30)
+    runs: dict[float, int] = {}
+
+    class Lucky:
+        """With a small rate the first order leads to 0, and all others to 10; with a large one all lead to 5."""
+
+        is_compiled = True
+
+        def __init__(self, lr: float) -> None:
+            self.lr, self.weights = lr, np.array([20.0])
+
+        def run(self, rows: Rows, order: np.ndarray, batch_size: int) -> None:
+            runs[self.lr] = runs.get(self.lr, 0) + 1
+            lucky = 0.0 if runs[self.lr] == 1 else 10.0
+            self.weights = np.array([lucky if self.lr < 0.1 else 5.0])
+
+    found = best_rate(lambda lr, some: Lucky(lr), rows, 4, lambda weights, some: float(weights[0]), 0)  # type: ignore[arg-type, return-value]
+    assert found >= 0.1
