@@ -374,3 +374,18 @@ def test_a_fit_that_begins_in_the_minimum_has_converged() -> None:
         assert LinearRegression().fit(empty, y[:50]).outcome_ is Outcome.CONVERGED
     far = LinearRegression().fit(X, y + 1e6)
     np.testing.assert_allclose(far.coef_, model.coef_, rtol=1e-4)  # and not stopped early by the size of the target
+
+
+def test_a_grid_search_goes_over_the_numbers_of_the_method() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    model = LinearRegression(Adam(Cosine(0.1, steps=100)), batch_size=32, epochs=3)
+    assert {"method__lr.lr", "method__lr.steps", "method__beta1"} <= set(model.get_params())
+    search = GridSearchCV(model, {"method__lr.lr": [1e-4, 1.0], "epochs": [2, 3]}, cv=2).fit(X, y)
+    assert search.best_params_["method__lr.lr"] == 1.0
+    assert search.best_estimator_.method == Adam(Cosine(1.0, steps=100))
+    assert model.method == Adam(Cosine(0.1, steps=100)), "the model that was given is as it was"
+    for name, value, says in (("method__rate", 1, "no parameter"), ("method__beta1", 2.0, "beta1 must")):
+        with pytest.raises(ValueError, match=says):
+            model.set_params(**{name: value})
+    with pytest.raises(ValueError, match="needs a method with numbers"):
+        LinearRegression().set_params(method__lr=0.1)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted, validate_data
@@ -31,6 +31,7 @@ from descend.models.kernels import shuffled
 from descend.models.linear_files import read_into, written_down
 from descend.models.losses import Cornered, Loss, Poisson
 from descend.models.mixing import mixed_up
+from descend.models.parameters import WithMethod
 from descend.models.rate_search import best_rate
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
@@ -66,7 +67,7 @@ def _tolerance(kind: np.dtype[Any], rows: int) -> float:
     return min(1e-8, 2e-15 * rows) if kind == np.float64 else 1e-5
 
 
-class LinearModel(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     """What the linear models have in common; see `LinearRegression` for the parameters."""
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import jax
 import numpy as np
 import scipy.sparse
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted, validate_data
@@ -35,6 +35,7 @@ from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.mixing import mixed_up
 from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
+from descend.models.parameters import WithMethod
 from descend.models.rate_search import best_rate
 from descend.models.rows import rows_of
 from descend.models.samples import Samples
@@ -61,7 +62,7 @@ _DTYPES = ("float32", "bfloat16", "float64")
 _KIND = "network"
 
 
-class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     """What the networks have in common; see `MLPClassifier` for the parameters."""
 
     def __init__(
@@ -478,7 +479,7 @@ class NeuralNetwork(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[m
         arrays, header = self._learnt()
         arrays |= {"weights": as_vector(self.layers_), "shift": self._inputs.shift, "scale": self._inputs.scale}
         arrays["history"] = np.array([*self.history_.columns().values()])
-        options = {n: v for n, v in self.get_params().items() if n not in {"method", "checkpoint", "resume"}}
+        options = {n: v for n, v in self.get_params(deep=False).items() if n not in {"method", "checkpoint", "resume"}}
         options["hidden"] = [int(width) for width in self._hidden()]
         if isinstance(options.get("class_weight"), dict):
             options["class_weight"] = [[key, weight] for key, weight in options["class_weight"].items()]
