@@ -314,3 +314,15 @@ def test_groups_of_lanes_that_end_at_different_steps_are_joined() -> None:
     assert len(common) > 10
     np.testing.assert_allclose(many.ends.rows[here][:, ::500], some.ends.rows[there], rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(many.ends.rows[-1, :, 0], many.fun)
+
+
+def test_of_lanes_that_are_equal_but_for_the_last_digits_the_fastest_is_the_best() -> None:
+    found = sweep("x^2", 5.0, Momentum(lr=np.geomspace(0.01, 1, 10), mu=np.linspace(0, 0.9, 5)))
+    assert found.best.nit == min(steps for steps, f in zip(found.steps, found.fun, strict=True) if f < 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("sgd", GradientDescent), ("GD", GradientDescent), ("heavy-ball", Momentum)]
+)
+def test_methods_are_known_by_their_other_names(name: str, kind: Any) -> None:
+    assert type(minimize("x^2", 5.0, name, steps=2).method) is kind

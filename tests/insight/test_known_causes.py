@@ -22,6 +22,7 @@ from descend import (
     GradientDescent,
     LinearRegression,
     MLPClassifier,
+    MLPRegressor,
     Momentum,
     Outcome,
     Projected,
@@ -170,3 +171,81 @@ def test_points_of_a_domain_where_the_cost_is_not_defined_are_left_out() -> None
     assert point.kind == "minimum"
     assert float(point.x[0]) == pytest.approx(1.0)
     assert basins("x - log(x)", [(-3, 3)], resolution=15).ends.ravel() == pytest.approx([1.0], abs=1e-5)
+
+
+def test_a_network_of_raw_columns_is_blamed_on_them() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(600, 5)) * [1, 1e3, 1, 1e4, 1]
+    y = X[:, 0] - 2 * X[:, 2] + X[:, 4]
+    model = MLPRegressor(GradientDescent(1e-8), hidden=(8,), epochs=10, scale=False).fit(X, y)
+    found = model.explain(X, y)
+    assert (found.cause, "scale=True" in found.cure) == (Cause.ILL_CONDITIONED, True)
+
+
+def small_network() -> tuple[Any, Any, Any]:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(300, 5)).astype(np.float32)
+    start = {
+        "W": (draw.normal(size=(5, 16)) / 2).astype(np.float32), "b": np.zeros(16, np.float32),
+        "v": (draw.normal(size=16) / 4).astype(np.float32), "c": np.float32(0),
+    }  # fmt: skip
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((jax.nn.relu(X @ p["W"] + p["b"]) @ p["v"] + p["c"] - y) ** 2)
+
+    return loss, start, (X, X[:, 0] - 2 * X[:, 1])
+
+
+def test_a_wrong_sign_is_told_also_where_adam_falls_slowly() -> None:
+    loss, start, data = small_network()
+    made = train(lambda p, X, y: -loss(p, X, y), start, data, Adam(0.01), epochs=5)
+    assert made.explain().cause is Cause.UNBOUNDED
+
+
+def test_a_gradient_that_is_nan_at_the_start_is_named() -> None:
+    loss, start, data = small_network()
+    made = train(lambda p, X, y: jnp.sqrt(p["c"] ** 2) + loss(p, X, y), start, data, Adam(0.01), epochs=2)
+    found = made.explain()
+    assert (found.cause, found.evidence) == (Cause.LEFT_DOMAIN, {"the gradient at the start is not finite in": "c"})
+
+
+def test_penalties_are_told_on_all_rows_and_dropout_is_one() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(600, 5))
+    y = X @ [1.0, -2, 3, 0.5, -1] + 0.5 * draw.normal(size=600)
+    causes = [m.fit(X, y).explain(X, y).cause for m in (LinearRegression(l2=100.0), LinearRegression(l2=0.01))]
+    assert causes == [Cause.PENALTY, Cause.HEALTHY]
+    told = X[:, 0] * X[:, 1] > 0
+    found = MLPClassifier(Adam(0.01), hidden=(8,), epochs=20, dropout=0.95).fit(X, told).explain(X, told)
+    assert (found.cause, found.cure) == (Cause.PENALTY, "dropout=0.0095")
+
+
+def test_where_there_is_nothing_to_learn_or_it_was_stopped_in_time_all_is_well() -> None:
+    draw = np.random.default_rng(5)
+    X = draw.normal(size=(120, 60))
+    y = 2 * X[:, 0] - X[:, 1] + draw.normal(size=120)
+    stopped = LinearRegression(GradientDescent(0.01), batch_size=4, epochs=60, validation=0.3, patience=3).fit(X, y)
+    assert "stopped early" in stopped.message_
+    assert stopped.explain(X, y).cause is Cause.HEALTHY
+    level = np.full(120, 3.0)
+    assert LinearRegression(batch_size=32).fit(X, level).explain(X, level).cause is Cause.HEALTHY
+
+
+def test_stochastic_descent_on_a_few_exact_rows_is_on_its_way() -> None:
+    def squares(w: Any, x: Any, y: Any) -> Any:
+        return np.mean((w[0] * x + w[1] - y) ** 2) / 2
+
+    run = minimize(
+        squares, [0, 0], GradientDescent(0.01), data=([1, 2, 3, 4, 5], [2, 4, 6, 8, 10]), batch_size=1, steps=1_000
+    )
+    assert told(run) is Cause.TOO_FEW_STEPS
+
+
+def test_a_jump_beside_is_no_saddle_and_a_logarithm_has_no_bound() -> None:
+    run = minimize("floor(x) + x^2/10", 5.0, GradientDescent(0.1))
+    assert "by a jump" in run.message
+    assert told(run) is not Cause.SADDLE
+    assert told(minimize("log(x^2)", 2.0)) is Cause.UNBOUNDED
+    found = minimize("x^2 - y^2", [1, 0]).explain()
+    assert (found.cause, found.cure, found.evidence["beside it"]) == (Cause.SADDLE, "", "the cost has no bound")
+    assert minimize("x^2", 5.0, gtol=0).success

@@ -12,6 +12,7 @@ from sklearn.linear_model import QuantileRegressor
 from sklearn.svm import LinearSVC
 
 from descend import GradientDescent, LinearRegression, Outcome
+from descend.insight import Cause
 from descend.models import Absolute, Hinge, LinearClassifier, Quantile
 from descend.models.losses import loss_named
 
@@ -64,6 +65,29 @@ def test_an_exact_fit_is_found() -> None:
     X = np.random.default_rng(1).normal(size=(80, 3))
     exact = LinearRegression(loss="absolute").fit(X, X @ [1.0, -2.0, 0.5] + 3)
     np.testing.assert_allclose(exact.coef_, [1, -2, 0.5], atol=1e-5)
+
+
+def test_a_start_that_is_the_minimum_and_classes_that_can_be_told_apart_end_well() -> None:
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    for model, y in (
+        (LinearRegression(loss="quantile:0.9"), np.zeros(200)),
+        (LinearRegression(loss="absolute", l2=0.1), np.full(200, 7.0)),
+    ):
+        model.fit(X, y)
+        assert model.outcome_ is Outcome.CONVERGED
+        np.testing.assert_allclose(model.predict(X), y)
+        assert model.explain(X, y).cause is Cause.HEALTHY
+    told = LinearClassifier(loss="hinge", l2=0.0).fit(X, X[:, 0] > 0)
+    assert told.outcome_ is not Outcome.DIVERGED
+    assert told.score(X, X[:, 0] > 0) == 1.0
+
+
+def test_what_could_not_be_rounded_off_less_is_not_called_converged() -> None:
+    X = np.random.default_rng(1).normal(size=(20, 60))
+    with pytest.warns(ConvergenceWarning):
+        model = LinearClassifier(loss="hinge", l1=0.02, l2=0.0, epochs=3_000).fit(X, np.arange(20) % 2)
+    assert model.outcome_ in {Outcome.STALLED, Outcome.STEPS_EXHAUSTED}
+    assert model.history_.loss[-1] < 0.1
 
 
 def test_an_l1_penalty_beside_a_corner_gives_what_linear_programming_gives() -> None:

@@ -65,7 +65,7 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     small = tolerances.gradient(dtype_of(run.x_array), scale)
     rounded = 4 * float(np.finfo(dtype_of(run.x_array)).eps) * scale if tolerances.gtol is None else -1.0
     first_f, first_size = float(first[0]), length(first[1])
-    if ended is Ended.SMALL_GRADIENT or size <= max(small, rounded):
+    if ended is Ended.SMALL_GRADIENT or size <= max(small, rounded, 0.0):
         return _stationary(run, f, grad, size, first_f)
     if _is_worse(run, f, first_f):
         growth = f", and its gradient has grown from {first_size:.3g} to {size:.3g}" if size > 1.01 * first_size else ""
@@ -126,6 +126,12 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             f"the gradient norm {size:.2g} is small only because x has run far out, and the cost still {_falls(run)} "
             f"there, by {far:.3g} if x goes as far again: it seems to have no {extreme} on this way",
             Finding.NO_BOUND,
+        )
+    if toward and _jumps_beside(run, f):
+        return Judgement(
+            Outcome.STALLED,
+            f"the gradient is as good as zero, but right beside x the cost {_falls(run)} by a jump: {_JUMPS}. Put a "
+            "smooth cost in its place",
         )
     if toward:
         place = f"a {kind}. Start elsewhere, or a little beside it"
@@ -203,6 +209,19 @@ def _stands_in_steps(run: Run, f: float) -> bool:
     moves = (from_vector(point + far * way, run.x_array) for far in np.linspace(-0.5, 0.5, 41))
     values = np.array([float(run.problem.value(move, *run.problem.data)) for move in moves])
     return bool((np.diff(values) == 0).mean() > 0.5 and (values < f).any())
+
+
+def _jumps_beside(run: Run, f: float) -> bool:
+    """Whether along one of the first coordinates the cost is lower as soon as x moves, and hardly more further on."""
+    point, reach = as_vector(run.x_array), reach_of(run.x_array)
+    short, rounding = 8 * float(np.finfo(point.dtype).eps) ** 0.5, 10 * noise_of(run.problem, run.x_array, f)
+
+    def fall(way: np.ndarray, far: float) -> float:
+        there = run.method.reach(run.x_array, from_vector(point + far * reach * way, run.x_array))
+        return f - float(run.problem.value(there, *run.problem.data))
+
+    ways = [by * way for way in np.eye(point.size)[:_FEW_WAYS] for by in (1, -1)]
+    return any((near := fall(way, short)) > rounding and near > 0.5 * fall(way, 1e3 * short) for way in ways)
 
 
 def _is_lower_near(run: Run, f: float) -> bool:

@@ -27,6 +27,8 @@ from descend.objectives.parameters import dtype_of, from_vector
 
 __all__ = ["Sweep", "picked"]
 
+_EQUAL = 1e-12  # share of what was gained: by no more do lanes differ that are told equal
+
 
 def picked(rule: Rule, index: dict[str, Any]) -> Rule:
     """The rule with the swept numbers at these places of their axes (numbers, or arrays of places)."""
@@ -152,7 +154,10 @@ class Sweep(Columns):
         costs = np.where(np.isfinite(self.fun), self.problem.sign * self.fun, np.inf)
         if not self.has_diverged.all():
             costs = np.where(self.has_diverged, np.inf, costs)
-        return int(np.lexsort((self.steps, costs))[0])  # of equal ones the one that got there first
+        # Of those that came down to the lowest but for the last digits, the one that got there first.
+        first = float(np.nanmin(self.problem.sign * self.ends.rows[0, :, 0]))
+        equal = costs <= costs.min() + _EQUAL * max(first - costs.min(), 0.0)
+        return int(np.lexsort((costs, self.steps, ~equal))[0])
 
     @property
     def outcomes(self) -> list[Outcome]:

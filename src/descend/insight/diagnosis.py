@@ -13,6 +13,9 @@ from descend.descent import Outcome
 __all__ = ["Cause", "Diagnosis"]
 
 
+ENDLESS = 1e6  # so many times its first size below zero a loss has no bound
+
+
 class Cause(enum.Enum):
     """What a run suffers from; the value is the sentence for the user."""
 

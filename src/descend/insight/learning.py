@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from descend.descent import Outcome
 from descend.insight.curvature import Curvature, curvature, curvature_of
-from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
 from descend.insight.edge import Edge, is_known_adaptive, shrink_of
 from descend.insight.stability import edge_of_stability
 from descend.models.training import RESTLESS
@@ -31,7 +31,6 @@ __all__ = [
 
 _WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by training again with one thing changed"
 _STILL_WELL = 0.9  # of the loss at the start
-_ENDLESS = 1e6  # so many times its first size below zero a loss has no bound
 _MOST_ROWS = 2_048  # on which a network is looked at
 
 
@@ -54,7 +53,7 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     if outcome is Outcome.STALLED and np.isfinite(validation).any() and RESTLESS not in message:
         evidence = {"validation loss at the start": float(validation[0]), "at the end": float(validation[-1])}
         return Diagnosis(Cause.OVERFITTING, evidence, "l2, dropout, more rows, or other columns", outcome=outcome)
-    if len(loss) > 1 and loss[-1] < -_ENDLESS * max(1.0, abs(loss[0])):
+    if len(loss) > 1 and loss[-1] < -ENDLESS * max(1.0, abs(loss[0])):
         evidence = {"loss at the start": float(loss[0]), "at the end": float(loss[-1])}
         return Diagnosis(Cause.UNBOUNDED, evidence, "look for a wrong sign in the loss, or bound it", outcome=outcome)
     if outcome is Outcome.DIVERGED:

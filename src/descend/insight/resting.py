@@ -223,10 +223,10 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
             continue
         is_boundless = has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND
         if is_boundless or tried.outcome is not Outcome.DIVERGED:
-            evidence |= {"beside it": "the cost has no bound"} if is_boundless else {}
+            if is_boundless:  # that is no place to send anybody
+                return Diagnosis(Cause.SADDLE, {**evidence, "beside it": "the cost has no bound"})
             cure = f"start a little beside it, at {shown(beside)}{_with_default(run, tried)}"
-            seen = f"{tried.nit:,} steps lead to cost {tried.fun:.3g}" if is_boundless else told(tried)
-            return Diagnosis(Cause.SADDLE, evidence, cure, seen)
+            return Diagnosis(Cause.SADDLE, evidence, cure, told(tried))
     return Diagnosis(Cause.SADDLE, evidence)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.base import clone
 
 from descend.descent import Outcome
-from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
 from descend.insight.short_runs import rates_in
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
@@ -69,6 +69,11 @@ class Retraining(ABC):
         """The parameters that no gradient reaches, by name, as far as that is known."""
         return []
 
+    @property
+    def lost(self) -> list[str]:
+        """The parameters whose gradient is not finite at the start, by name, as far as that is known."""
+        return []
+
     def anew(self, **changes: Any) -> History | None:
         """The history of a training from the start; None where it diverges, cannot be made, or time is up."""
         return self._tried(changes, onward=False)
@@ -97,6 +102,16 @@ class Retraining(ABC):
     def is_restless(self) -> bool:
         """Whether it was stopped because the validation loss rose, and the training loss with it."""
         return self.outcome is Outcome.STALLED and self.in_batches
+
+    def lowest_on_the_way(self, **changes: Any) -> float:
+        """The lowest loss of a training from the start, also of one that diverges; infinite where it cannot be made."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                history = self._made({"epochs": self.epochs, **changes}, onward=False)[1]
+            except (ValueError, TypeError):
+                return np.inf
+        return float(np.nanmin(history.loss))
 
     def is_much_of_rest(self, won: float) -> bool:
         """Whether so much is a large share of the loss that is left, and that is no trifle."""
@@ -173,8 +188,13 @@ class OfTraining(Retraining):
     @cached_property
     def unreached(self) -> list[str]:
         """See `Retraining.unreached`."""
-        found: list[str] = self._training.unreached()
-        return found
+        return [name for name, leaf in self._training.gradient(self._training.params) if not np.any(leaf)]
+
+    @property
+    def lost(self) -> list[str]:
+        """See `Retraining.lost`."""
+        start = self._training.again.keywords["params"]
+        return [name for name, leaf in self._training.gradient(start) if not np.isfinite(leaf).all()]
 
 
 class _Rescaled(NamedTuple):
@@ -204,9 +224,12 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
     certain = {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED, Cause.PRECISION_FLOOR}
     has_diverged = trials.outcome is Outcome.DIVERGED
-    if read.cause in certain or (trials.outcome is Outcome.CONVERGED and not trials.in_batches):
+    if trials.outcome is Outcome.CONVERGED:  # of one that was stopped early, the training loss is not the measure
+        found = None if trials.in_batches else _penalised(trials)
+        return read if found is None else replace(found, outcome=trials.outcome)
+    if read.cause in certain:
         return read
-    for look in (_diverged,) if has_diverged else (*_looks(trials, read), _ill_conditioned):
+    for look in (_diverged,) if has_diverged else (_boundless, *_looks(trials, read), _ill_conditioned):
         found = look(trials)
         if found is not None:
             return replace(found, outcome=trials.outcome)
@@ -225,9 +248,23 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         evidence["the lowest loss among them"] = trials.lowest
     learnt = gained > 0.5 * abs(start) and not _knows_nothing(trials)
     # Training in batches ends when all epochs are made; what was to converge and has not is not called well.
-    ended_well = trials.outcome in {Outcome.STEPS_EXHAUSTED, Outcome.CONVERGED} and trials.in_batches
+    ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
     is_well = ended_well and (not trials.was_cut or (learnt and read.cause is Cause.HEALTHY))
     return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
+
+
+def _boundless(trials: Retraining) -> Diagnosis | None:
+    """Whether a loss below zero falls as far as a much larger rate lets it."""
+    start, end, _ = _gained(trials)
+    if not end < min(0.0, start):
+        return None
+    for factor in (100, 10_000):
+        larger = _rescaled(trials.method, factor)
+        lowest = np.inf if larger is None else trials.lowest_on_the_way(method=larger.method)
+        if larger is not None and lowest < -ENDLESS * max(1.0, abs(start)):
+            evidence = {"loss at the start": start, "loss": end, f"loss with {larger.how}": lowest}
+            return Diagnosis(Cause.UNBOUNDED, evidence, "look for a wrong sign in the loss, or bound it")
+    return None
 
 
 def _told(history: History, how: str, before: float) -> str:
@@ -239,6 +276,11 @@ def _diverged(trials: Retraining) -> Diagnosis | None:
     start = float(trials.history.loss[0])
     rates = trials.history.rate[np.isfinite(trials.history.rate)]
     evidence: dict[str, Any] = {"learning rate": float(rates[-1])} if len(rates) else {}
+    if trials.lost:
+        cure = "write the loss so that its slope is finite there: a root, a norm or a division at 0?"
+        return Diagnosis(
+            Cause.LEFT_DOMAIN, {"the gradient at the start is not finite in": ", ".join(trials.lost)}, cure
+        )
     cures: list[tuple[str, dict[str, Any]]] = []
     if _is_raw(trials):
         evidence |= _largest_columns(trials)
@@ -312,8 +354,8 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     if smaller is None:
         return None
     slow, same = trials.onward(method=smaller.method), trials.onward()
-    won = 0.0 if slow is None else float(end - slow.loss[-1])
-    as_it_was = 0.0 if same is None else float(end - same.loss[-1])
+    won = 0.0 if slow is None else end - _settled(slow)
+    as_it_was = 0.0 if same is None else end - _settled(same)
     anew = trials.anew(method=smaller.method)
     if anew is not None:  # has it gone astray where a smaller rate does not lead back from?
         before = trials.loss_before(float(anew.epoch[-1]))
@@ -380,22 +422,28 @@ def _raw(trials: Retraining) -> Diagnosis | None:
         return None
     ways: dict[str, dict[str, Any]] = {"scale=True": {}, "scale=True, and leave method out": {"method": None}}
     for cure, also in ways.items():
-        found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, scale=True, **also)
+        found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, learns=0.0, scale=True, **also)
         if found is not None:
             break
     return found and replace(found, evidence={**found.evidence, **_largest_columns(trials)})
 
 
-def _changed(trials: Retraining, cause: Cause, cure: str, *, half: bool = False, **changes: Any) -> Diagnosis | None:
-    """Whether something else than the rate makes it learn much more from the start, or, `half`, halves the loss."""
+def _changed(
+    trials: Retraining, cause: Cause, cure: str, *, half: bool = False, learns: float = 0.25, **changes: Any
+) -> Diagnosis | None:
+    """Whether something else than the rate makes it learn much more from the start, or, `half`, halves the loss.
+
+    At least the share `learns` of what is won must be learnt, rather than there from the start.
+    """
     start, _, _ = _gained(trials)
     tried = trials.anew(**changes)
     if tried is None:
         return None
     before = trials.loss_before(float(tried.epoch[-1]))
     is_much = before - tried.loss[-1] >= _MUCH * (max(start, tried.loss[0]) - tried.loss[-1])
-    learns = tried.loss[0] - tried.loss[-1] > 0.25 * (before - tried.loss[-1])  # not a better start alone
-    if not learns or not (is_much or (half and 0 < tried.loss[-1] < 0.5 * before)):
+    learnt = tried.loss[0] - tried.loss[-1]
+    is_learnt = learnt > max(learns * (before - tried.loss[-1]), 0.1 * tried.loss[0])
+    if not is_learnt or not (is_much or (half and 0 < tried.loss[-1] < 0.5 * before)):
         return None
     return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, _told(tried, "from the start", before))
 
@@ -409,11 +457,16 @@ def _ill_conditioned(trials: Retraining) -> Diagnosis | None:
         return None
     _, end, gained = _gained(trials)
     tried = trials.anew(method=None, batch_size=None, validation=0.0, epochs=_STEPS)
-    if tried is None or end - tried.loss[-1] < max(_MATTERS * gained, _HELD_UP * end):
+    if tried is None or not end - tried.loss[-1] > max(_MATTERS * gained, _HELD_UP * end):
         return None
     evidence = {"loss": end, "loss on all rows, with the default steps": float(tried.loss[-1])}
     told = f"{tried.epoch[-1]:,.0f} steps end at loss {tried.loss[-1]:.4g}, where it was {end:.4g}"
     return Diagnosis(Cause.ILL_CONDITIONED, evidence, "leave method and batch_size out", told)
+
+
+def _settled(history: History) -> float:
+    """The loss at the end, the highest of the last looks: a low one among high ones is luck."""
+    return float(history.loss[-max(1, len(history) // 4) :].max())
 
 
 def _too_few(trials: Retraining) -> Diagnosis | None:
@@ -421,9 +474,11 @@ def _too_few(trials: Retraining) -> Diagnosis | None:
     _, end, gained = _gained(trials)
     more = trials.onward(epochs=max(trials.epochs, 5))
     whole = max(gained, end) if trials.in_batches else end  # on all rows it should have converged
-    won = 0.0 if more is None else float(end - more.loss[-1])
+    won = 0.0 if more is None else end - _settled(more)
     is_much = isinstance(trials.model, LinearModel) and trials.is_much_of_rest(won)
-    if more is None or not (won >= _MATTERS * whole or is_much):
+    if more is None or not won > 0 or not (won >= _MATTERS * whole or is_much):
+        return None
+    if trials.in_batches and rises(more.loss) > RISING:  # it goes up and down, and a low end is luck
         return None
     return Diagnosis(Cause.TOO_FEW_STEPS, {"loss": end}, "more epochs", _told(more, "more", end))
 
@@ -443,7 +498,7 @@ def _plateau(trials: Retraining) -> Diagnosis | None:
 def _penalised(trials: Retraining) -> Diagnosis | None:
     """Whether a penalty, or a decay of the parameters, keeps it from learning most of what could be learnt."""
     has = {} if trials.model is None else trials.model.get_params()
-    given = {name: float(has[name]) for name in ("l2", "l1") if has.get(name)}
+    given = {name: float(has[name]) for name in ("l2", "l1", "dropout") if has.get(name)}
     changes: dict[str, Any] = {name: round_rate(value / 100) for name, value in given.items()}
     cures = [f"{name}={value:g}" for name, value in changes.items()]
     if (found := lighter(trials.method)) is not None:

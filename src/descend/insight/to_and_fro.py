@@ -10,6 +10,7 @@ from descend.descent import Run
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
 from descend.insight.trials import (
+    again,
     calmer,
     cost,
     fixed_rate,
@@ -58,7 +59,8 @@ def circling(run: Run) -> Diagnosis | None:
     if lr is not None:
         for smaller in map(round_rate, (lr / 10, lr / 100)):
             tried = improved(run, with_rate(run.method, smaller), x0=run.x, below=cost(run))
-            if tried is not None:
+            same = None if tried is None else again(run, run.method, x0=run.x)
+            if tried is not None and (same is None or cost(tried) < cost(same)):
                 cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
                 return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
     is_seen = any(float(np.ptp(points, axis=0).max()) > 1e-9 * max(1.0, float(np.abs(points).max())) for points in ways)

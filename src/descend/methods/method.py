@@ -262,8 +262,14 @@ def catalogue() -> dict[str, type[Method]]:
     return {method.name: method for method in found}
 
 
+# Stochastic gradient descent is gradient descent on batches.
+_ALSO = {
+    "sgd": "gradientdescent", "gd": "gradientdescent", "heavyball": "momentum", "nag": "nesterov",
+}  # fmt: skip
+
+
 def method_named(text: str) -> type[Method]:
-    """The method of that name; case, hyphens and underscores do not matter.
+    """The method of that name; case, hyphens and underscores do not matter. Some are known by other names, too.
 
     Raises
     ------
@@ -275,7 +281,8 @@ def method_named(text: str) -> type[Method]:
         return name.lower().replace("-", "").replace("_", "")
 
     known = catalogue()
+    wanted = _ALSO.get(plain(text), plain(text))
     for name, method in known.items():
-        if plain(text) in {plain(name), method.__name__.lower()}:
+        if wanted in {plain(name), method.__name__.lower()}:
             return method
     raise ValueError(f"unknown method {text!r}; legal: {', '.join(known)}.{nearest(text, list(known))}")

@@ -44,27 +44,34 @@ def train_on_all_rows(
         raise ValueError("the cost is beyond all numbers at the start: give the target, or the columns, in other units")
     problem = prepare(cost, start, grad=cost.grad)
     # `minimize` measures the gradient in units of 1; here the first gradient is the unit, whatever the target's.
-    unit = size / min(1.0, gradient_scale(problem, start, first.astype(start.dtype))) if size else 1.0
+    scale = gradient_scale(problem, start, first.astype(start.dtype))
+    unit = size / min(1.0, scale) if scale else max(size, 1.0)
     run = minimize(cost, start, rule, grad=cost.grad, steps=steps, gtol=max(gtol * unit, rounding))
     return run, Parted.joined(run.x) if l1 else np.asarray(run.x)
 
 
 def train_around_corners(
     cost_at: Callable[[float], Cost], weights: np.ndarray, steps: int, gtol: float, l1: float = 0.0
-) -> tuple[list[Run], np.ndarray, float]:
-    """The runs on a cost whose corners are rounded off, each time less, from where the last ended; and the last width.
+) -> tuple[list[Run], np.ndarray, float, bool]:
+    """The runs on a cost whose corners are rounded off, each time less, from where the last ended; the parameters, the
+    last width, and whether it is so small that the cost is as good as that with its corners.
 
-    A run on the cost itself would end on a kink that leads down. Steps of all runs together are at most `steps`.
+    A run on the cost itself would end on a kink that leads down. Steps of all runs together are at most `steps`. It
+    ends, too, where a run gets no lower than the one before, whose parameters are kept.
 
     Source: Nesterov (2005), Math. Program. 103, smoothing; Chen (2007), J. Comput. Graph. Stat. 16(1), for quantiles.
     """
-    sharp, runs = cost_at(0.0), []
+    sharp = cost_at(0.0)
+    runs: list[Run] = []
     first = width = sharp(weights)
     while True:
-        run, weights = train_on_all_rows(cost_at(width), weights, None, steps, gtol, l1)
+        run, found = train_on_all_rows(cost_at(width), weights, None, steps, gtol, l1)
+        if runs and run.outcome is Outcome.DIVERGED:
+            return runs, weights, width * _NARROWER, False
         runs.append(run)
+        weights = found
         steps -= run.nit
         is_exact = width / 2 <= max(_EXACT * sharp(weights), _NARROWEST * first)
         if is_exact or steps < 1 or run.outcome in {Outcome.DIVERGED, Outcome.INTERRUPTED}:
-            return runs, weights, width
+            return runs, weights, width, is_exact
         width /= _NARROWER

@@ -72,15 +72,15 @@ class Training:
         """Whether it ended well: all epochs made, or stopped where validation was best."""
         return self.outcome in {Outcome.CONVERGED, Outcome.STEPS_EXHAUSTED}
 
-    def unreached(self) -> list[str]:
-        """The parameters whose gradient is zero on many rows, by name: units that are dead, or weights of zero."""
+    def gradient(self, params: Any) -> list[tuple[str, Any]]:
+        """The gradient of the loss of many rows at some parameters, array by array, with their names."""
         loss, leaf = self.again.args[0], jax.tree.leaves(self.params)[0]
         given = {"key": None} if "key" in inspect.signature(loss).parameters else {}
         rows = sample_of(Samples(as_data(self.again.keywords["data"], leaf)), 0).parts
         with precision(leaf.dtype):
-            grad = jax.jit(jax.grad(lambda x, *rows: loss(x, *rows, **given)))(self.params, *rows)
+            grad = jax.jit(jax.grad(lambda x, *rows: loss(x, *rows, **given)))(params, *rows)
         found = jax.tree_util.tree_leaves_with_path(grad)
-        return [jax.tree_util.keystr(path, simple=True, separator=".") for path, leaf in found if not np.any(leaf)]
+        return [(jax.tree_util.keystr(path, simple=True, separator="."), np.asarray(leaf)) for path, leaf in found]
 
     def explain(self) -> Any:
         """Why training ended as it did: a `Diagnosis`.

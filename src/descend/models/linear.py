@@ -51,7 +51,7 @@ from descend.models.training import (
 
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
-_TOL_OF_CORNERS = 1e-5  # the gradient norm that counts as zero, where the cost itself is not followed to its end
+_TOL_OF_CORNERS = 1e-6  # the gradient norm that counts as zero, where the cost itself is not followed to its end
 _AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
 _LEAP, _FEW_ROWS = 3.0, 1_024  # times the first loss after one step, which is too far; seen on so many rows at most
 _FEWEST = 30  # rows of a stream on which a rate can be found
@@ -461,9 +461,12 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         def cost_at(width: float) -> Cost:
             return cost_of(rows, loss.rounded(width), self._scaling, float(self.l2), in_batches=False)
 
+        if cost_at(0.0)(self._weights) == 0:
+            self.history_.add(epoch=0.0, steps=0, loss=0.0, gradient=0.0, rate=np.nan, seconds=0.0)
+            return Ending(self._weights, Outcome.CONVERGED, "converged: the cost is 0 at the start already", 0.0)
         tol = _TOL_OF_CORNERS if self.tol is None else float(self.tol)
         steps = self.planned_epochs(len(rows))
-        runs, weights, width = train_around_corners(cost_at, self._weights, steps, tol, float(self.l1))
+        runs, weights, width, is_exact = train_around_corners(cost_at, self._weights, steps, tol, float(self.l1))
         for run in runs:
             self._remember(run)
         message = (
@@ -472,6 +475,9 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         )
         outcome, made = runs[-1].outcome, sum(run.nit for run in runs)
         assert outcome is not None  # noqa: S101 - the run has ended
+        if outcome is Outcome.CONVERGED and not is_exact:
+            outcome = Outcome.STALLED
+            message = f"stalled: with less rounded off the cost got no lower; before, {message[0].lower()}{message[1:]}"
         return Ending(weights, outcome, message, float(made), was_to_converge=True)
 
     def _remember(self, run: Run) -> None:
