@@ -266,12 +266,9 @@ def test_another_start_is_one_for_the_users_own_method() -> None:
     assert minimize("1 - exp(-x^2)", start, method).fun < 1e-9
 
 
-def test_beside_a_saddle_the_side_is_told_on_which_it_falls() -> None:
-    method = GradientDescent(0.1)
-    found = minimize("x^2 + y^3", [2.0, 0.0], method).explain()
-    assert found.cause is Cause.SADDLE
-    start = [float(part) for part in found.cure.split("[")[1].split("]")[0].split(",")]
-    assert minimize("x^2 + y^3", start, method).fun < -1
+def test_nobody_is_sent_beside_a_saddle_where_the_cost_has_no_bound() -> None:
+    found = minimize("x^2 + y^3", [2.0, 0.0], GradientDescent(0.1)).explain()
+    assert (found.cause, found.cure) == (Cause.SADDLE, "")
     assert found.evidence["beside it"] == "the cost has no bound"
 
 

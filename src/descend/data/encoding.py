@@ -102,8 +102,10 @@ def _numbers(values: pa.Array, kind: str, name: str) -> np.ndarray:
             values = values.cast(pa.bool_())
         numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        odd = re.search(r"Failed to parse string: ('.*?')", str(error))
-        raise DataError(f"column {name!r} should hold {kind}s, and holds {odd[1] if odd else values.type}") from None
+        odd = re.search(r"Failed to parse (?:string: '|value: )(.*?)(?:'|$)", str(error))
+        raise DataError(
+            f"column {name!r} should hold {kind}s, and holds {repr(odd[1]) if odd else values.type}"
+        ) from None
     if kind == "date":
         numbers = numbers / _SECONDS_A_DAY
     if np.isinf(numbers).any():

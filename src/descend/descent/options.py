@@ -38,7 +38,7 @@ def ready(method: Any, sampling: Sampling | None, x0: Any) -> Rule:
     nearest = rule.reach(x0, x0)
     for inside, given in zip(jax.tree.leaves(nearest), jax.tree.leaves(x0), strict=True):
         if not np.allclose(inside, given, rtol=1e-5, atol=1e-8):
-            place = np.array2string(np.asarray(inside), threshold=6, precision=4, separator=", ")
+            place = np.array2string(np.asarray(inside), threshold=6, precision=4)
             raise ValueError(f"x0 lies outside the set of the projection; start inside it, e.g. at {place}")
     return rule
 

@@ -465,8 +465,8 @@ def _ill_conditioned(trials: Retraining) -> Diagnosis | None:
 
 
 def _settled(history: History) -> float:
-    """The loss at the end, the highest of the last looks: a low one among high ones is luck."""
-    return float(history.loss[-max(1, len(history) // 4) :].max())
+    """The loss at the end, in the middle of the last looks: a low one among high ones is luck."""
+    return float(np.median(history.loss[-max(1, len(history) // 4) :]))
 
 
 def _too_few(trials: Retraining) -> Diagnosis | None:

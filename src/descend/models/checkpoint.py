@@ -32,7 +32,7 @@ _HASHED = 65_536  # numbers at the beginning and at the end of the data by which
 def written(estimator: Any, *free: str) -> dict[str, str]:
     """The parameters of an estimator as text, but for those that may change where training goes on."""
     may_change = {"checkpoint", "resume", "epochs", "warm_start", *free}
-    given = {name: value for name, value in estimator.get_params(deep=False).items() if name not in may_change}
+    given = {name: value for name, value in estimator.get_params().items() if name not in may_change}
     method = given.get("method")
     if hasattr(method, "init") and not isinstance(method, Rule | type):  # optax's, whose text names addresses
         given["method"] = as_rule(method)

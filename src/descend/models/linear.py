@@ -462,7 +462,8 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             return cost_of(rows, loss.rounded(width), self._scaling, float(self.l2), in_batches=False)
 
         if cost_at(0.0)(self._weights) == 0:
-            self.history_.add(epoch=0.0, steps=0, loss=0.0, gradient=0.0, rate=np.nan, seconds=0.0)
+            before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
+            self.history_.add(epoch=before, steps=0, loss=0.0, gradient=0.0, rate=np.nan, seconds=0.0)
             return Ending(self._weights, Outcome.CONVERGED, "converged: the cost is 0 at the start already", 0.0)
         tol = _TOL_OF_CORNERS if self.tol is None else float(self.tol)
         steps = self.planned_epochs(len(rows))

@@ -479,7 +479,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         arrays, header = self._learnt()
         arrays |= {"weights": as_vector(self.layers_), "shift": self._inputs.shift, "scale": self._inputs.scale}
         arrays["history"] = np.array([*self.history_.columns().values()])
-        options = {n: v for n, v in self.get_params(deep=False).items() if n not in {"method", "checkpoint", "resume"}}
+        options = {n: v for n, v in self.get_params().items() if n not in {"method", "checkpoint", "resume"}}
         options["hidden"] = [int(width) for width in self._hidden()]
         if isinstance(options.get("class_weight"), dict):
             options["class_weight"] = [[key, weight] for key, weight in options["class_weight"].items()]

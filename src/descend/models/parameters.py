@@ -14,16 +14,12 @@ _PREFIX = "method__"
 
 
 class WithMethod(BaseEstimator):  # type: ignore[misc]
-    """An estimator whose parameter `method` may be a rule, which is a value: another number makes another rule."""
+    """An estimator whose parameter `method` may be a rule, which is a value: another number makes another rule.
+
+    `get_params` names no numbers of it, so that `type(model)(**model.get_params())` makes the model again.
+    """
 
     method: Any
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters; `deep` with the numbers of the method, `method__lr`, `method__lr.steps`."""
-        params: dict[str, Any] = super().get_params(deep)
-        if deep and isinstance(self.method, Rule):
-            params |= {f"{_PREFIX}{name}": value for name, value, _ in self.method.numbers()}
-        return params
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters, also numbers of the method: `set_params(method__lr=0.1)`.

@@ -451,7 +451,7 @@ def summary(fitted: TableModel) -> dict[str, Any]:
 
 def described_estimator(estimator: Any) -> str:
     """The estimator as one would write it, without what is left at its default."""
-    default = type(estimator)().get_params(deep=False)
-    given = {k: v for k, v in estimator.get_params(deep=False).items() if v is not default[k] and v != default[k]}
+    default = type(estimator)().get_params()
+    given = {k: v for k, v in estimator.get_params().items() if v is not default[k] and v != default[k]}
     text = ", ".join(f"{k}={described(v) if hasattr(v, 'names') else repr(v)}" for k, v in given.items())
     return f"{type(estimator).__name__}({text})"
