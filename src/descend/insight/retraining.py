@@ -87,16 +87,20 @@ class Retraining(ABC):
             self.was_cut = True
             return None
         self.made += 1
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            try:
-                outcome, history = self._made({"epochs": self.epochs, **changes}, onward=onward)
-            except (ValueError, TypeError):
-                return None
-        if outcome is Outcome.DIVERGED or not np.isfinite(history.loss[-1]):
+        outcome, history = self._quietly(changes, onward=onward)
+        if history is None or outcome is Outcome.DIVERGED or not np.isfinite(history.loss[-1]):
             return None
         self.lowest = min(self.lowest, float(history.loss[-1]))
         return history
+
+    def _quietly(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome | None, History | None]:
+        """How a training ended, and its history; None where it cannot be made."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                return self._made({"epochs": self.epochs, **changes}, onward=onward)
+            except (ValueError, TypeError):
+                return None, None
 
     @property
     def is_restless(self) -> bool:
@@ -105,13 +109,8 @@ class Retraining(ABC):
 
     def lowest_on_the_way(self, **changes: Any) -> float:
         """The lowest loss of a training from the start, also of one that diverges; infinite where it cannot be made."""
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            try:
-                history = self._made({"epochs": self.epochs, **changes}, onward=False)[1]
-            except (ValueError, TypeError):
-                return np.inf
-        return float(np.nanmin(history.loss))
+        _, history = self._quietly(changes, onward=False)
+        return np.inf if history is None else float(np.nanmin(history.loss))
 
     def is_much_of_rest(self, won: float) -> bool:
         """Whether so much is a large share of the loss that is left, and that is no trifle."""
@@ -276,11 +275,9 @@ def _diverged(trials: Retraining) -> Diagnosis | None:
     start = float(trials.history.loss[0])
     rates = trials.history.rate[np.isfinite(trials.history.rate)]
     evidence: dict[str, Any] = {"learning rate": float(rates[-1])} if len(rates) else {}
-    if trials.lost:
+    if lost := trials.lost:
         cure = "write the loss so that its slope is finite there: a root, a norm or a division at 0?"
-        return Diagnosis(
-            Cause.LEFT_DOMAIN, {"the gradient at the start is not finite in": ", ".join(trials.lost)}, cure
-        )
+        return Diagnosis(Cause.LEFT_DOMAIN, {"the gradient at the start is not finite in": ", ".join(lost)}, cure)
     cures: list[tuple[str, dict[str, Any]]] = []
     if _is_raw(trials):
         evidence |= _largest_columns(trials)
