@@ -63,7 +63,8 @@ def train_around_corners(
     """
     sharp = cost_at(0.0)
     runs: list[Run] = []
-    first = width = sharp(weights)
+    first = sharp(weights)
+    width = first / _NARROWER
     while True:
         run, found = train_on_all_rows(cost_at(width), weights, None, steps, gtol, l1)
         if runs and run.outcome is Outcome.DIVERGED:
