@@ -752,3 +752,8 @@ def test_files_are_written_although_the_reader_has_had_enough(tmp_path: Path) ->
         process.stdout.close()  # before a line is there
         assert process.wait() == 0
     assert saved.stat().st_size > 1_000
+
+
+def test_a_start_is_read_with_the_minus_of_typesetting(descend: Any) -> None:
+    code, out, _ = descend("minimize", "x² + 2·x", "--from", ["−5", "0"][0], "--json")
+    assert (code, round(json.loads(out)["x"][0], 6)) == (0, -1.0)

@@ -69,7 +69,8 @@ def start_of(text: str | None, dtype: str, objective: str) -> Any:
     if text is None:
         return np.asarray(landscape(objective).start, dtype=dtype) if is_landscape(objective) else None
     try:
-        numbers = [float(part) for part in re.split(r"[,;\s]+", text.strip(" ()[]\t"))]
+        plain = text.replace("−", "-")  # the minus of typesetting, as formulas know it
+        numbers = [float(part) for part in re.split(r"[,;\s]+", plain.strip(" ()[]\t"))]
     except ValueError:
         raise BadInputError(f"--from must be numbers like 5 or -1.2,1, got {text!r}") from None
     return np.asarray(numbers if len(numbers) > 1 else numbers[0], dtype=dtype)
