@@ -732,26 +732,21 @@ def test_a_rule_of_ones_own_races_against_all_others(
     assert "has no 'Nothing'" in descend("race", "bowl", "--own", "my_rules:Nothing")[2]
 
 
-def test_files_are_written_although_the_reader_has_had_enough(tmp_path: Path) -> None:
-    saved = tmp_path / "run.csv"
-    command = [
-        sys.executable,
-        "-m",
-        "descend",
-        "minimize",
-        "booth",
-        "--method",
-        "adam",
-        "--lr",
-        "0.1",
-        "--save",
-        str(saved),
-    ]
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("minimize", "booth", "--method", "adam", "--lr", "0.1", "--save", "run.csv"),
+        ("fit", "iris", "--json", "--out", "iris.descend"),
+    ],
+    ids=["minimize", "fit"],
+)
+def test_files_are_written_although_the_reader_has_had_enough(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "descend", *arguments[:-1], str(tmp_path / arguments[-1])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.close()  # before a line is there
         assert process.wait() == 0
-    assert saved.stat().st_size > 1_000
+    assert (tmp_path / arguments[-1]).stat().st_size > 1_000
 
 
 def test_a_start_is_read_with_the_minus_of_typesetting(descend: Any) -> None:

@@ -433,3 +433,12 @@ def test_categories_of_polars_and_yes_or_no_as_text_are_read(tmp_path: Path) -> 
     assert X.ravel().tolist() == [1.0, 0.0] * 20
     with pytest.raises(DataError, match="should hold booleans, and holds '(maybe|no)'"):
         next(iter(encoder.blocks(source_of(pa.table({"f": ["maybe", "no"], "y": [1.0, 2.0]})))))
+
+
+def test_what_was_learnt_as_text_stays_text_also_where_only_dates_come(tmp_path: Path) -> None:
+    table = pa.table({"k": ["2020-01-01", "2020-01-02", "never"] * 40, "y": np.arange(120.0) % 3})
+    pa.parquet.write_table(table.filter(pa.compute.not_equal(table["k"], "never")), tmp_path / "dates.parquet")
+    model = fit_table(table, "y", "linear", validation=0.0)
+    whole = model.predict(table)
+    dates = model.predict(tmp_path / "dates.parquet")  # a category that is not known would be warned of
+    np.testing.assert_array_equal(dates, whole.reshape(-1, 3)[:, :2].ravel())

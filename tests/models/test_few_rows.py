@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from descend import Adam, LinearRegression, LogisticRegression, Outcome, SignSGD
+from descend import Adam, LinearRegression, LogisticRegression, MLPClassifier, Outcome, SignSGD
 from descend.insight import Cause
 
 
@@ -78,6 +78,12 @@ def test_a_stream_whose_columns_come_to_another_scale_finds_its_rate_anew() -> N
     assert model.score(X, y) > 0.99
 
 
+def test_a_fit_ends_a_stream_and_its_scales() -> None:
+    X, y = raw()
+    model = LinearRegression(batch_size=8).partial_fit(X * 1e-3, y).fit(X, y)
+    model.partial_fit(X, y)  # warnings are errors here
+
+
 @pytest.mark.parametrize("method", [Adam(5.0), SignSGD(1.0)])
 def test_early_stopping_that_is_noise_is_no_success(method: Any) -> None:
     X, y = raw()
@@ -99,8 +105,12 @@ def test_a_model_that_only_saw_a_stream_says_what_it_cannot_tell() -> None:
 def test_classes_of_a_later_call_must_be_those_of_the_first() -> None:
     X, y = raw()
     model = LogisticRegression().partial_fit(X, y > 5, classes=[False, True])
-    with pytest.raises(ValueError, match="are not those of the first call"):
-        model.partial_fit(X, y > 5, classes=[1, 2, 3])
+    network = MLPClassifier(hidden=4).partial_fit(X, y > 5, classes=[False, True])
+    for classifier in (model, network):
+        with pytest.raises(ValueError, match="are not those of the first call"):
+            classifier.partial_fit(X, y > 5, classes=[1, 2, 3])
+    with pytest.raises(ValueError, match="classes is for classifiers"):
+        LinearRegression().partial_fit(X, y).partial_fit(X, y, classes=[1, 2])
 
 
 def test_zero_counts_are_told_in_their_words() -> None:

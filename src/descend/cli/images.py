@@ -88,10 +88,10 @@ def mnist_command(
         "lr": float(history.rate[-1]),
         "model": None if out is None else str(out),
     }
-    if as_json:
-        print(json.dumps(finite(found)), flush=True)
-    else:
-        with may_be_cut():
+    with may_be_cut():
+        if as_json:
+            print(json.dumps(finite(found)), flush=True)
+        else:
             _report(network, images, predicted, found)
     pictures = [] if plot is None else _pictures(plot, network, images, predicted, shares.max(axis=1))
     write_files([("network", out, network.save), *pictures], silent=as_json)

@@ -84,10 +84,10 @@ def fit_command(
     table, column = opened(data, target)
     with notes():
         fitted = fit_table(table, column, model, validation=validation, ignore=ignore or (), **options)
-    if as_json:
-        print(json.dumps(finite({**summary(fitted), "model": None if out is None else str(out)})), flush=True)
-    else:
-        with may_be_cut():
+    with may_be_cut():
+        if as_json:
+            print(json.dumps(finite({**summary(fitted), "model": None if out is None else str(out)})), flush=True)
+        else:
             _report(fitted)
     write_files([("model", out, fitted.save), ("picture", plot, partial(_draw, fitted))], silent=as_json)
     raise typer.Exit(_code(fitted))
@@ -147,7 +147,6 @@ def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
     if Path(data).is_dir():
         evaluate_pictures(model, Path(data), as_json=as_json)
         return
-
     fitted = TableModel.load(model)
     with notes():
         _warn_of(fitted)

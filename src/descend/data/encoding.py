@@ -126,9 +126,7 @@ def _kind_of(kind: pa.DataType) -> str:
         return "date"
     if pa.types.is_dictionary(kind):
         return "category" if _kind_of(kind.value_type) else ""
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return "category"
-    if pa.types.is_string_view(kind) or pa.types.is_null(kind):
+    if pa.types.is_string(kind) or pa.types.is_null(kind):  # text of other kinds has become this
         return "category"
     return ""
 

@@ -43,9 +43,11 @@ class Source(ABC):
     """A table that can be gone through more than once."""
 
     name: str
+    _text: set[str]  # columns that are taken for text
 
-    def read_as_text(self, names: set[str]) -> None:  # noqa: B027 - where columns have types there is nothing to do
+    def read_as_text(self, names: set[str]) -> None:
         """Take these columns for text, whatever they look like."""
+        self._text |= names
 
     def notes(self) -> dict[str, str]:
         """Column → what was strange about it, as far as the rows were read."""
@@ -64,6 +66,7 @@ class Source(ABC):
 @dataclass
 class _File(Source):
     path: Path
+    _text: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -80,12 +83,7 @@ class _File(Source):
 class CsvSource(_File):
     """Text with a delimiter and a header, plain or compressed (.gz, .zst, .bz2)."""
 
-    _text: set[str] = field(default_factory=set)  # columns that are taken for text
     _late: dict[str, str] = field(default_factory=dict)  # and those of which only a late row told so
-
-    def read_as_text(self, names: set[str]) -> None:
-        """See `Source.read_as_text`."""
-        self._text |= names
 
     def notes(self) -> dict[str, str]:
         """See `Source.notes`."""
@@ -226,7 +224,7 @@ class ParquetSource(_File):
         """See `Source.batches`."""
         try:
             with pa.parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=_BLOCK) as file:
-                yield from typed(file.iter_batches(_BATCH), self.name)
+                yield from typed(file.iter_batches(_BATCH), self.name, self._text)
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{self.path.name} cannot be read as Parquet: {error}") from None
 
@@ -240,7 +238,7 @@ class FeatherSource(_File):
         try:
             with pa.memory_map(str(self.path)) as file:
                 reader = pa.ipc.open_file(file)
-                yield from typed(map(reader.get_batch, range(reader.num_record_batches)), self.name)
+                yield from typed(map(reader.get_batch, range(reader.num_record_batches)), self.name, self._text)
         except pa.ArrowInvalid as error:
             raise DataError(f"{self.path.name} cannot be read as Arrow: {error}") from None
 
@@ -254,7 +252,7 @@ class JsonSource(_File):
         try:
             stream = pa.input_stream(str(self.path), compression="detect")
             batches = pa.json.open_json(stream, read_options=pa.json.ReadOptions(block_size=8 * _BLOCK))
-            yield from typed(batches, self.name)
+            yield from typed(batches, self.name, self._text)
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{self.path.name} cannot be read as JSON lines: {error}") from None
 
@@ -265,6 +263,7 @@ class ArrowSource(Source):
 
     table: pa.Table
     name: str = "the table"
+    _text: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         names = self.table.column_names
@@ -279,7 +278,7 @@ class ArrowSource(Source):
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`."""
-        yield from typed(self.table.to_batches(max_chunksize=_BATCH), self.name)
+        yield from typed(self.table.to_batches(max_chunksize=_BATCH), self.name, self._text)
 
 
 @dataclass

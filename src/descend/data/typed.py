@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,10 +14,11 @@ __all__ = ["typed"]
 _DATE = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?$"
 
 
-def typed(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:
+def typed(batches: Iterable[pa.RecordBatch], name: str, text: Collection[str]) -> Iterator[pa.RecordBatch]:
     """The batches of a table of that name.
 
-    A column of text whose first batch holds dates alone, written as 2020-12-31, is one of dates.
+    A column of text whose first batch holds dates alone, written as 2020-12-31, is one of dates, unless it is among
+    those that are to be taken for `text`.
 
     Raises
     ------
@@ -28,7 +29,8 @@ def typed(batches: Iterable[pa.RecordBatch], name: str) -> Iterator[pa.RecordBat
     for batch in batches:
         columns = [_as_text(column) for column in batch.columns]
         if dates is None:
-            dates = {n for n, column in zip(batch.schema.names, columns, strict=True) if _holds_dates(column)}
+            named = zip(batch.schema.names, columns, strict=True)
+            dates = {n for n, column in named if n not in text and _holds_dates(column)}
         for i, column in enumerate(columns):
             if batch.schema.names[i] in dates and pa.types.is_string(column.type):
                 try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from descend.descent.jumps import has_no_slope_near, is_lower_near, jumps_beside, stands_in_steps
 from descend.descent.kinks import fall_from_kink
 from descend.descent.outcome import (
     Finding,
@@ -24,7 +25,7 @@ from descend.descent.outcome import (
 from descend.descent.watch import Ended, Tolerances
 from descend.methods import GradientDescent
 from descend.objectives.function import DIFFERENCES
-from descend.objectives.parameters import as_vector, dtype_of, from_vector
+from descend.objectives.parameters import as_vector, dtype_of
 from descend.words import along
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ __all__ = ["judge"]
 _STILL = "x no longer moves"
 _JUMPS = "it changes in jumps (floor, round, a count of errors), which no gradient can see"
 _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
-_FEW_WAYS = 8  # coordinates along which it is looked around
 _DROWNED = 1e-7  # share of what was gained, below which differences of the values say nothing
 _FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
@@ -113,7 +113,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
     near = max(length(slope), 16 * float(np.finfo(dtype_of(run.x_array)).eps) * reach_of(run.x_array))
     edge = 4 * near * length(grad) if run.method.restricts else 0.0
     flat, toward = surroundings(run.problem, run.x_array, f, slope, go, edge)
-    if toward and size == 0 and _has_no_slope_near(run, f):
+    if toward and size == 0 and has_no_slope_near(run, f):
         return Judgement(
             Outcome.STALLED,
             f"the gradient is zero everywhere near, though the cost {_falls(run)} along {toward}: {_JUMPS}, or its "
@@ -127,7 +127,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             f"there, by {far:.3g} if x goes as far again: it seems to have no {extreme} on this way",
             Finding.NO_BOUND,
         )
-    if toward and _jumps_beside(run, f):
+    if toward and jumps_beside(run, f):
         return Judgement(
             Outcome.STALLED,
             f"the gradient is as good as zero, but right beside x the cost {_falls(run)} by a jump: {_JUMPS}. Put a "
@@ -142,7 +142,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             f"the gradient is as good as zero, but the cost {_falls(run)} along {toward}: {place}",
             Finding.NO_EXTREME,
         )
-    if run.problem.noise and _stands_in_steps(run, f):
+    if run.problem.noise and stands_in_steps(run, f):
         return Judgement(
             Outcome.STALLED,
             f"the cost {run.fun:.6g} stands still around x and is lower a little further on: {_JUMPS}. Put a "
@@ -162,7 +162,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             "Start elsewhere",
         )
     exact = 16 * float(np.finfo(np.float64).eps) * abs(f)
-    if run.gradient == DIFFERENCES and exact > _DROWNED * (first - f) and _is_lower_near(run, f):
+    if run.gradient == DIFFERENCES and exact > _DROWNED * (first - f) and is_lower_near(run, f):
         return Judgement(
             Outcome.PRECISION_FLOOR,
             f"the gradient is as good as zero as far as the values tell, which are exact to about {exact:.1g} only: "
@@ -190,47 +190,6 @@ def _last_step(run: Run) -> float:
     if trace.x is not None and len(trace) > 1 and trace.step[-1] - trace.step[-2] == 1:
         return length(trace.x[-1] - trace.x[-2])
     return float(trace.lr[-1]) * run.cost_and_gradient()[2] if type(run.method) is GradientDescent else np.nan
-
-
-def _has_no_slope_near(run: Run, f: float) -> bool:
-    """Whether all gradients around are zero, not nearly so but exactly."""
-    point = as_vector(run.x_array)
-    draw = np.random.default_rng(0)
-    moves = (point + 1e-4 * np.maximum(1, np.abs(point)) * draw.normal(size=point.size) for _ in range(4))
-    grads = (run.problem.value_and_grad(from_vector(move, run.x_array), *run.problem.data)[1] for move in moves)
-    return abs(f) < 1e6 and all(length(grad) == 0 for grad in grads)
-
-
-def _stands_in_steps(run: Run, f: float) -> bool:
-    """Whether the cost of a function that is only called stands still around, and is lower a little further on."""
-    point = as_vector(run.x_array)
-    way = np.random.default_rng(0).normal(size=point.size)
-    way *= reach_of(run.x_array) / np.abs(way).max()
-    moves = (from_vector(point + far * way, run.x_array) for far in np.linspace(-0.5, 0.5, 41))
-    values = np.array([float(run.problem.value(move, *run.problem.data)) for move in moves])
-    return bool((np.diff(values) == 0).mean() > 0.5 and (values < f).any())
-
-
-def _jumps_beside(run: Run, f: float) -> bool:
-    """Whether along one of the first coordinates the cost is lower as soon as x moves, and hardly more further on."""
-    point, reach = as_vector(run.x_array), reach_of(run.x_array)
-    short, rounding = 8 * float(np.finfo(point.dtype).eps) ** 0.5, 10 * noise_of(run.problem, run.x_array, f)
-
-    def fall(way: np.ndarray, far: float) -> float:
-        there = run.method.reach(run.x_array, from_vector(point + far * reach * way, run.x_array))
-        return f - float(run.problem.value(there, *run.problem.data))
-
-    ways = [by * way for way in np.eye(point.size)[:_FEW_WAYS] for by in (1, -1)]
-    return any((near := fall(way, short)) > rounding and near > 0.5 * fall(way, 1e3 * short) for way in ways)
-
-
-def _is_lower_near(run: Run, f: float) -> bool:
-    """Whether the cost is lower by a few digits' last places somewhere around, along the first coordinates."""
-    point, reach, place = as_vector(run.x_array), reach_of(run.x_array), float(np.spacing(abs(f)))
-    ways = np.eye(point.size)[:_FEW_WAYS]
-    moves = (point + by * 0.5**k * reach * way for way in ways for k in range(8) for by in (1, -1))
-    values = (float(run.problem.value(from_vector(move, run.x_array), *run.problem.data)) for move in moves)
-    return any(value < f - 3 * place for value in values)
 
 
 def _what_is_inexact(run: Run) -> str:
@@ -278,21 +237,21 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
             f"{run.fun:.6g} by more than rounding{_what_is_inexact(run)}",
         )
     circles, last = _circles(run), _last_step(run)
-    kind = "a longer" if not circles and far > last else "a shorter"
-    if not circles and np.isnan(last):
-        kind = "a"
+    kind = "shorter " if circles or far <= last else "longer "
+    if np.isnan(last) and not circles:
+        kind = ""
     decays = [name.split(".")[-1] for name in run.method.penalties()] if run.trace.lr[-1] != 0 else []
     if decays:
         advice = f"; the method's {' and '.join(decays)} pulls x towards 0, away from the minimum of the cost alone"
-    elif run.lr is None or kind == "a":
+    elif run.lr is None or not kind:
         advice = ""
     else:
-        advice = f"; try a {'larger' if kind == 'a longer' else 'smaller'} learning rate"
+        advice = f"; try a {'larger' if kind == 'longer ' else 'smaller'} learning rate"
     if what != _STILL and not circles:
         advice += "; ftol=0 goes on all the same"
     return Judgement(
         Outcome.STALLED,
-        f"{'x circles' if circles else what}, though {kind} step along the gradient, of length {far:.2g}, would "
+        f"{'x circles' if circles else what}, though a {kind}step along the gradient, of length {far:.2g}, would "
         f"change the cost from {run.fun:.6g} to {run.problem.sign * lowest:.6g}{advice}",
     )
 

@@ -118,7 +118,7 @@ def _edge(run: Run) -> Diagnosis | None:
     if np.isfinite(there) or far or (abs(there) == np.inf and float(np.abs(bad).max()) > 1e3):
         return None
     evidence = {"last finite x": last, "then x": bad, "cost there": there}
-    if there * run.problem.sign == -np.inf and run.problem.sign > 0:
+    if there == -np.inf:  # as it is minimised
         return unbounded(evidence)
     lr = fixed_rate(run)
     cures = {"leave the method out: the default does not step beyond the edge": None}

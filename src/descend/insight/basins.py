@@ -17,7 +17,7 @@ from descend.descent.options import last_step, ready
 from descend.descent.outcome import gradient_scale
 from descend.descent.watch import Tolerances
 from descend.insight.curvature import curvature_of
-from descend.insight.stationary import kind_of, prepared_within, sobol
+from descend.insight.stationary import kind_of, prepared_within
 from descend.methods import GradientDescent, Rule, as_rule
 from descend.objectives.function import Problem
 from descend.stepsizes import BarzilaiBorwein
@@ -25,7 +25,6 @@ from descend.stepsizes import BarzilaiBorwein
 __all__ = ["Basins", "basins"]
 
 _APART = 1e-3  # of the domain: ends that are nearer count as one
-_TRIED = 32  # points at which an objective may be undefined, besides the middle
 _LOOKED_AT = 30  # starts, to see how large a gradient is
 _TOLD = 12  # ends that have a line in the text
 
@@ -118,7 +117,7 @@ def basins(
     if isinstance(resolution, bool) or not isinstance(resolution, int | np.integer) or resolution < 2:
         raise ValueError(f"resolution must be a whole number >= 2, got {resolution!r}")
     rule = as_rule(GradientDescent(lr=BarzilaiBorwein()) if method is None else method)
-    problem = prepared_within(objective, np.vstack([box.mean(axis=1), sobol([*map(tuple, box)], _TRIED, 0)]))
+    problem = prepared_within(objective, box)
     x0 = problem.x0
     ready(rule, None, x0)
     axes = [np.linspace(low, high, resolution) for low, high in box]

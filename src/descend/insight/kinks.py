@@ -22,11 +22,9 @@ def in_a_kink(run: Run) -> Diagnosis | None:
     toward = fall_from_kink(run.problem, run.x_array, f, grad, run.method.reach)
     if toward:
         return along_a_kink(run)
-    return (
-        None
-        if toward is None
-        else Diagnosis(Cause.HEALTHY, {"cost": run.fun, "at": "a kink, from which the cost rises on all sides"})
-    )
+    if toward is None:
+        return None
+    return Diagnosis(Cause.HEALTHY, {"cost": run.fun, "at": "a kink, from which the cost rises on all sides"})
 
 
 def along_a_kink(run: Run) -> Diagnosis:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from descend.insight.slow import decayed, too_small, vanished
 from descend.insight.stationary import sobol
 from descend.insight.to_and_fro import circling, swinging, too_large
 from descend.insight.trials import (
+    FROZEN,
     TRIED,
     again,
     cost,
@@ -30,6 +32,7 @@ from descend.insight.trials import (
     unbounded,
 )
 from descend.methods import Frozen, GradientDescent
+from descend.objectives.checks import slopes
 from descend.objectives.function import DIFFERENCES, Problem
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
@@ -124,7 +127,7 @@ def frozen(run: Run) -> Diagnosis | None:
     if length(grad) == 0 or length(run.method.slope(run.x_array, grad)) > 0:
         return None
     evidence = {"message": run.message, "gradient norm of what is frozen": length(grad)}
-    return Diagnosis(Cause.UNKNOWN, evidence, "let something move: what has a gradient is frozen")
+    return Diagnosis(Cause.UNKNOWN, evidence, FROZEN)
 
 
 def penalised(run: Run) -> Diagnosis | None:
@@ -190,20 +193,13 @@ def stalled(run: Run) -> Diagnosis | None:
 
 def _false_slopes(run: Run) -> dict[str, Any]:
     """A slope by differences that the gradient does not have, as evidence; empty where there is none."""
-    problem, x = run.problem, as_vector(run.x_array).astype(float)
-    if problem.gradient == DIFFERENCES or run.method.restricts or x.size > _FEW:
+    if run.problem.gradient == DIFFERENCES or run.method.restricts:
         return {}
-    given = as_vector(run.cost_and_gradient()[1])
-    for i in range(x.size):
-        slopes = []
-        for h in (1e-4, 1e-5):
-            way = h * max(1.0, abs(x[i])) * np.eye(x.size)[i]
-            ahead, behind = (float(problem.value(from_vector(x + by * way, problem.x0))) for by in (1, -1))
-            slopes.append((ahead - behind) / (2 * np.abs(way).max()))
-        apart = abs(slopes[0] - slopes[1])
-        if abs(slopes[1] - given[i]) > 10 * apart + 1e-3 * max(1.0, abs(run.fun)):
-            return {f"slope in x[{i}], by differences": slopes[1], "that of the gradient": float(given[i])}
-    return {}
+    _, grad, _ = run.cost_and_gradient()
+    slope, quotient, allowed = slopes(replace(run.problem, x0=run.x_array), grad, run.fun)
+    if abs(slope - quotient) <= allowed:
+        return {}
+    return {"slope along a direction, by the gradient": slope, "by differences of the cost": quotient}
 
 
 def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
@@ -217,14 +213,13 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     for method, far in (*((run.method, far) for far in ways), *((None, far) for far in ways)):
         beside = place + far * scale * bend.of_smallest
         tried = again(run, method, x0=from_vector(beside, run.problem.x0))
-        if tried is None or not start_cost(tried) - cost(tried) > abs(cost(run) - start_cost(tried)):
-            continue  # beside it is lower as such: what counts is that it goes on from there
-        if not cost(tried) < cost(run):
+        if tried is None or not cost(tried) < cost(run):
             continue
-        is_boundless = has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND
-        if is_boundless or tried.outcome is not Outcome.DIVERGED:
-            if is_boundless:  # that is no place to send anybody
-                return Diagnosis(Cause.SADDLE, {**evidence, "beside it": "the cost has no bound"})
+        if not start_cost(tried) - cost(tried) > abs(cost(run) - start_cost(tried)):
+            continue  # beside it is lower as such: what counts is that it goes on from there
+        if has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND:
+            return Diagnosis(Cause.SADDLE, {**evidence, "beside it": "the cost has no bound"})  # no place to go to
+        if tried.outcome is not Outcome.DIVERGED:
             cure = f"start a little beside it, at {shown(beside)}{_with_default(run, tried)}"
             return Diagnosis(Cause.SADDLE, evidence, cure, told(tried))
     return Diagnosis(Cause.SADDLE, evidence)

@@ -20,7 +20,7 @@ from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
 from descend.insight.short_runs import rates_in
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
-from descend.insight.trials import calmer, highest_rate, lighter, rises, round_rate, with_rate
+from descend.insight.trials import FROZEN, calmer, highest_rate, lighter, rises, round_rate, with_rate
 from descend.methods import Around, Frozen, Method, Optax, Rule, as_rule
 from descend.models.finite import finite_rows
 from descend.models.history import History
@@ -239,8 +239,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         return Diagnosis(read.cause, evidence, outcome=trials.outcome)
     start, _, gained = _gained(trials)
     if isinstance(trials.method, Rule) and (trials.history.loss == start).all():
-        frozen = [part for part in trials.method.parts() if isinstance(part, Frozen)]
-        cure = "let something move: all that there is, is frozen" if frozen else ""
+        cure = FROZEN if any(isinstance(part, Frozen) for part in trials.method.parts()) else ""
         return Diagnosis(Cause.UNKNOWN, {**evidence, "loss at the start": start}, cure, outcome=trials.outcome)
     evidence["trainings that were tried, none of them much better"] = trials.made
     if np.isfinite(trials.lowest):

@@ -82,7 +82,7 @@ def critical_points(
     if not (np.isfinite([low, high]).all() and (low < high).all()):
         raise ValueError(f"domain must be (low, high) of each variable, low < high, got {domain!r}")
     points = sobol([*zip(low, high, strict=True)], starts, seed)
-    problem = prepared_within(objective, points)
+    problem = prepared_within(objective, box)
     start = problem.x0
     found: list[tuple[np.ndarray, int]] = []
     span = high - low
@@ -107,10 +107,10 @@ def critical_points(
     return sorted(made, key=lambda point: point.fun)
 
 
-def prepared_within(objective: Any, points: np.ndarray) -> Problem:
-    """The objective, ready at the first of some points (k, n) of a domain where it and its gradient are finite."""
+def prepared_within(objective: Any, box: np.ndarray) -> Problem:
+    """The objective, ready at the middle of a box (n, 2), or at a point where it and its gradient are finite."""
     first: ValueError | None = None
-    for point in points[:_TRIED]:
+    for point in (box.mean(axis=1), *sobol([*map(tuple, box)], _TRIED)):
         function, start, in_words = named(objective, point if point.size > 1 else float(point[0]))
         try:
             return prepare(function, as_parameters(start), written_in_words=in_words)

@@ -18,6 +18,7 @@ from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes.schedule import Schedule
 
 __all__ = [
+    "FROZEN",
     "TRIED",
     "again",
     "calmer",
@@ -39,6 +40,7 @@ __all__ = [
     "with_rate",
 ]
 
+FROZEN = "let something move: what has a gradient is frozen"  # a cure
 TRIED = 500  # steps for which a cure is tried
 _SECONDS = 1.0  # that a trial may take, or as long as the run
 _CALM = 0.9  # momentum that is not called much

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import jax
-import numpy as np
 
 from descend.fields import Declared
 from descend.words import along, difference
@@ -81,7 +80,7 @@ class Rule(Declared, ABC):
 
     def penalties(self) -> dict[str, float]:
         """Name → value of the numbers, above zero, that pull the parameters towards 0."""
-        return {name: float(v) for name, v, _ in self.numbers() if name.split(".")[-1] in _PENALTIES and np.all(v > 0)}
+        return {name: float(v) for name, v, _ in self.numbers() if name.split(".")[-1] in _PENALTIES and v > 0}
 
     def optax(self) -> Any:
         """The rule as an `optax.GradientTransformationExtraArgs` (needs optax)."""

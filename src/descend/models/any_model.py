@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from descend.descent import Outcome
@@ -24,7 +23,7 @@ from descend.models.history import History
 from descend.models.samples import Samples
 from descend.models.training import Ending, Measured, chunks_of, parted, sample_of, train_in_batches
 from descend.objectives.parameters import as_parameters, from_vector
-from descend.objectives.tracing import evaluated
+from descend.objectives.tracing import same_constants
 from descend.words import precision
 
 __all__ = ["Training", "train"]
@@ -195,13 +194,14 @@ def train(
 
     with precision(kind):
         _refuse_frozen_randomness(seen, params, *samples.taken(np.arange(size)).parts)
+    look = jax.jit(seen)
 
     def measured(weights: np.ndarray, some: Samples) -> tuple[float, float]:
         x, total = from_vector(weights, params), np.zeros(2)
         with precision(kind):
             for at in range(0, len(some), _BLOCK):
                 rows = some.taken(np.arange(at, min(at + _BLOCK, len(some))))
-                total += len(rows) * np.array([float(number) for number in evaluated(seen, x, *rows.parts)])
+                total += len(rows) * np.array([float(number) for number in look(x, *rows.parts)])
         return float(total[0] / len(some)), float(total[1] / len(some))
 
     sample, history = sample_of(samples, int(seed)), History()
@@ -248,19 +248,11 @@ def _one_number(name: str, value: Any) -> Any:
 
 def _refuse_frozen_randomness(loss: Callable[..., Any], *arguments: Any) -> None:
     """Refuse a loss that draws its random numbers outside of JAX: compiled, it has the same in every step."""
-    texts, constants = [], []
-    for _ in range(2):
-        program = jax.make_jaxpr(partial(loss))(*arguments)  # a new function is traced anew
-        texts.append(re.sub("0x[0-9a-f]+", "", str(program.jaxpr)))
-        constants.append([np.asarray(const) for const in program.consts if not _is_key(const)])
-    same = all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(*constants, strict=False))
-    if texts[0] != texts[1] or not same:
+    first, second = (jax.make_jaxpr(partial(loss))(*arguments) for _ in range(2))  # a new function is traced anew
+    texts = [re.sub("0x[0-9a-f]+", "", str(program.jaxpr)) for program in (first, second)]
+    if texts[0] != texts[1] or not same_constants(first, second):
         raise ValueError(
             "the loss is another one each time it is traced: it draws random numbers with NumPy or Python, or keeps "
             "state, and compiled it would have the same numbers in every step. Give it a parameter `key`, "
             "loss(params, X, y, key), and draw with jax.random; key is None where the loss is measured"
         )
-
-
-def _is_key(const: Any) -> bool:
-    return hasattr(const, "dtype") and jnp.issubdtype(const.dtype, jax.dtypes.prng_key)

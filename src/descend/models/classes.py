@@ -24,7 +24,10 @@ class Classifier(ClassifierMixin):  # type: ignore[misc]
         """Whether more than two classes are legal."""
         return True
 
-    def _take_classes(self, classes: Any) -> None:
+    def _take_classes(self, classes: Any, *, first: bool) -> None:
+        """Take the classes that were given; after the `first` call they must be the same."""
+        if not first and not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
+            raise ValueError(f"classes={list(classes)!r} are not those of the first call, {self.classes_.tolist()}")
         self.classes_ = np.unique(np.asarray(classes))
         self._classes_were_given = True
 

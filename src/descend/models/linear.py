@@ -32,7 +32,7 @@ from descend.models.linear_files import read_into, written_down
 from descend.models.losses import Cornered, Loss, Poisson
 from descend.models.mixing import mixed_up
 from descend.models.parameters import WithMethod
-from descend.models.rate_search import best_rate
+from descend.models.rate_search import best_rate, without_a_leap
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.some_rows import SomeRows, blocks_of
@@ -53,7 +53,6 @@ _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
 _TOL_OF_CORNERS = 1e-6  # the gradient norm that counts as zero, where the cost itself is not followed to its end
 _AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
-_LEAP, _FEW_ROWS = 3.0, 1_024  # times the first loss after one step, which is too far; seen on so many rows at most
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _OTHER_SCALE = 10.0  # times as large, or as small
 _PASSES = 2  # through blocks in batches, unless given
@@ -157,7 +156,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             if not (is_checked or self._moments is None or np.isfinite(self._moments.squares).all()):
                 self._refuse_what_is_not_finite(rows, before)
             self._scaling = self._scaling_of(rows)
-            self._weights, self._trainer = self._start(rows), None
+            self._weights, self._trainer, self._found_at = self._start(rows), None, None
             self.history_ = History()
         rows, held_out = parted(rows, float(self.validation), int(self.seed))
         fit = self._fit_on_all_rows if self.batch_size is None else partial(self._fit_in_batches, held_out=held_out)
@@ -200,10 +199,8 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         self._check_parameters()
         if not first and self._made_with != self._written():
             self._trainer = None
-        if first and classes is not None:
-            self._take_classes(classes)
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes={list(classes)!r} are not those of the first call, {self.classes_.tolist()}")
+        if classes is not None:
+            self._take_classes(classes, first=first)
         rows = self._rows(X, y, sample_weight, first=first, balanced=False)
         if self.scale:
             seen = rows.moments()
@@ -283,7 +280,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         if moments is None:
             raise ValueError("there are no rows")
         if classes:
-            self._take_classes(sorted(classes))
+            self._take_classes(sorted(classes), first=True)
         self.history_, self._trainer = History(), None
         names = getattr(self, "feature_names_in_", None)
         first = self._rows(*some.rows(), None, first=True, balanced=False)
@@ -527,17 +524,8 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             return self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some)))
 
         equal = _AS_GOOD if rows.is_sparse else 0.0
-        self.rate_ = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), equal=equal)
-        few = rows.taken(np.arange(min(batch_size, _FEW_ROWS, len(rows))))
-        most = judged(start, few) + _LEAP * abs(judged(start, few))
-
-        def leaps() -> bool:
-            trainer = trainer_at(self.rate_, few)
-            trainer.run(few, np.arange(len(few)), len(few))
-            return not judged(trainer.weights, few) <= most
-
-        while self.rate_ > 1e-9 and leaps():  # an adaptive method may find back from far away; that is no way to begin
-            self.rate_ /= 2
+        lr = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), equal=equal)
+        self.rate_ = without_a_leap(lr, trainer_at, rows, batch_size, judged)
         return kind(lr=self.rate_)
 
     def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Streaming | Updating:
@@ -667,7 +655,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     def _score_of(self, scores: np.ndarray, rows: Rows) -> float:
         """R², or the share told right, of rows with these scores."""
 
-    def _take_classes(self, classes: Any) -> None:
+    def _take_classes(self, classes: Any, *, first: bool) -> None:
         raise ValueError("classes is for classifiers")
 
     def _scores(self, X: Any) -> np.ndarray:

@@ -179,8 +179,8 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         first = not hasattr(self, "_made_with")
         if not first and self._made_with != self._written():
             self._trainer = None
-        if first and classes is not None:
-            self._take_classes(classes)
+        if classes is not None:
+            self._take_classes(classes, first=first)
         samples = self._samples(X, y, sample_weight, first=first, balanced=False)
         if first:
             self._begin(samples.parts[0])
@@ -213,7 +213,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         if not total:
             raise ValueError("there are no rows")
         if classes:
-            self._take_classes(sorted(classes))
+            self._take_classes(sorted(classes), first=True)
         names = getattr(self, "feature_names_in_", None)
         first = self._samples(*some.rows(), None, first=True, balanced=False)
         if names is not None:
@@ -420,7 +420,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
                 self.message_ += ", or scale=True"
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
 
-    def _take_classes(self, classes: Any) -> None:
+    def _take_classes(self, classes: Any, *, first: bool) -> None:
         raise ValueError("classes is for classifiers")
 
     # -- what it has learnt ---------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 from descend.models.trainers import Trainer
 from descend.models.training import some_of
 
-__all__ = ["best_rate"]
+__all__ = ["best_rate", "without_a_leap"]
 
 _TRIED = 1_024  # steps for which each rate is tried at least, and rows on which it is judged
 _FEWEST_STEPS = 30  # for each rate
@@ -20,6 +20,7 @@ _FINER = 10 ** (1 / 3)  # the rates that are tried around the best of the decade
 _BUDGET = 4_096  # rows for each rate, in several passes where there are few
 _FEW, _PASSES, _ORDERS = 300, 10, 3  # rows; how often, and in how many orders they are gone through: the worst counts
 _MOST_DECADES = 30
+_LEAP, _SEEN = 3.0, 1_024  # times the first loss after one step, which is too far; seen on so many rows at most
 _SPREAD_OF = 65_536  # rows whose targets tell the scale of the rates
 
 
@@ -31,7 +32,10 @@ def best_rate(
     seed: int,
     equal: float = 0.0,
 ) -> float:
-    """The rate with which a pass over some rows (more than one where there are few) leaves the lowest loss on others.
+    """The rate with which a pass over some rows leaves the lowest loss on others.
+
+    Of few rows all are gone through, several times and in several orders, and the loss is that of these rows. So it is
+    where no rate betters the loss of others.
 
     Rates whose loss is larger by no more than the share `equal` of the lowest count as equal, and the largest is taken;
     where it is 0, a larger rate must be better by a hundredth of the loss, or of what is gained: to an adaptive method
@@ -46,20 +50,19 @@ def best_rate(
     tried = rows.taken(order[:count])
     judged = tried if are_few else rows.taken(order[count:])
     spread = float(np.std(rows.y[:_SPREAD_OF])) or 1.0
-    places = np.arange(count)
     low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
     decades: list[float] = (10.0 ** np.linspace(low, high, 1 + round(high - low))).tolist()
 
     @cache
     def learnt(lr: float, number: int) -> np.ndarray:
         trainer = trainer_at(lr, tried)
-        budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
         if are_few:  # a trial is a training like that to come
             draw = np.random.default_rng([seed, number])
             passes = _PASSES if size < count else _FEWEST_STEPS
             order = np.concatenate([draw.permutation(count) for _ in range(passes)])
         else:
-            order = np.tile(places, max(1, budget // count, _FEWEST_STEPS * size // count))
+            budget = _BUDGET if trainer.is_compiled else _BUDGET // 8
+            order = np.tile(np.arange(count), max(1, budget // count, _FEWEST_STEPS * size // count))
         trainer.run(tried, order, size)
         return trainer.weights
 
@@ -69,11 +72,10 @@ def best_rate(
         return left if np.isfinite(left) else np.inf
 
     start = trainer_at(decades[0], tried).weights
-    before, lowest = measure(start, judged), min(map(cost, decades))
-    if not lowest < before:  # what is learnt says nothing of other rows
+    if not min(map(cost, decades)) < measure(start, judged):  # what is learnt says nothing of other rows
         judged = tried
         cost.cache_clear()
-        before, lowest = measure(start, judged), min(map(cost, decades))
+    before = measure(start, judged)
     while not min(map(cost, decades[1:])) < min(before, cost(decades[0])) and len(decades) < _MOST_DECADES:
         decades.insert(0, decades[0] / 10)  # columns that are not scaled may want a much smaller rate
     lowest = min(map(cost, decades))
@@ -88,3 +90,27 @@ def best_rate(
     while equal and best * _FINER <= decades[-1] and cost(best * _FINER) <= good_enough:
         best *= _FINER
     return best
+
+
+def without_a_leap(
+    lr: float,
+    trainer_at: Callable[[float, Any], Trainer],
+    rows: Any,
+    batch_size: int,
+    measure: Callable[[np.ndarray, Any], float],
+) -> float:
+    """The rate, halved until the first step does not multiply the loss.
+
+    An adaptive method may find back from far away; that is no way to begin.
+    """
+    few = rows.taken(np.arange(min(batch_size, _SEEN, len(rows))))
+    before = measure(trainer_at(lr, few).weights, few)
+
+    def leaps() -> bool:
+        trainer = trainer_at(lr, few)
+        trainer.run(few, np.arange(len(few)), len(few))
+        return not measure(trainer.weights, few) <= before + _LEAP * abs(before)
+
+    while lr > 1e-9 and leaps():
+        lr /= 2
+    return lr

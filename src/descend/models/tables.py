@@ -221,11 +221,6 @@ def fit_table(
     if table.bytes > memory:
         return _fit_streaming(table, validation, options, begin)
     (X, y), (X_held, y_held) = table.in_two(validation)
-    if len(y) < _FEWEST and len(y_held):
-        raise ValueError(
-            f"validation={validation:g} leaves {len(y)} of {len(y) + len(y_held):,} rows to learn from: give a smaller "
-            "share"
-        )
     estimator = _estimator(table.wanted, y, options).fit(X, y)
     score = _score(estimator, y_held, estimator.predict(X_held)) if len(y_held) else np.nan
     seconds = time.perf_counter() - begin
@@ -330,9 +325,12 @@ def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any]) -> Any:
 def _held_out(rows: int, share: float) -> np.ndarray:
     """Which of so many rows are held out: not all of them."""
     out = _are_out(np.arange(rows), share)
-    if out.all() and rows > _FEW:
-        raise ValueError(f"validation={share:g} leaves none of the {rows:,} rows to learn from: give a smaller share")
-    return out & ~out.all()
+    if out.all() and rows <= _FEW:
+        return np.zeros(rows, bool)
+    left = int((~out).sum())
+    if left < _FEWEST and out.any():
+        raise ValueError(f"validation={share:g} leaves {left} of {rows:,} rows to learn from: give a smaller share")
+    return out
 
 
 def _are_out(rows: np.ndarray, share: float) -> np.ndarray:

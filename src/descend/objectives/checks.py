@@ -20,6 +20,7 @@ __all__ = [
     "disagreement_with_numpy",
     "has_slope_where_gradient_is_nan",
     "is_random",
+    "slopes",
     "warn_of_float32_constants",
 ]
 
@@ -97,7 +98,7 @@ def disagreement_with_numpy(problem: Problem) -> str:
             f"traced, the function gives {problem.sign * value:.17g} at the start, in plain NumPy {first:.17g}: "
             "it depends on the type of its argument or writes through a slice"
         )
-    slope, quotient, allowed = _slopes(problem, grad, first)
+    slope, quotient, allowed = slopes(problem, grad, first)
     if abs(slope - quotient) > allowed:
         return f"traced, the slope at the start is {slope:.6g}, differences in plain NumPy give {quotient:.6g}"
     return ""
@@ -107,9 +108,9 @@ def check_given_gradient(problem: Problem) -> None:
     """Raise a ValueError where the user's gradient is not that of the objective."""
     _, grad = problem.value_and_grad(problem.x0, *problem.data)
     value = problem.sign * float(problem.value(problem.x0, *problem.data))
-    slope, quotient, allowed = _slopes(problem, grad, value)
+    slope, quotient, allowed = slopes(problem, grad, value)
     if abs(slope - quotient) > allowed:
-        again = _slopes(problem, problem.value_and_grad(problem.x0, *problem.data)[1], value)[0]
+        again = slopes(problem, problem.value_and_grad(problem.x0, *problem.data)[1], value)[0]
         if again != slope:
             raise ValueError(
                 "grad gives different values for the same x: it is random or keeps state. "
@@ -121,8 +122,8 @@ def check_given_gradient(problem: Problem) -> None:
         )
 
 
-def _slopes(problem: Problem, grad: Any, value: float) -> tuple[float, float, float]:
-    """The slope along one direction by gradient and by differences of the user's values, and what may differ.
+def slopes(problem: Problem, grad: Any, value: float) -> tuple[float, float, float]:
+    """The slope at x0 along one direction by gradient and by differences of the user's values, and what may differ.
 
     Two lengths of the difference are tried: what they differ by is not held against the gradient.
     """

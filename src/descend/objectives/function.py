@@ -15,6 +15,7 @@ import warnings
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -73,13 +74,13 @@ class Problem:
     exactness: float = 0.0  # the same, and rounding, relative to how much they vary; 0 for that of the numbers
     started: bool = False  # after the checks an error of arithmetic is a place without a value
     error: Exception | None = None  # the latest such error
-    made_from: tuple[Any, ...] = ()  # the arguments of `_prepared`
+    made_by: Callable[[], Problem] | None = None  # makes it anew
     _traces: dict[Any, Traced] = field(default_factory=dict)
     _differenced: tuple[Any, Any] = (None, None)  # the latest point, and its gradient by differences
 
     def __reduce__(self) -> Any:
         """A pickle holds what it was made from, and not the programs: in another process it is made anew."""
-        return _prepared_again, self.made_from
+        return self.made_by, ()
 
     @property
     def is_traced(self) -> bool:
@@ -217,8 +218,8 @@ def _prepared(
     call = _spread(objective) if spread else objective
     call_grad = _spread(grad) if spread and grad is not None else grad
     sign = -1 if maximize else 1
-    made_from = (objective, x0, grad, data, maximize, written_in_words)
-    problem = Problem(x0=x0, data=data, sign=sign, call=call, made_from=made_from)
+    anew = partial(_prepared, objective, x0, grad, data, maximize, written_in_words=written_in_words)
+    problem = Problem(x0=x0, data=data, sign=sign, call=call, made_by=anew)
     if call_grad is not None:
         problem.grad = lambda x, *d: _shaped(call_grad(x, *d), x, sign, np)
     with precision(x0):
@@ -244,10 +245,6 @@ def _prepared(
             check_given_gradient(problem)
     problem.started = True
     return problem
-
-
-def _prepared_again(objective: Any, x0: Any, grad: Any, data: Any, maximize: bool, written_in_words: bool) -> Problem:
-    return _prepared(objective, x0, grad, data, maximize, written_in_words=written_in_words)
 
 
 _known_as_jax: weakref.WeakSet[Any] = weakref.WeakSet()  # functions that were traced as JAX: tried as such first

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["NO_OPTIONS", "Traced", "evaluated", "is_float64", "known", "once", "same_constants", "trace"]
+__all__ = ["NO_OPTIONS", "Traced", "is_float64", "known", "once", "same_constants", "trace"]
 
 NO_OPTIONS: Mapping[str, Any] = {}  # of XLA
 
@@ -107,12 +107,6 @@ def _evaluated(jaxpr: Any, consts: list[Any], args: Any, structure: Any) -> Any:
     return jax.tree.unflatten(structure, jax.core.eval_jaxpr(jaxpr, consts, *jax.tree.leaves(args)))
 
 
-def evaluated(function: Callable[..., Any], x: Any, *data: Any) -> Any:
-    """What a JAX function gives, compiled; found again by what was traced."""
-    program = _traced(function, partial(function), x, *data)
-    return program.compiled("values", lambda: program.program)(program.consts, x, *data)
-
-
 def once(key: Any, keep: Any, make: Callable[[], Any]) -> Any:
     """What `make` made for this key, the first time, and `keep` with it; the least recently used are forgotten."""
     if key not in _made:
@@ -143,8 +137,8 @@ def is_float64() -> bool:
     return bool(config.jax_enable_x64)
 
 
-def same_constants(a: Traced, b: Traced) -> bool:
-    """Whether two programs hold equal constants."""
+def same_constants(a: Any, b: Any) -> bool:
+    """Whether two programs, `Traced` or jaxprs of JAX, hold equal constants."""
     pairs = zip(map(_plain, a.consts), map(_plain, b.consts), strict=True)
     return all(np.array_equal(p, q, equal_nan=p.dtype.kind in "fc") for p, q in pairs)
 

@@ -1,0 +1,61 @@
+"""Costs that change in jumps, or by less than their numbers can tell: what is seen of them around a point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from descend.descent.outcome import length, noise_of, reach_of
+from descend.objectives.parameters import as_vector, from_vector
+
+if TYPE_CHECKING:
+    from descend.descent.run import Run
+
+__all__ = ["has_no_slope_near", "is_lower_near", "jumps_beside", "stands_in_steps"]
+
+_FEW_WAYS = 8  # coordinates along which it is looked around
+
+
+def _cost_at(run: Run, point: np.ndarray) -> float:
+    """The cost, as it is minimised, where the method may go to from there."""
+    there = run.method.reach(run.x_array, from_vector(point, run.x_array))
+    return float(run.problem.value(there, *run.problem.data))
+
+
+def has_no_slope_near(run: Run, f: float) -> bool:
+    """Whether all gradients around are zero, not nearly so but exactly."""
+    point = as_vector(run.x_array)
+    draw = np.random.default_rng(0)
+    moves = (point + 1e-4 * np.maximum(1, np.abs(point)) * draw.normal(size=point.size) for _ in range(4))
+    grads = (run.problem.value_and_grad(from_vector(move, run.x_array), *run.problem.data)[1] for move in moves)
+    return abs(f) < 1e6 and all(length(grad) == 0 for grad in grads)
+
+
+def stands_in_steps(run: Run, f: float) -> bool:
+    """Whether the cost of a function that is only called stands still around, and is lower a little further on."""
+    point = as_vector(run.x_array)
+    way = np.random.default_rng(0).normal(size=point.size)
+    way *= reach_of(run.x_array) / np.abs(way).max()
+    values = np.array([_cost_at(run, point + far * way) for far in np.linspace(-0.5, 0.5, 41)])
+    return bool((np.diff(values) == 0).mean() > 0.5 and (values < f).any())
+
+
+def jumps_beside(run: Run, f: float) -> bool:
+    """Whether along one of the first coordinates the cost is lower as soon as x moves, and hardly more further on."""
+    point, reach = as_vector(run.x_array), reach_of(run.x_array)
+    short, rounding = 8 * float(np.finfo(point.dtype).eps) ** 0.5, 10 * noise_of(run.problem, run.x_array, f)
+
+    def fall(way: np.ndarray, far: float) -> float:
+        return f - _cost_at(run, point + far * reach * way)
+
+    ways = [by * way for way in np.eye(point.size)[:_FEW_WAYS] for by in (1, -1)]
+    return any((near := fall(way, short)) > rounding and near > 0.5 * fall(way, 1e3 * short) for way in ways)
+
+
+def is_lower_near(run: Run, f: float) -> bool:
+    """Whether the cost is lower by a few digits' last places somewhere around, along the first coordinates."""
+    point, reach, place = as_vector(run.x_array), reach_of(run.x_array), float(np.spacing(abs(f)))
+    ways = np.eye(point.size)[:_FEW_WAYS]
+    moves = (point + by * 0.5**k * reach * way for way in ways for k in range(8) for by in (1, -1))
+    return any(_cost_at(run, move) < f - 3 * place for move in moves)
