@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,14 @@ def test_the_printed_formula_is_the_function(found: Landscape) -> None:
 def test_the_issue_asks_for_these() -> None:
     asked = "parabola bowl waves rosenbrock beale himmelblau booth matyas rastrigin ackley styblinski-tang goldstein-price six-hump-camel three-hump-camel levy griewank zakharov monkey-saddle saddle ill-conditioned logistic plateau"
     assert set(asked.split()) == set(LANDSCAPES)
+
+
+@pytest.mark.parametrize("given", [*map(landscape, LANDSCAPES), landscape("ill-conditioned", 5, 37.0)])
+def test_a_pickled_landscape_is_the_same(given: Landscape) -> None:
+    again = pickle.loads(pickle.dumps(given))  # noqa: S301 - our own
+    assert (again.name, again.n, again.kappa, again.start) == (given.name, given.n, given.kappa, given.start)
+    beside = np.asarray(given.start) + 0.1
+    assert again(beside) == given(beside)
 
 
 def test_names_and_dimensions() -> None:
