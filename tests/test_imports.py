@@ -58,7 +58,7 @@ def test_parts_on_one_floor_do_not_import_each_other() -> None:
 
 
 def test_import_descend_leaves_heavy_libraries_out() -> None:
-    code = "import sys, descend; print(*sorted({'matplotlib','sympy','pyarrow','pandas','rich','typer','optax','jax.experimental.pallas'} & set(sys.modules)))"
+    code = "import sys, descend; print(*sorted({'matplotlib','scipy','sympy','pyarrow','pandas','rich','typer','optax','jax.experimental.pallas'} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == ""
 

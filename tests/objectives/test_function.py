@@ -14,7 +14,6 @@ import pytest
 from descend import Adam, GradientDescent, minimize
 from descend.objectives.function import DIFFERENCES, FORMULA, GIVEN, JAX, NUMPY, prepare
 from descend.objectives.parameters import as_parameters
-from descend.objectives.tracing import known
 
 
 @pytest.mark.parametrize(
@@ -225,8 +224,3 @@ def test_differences_choose_their_length_by_dtype() -> None:
         assert value.dtype == grad.dtype == dtype
         np.testing.assert_allclose(grad, [math.cos(0.5), 0.05], rtol=accuracy)
         assert problem.evaluations_per_gradient == 5
-
-
-def test_options_that_this_compiler_does_not_have_are_left_out() -> None:
-    asked = {"xla_backend_optimization_level": 0, "xla_has_no_such_option": True}
-    assert known(asked) == {"xla_backend_optimization_level": 0}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.optimize import nnls
 
 from descend.descent.outcome import Reach, anywhere, in_words, length, noise_of, reach_of, surroundings
 from descend.objectives.function import Problem
@@ -50,6 +49,8 @@ def _way_along_kink(problem: Problem, x: Any, f: float, go: Reach = anywhere) ->
     It is minus the shortest vector among the mixtures of the gradients around x: where that is zero, x is stationary.
     Source: Burke, Lewis & Overton (2005), SIAM J. Optim. 15(3), "gradient sampling".
     """
+    from scipy.optimize import nnls
+
     point, draw = as_vector(x).astype(np.float64), np.random.default_rng(0)
     near = 10 * float(np.finfo(dtype_of(x)).eps) ** 0.5 * reach_of(x)
     rounding = 4 * noise_of(problem, x, f)

@@ -30,15 +30,13 @@ from descend.descent.sampling import Sampling
 from descend.descent.trace import Rows
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, dtype_of
-from descend.objectives.tracing import known
 
 __all__ = ["Ends", "repeated", "run_lanes"]
 
 _MOST_BYTES = 64 * 2**20  # of the trace of all lanes in a call
 # XLA's highest level of optimisation unrolls loops over lanes, which run slower for it.
 _FOR_LANES: Mapping[str, Any] = {"xla_backend_optimization_level": 1}
-# Without its newer way to write fused loops XLA compiles in a third less time, and they run in half as much again.
-_QUICKLY: Mapping[str, Any] = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+_QUICKLY: Mapping[str, Any] = {"xla_backend_optimization_level": 0}
 _FEWEST_ROWS = 64  # with fewer rows x is left out of them
 
 
@@ -152,7 +150,7 @@ class _LaneEngine(CompiledEngine):
     def __init__(
         self, problem: Problem, sampling: Sampling | None, rules: Any, batched: Any, x0s: Any, rows: int, quickly: bool
     ) -> None:  # fmt: skip
-        self._options = known(_QUICKLY) if quickly else _FOR_LANES
+        self._options = _QUICKLY if quickly else _FOR_LANES
         lanes = len(jax.tree.leaves(x0s)[0])
         self._lanes, self._wanted = lanes, rows
         self.rules = rules
