@@ -30,6 +30,7 @@ from descend.objectives import LANDSCAPES, landscape
 __all__ = ["WORKLOADS"]
 
 _GRID = np.geomspace(1e-6, 100, 100)
+_ASIDE = _GRID * (_GRID[1] / _GRID[0]) ** 0.5
 _AS_GOOD = 1.5
 _NAMES = (
     "rosenbrock beale himmelblau booth matyas zakharov ill-conditioned logistic bowl goldstein-price three-hump-camel"
@@ -60,21 +61,31 @@ def _beside(what: str, ratios: dict[str, float], cost: float) -> list[Result]:
 
 
 def functions(quick: bool) -> list[Result]:
-    """15 functions and 6 methods, runs of 1,000 and 3,000 steps; losses below 1e-8 of the first count as that."""
+    """15 functions and 6 methods, runs of 1,000 and 3,000 steps; losses below 1e-8 of the first count as that.
+
+    The same is asked of another grid of 100 rates, half a step aside: it tells how far the figure is a matter of luck.
+    """
     ratios: dict[str, float] = {}
+    aside: list[float] = []
     cost = 0.0
     for steps in (1_000,) if quick else (1_000, 3_000):
         for objective, x0 in _PROBLEMS:
             lowest = landscape(objective).fmin if objective in LANDSCAPES else 0.0
             for method in _METHODS:
-                grid = sweep(objective, x0, _with(method, _GRID), steps=steps, rows=2)
-                best = np.nanmin(np.where(grid.has_diverged, np.inf, grid.fun))
+                best, other = (
+                    np.nanmin(np.where(grid.has_diverged, np.inf, grid.fun))
+                    for grid in (sweep(objective, x0, _with(method, g), steps=steps, rows=2) for g in (_GRID, _ASIDE))
+                )
                 found = find_lr(objective, x0, method, steps=steps)
                 assert found.run is not None  # noqa: S101 - of an objective
                 least = 1e-8 * abs(found.run.trace.f[0] - lowest)
                 name = f"{objective} {x0 or ''} {type(method).__name__} {steps}"
                 ratios[name] = max(found.fun - lowest, least) / max(best - lowest, least)
+                aside.append(max(other - lowest, least) / max(best - lowest, least))
                 cost = max(cost, found.cost)
+    print(
+        f"    a grid of 100 rates half a step aside: {sum(r <= _AS_GOOD for r in aside)} of {len(aside)} within 1.5 ×"
+    )
     return _beside("find_lr, functions", ratios, cost)
 
 

@@ -18,8 +18,10 @@ from descend import (
     LogisticRegression,
     MLPClassifier,
     Momentum,
+    Outcome,
     RMSProp,
     minimize,
+    sweep,
 )
 from descend.insight import find_lr, rates
 from descend.stepsizes import Armijo, Cosine
@@ -31,6 +33,23 @@ def test_where_the_cost_bounces_a_smaller_rate_is_tried() -> None:
     best = min(minimize("booth", None, RMSProp(lr), steps=3_000).fun for lr in np.geomspace(1e-3, 1, 13))
     assert found.fun < 10 * best
     assert found.fun < 1e-3 * minimize("booth", None, RMSProp(found.rates[found.costs.argmin()]), steps=3_000).fun
+
+
+@pytest.mark.parametrize("objective", ["booth", "matyas", "rosenbrock"])
+def test_a_rate_with_which_a_run_arrives_at_its_end_only(objective: str) -> None:
+    """Best is the smallest rate that gets there in time, some 6 to 9 over the steps here; short runs do not show it."""
+    found = find_lr(objective, None, RMSProp(), steps=1_000)
+    grid = sweep(objective, None, RMSProp(np.geomspace(1e-6, 100, 100)), steps=1_000, rows=2)
+    assert found.fun < 4 * np.nanmin(grid.fun)
+    assert found.cost <= 0.05
+
+
+def test_a_short_run_that_has_converged_stays_there() -> None:
+    """As the run of all steps does; to go on from there, RMSProp leaps away, and so the best rate looked bad."""
+    found = find_lr("himmelblau", None, RMSProp(), steps=3_000)
+    assert found.fun < 1e-12
+    assert found.run is not None
+    assert found.run.outcome is Outcome.CONVERGED
 
 
 def test_beyond_the_limit_where_it_was_lowest_a_run_cannot_stay() -> None:

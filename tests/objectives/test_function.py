@@ -224,3 +224,15 @@ def test_differences_choose_their_length_by_dtype() -> None:
         assert value.dtype == grad.dtype == dtype
         np.testing.assert_allclose(grad, [math.cos(0.5), 0.05], rtol=accuracy)
         assert problem.evaluations_per_gradient == 5
+
+
+def test_a_run_in_float64_leaves_the_gradient_of_one_in_float32_exact() -> None:
+    scales = np.append(np.ones(99), 1.01)
+
+    def bowl(x: Any) -> Any:
+        return 0.5 * jnp.sum(scales * x * x)
+
+    for kind in (np.float64, np.float32, np.float64):
+        problem = prepare(bowl, np.ones(100, kind))
+        assert problem.gradient == JAX
+        np.testing.assert_allclose(problem.value_and_grad(np.ones(100, kind))[1], scales, rtol=1e-6)

@@ -24,8 +24,12 @@ _HIGHEST = 100.0  # rate that is tried first where no limit is known
 _STAGES = ((1 / 24, 8, (1.33, 1.78, 2.37)), (1 / 8, 3, (1.78, 3.16)))
 _FEWEST = 5  # steps of a short run
 _AT, _INSIDE = 0.95, 0.9  # of the limit of stability: at the limit itself the steepest way does not get any shorter
-_CALMER = 3.0  # by which factor that is made smaller
-_NEAR = (1.4, 1.15, 1 / 1.2)  # by which factors the rate is changed in runs of all steps
+_CALMER = 3.0  # by which factor a rate is made smaller that ends in no number
+# A run is as low as it ever stays after a share of its steps, from which on it bounces about, as with steps that do not
+# shrink with the gradient. With the rate times that share it gets there at its end, and lower. The share below which
+# that is tried, the smallest that is believed, and that below which smaller rates near the best are tried first:
+_EARLY, _LEAST, _LATE = 0.7, 1 / 20, 0.8
+_NEAR = (1.4, 1 / 1.3, 1.15)  # by which factors the rate is changed in runs of all steps
 _FASTER = 1.5  # power with which such a factor grows, as long as it helps
 _BUDGET = 0.05  # of the cost of a grid of 100 rates
 
@@ -109,9 +113,10 @@ def find_lr(
     """The rate with which a method gets lowest in so many steps.
 
     Short runs with rates of six decades come first (more, where the best of them is at an end), at once; the better
-    ones, and some that are smaller, run again for longer, twice. The best runs for all steps. If its rate was beyond
-    the limit of stability where it was lowest, or the cost bounced at its end, smaller rates follow; then some near
-    the best, as long as that helps and the search costs less than a twentieth of a grid of 100 rates.
+    ones, and some that are smaller, run again for longer, twice. The best runs for all steps. Smaller rates follow if
+    it was beyond the limit of stability where the cost was lowest; where no limit is known, if the cost only bounced
+    from some step on, or if the longer runs wanted smaller rates. Then come some near the best, as long as that helps
+    and the search costs less than a twentieth of a grid of 100 rates.
 
     Parameters
     ----------
@@ -218,17 +223,29 @@ def _search(trials: Trials) -> tuple[float, Ended, np.ndarray, np.ndarray, float
         return True
 
     lr = float(tried[np.argmin(found)])
+    falls_with_length = lr < kept.min()  # the longer the runs, the smaller the best rate
     while has_tried(lr):
-        limit = trials.limit_of(ended[lr])
+        run, limit = ended[lr], trials.limit_of(ended[lr])
         if lr > _AT * limit:  # there it cannot stay
             lr = _INSIDE * limit
-        elif np.isinf(ended[lr].cost) or (np.isnan(limit) and lr == best() and ended[lr].bounces):
+        elif np.isinf(run.cost):
             lr /= _CALMER
+        elif not np.isnan(limit) or lr != best():
+            break
+        elif trials.is_noisy:
+            if not run.bounces:
+                break
+            lr /= _CALMER
+        elif run.arrival < _EARLY:
+            lr *= max(run.arrival * run.steps / trials.last, _LEAST)
+        elif len(ended) == 1 and falls_with_length and run.steps == trials.last:
+            lr *= share
         else:
             break
     for factor in _NEAR:
         before = lr = best()
-        by = factor
+        has_bounced = np.isnan(trials.limit) and not trials.is_noisy and ended[lr].arrival < _LATE
+        by = 1 / factor if has_bounced else factor
         while has_tried(lr * by) and best() == lr * by:
             lr, by = lr * by, by**_FASTER
         if lr != before:

@@ -11,8 +11,9 @@ from descend.descent import Run, minimize
 from descend.descent.engine import NOT_FINITE
 from descend.descent.lanes import repeated, run_lanes
 from descend.descent.options import last_step, ready, samples, sampling_of
-from descend.descent.outcome import margin
+from descend.descent.outcome import gradient_scale, margin
 from descend.descent.sampling import as_data
+from descend.descent.watch import Tolerances
 from descend.insight.trials import rises
 from descend.methods import Rule
 from descend.objectives.function import prepare
@@ -38,6 +39,12 @@ class Ended(NamedTuple):
     def bounces(self) -> bool:
         """Whether at the end the cost goes up as well as down, or may do so: few looks do not tell."""
         return len(self.costs) < _FEW or rises(self.costs[-(len(self.costs) // 4) :]) > _BOUNCES
+
+    @property
+    def arrival(self) -> float:
+        """After which share of its looks the cost was as low as it stays: as in the median of their last quarter."""
+        level = np.median(self.costs[-max(1, len(self.costs) // 4) :])
+        return float(np.argmax(self.costs <= level)) / len(self.costs)
 
 
 class ShortRuns:
@@ -75,10 +82,12 @@ class ShortRuns:
         if self.last < 1:
             raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")
         self.problem = prepare(objective, self.x0, maximize=maximize, data=parts, written_in_words=in_words)
-        self.first = float(self.problem.value(self.x0, *parts))
+        self.first, slope = self.problem.value_and_grad(self.x0, *parts)
         self.worst = self.first + margin(self.first, dtype_of(self.x0))
         self._objective = objective
         self.samples = samples(self._sampling)
+        scale = gradient_scale(self.problem, self.x0, slope)
+        self._small = -1.0 if self.samples else Tolerances(None, None, None).gradient(dtype_of(self.x0), scale)
         self._options = {"maximize": maximize, "data": data, "batch_size": batch_size, "seed": seed}
 
     def check(self, rule: Rule) -> None:
@@ -92,7 +101,7 @@ class ShortRuns:
         """
         made = run_lanes(
             self.problem, self._sampling, with_values(rule, names, values.T), names,
-            repeated(self.x0, len(values)), -1.0, rows=2, last=length,
+            repeated(self.x0, len(values)), self._small, rows=2, last=length,
         )  # fmt: skip
         found = made.last[:, 0]
         if self.samples:  # there it is the cost of a batch

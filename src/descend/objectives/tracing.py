@@ -94,10 +94,10 @@ def _traced(origin: Callable[..., Any], function: Callable[..., Any], x: Any, *d
     """
     closed, shape = jax.make_jaxpr(function, return_shape=True)(x, *data)
     jaxpr, structure = closed.jaxpr, jax.tree.structure(shape)
-    text = str(jaxpr)
+    text, consts = str(jaxpr), [_as_traced(const) for const in closed.consts]
     key = (
         text,
-        tuple((c.shape, str(c.dtype)) for c in map(_typed, closed.consts)),
+        tuple((c.shape, str(c.dtype)) for c in map(_typed, consts)),
         tuple(_fingerprint(const) for const in _hidden_constants(jaxpr)),
         origin if "callback" in text else None,
         jax.tree.structure((x, data)),
@@ -107,7 +107,7 @@ def _traced(origin: Callable[..., Any], function: Callable[..., Any], x: Any, *d
     def program(consts: list[Any], x: Any, *data: Any) -> Any:
         return _evaluated(jaxpr, consts, (x, data), structure)
 
-    return Traced(program, jaxpr, closed.consts, key)
+    return Traced(program, jaxpr, consts, key)
 
 
 def _evaluated(jaxpr: Any, consts: list[Any], args: Any, structure: Any) -> Any:
@@ -134,6 +134,11 @@ def same_constants(a: Any, b: Any) -> bool:
     """Whether two programs, `Traced` or jaxprs of JAX, hold equal constants."""
     pairs = zip(map(_plain, a.consts), map(_plain, b.consts), strict=True)
     return all(np.array_equal(p, q, equal_nan=p.dtype.kind in "fc") for p, q in pairs)
+
+
+def _as_traced(const: Any) -> Any:
+    """A constant in the precision of this context: an array of NumPy is left in its own by JAX, which then stumbles."""
+    return np.asarray(const, jax.dtypes.canonicalize_dtype(const.dtype)) if isinstance(const, np.ndarray) else const
 
 
 def _typed(const: Any) -> Any:
