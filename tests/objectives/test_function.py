@@ -236,3 +236,28 @@ def test_a_run_in_float64_leaves_the_gradient_of_one_in_float32_exact() -> None:
         problem = prepare(bowl, np.ones(100, kind))
         assert problem.gradient == JAX
         np.testing.assert_allclose(problem.value_and_grad(np.ones(100, kind))[1], scales, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e-6, 1e-9])
+def test_differences_are_as_long_as_a_small_x_wants(unit: float) -> None:
+    run = minimize(lambda x: math.sin(float(x) / unit) + 0.1 * (float(x) / unit) ** 2, 5 * unit)
+    assert run.success
+    assert abs(math.cos(run.x / unit) + 0.2 * run.x / unit) < 1e-6
+
+
+def test_the_exact_gradient_of_a_potential_in_metres_is_believed() -> None:
+    size = 3.4e-10
+
+    def potential(r: Any) -> Any:
+        return 0.0416 * ((size / r) ** 12 - (size / r) ** 6)
+
+    def slope(r: Any) -> Any:
+        return 0.0416 * (-12 * size**12 / r**13 + 6 * size**6 / r**7)
+
+    assert prepare(potential, np.float64(5e-10)[None]).gradient == NUMPY
+    run = minimize(potential, 5e-10, grad=slope)
+    assert run.success
+    assert run.fun == pytest.approx(-0.0104)
+    assert abs(run.x) == pytest.approx(2 ** (1 / 6) * size)  # an even function
+    with pytest.raises(ValueError, match="disagrees"):
+        minimize(potential, 5e-10, grad=lambda r: 1.1 * slope(r))

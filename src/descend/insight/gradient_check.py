@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from descend.objectives.function import prepare
+from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, as_vector, dtype_of, from_vector, spread_over
 
@@ -127,7 +127,7 @@ def check_gradient(fun: Callable[..., Any] | str, grad: Callable[..., Any], x: A
         places = np.arange(given.size)
         if given.size > _MOST_BY_DIFFERENCES:
             places = np.sort(np.random.default_rng(0).choice(given.size, _MOST_BY_DIFFERENCES, replace=False))
-        right, doubt = _differences(value, wide, places, problem.noise, problem.exactness)
+        right, doubt = _differences(value, wide, places, problem)
         judge = "central differences with two steps"
     names = _names(x)
     off = np.abs(given[places] - right)
@@ -136,7 +136,11 @@ def check_gradient(fun: Callable[..., Any] | str, grad: Callable[..., Any], x: A
     allowed = rounding * np.maximum(np.abs(right), 1e-3 * scale) + 4 * doubt + _rounding_of(called, x)[places]
     bad = np.flatnonzero(~(off <= allowed) & np.isfinite(right))
     bad = bad[np.argsort(-np.nan_to_num(off[bad], nan=np.inf))]
-    in_kink = {i for i in bad[:_MOST_KINKS] if _fits_a_kink(value, wide, int(places[i]), float(given[places[i]]))}
+    in_kink = {
+        i
+        for i in bad[:_MOST_KINKS]
+        if _fits_a_kink(value, wide, int(places[i]), float(given[places[i]]), problem.units[places[i]])
+    }
     bad = np.array([i for i in bad if i not in in_kink], int)
     off = np.where(np.isin(np.arange(len(off)), [*in_kink]), 0.0, off)
     wrong = [WrongCoordinate(names[places[i]], float(given[places[i]]), float(right[i])) for i in bad]
@@ -163,14 +167,14 @@ def _rounding_of(gradient: Callable[[Any], Any], x: Any) -> np.ndarray:
     return np.where(is_jump, 0.0, 8 * largest)
 
 
-def _fits_a_kink(value: Callable[[Any], float], x: Any, place: int, given: float) -> bool:
+def _fits_a_kink(value: Callable[[Any], float], x: Any, place: int, given: float, unit: float) -> bool:
     """Whether the cost has a kink there, with another slope on each side, and the one given lies between them."""
     point, here, slopes = as_vector(x), value(x), []
     for h in (1e-6, 1e-7):
         sides = []
         for sign in (1, -1):
             moved = point.copy()
-            moved[place] += sign * h * max(1.0, abs(point[place]))
+            moved[place] += sign * h * unit * max(1.0, abs(point[place]))
             sides.append((value(from_vector(moved, x)) - here) / (moved[place] - point[place]))
         slopes.append(sorted(sides))
     (low, high), (near_low, near_high) = slopes
@@ -181,21 +185,21 @@ def _fits_a_kink(value: Callable[[Any], float], x: Any, place: int, given: float
 
 
 def _differences(
-    value: Callable[[Any], float], x: Any, places: np.ndarray, noise: float, exactness: float
+    value: Callable[[Any], float], x: Any, places: np.ndarray, problem: Problem
 ) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives in these coordinates, and how far they can be trusted: the difference of two steps, and rounding."""
     point, f = as_vector(x), abs(value(x))
-    longer = max(1e-5, 2 * exactness ** (1 / 3))
+    longer = max(1e-5, 2 * problem.exactness ** (1 / 3)) * problem.units * np.maximum(1, np.abs(point))
     found, doubt = np.empty(len(places)), np.empty(len(places))
     for k, i in enumerate(places):
         both = []
-        for h in (longer * max(1.0, abs(point[i])), longer / 4 * max(1.0, abs(point[i]))):
+        for h in (longer[i], longer[i] / 4):
             ahead, behind = point.copy(), point.copy()
             ahead[i], behind[i] = point[i] + h, point[i] - h
             slope = (value(from_vector(ahead, x)) - value(from_vector(behind, x))) / (ahead[i] - behind[i])
             both.append(slope)
         found[k] = (16 * both[1] - both[0]) / 15  # Richardson: the error of the second is a sixteenth of the first's
-        doubt[k] = abs(both[0] - both[1]) + (np.finfo(float).eps * f + noise) / h
+        doubt[k] = abs(both[0] - both[1]) + (np.finfo(float).eps * f + problem.noise) / h
     return found, doubt
 
 

@@ -130,7 +130,7 @@ def slopes(problem: Problem, grad: Any, value: float) -> tuple[float, float, flo
     x0 = as_vector(problem.x0).astype(np.float64)
     double = jax.tree.map(lambda leaf: leaf.astype(np.float64), problem.x0)
     way = np.random.default_rng(0).normal(size=x0.size) * np.maximum(1, np.abs(x0))
-    way /= np.linalg.norm(way)
+    way *= problem.units / np.linalg.norm(way)
     parts = problem.sign * as_vector(grad).astype(np.float64) * way
     slope, size = float(parts.sum()), float(np.abs(parts).sum())
     eps = float(np.finfo(np.float64).eps)

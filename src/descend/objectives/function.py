@@ -15,7 +15,7 @@ import warnings
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -33,7 +33,7 @@ from descend.objectives.checks import (
     is_random,
     warn_of_float32_constants,
 )
-from descend.objectives.differences import central_differences, exactness_of_values, noise_of_values
+from descend.objectives.differences import central_differences, exactness_of_values, noise_of_values, units_of_values
 from descend.objectives.parameters import as_vector, check_takes_data, dtype_of, from_vector, spread_over
 from descend.objectives.self_contained import code_of
 from descend.objectives.tracing import Traced, is_float64, once, same_constants, trace
@@ -96,6 +96,29 @@ class Problem:
                 self._traces[shapes] = trace(*self.program, self.x0, *data)
         return self._traces[shapes]
 
+    @cached_property
+    def units(self) -> np.ndarray:
+        """Within which part of max(1, |x|) the values vary around the start: see `units_of_values`."""
+        return self.units_at(self.x0)
+
+    def units_at(self, x: Any, *data: Any) -> np.ndarray:
+        """The same around another point."""
+        double = jax.tree.map(lambda leaf: leaf.astype(np.float64), x)
+
+        def value(point: np.ndarray) -> float:
+            try:
+                return self.plain(from_vector(point, double), *(data or self.data))
+            except (ArithmeticError, ValueError, ObjectiveError):
+                return np.nan
+
+        with np.errstate(all="ignore"):
+            return units_of_values(value, as_vector(double))
+
+    def _differences(self, x: Any, *data: Any) -> Any:
+        """The gradient by differences. Where the start had short units they are measured anew: others may hold here."""
+        units = self.units_at(x, *data) if (self.units < 1).any() else 1.0
+        return central_differences(lambda p: self.value(p, *data), x, self.exactness, units)
+
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:
         """Cost (a NumPy number) and gradient (NumPy arrays) at one point, on these rows of the data."""
         if self.is_traced:
@@ -106,10 +129,10 @@ class Problem:
             with precision(x):
                 return value, self.grad(x, *data)
         if data:
-            return value, central_differences(lambda p: self.value(p, *data), x, self.exactness)
+            return value, self._differences(x, *data)
         at = as_vector(x).tobytes(), self.exactness
         if self._differenced[0] != at:  # at the start it is asked for by several checks
-            self._differenced = at, central_differences(lambda p: self.value(p, *data), x, self.exactness)
+            self._differenced = at, self._differences(x)
         return value, jax.tree.map(np.copy, self._differenced[1])
 
     def value(self, x: Any, *data: Any) -> Any:
@@ -333,8 +356,8 @@ def _measure_noise(problem: Problem) -> None:
             return np.nan
 
     start = as_vector(double)
-    problem.noise = noise_of_values(value, start)
-    problem.exactness = exactness_of_values(value, start, problem.noise)
+    problem.noise = noise_of_values(value, start, problem.units)
+    problem.exactness = exactness_of_values(value, start, problem.noise, problem.units)
     seconds = 2 * start.size * (time.perf_counter() - begin) / calls
     if problem.grad is None and seconds > _LONG:
         warnings.warn(
