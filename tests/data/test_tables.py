@@ -442,3 +442,37 @@ def test_what_was_learnt_as_text_stays_text_also_where_only_dates_come(tmp_path:
     whole = model.predict(table)
     dates = model.predict(tmp_path / "dates.parquet")  # a category that is not known would be warned of
     np.testing.assert_array_equal(dates, whole.reshape(-1, 3)[:, :2].ravel())
+
+
+def test_a_header_may_be_longer_than_what_is_looked_at_first(tmp_path: Path) -> None:
+    names = [f"a_rather_long_name_of_column_{i}" for i in range(4_000)]
+    (tmp_path / "wide.csv").write_text(",".join(names) + "\n" + "\n".join(["1," * 3_999 + "2"] * 3) + "\n")
+    batch = next(iter(source_of(tmp_path / "wide.csv").batches()))
+    assert batch.schema.names == names
+    assert batch.num_rows == 3
+
+
+def test_quoted_text_may_hold_ends_of_lines(tmp_path: Path) -> None:
+    """Also where a block that is read ends inside of it."""
+    n = 60_000
+    table = pd.DataFrame({"x": np.arange(n) * 0.5, "note": [f"first{'!' * (i % 7)}\nsecond {i % 3}" for i in range(n)]})
+    table.to_csv(tmp_path / "notes.csv", index=False)
+    read = pa.Table.from_batches([*source_of(tmp_path / "notes.csv").batches()])
+    assert read.num_rows == n
+    assert read["note"][n - 1].as_py() == table["note"].iloc[-1]
+
+
+@pytest.mark.parametrize("count", [101, 256])
+def test_as_many_values_as_a_hash_has_columns_get_columns_of_their_own(count: int) -> None:
+    values = [f"key{i % count:03}" for i in range(3_000)]
+    encoder, X, _ = encoded(pd.DataFrame({"key": values, "price": np.arange(3_000.0)}))
+    assert X.shape[1] == count
+    assert encoder.columns[0].kind == "category"
+    assert (X.sum(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("written", [lambda v: str(v).replace("-", "\u2212"), lambda v: f"({-v})" if v < 0 else str(v)])
+def test_numbers_below_zero_in_the_style_of_typesetters_and_accountants_are_told(written: Any) -> None:
+    values = np.random.default_rng(0).normal(size=300).round(3)
+    with pytest.raises(DataError, match="holds numbers that are written as text"):
+        encoded(pd.DataFrame({"x": [written(v) for v in values], "price": values}))

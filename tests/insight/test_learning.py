@@ -216,7 +216,9 @@ def test_the_noise_scale_is_that_of_its_definition() -> None:
     A = draw.normal(size=(2_048, 1))
     b = 2 * A[:, 0] + 3 * draw.normal(size=2_048)
     model = MLPRegressor(GradientDescent(1e-9), hidden=(), epochs=1, dtype="float64", scale=False).fit(A, b)
-    residual = (A @ model.layers_[0].W)[:, 0] + model.layers_[0].b - model._targets(b, first=False)[:, 0]
+    residual = (
+        (A @ model.layers_[0].W)[:, 0] + model.layers_[0].b - model._targets(b, np.ones(2_048), first=False)[:, 0]
+    )
     each = 2 * residual[:, None] * np.column_stack([A, np.ones(2_048)])
     mean = each.mean(axis=0)
     true = each.var(axis=0).sum() / (mean @ mean)

@@ -599,3 +599,27 @@ def test_a_loss_that_draws_with_numpy_is_refused_and_one_that_draws_with_its_key
             train(loss, params, (X,), epochs=1)
     made = [train(drawn, params, (X,), epochs=1).params["w"] for _ in range(2)]
     np.testing.assert_array_equal(*made)
+
+
+def test_rows_of_no_weight_do_not_set_the_scale() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(900, 3))
+    y = X @ [1.0, 2.0, -1.0]
+    weights = np.append(np.zeros(100), np.ones(800))
+    X_wild, y_wild = X.copy(), y.copy()
+    X_wild[:100], y_wild[:100] = 1e4, 1e8
+    model = MLPRegressor("adam", hidden=8, epochs=20).fit(X_wild, y_wild, sample_weight=weights)
+    assert model.score(X[100:], y[100:]) > 0.95
+
+
+@pytest.mark.parametrize("away", [1e7, 1.7e9])
+def test_columns_far_from_zero_keep_their_digits(away: float, tmp_path: Path) -> None:
+    """Seconds since 1970, of which float32 knows every 128th."""
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(800, 2))
+    y = X @ [1.0, 2.0]
+    near, far = (MLPRegressor("adam", hidden=8, epochs=20).fit(X + by, y) for by in (0.0, away))
+    assert far.score(X + away, y) > 0.95
+    assert far.score(X + away, y) == pytest.approx(near.score(X, y), abs=1e-3)
+    far.save(tmp_path / "far.descend")
+    np.testing.assert_array_equal(MLPRegressor.load(tmp_path / "far.descend").predict(X + away), far.predict(X + away))

@@ -254,7 +254,7 @@ def test_the_exact_gradient_of_a_potential_in_metres_is_believed() -> None:
     def slope(r: Any) -> Any:
         return 0.0416 * (-12 * size**12 / r**13 + 6 * size**6 / r**7)
 
-    assert prepare(potential, np.float64(5e-10)[None]).gradient == NUMPY
+    assert prepare(potential, np.array([5e-10])).gradient == NUMPY
     run = minimize(potential, 5e-10, grad=slope)
     assert run.success
     assert run.fun == pytest.approx(-0.0104)

@@ -18,7 +18,7 @@ from descend.data.sources import DataError, RestartError, Source
 
 __all__ = ["Column", "Encoder"]
 
-_MOST_CATEGORIES = 100  # with more a column of text is hashed
+_MOST_CATEGORIES = 256  # with more a column of text is hashed
 _BUCKETS = 256  # into so many
 _SECONDS_A_DAY = 86_400
 _UNNAMED = {"", "Unnamed: 0"}  # a column that may only count the rows
@@ -199,7 +199,8 @@ class Encoder:
         """Features (rows, d), float64, and targets of one batch after the other."""
         source.read_as_text({column.name for column in self.columns if column.kind in {"category", "hashed"}})
         for batch in _whole(source):
-            absent = [c.name for c in self.columns if c.name not in batch.schema.names]
+            there = {name: i for i, name in enumerate(batch.schema.names)}
+            absent = [c.name for c in self.columns if c.name not in there]
             if absent:
                 those = ", ".join(map(repr, absent[:5]))
                 raise DataError(
@@ -210,7 +211,7 @@ class Encoder:
             place = 0
             for column in self.columns:
                 width = len(column.features)
-                column.encode(batch.column(column.name), X[:, place : place + width])
+                column.encode(batch.column(there[column.name]), X[:, place : place + width])
                 place += width
             yield X, self.targets(batch, source.name) if with_target else None
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +86,7 @@ class CsvSource(_File):
     """Text with a delimiter and a header, plain or compressed (.gz, .zst, .bz2)."""
 
     _late: dict[str, str] = field(default_factory=dict)  # and those of which only a late row told so
+    _has_quotes: bool = False  # then a value may hold the end of a line
 
     def notes(self) -> dict[str, str]:
         """See `Source.notes`."""
@@ -108,12 +111,14 @@ class CsvSource(_File):
         with pa.input_stream(str(self.path), compression="detect") as stream:
             try:
                 head = stream.read(_SNIFFED)
+                while head.count(b"\n") < 2 and len(head) < _LARGEST_BLOCK and (more := stream.read(len(head))):
+                    head += more  # so many columns
             except (OSError, pa.ArrowInvalid) as error:
                 raise DataError(f"{self.path.name} cannot be read: {error}") from None
         for mark, code in ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")):
             if head.startswith(mark):
                 raise DataError(f"{self.path.name} is {code} text: save it as UTF-8")
-        whole = len(head) < _SNIFFED
+        whole = len(head) < _SNIFFED or head.count(b"\n") < 2
         head = head if whole else head[: head.rfind(b"\n") + 1]
         try:
             text = head.decode("utf-8-sig")
@@ -122,13 +127,14 @@ class CsvSource(_File):
             raise DataError(f"{self.path.name} is not UTF-8 text (line {line}): save it as UTF-8") from None
         if not text.strip():
             raise DataError(f"{self.path.name} is empty")
+        self._has_quotes = '"' in text
         try:
             dialect = csv.Sniffer().sniff(text, delimiters=",;\t|").delimiter
         except csv.Error:  # one column
             dialect = ","
         first = text.splitlines()[0]
         delimiter = max(",;\t|", key=first.count) if first.count(dialect) == 0 else dialect
-        rows = list(csv.reader(text.splitlines(), delimiter=delimiter))
+        rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
         fields = [value for row in rows[1:50] for value in row]
         commas = [v for v in fields if _NUMBER_WITH_COMMA.fullmatch(v.strip())]
         points = any(_NUMBER_WITH_POINT.fullmatch(v.strip()) for v in fields)
@@ -139,7 +145,7 @@ class CsvSource(_File):
             )
         decimal = "," if delimiter != "," and commas and not points else "."
         names = [name.strip() for name in rows[0]]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = _repeated(names)
         if twice:
             raise DataError(f"{self.path.name} has the column {twice[0]!r} {names.count(twice[0])} times: rename them")
         if whole and len(rows) < 2:
@@ -164,7 +170,7 @@ class CsvSource(_File):
         read = pa.csv.ReadOptions(
             block_size=block, column_names=names, skip_rows=1, use_threads=False
         )  # it counts lines
-        parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=False)
+        parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=self._has_quotes)
         convert = pa.csv.ConvertOptions(
             column_types=kinds, null_values=_MISSING, strings_can_be_null=True, decimal_point=decimal
         )
@@ -207,6 +213,10 @@ class _TextInNumbersError(Exception):
 
 class RestartError(Exception):
     """What was learnt of the table so far is void: go through it again from the start."""
+
+
+def _repeated(names: list[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def _wide(kind: pa.DataType) -> pa.DataType:
@@ -267,7 +277,7 @@ class ArrowSource(Source):
 
     def __post_init__(self) -> None:
         names = self.table.column_names
-        twice = [name for name in names if names.count(name) > 1]
+        twice = _repeated(names)
         if twice:
             raise DataError(f"the table has the column {twice[0]!r} {names.count(twice[0])} times: rename them")
 

@@ -27,12 +27,12 @@ def typed(batches: Iterable[pa.RecordBatch], name: str, text: Collection[str]) -
     """
     dates: set[str] | None = None
     for batch in batches:
-        columns = [_as_text(column) for column in batch.columns]
+        columns, names = [_as_text(column) for column in batch.columns], batch.schema.names
         if dates is None:
-            named = zip(batch.schema.names, columns, strict=True)
+            named = zip(names, columns, strict=True)
             dates = {n for n, column in named if n not in text and _holds_dates(column)}
         for i, column in enumerate(columns):
-            if batch.schema.names[i] in dates and pa.types.is_string(column.type):
+            if names[i] in dates and pa.types.is_string(column.type):
                 try:
                     columns[i] = column.cast(pa.timestamp("s"))
                 except pa.ArrowInvalid:

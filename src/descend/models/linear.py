@@ -53,6 +53,7 @@ _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
 _TOL_OF_CORNERS = 1e-6  # the gradient norm that counts as zero, where the cost itself is not followed to its end
 _AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
+_WIDE = 2**21  # numbers in the rows on which a rate that was found is judged again
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _OTHER_SCALE = 10.0  # times as large, or as small
 _PASSES = 2  # through blocks in batches, unless given
@@ -524,7 +525,8 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             return self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some)))
 
         equal = _AS_GOOD if rows.is_sparse else 0.0
-        lr = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), equal=equal)
+        wide = _WIDE * len(rows) // max(1, rows.values.size)
+        lr = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), equal=equal, wide=wide)
         self.rate_ = without_a_leap(lr, trainer_at, rows, batch_size, judged)
         return kind(lr=self.rate_)
 

@@ -126,7 +126,7 @@ class MLPClassifier(Classifier, NeuralNetwork):
     def _outputs(self) -> int:
         return len(self.classes_)
 
-    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+    def _targets(self, y: Any, weights: np.ndarray, *, first: bool) -> np.ndarray:
         y = np.asarray(y)
         if y.ndim > 1 and y.shape[1] == 1:
             from sklearn.utils.validation import column_or_1d
@@ -172,12 +172,12 @@ class MLPRegressor(RegressorMixin, NeuralNetwork):  # type: ignore[misc]
     def _outputs(self) -> int:
         return len(self._mean)
 
-    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+    def _targets(self, y: Any, weights: np.ndarray, *, first: bool) -> np.ndarray:
         y = np.asarray(y, np.float64)
         table = y.reshape(len(y), -1)
         if first:
             self._is_single = y.ndim == 1
-            moments = rows_of(table, np.zeros(len(y))).moments()
+            moments = rows_of(table, np.zeros(len(y)), weights).moments()
             self._mean, self._deviation = moments.mean, moments.deviation
         elif table.shape[1] != len(self._mean):
             raise ValueError(f"the target has {table.shape[1]} columns, and had {len(self._mean)} before")

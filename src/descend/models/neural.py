@@ -58,6 +58,7 @@ _EPOCHS, _STEPS = 10, 1_000  # epochs unless given: ten, or of few rows as many 
 _WORK = 4e10  # operations between two looks whether all is well
 _BLOCK = 4_096  # rows that are predicted together
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
+_FAR = 1e3  # standard deviations from zero, beyond which the digits of float32 would be missed
 _DTYPES = ("float32", "bfloat16", "float64")
 _KIND = "network"
 
@@ -121,7 +122,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
     # -- what the two kinds differ in -----------------------------------------------------------------------
 
     @abstractmethod
-    def _targets(self, y: Any, *, first: bool) -> np.ndarray:
+    def _targets(self, y: Any, weights: np.ndarray, *, first: bool) -> np.ndarray:
         """The target as the loss wants it: (rows,) int32, or (rows, outputs) floats."""
 
     @abstractmethod
@@ -162,7 +163,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
             goes_on = all(now[name] == self._made_with[name] for name in ("hidden", "activation", "dtype", "scale"))
         samples = self._samples(X, y, sample_weight, first=not goes_on)
         if not goes_on:
-            self._begin(samples.parts[0])
+            self._begin(samples)
         samples, held_out = parted(samples, float(self.validation), int(self.seed))
         size = min(int(self.batch_size), len(samples))
         if self._trainer is None:
@@ -183,7 +184,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
             self._take_classes(classes, first=first)
         samples = self._samples(X, y, sample_weight, first=first, balanced=False)
         if first:
-            self._begin(samples.parts[0])
+            self._begin(samples)
         size = min(int(self.batch_size), len(samples))
         if self._trainer is None:
             self._trainer = self._trainer_of(samples, size)
@@ -218,7 +219,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         first = self._samples(*some.rows(), None, first=True, balanced=False)
         if names is not None:
             self.feature_names_in_ = names
-        self._begin(first.parts[0])
+        self._begin(first)
         size = min(int(self.batch_size), len(first))
         self._trainer = self._trainer_of(first, size)
         per_row = sum(part[:1].nbytes for part in first.parts)
@@ -278,11 +279,6 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
             self._image_shape = shape or ()
         if not first:
             self._check_bytes(X)
-        if X.dtype != np.uint8:
-            with np.errstate(over="ignore"):
-                X = X.astype(self._kind(), copy=False)
-            if not np.isfinite(X).all():
-                raise ValueError(f"the columns hold numbers too large for {self.dtype}: give them in other units")
         given = np.ones(len(X)) if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         given = np.asarray(self._row_weights(y, given), np.float64)
         if (given < 0).any():
@@ -290,8 +286,19 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         if not given.sum() > 0:
             raise ValueError("sample_weight is zero for all rows: nothing is left to learn from")
         weights = given / given.mean() if balanced else given
-        targets = self._targets(y, first=first)
+        if first:
+            self._offset = _offset_of(X, given) if self.scale and self._kind() == np.float32 else None
+        if X.dtype != np.uint8:
+            with np.errstate(over="ignore"):
+                X = self._near_zero(X).astype(self._kind(), copy=False)
+            if not np.isfinite(X).all():
+                raise ValueError(f"the columns hold numbers too large for {self.dtype}: give them in other units")
+        targets = self._targets(y, given, first=first)
         return Samples((np.ascontiguousarray(X), targets, weights.astype(self._kind())))
+
+    def _near_zero(self, X: np.ndarray) -> np.ndarray:
+        """Columns far away from zero brought near to it, before they are rounded to float32."""
+        return X if self._offset is None else X - self._offset
 
     def _flat_shape(self, X: Any) -> tuple[int, ...] | None:
         """The shape of a row, where rows are images."""
@@ -301,13 +308,13 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         """The dtype of the parameters."""
         return np.dtype(np.float64 if self.dtype == "float64" else np.float32)
 
-    def _begin(self, X: np.ndarray) -> None:
+    def _begin(self, samples: Samples) -> None:
         """A network of random weights for rows like these."""
-        kind = self._kind()
+        (X, _, weights), kind = samples.parts, self._kind()
         if X.dtype == np.uint8:
             shift, scale = np.zeros((), kind), np.asarray(1 / 255 if self.scale else 1.0, kind)
         elif self.scale:
-            moments = rows_of(X, np.zeros(len(X))).moments()
+            moments = rows_of(X, np.zeros(len(X)), weights).moments()
             shift, scale = moments.mean.astype(kind), (1 / moments.deviation).astype(kind)
         else:
             shift, scale = np.zeros((), kind), np.ones((), kind)
@@ -431,7 +438,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
             X = np.asarray(X).reshape(len(X), -1)
         X = validate_data(self, X, dtype=[np.float32, np.float64, np.uint8], reset=False)
         self._check_bytes(X)
-        return self._scores_of(self.layers_, X)
+        return self._scores_of(self.layers_, self._near_zero(X))
 
     def _check_bytes(self, X: np.ndarray) -> None:
         if self._inputs.scale.ndim == 0 and self.scale and X.dtype != np.uint8:
@@ -478,6 +485,8 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         check_is_fitted(self, "n_iter_")
         arrays, header = self._learnt()
         arrays |= {"weights": as_vector(self.layers_), "shift": self._inputs.shift, "scale": self._inputs.scale}
+        if self._offset is not None:
+            arrays["offset"] = self._offset
         arrays["history"] = np.array([*self.history_.columns().values()])
         options = {n: v for n, v in self.get_params().items() if n not in {"method", "checkpoint", "resume"}}
         options["hidden"] = [int(width) for width in self._hidden()]
@@ -521,7 +530,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         if isinstance(options.get("class_weight"), list):
             options["class_weight"] = dict(options["class_weight"])
         made.set_params(**{**options, "hidden": tuple(options["hidden"]), "method": of_json(header.get("method"))})
-        made._inputs = Inputs(arrays["shift"], arrays["scale"])
+        made._inputs, made._offset = Inputs(arrays["shift"], arrays["scale"]), arrays.get("offset")
         made._relearn(arrays, header)
         made.layers_ = made._network(header["inputs"]).start(0, made.init, made._kind())
         made.layers_ = from_vector(arrays["weights"], made.layers_)
@@ -540,6 +549,15 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
     @abstractmethod
     def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
         """Take over what `_learnt` gave."""
+
+
+def _offset_of(X: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+    """The means of columns that float32 would round too coarsely, as it does seconds since 1970; 0 for the others."""
+    if X.dtype != np.float64:
+        return None
+    moments = rows_of(X, np.zeros(len(X)), weights).moments()
+    is_far = np.abs(moments.mean) > _FAR * moments.deviation
+    return np.where(is_far, moments.mean, 0.0) if is_far.any() else None
 
 
 def _are_centred(X: np.ndarray, shape: tuple[int, ...]) -> bool:

@@ -31,6 +31,7 @@ def best_rate(
     measure: Callable[[np.ndarray, Any], float],
     seed: int,
     equal: float = 0.0,
+    wide: int = 0,
 ) -> float:
     """The rate with which a pass over some rows leaves the lowest loss on others.
 
@@ -41,7 +42,8 @@ def best_rate(
     where it is 0, a larger rate must be better by a hundredth of the loss, or of what is gained: to an adaptive method
     all large rates may be the same in the end. Tried is one rate a decade, from far too small to far too large for the
     scale of the target, then around the best.
-    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows.
+    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows. With `wide`, the rate found is judged again
+    on so many rows: a few that are far from all others may want a smaller one.
     """
     are_few = len(rows) < _FEW  # then they are judged on what they learn: the rest would tell little
     count = min(max(_BUDGET, _TRIED * min(batch_size, 32)), len(rows) if are_few else len(rows) * 2 // 3)
@@ -89,6 +91,17 @@ def best_rate(
     good_enough = cost(best) + equal * abs(cost(best))
     while equal and best * _FINER <= decades[-1] and cost(best * _FINER) <= good_enough:
         best *= _FINER
+    if are_few or wide <= len(judged):
+        return best
+    many = rows.taken(some_of(len(rows), min(wide, len(rows)), seed))
+
+    @cache
+    def cost_of_many(lr: float) -> float:
+        left = measure(learnt(lr, 0), many)
+        return left if np.isfinite(left) else np.inf
+
+    while best > decades[0] and cost_of_many(best / _FINER) < cost_of_many(best) - worth:
+        best /= _FINER
     return best
 
 
