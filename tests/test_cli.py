@@ -116,6 +116,8 @@ def test_exit_codes_tell_the_outcome(descend: Any, arguments: list[str], code: i
         (["methods", "adamm"], 2, "unknown method 'adamm'"),
         (["landscapes", "rosenbork"], 2, "Did you mean 'rosenbrock'?"),
         (["minimise", "x^2"], 2, "No such command"),
+        (["race", "booth", "matyas", "--from", "7,7"], 2, "each has its own start"),
+        (["sweep", "booth", "--method", "rprop", "--lr", "0.1,0.2"], 2, "no hyperparameter 'lr'"),
     ],
 )
 def test_bad_input_is_one_message_and_no_traceback(descend: Any, arguments: list[str], code: int, says: str) -> None:

@@ -99,3 +99,9 @@ def test_points_that_were_found_once_tell_of_others() -> None:
     with pytest.warns(UserWarning, match=r"172 points were found, 101 of them from one start only.*starts=1,024"):
         critical_points("sin(100*x)", (0, 6.283))
     assert len(critical_points("sin(x) + 0.1*x^2", (-4, 6))) == 3
+
+
+def test_a_function_of_one_number_in_a_vector_has_critical_points_too() -> None:
+    (point,) = critical_points(lambda x: x[0] ** 2, [(-1, 1)])
+    assert point.kind == "minimum"
+    assert point.x == pytest.approx([0.0], abs=1e-9)

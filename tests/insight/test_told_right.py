@@ -282,3 +282,11 @@ def test_a_place_without_a_loss_is_not_blamed_on_the_rate() -> None:
     wild = train(squares, np.zeros(3), (A, B), GradientDescent(1e12), epochs=3)
     assert "is not finite" in wild.message
     assert wild.explain().cause is Cause.RATE_TOO_LARGE
+
+
+def test_the_decay_of_a_schedule_is_no_penalty() -> None:
+    run = minimize(
+        lambda x, y, z: ((x - 1) ** 2 + 0.3 * (y + 2) ** 2 + 0.1 * (z - 3) ** 2) / 2, [0.0, 0.0, 0.0],
+        GradientDescent(InverseTime(0.3, decay=1.0, power=2.0)), steps=2_000,
+    )  # fmt: skip
+    assert run.explain().cause is Cause.DECAYED_TOO_EARLY

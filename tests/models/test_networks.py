@@ -421,7 +421,7 @@ def test_training_that_is_killed_goes_on_bit_for_bit(tmp_path: Path) -> None:
         process = begin("killed")
         process.stdout.readline()
         try:
-            out = process.communicate(timeout=float(draw.uniform(0.5, 2.5)))[0]
+            out = process.communicate(timeout=float(draw.uniform(0.2, 1.0)))[0]
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()

@@ -85,7 +85,9 @@ def sweep_command(
     objective: Objective,
     start: Start = None,
     method: Annotated[str, typer.Option(help="See descend methods; or your own, MODULE:CLASS.")] = "gradient-descent",
-    lr: Annotated[str, typer.Option(help="low:high:count (by ratios; evenly from 0), or 0.1,0.2.")] = "1e-4:100:61",
+    lr: Annotated[
+        str | None, typer.Option(help="low:high:count (by ratios; evenly from 0), or 0.1,0.2. Default: 1e-4:100:61.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9, or more values of it: mu=0:0.99:12.")
     ] = None,
@@ -100,7 +102,8 @@ def sweep_command(
     check_target(plot, PICTURES)
     check_target(save, SAVED_AS)
     chosen = method_class(method)
-    values = {"lr": values_of("lr", lr)} if "lr" in chosen.names() else {}
+    rates = lr or ("1e-4:100:61" if "lr" in chosen.names() else None)
+    values = {"lr": values_of("lr", rates)} if rates else {}
     for setting in settings or []:
         key, _, text = setting.partition("=")
         values[key.strip()] = values_of(f"--set {key.strip()}", text)
@@ -137,6 +140,8 @@ def race_command(
     what = objectives if len(objectives) > 1 else objectives[0]
     mine = [method_class(name) for name in own or []]  # declared by now, so that they are among all methods
     named = None if methods is None else [*map(method_class, filter(None, re.split(r"[,\s]+", methods))), *mine]
+    if start is not None and len(objectives) > 1:
+        raise BadInputError("--from is for one objective: of several landscapes each has its own start. Leave it out")
     x0 = start_of(start, "float64", objectives[0]) if len(objectives) == 1 else None
     result = race(what, x0, named, steps=steps, rates=values_of("--rates", rates), target=target)
     _hand_out(result, "race_overview", as_json=as_json, plot=plot, save=save)

@@ -144,6 +144,7 @@ class Sweep(Columns):
     def best(self) -> Run:
         """The lane with the lowest cost (the highest, if a maximum is sought) of those that have not diverged.
 
+        Of lanes that are equal but for last digits, relative to what was gained, it is the one that got there first.
         Where all have, it is a run whose outcome says so.
         """
         return self[self.best_lane]

@@ -109,13 +109,14 @@ def critical_points(
 
 def prepared_within(objective: Any, box: np.ndarray) -> Problem:
     """The objective, ready at the middle of a box (n, 2), or at a point where it and its gradient are finite."""
-    first: ValueError | None = None
+    first: Exception | None = None
     for point in (box.mean(axis=1), *sobol([*map(tuple, box)], _TRIED)):
-        function, start, in_words = named(objective, point if point.size > 1 else float(point[0]))
-        try:
-            return prepare(function, as_parameters(start), written_in_words=in_words)
-        except ValueError as error:
-            first = first or error
+        for x0 in (point,) if point.size > 1 else (float(point[0]), point):  # a function of a number, or of one in x[0]
+            function, start, in_words = named(objective, x0)
+            try:
+                return prepare(function, as_parameters(start), written_in_words=in_words)
+            except (ValueError, IndexError, TypeError) as error:
+                first = first or error
     assert first is not None  # noqa: S101 - there is a point
     raise first
 

@@ -79,8 +79,9 @@ class Rule(Declared, ABC):
         return difference(x, self.reach(x, along(x, -1.0, g))) if self.restricts else g
 
     def penalties(self) -> dict[str, float]:
-        """Name → value of the numbers, above zero, that pull the parameters towards 0."""
-        return {name: float(v) for name, v, _ in self.numbers() if name.split(".")[-1] in _PENALTIES and v > 0}
+        """Name → value of the numbers, above zero, that pull the parameters towards 0; not those of a schedule."""
+        found = [(name.split("."), name, v) for name, v, _ in self.numbers()]
+        return {name: float(v) for path, name, v in found if path[-1] in _PENALTIES and "lr" not in path and v > 0}
 
     def optax(self) -> Any:
         """The rule as an `optax.GradientTransformationExtraArgs` (needs optax)."""

@@ -13,6 +13,8 @@ from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable
 
 __all__ = ["escape", "found_rate", "guarantee", "sharpness", "tuned"]
 
+_WIDE = 20  # times the limit of stability, from which on sharpness is drawn by ratios
+
 
 def found_rate(found: Any, ax: Axes | None = None) -> Axes:
     """The cost after short runs against the rate, with the rate that was found and the limit of stability."""
@@ -76,6 +78,9 @@ def sharpness(run: Any, ax: Axes | None = None, *, points: int = 40) -> Axes:
     if np.isfinite(found.edge):
         ax.axhline(found.edge, color=ORANGE, linestyle="--", label=f"limit of stability, {found.edge:.3g}")
     ax.set(xlabel="step", ylabel="lr · λ", title=f"Sharpness {where}")
+    seen = found.product[np.isfinite(found.product)]
+    if seen.size and seen.max() > _WIDE * found.edge and seen.min() > 0:  # on a linear axis it would hide the limit
+        ax.set_yscale("log")
     ax.legend()
     ax.grid(alpha=0.25)
     return ax
