@@ -320,3 +320,10 @@ def test_parameters_that_no_gradient_reaches_are_named_and_another_start_is_trie
     assert found.evidence["no gradient reaches"] == "W1, W2, b1"
     assert "random matrices" in found.cure
     assert "20 epochs from the start end at loss" in found.seen
+
+
+def test_without_rows_a_loss_at_the_level_of_chance_is_not_well() -> None:
+    X, y = load_digits(return_X_y=True)
+    model = MLPClassifier(Adam(0.01), hidden=8, epochs=20, l2=10.0).fit(X[:600], y[:600])
+    assert model.score(X[:600], y[:600]) < 0.2
+    assert model.explain().cause is Cause.UNKNOWN

@@ -290,3 +290,21 @@ def test_the_decay_of_a_schedule_is_no_penalty() -> None:
         GradientDescent(InverseTime(0.3, decay=1.0, power=2.0)), steps=2_000,
     )  # fmt: skip
     assert run.explain().cause is Cause.DECAYED_TOO_EARLY
+
+
+def test_further_down_the_same_slope_is_no_other_minimum() -> None:
+    """A convex function has one minimum, and a run that its tolerance ended on a flat slope stands in that valley."""
+    scales = np.array([1, 1e-2, 1e-4], np.float32)
+    for seed in range(4):
+        draw = np.random.default_rng(seed)
+        centre = draw.normal(size=3).astype(np.float32)
+        start = (centre + 3 * draw.normal(size=3)).astype(np.float32)
+        run = minimize(lambda x, centre=centre: np.sum(scales * (x - centre) ** 2) / 2, start)
+        assert run.explain().cause is not Cause.LOCAL_MINIMUM
+    assert minimize("(x - 1)^6", np.float32(1.1)).explain().cause is not Cause.LOCAL_MINIMUM
+
+
+@pytest.mark.parametrize("unit", [1.0, 10.0, 1_000.0])
+def test_a_lower_minimum_is_looked_for_in_the_units_of_x(unit: float) -> None:
+    run = minimize(lambda x: ((x / unit) ** 2 - 1) ** 2 + 0.3 * (x / unit), 1.3 * unit)
+    assert run.explain().cause is Cause.LOCAL_MINIMUM

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by training again with one thing changed"
+_LEARNT = 0.2  # share of the first loss, which has to be gained where nothing else tells that all is well
 _STILL_WELL = 0.9  # of the loss at the start
 _MOST_ROWS = 2_048  # on which a network is looked at
 
@@ -87,7 +88,7 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     if len(loss) < 3:
         return Diagnosis(Cause.UNKNOWN, {"looks at the loss": len(loss)}, outcome=outcome)
     gained = float(loss[0] - loss[-1])
-    if not gained > 0.01 * abs(loss[0]):
+    if not gained > _LEARNT * abs(loss[0]):  # at the level of chance, for all that is known without rows
         evidence = {"loss at the start": float(loss[0]), "at the end": float(loss[-1])}
         return Diagnosis(Cause.UNKNOWN, evidence, outcome=outcome)
     back = max(2, len(loss) // 5)

@@ -41,6 +41,8 @@ __all__ = ["converged", "floor", "frozen", "penalised", "stalled"]
 
 _ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
 _STEPS = 300  # from each start
+_BETWEEN = 65  # places on the way to a lower minimum
+_MUCH = 0.01  # of what the run has gained: more to gain down the same slope is what a tolerance must not hide
 _SECONDS = 0.5  # after which no fifth trial is begun to reach a lower minimum that other starts hint at
 _STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
@@ -77,8 +79,9 @@ def _better_minimum(run: Run) -> Run | None:
     x, start = as_vector(run.x_array).astype(float), as_vector(problem.x0).astype(float)
     if x.size > _FEW:
         return None
-    reach = np.maximum(3.0, 2 * np.abs(x - start))
-    points = sobol([*zip(x - reach, x + reach, strict=True)], _STARTS if problem.is_traced else _STARTS // 4)
+    reach, count = np.maximum(3.0, 2 * np.abs(x - start)), _STARTS if problem.is_traced else _STARTS // 4
+    boxes = [reach, *([2 * np.abs(x)] if (2 * np.abs(x) > reach).any() else [])]  # |x| tells its units, too
+    points = np.concatenate([sobol([*zip(x - box, x + box, strict=True)], count) for box in boxes])
     starts = [run.method.reach(problem.x0, from_vector(point, problem.x0)) for point in points]
     starts = [start for start in starts if _is_finite_at(problem, start)]
     if not starts:
@@ -108,9 +111,19 @@ def _better_minimum(run: Run) -> Run | None:
             tried = improved(run, own, x0=begin, steps=2_000, below=cost(run) - margin)
             if tried is None or tried.outcome is not Outcome.CONVERGED:
                 continue
-            if float(np.abs(as_vector(tried.x_array) - x).max()) > _ELSEWHERE * float(reach.max()):
+            there_x = as_vector(tried.x_array).astype(float)
+            is_apart = float(np.abs(there_x - x).max()) > _ELSEWHERE * float(reach.max())
+            is_much = cost(run) - cost(tried) > _MUCH * abs(start_cost(run) - cost(run))
+            if is_apart and (is_much or _rises_between(problem, x, there_x, margin)):
                 return tried  # and not the same minimum, reached more exactly
     return None
+
+
+def _rises_between(problem: Problem, x: np.ndarray, there: np.ndarray, margin: float) -> bool:
+    """Whether the cost rises on the straight way from x to a lower place: else it is further down the same slope."""
+    way = [from_vector(x + by * (there - x), problem.x0) for by in np.linspace(0, 1, _BETWEEN)]
+    costs = np.array([float(problem.value(point, *problem.data)) for point in way])
+    return not bool(np.nanmax(costs) <= costs[0] + margin) or not np.isfinite(costs).all()
 
 
 def _is_finite_at(problem: Problem, x: Any) -> bool:
