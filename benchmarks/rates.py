@@ -72,10 +72,8 @@ def functions(quick: bool) -> list[Result]:
         for objective, x0 in _PROBLEMS:
             lowest = landscape(objective).fmin if objective in LANDSCAPES else 0.0
             for method in _METHODS:
-                best, other = (
-                    np.nanmin(np.where(grid.has_diverged, np.inf, grid.fun))
-                    for grid in (sweep(objective, x0, _with(method, g), steps=steps, rows=2) for g in (_GRID, _ASIDE))
-                )
+                grids = [sweep(objective, x0, _with(method, rates), steps=steps, rows=2) for rates in (_GRID, _ASIDE)]
+                best, other = (np.nanmin(np.where(grid.has_diverged, np.inf, grid.fun)) for grid in grids)
                 found = find_lr(objective, x0, method, steps=steps)
                 assert found.run is not None  # noqa: S101 - of an objective
                 least = 1e-8 * abs(found.run.trace.f[0] - lowest)

@@ -752,5 +752,5 @@ def test_files_are_written_although_the_reader_has_had_enough(tmp_path: Path, ar
 
 
 def test_a_start_is_read_with_the_minus_of_typesetting(descend: Any) -> None:
-    code, out, _ = descend("minimize", "x² + 2·x", "--from", ["−5", "0"][0], "--json")
+    code, out, _ = descend("minimize", "x² + 2·x", "--from", "−5", "--json")
     assert (code, round(json.loads(out)["x"][0], 6)) == (0, -1.0)

@@ -44,6 +44,12 @@ def test_a_rate_with_which_a_run_arrives_at_its_end_only(objective: str) -> None
     assert found.cost <= 0.05
 
 
+def test_the_longer_the_runs_the_smaller_the_rate_where_it_fell_before() -> None:
+    """The cost creeps here, between the walls of a valley, and does not stop falling: that alone tells nothing."""
+    found = find_lr("rosenbrock", None, RMSProp(), steps=3_000)
+    assert found.fun < 0.005
+
+
 def test_a_short_run_that_has_converged_stays_there() -> None:
     """As the run of all steps does; to go on from there, RMSProp leaps away, and so the best rate looked bad."""
     found = find_lr("himmelblau", None, RMSProp(), steps=3_000)

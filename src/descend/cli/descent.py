@@ -102,8 +102,9 @@ def sweep_command(
     check_target(plot, PICTURES)
     check_target(save, SAVED_AS)
     chosen = method_class(method)
-    rates = lr or ("1e-4:100:61" if "lr" in chosen.names() else None)
-    values = {"lr": values_of("lr", rates)} if rates else {}
+    if lr is None and "lr" in chosen.names():
+        lr = "1e-4:100:61"
+    values = {} if lr is None else {"lr": values_of("lr", lr)}
     for setting in settings or []:
         key, _, text = setting.partition("=")
         values[key.strip()] = values_of(f"--set {key.strip()}", text)

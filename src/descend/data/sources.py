@@ -86,7 +86,6 @@ class CsvSource(_File):
     """Text with a delimiter and a header, plain or compressed (.gz, .zst, .bz2)."""
 
     _late: dict[str, str] = field(default_factory=dict)  # and those of which only a late row told so
-    _has_quotes: bool = False  # then a value may hold the end of a line
 
     def notes(self) -> dict[str, str]:
         """See `Source.notes`."""
@@ -94,10 +93,10 @@ class CsvSource(_File):
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """See `Source.batches`."""
-        delimiter, decimal, names = self._layout()
+        parse, decimal, names = self._layout()
         while True:
             try:
-                yield from self._read(delimiter, decimal, names)
+                yield from self._read(parse, decimal, names)
             except _TextInNumbersError as found:
                 self._text.add(found.column)
                 self._late[found.column] = found.seen
@@ -106,8 +105,8 @@ class CsvSource(_File):
             else:
                 return
 
-    def _layout(self) -> tuple[str, str, list[str]]:
-        """Delimiter, decimal point and names of the columns."""
+    def _layout(self) -> tuple[pa.csv.ParseOptions, str, list[str]]:
+        """How to part the text, decimal point and names of the columns."""
         with pa.input_stream(str(self.path), compression="detect") as stream:
             try:
                 head = stream.read(_SNIFFED)
@@ -127,7 +126,6 @@ class CsvSource(_File):
             raise DataError(f"{self.path.name} is not UTF-8 text (line {line}): save it as UTF-8") from None
         if not text.strip():
             raise DataError(f"{self.path.name} is empty")
-        self._has_quotes = '"' in text
         try:
             dialect = csv.Sniffer().sniff(text, delimiters=",;\t|").delimiter
         except csv.Error:  # one column
@@ -150,15 +148,16 @@ class CsvSource(_File):
             raise DataError(f"{self.path.name} has the column {twice[0]!r} {names.count(twice[0])} times: rename them")
         if whole and len(rows) < 2:
             raise DataError(f"{self.path.name} has a header and no rows")
-        return delimiter, decimal, names
+        has_quotes = '"' in text  # then a value may hold the end of a line
+        return pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=has_quotes), decimal, names
 
-    def _read(self, delimiter: str, decimal: str, names: list[str], block: int = _BLOCK) -> Iterator[pa.RecordBatch]:
-        inferred = self._open(delimiter, decimal, names, block, {name: pa.string() for name in self._text})
+    def _read(self, parse: Any, decimal: str, names: list[str], block: int = _BLOCK) -> Iterator[pa.RecordBatch]:
+        inferred = self._open(parse, decimal, names, block, {name: pa.string() for name in self._text})
         with inferred as reader:
             kinds = {f.name: _wide(f.type) for f in reader.schema}
         begun = False
         try:
-            with self._open(delimiter, decimal, names, block, kinds) as reader:
+            with self._open(parse, decimal, names, block, kinds) as reader:
                 for batch in reader:
                     if batch.num_rows:
                         begun = True
@@ -166,11 +165,10 @@ class CsvSource(_File):
         except pa.ArrowInvalid as error:
             raise self._explained(error, names, kinds, begun) from None
 
-    def _open(self, delimiter: str, decimal: str, names: list[str], block: int, kinds: dict[str, Any]) -> Any:
+    def _open(self, parse: Any, decimal: str, names: list[str], block: int, kinds: dict[str, Any]) -> Any:
         read = pa.csv.ReadOptions(
             block_size=block, column_names=names, skip_rows=1, use_threads=False
         )  # it counts lines
-        parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=self._has_quotes)
         convert = pa.csv.ConvertOptions(
             column_types=kinds, null_values=_MISSING, strings_can_be_null=True, decimal_point=decimal
         )
@@ -179,7 +177,7 @@ class CsvSource(_File):
             return pa.csv.open_csv(stream, read_options=read, parse_options=parse, convert_options=convert)
         except pa.ArrowInvalid as error:
             if "straddling" in str(error) and block < _LARGEST_BLOCK:
-                return self._open(delimiter, decimal, names, 8 * block, kinds)
+                return self._open(parse, decimal, names, 8 * block, kinds)
             raise self._explained(error, names, kinds, begun=False) from None
 
     def _explained(self, error: Exception, names: list[str], kinds: dict[str, Any], begun: bool) -> Exception:

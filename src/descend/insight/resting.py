@@ -123,7 +123,7 @@ def _rises_between(problem: Problem, x: np.ndarray, there: np.ndarray, margin: f
     """Whether the cost rises on the straight way from x to a lower place: else it is further down the same slope."""
     way = [from_vector(x + by * (there - x), problem.x0) for by in np.linspace(0, 1, _BETWEEN)]
     costs = np.array([float(problem.value(point, *problem.data)) for point in way])
-    return not bool(np.nanmax(costs) <= costs[0] + margin) or not np.isfinite(costs).all()
+    return not bool((costs <= costs[0] + margin).all())  # nan is a barrier, too
 
 
 def _is_finite_at(problem: Problem, x: Any) -> bool:

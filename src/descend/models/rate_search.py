@@ -42,8 +42,8 @@ def best_rate(
     where it is 0, a larger rate must be better by a hundredth of the loss, or of what is gained: to an adaptive method
     all large rates may be the same in the end. Tried is one rate a decade, from far too small to far too large for the
     scale of the target, then around the best.
-    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows. With `wide`, the rate found is judged again
-    on so many rows: a few that are far from all others may want a smaller one.
+    `trainer_at(rate, rows)` makes a trainer, at its start, for these rows. With `wide`, the rate found is made
+    smaller until what is learnt with it does no harm on so many rows, of which a few may be far from all others.
     """
     are_few = len(rows) < _FEW  # then they are judged on what they learn: the rest would tell little
     count = min(max(_BUDGET, _TRIED * min(batch_size, 32)), len(rows) if are_few else len(rows) * 2 // 3)
@@ -68,10 +68,13 @@ def best_rate(
         trainer.run(tried, order, size)
         return trainer.weights
 
+    def left(lr: float, number: int, some: Any) -> float:
+        loss = measure(learnt(lr, number), some)
+        return loss if np.isfinite(loss) else np.inf
+
     @cache
     def cost(lr: float) -> float:
-        left = max(measure(learnt(lr, number), judged) for number in range(_ORDERS if are_few else 1))
-        return left if np.isfinite(left) else np.inf
+        return max(left(lr, number, judged) for number in range(_ORDERS if are_few else 1))
 
     start = trainer_at(decades[0], tried).weights
     if not min(map(cost, decades)) < measure(start, judged):  # what is learnt says nothing of other rows
@@ -94,13 +97,8 @@ def best_rate(
     if are_few or wide <= len(judged):
         return best
     many = rows.taken(some_of(len(rows), min(wide, len(rows)), seed))
-
-    @cache
-    def cost_of_many(lr: float) -> float:
-        left = measure(learnt(lr, 0), many)
-        return left if np.isfinite(left) else np.inf
-
-    while best > decades[0] and cost_of_many(best / _FINER) < cost_of_many(best) - worth:
+    before = measure(start, many)
+    while best > decades[0] and not left(best, 0, many) < before:
         best /= _FINER
     return best
 

@@ -98,21 +98,26 @@ class Problem:
 
     @cached_property
     def units(self) -> np.ndarray:
-        """Within which part of max(1, |x|) the values vary around the start: see `units_of_values`."""
+        """What differences around the start are relative to: see `units_of_values`."""
         return self.units_at(self.x0)
 
     def units_at(self, x: Any, *data: Any) -> np.ndarray:
         """The same around another point."""
+        value, point = self.values_around(x, *(data or self.data))
+        with np.errstate(all="ignore"):
+            return units_of_values(value, point)
+
+    def values_around(self, x: Any, *data: Any) -> tuple[Callable[[np.ndarray], float], np.ndarray]:
+        """The user's value as a function of a vector of float64, nan where it has none; and that vector at x."""
         double = jax.tree.map(lambda leaf: leaf.astype(np.float64), x)
 
         def value(point: np.ndarray) -> float:
             try:
-                return self.plain(from_vector(point, double), *(data or self.data))
+                return self.plain(from_vector(point, double), *data)
             except (ArithmeticError, ValueError, ObjectiveError):
                 return np.nan
 
-        with np.errstate(all="ignore"):
-            return units_of_values(value, as_vector(double))
+        return value, as_vector(double)
 
     def _differences(self, x: Any, *data: Any) -> Any:
         """The gradient by differences. Where the start had short units they are measured anew: others may hold here."""
@@ -344,20 +349,16 @@ def _go_eager(problem: Problem) -> None:
 
 def _measure_noise(problem: Problem) -> None:
     """See how exact the values are, and warn where a gradient would take long."""
-    begin, calls = time.perf_counter(), 0
-    double = jax.tree.map(lambda leaf: leaf.astype(np.float64), problem.x0)
+    called, start = problem.values_around(problem.x0, *problem.data)
+    units, begin, calls = problem.units, time.perf_counter(), 0
 
     def value(point: np.ndarray) -> float:
         nonlocal calls
         calls += 1
-        try:
-            return problem.plain(from_vector(point, double), *problem.data)
-        except (ArithmeticError, ValueError, ObjectiveError):
-            return np.nan
+        return called(point)
 
-    start = as_vector(double)
-    problem.noise = noise_of_values(value, start, problem.units)
-    problem.exactness = exactness_of_values(value, start, problem.noise, problem.units)
+    problem.noise = noise_of_values(value, start, units)
+    problem.exactness = exactness_of_values(value, start, problem.noise, units)
     seconds = 2 * start.size * (time.perf_counter() - begin) / calls
     if problem.grad is None and seconds > _LONG:
         warnings.warn(
