@@ -178,6 +178,9 @@ class Declared:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Turn the annotated fields into a frozen dataclass and teach JAX its structure."""
         super().__init_subclass__(**kwargs)
+        for name, value in vars(cls).items():
+            if isinstance(value, dataclasses.Field) and name not in inspect.get_annotations(cls):
+                raise TypeError(f"{cls.__name__}.{name} has no type: write {name}: float = …")
         dataclasses.dataclass(init=False, repr=False, eq=False)(cls)  # what is common to all is written once, below
         for f in dataclasses.fields(cls):
             if "range" not in f.metadata:

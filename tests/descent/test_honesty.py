@@ -502,3 +502,22 @@ def test_a_steep_bowl_is_no_kink(steep: float) -> None:
     bowl, kink = (prepare(f, x) for f in (lambda p: steep * p**2, lambda p: steep * np.abs(p)))
     assert not at_kink(bowl, x, steep * 1e-26, np.array(2e-13 * steep))
     assert at_kink(kink, x, steep * 1e-13, np.array(steep))
+
+
+@pytest.mark.parametrize(
+    ("at", "unit"), [(1e6, 1.0), (1e5, 1.0), (1e3, 0.1), (1.0, 1e-5), (1.7e9, 3_600.0), (-1e6, 1.0), (3e-9, 1e-9)]
+)
+def test_what_can_only_be_called_is_minimised_where_it_varies_within_a_small_part_of_x(at: float, unit: float) -> None:
+    def cost(x: Any) -> float:  # its minimum lies at ln 2
+        u = (float(x) - at) / unit
+        return math.exp(u) - 2 * u
+
+    def together(x: Any) -> float:
+        return cost(x[0]) + math.cosh(x[1] - 2)
+
+    run = minimize(cost, at + 2 * unit)
+    assert run.success, run.message
+    np.testing.assert_allclose((run.x - at) / unit, math.log(2), atol=1e-5)
+    run = minimize(together, [at + 2 * unit, 0.0])
+    rounding = np.spacing(abs(at)) / unit
+    assert cost(run.x[0]) - cost(at + unit * math.log(2)) < 1e-9 + rounding, run.message

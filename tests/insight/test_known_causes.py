@@ -54,6 +54,7 @@ def test_a_penalty_that_holds_a_run_away_is_named() -> None:
     assert light.explain(X, y).cause is Cause.HEALTHY
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_an_optax_rate_that_is_too_small_is_not_healthy() -> None:
     X, y = load_digits(return_X_y=True)
     found = MLPClassifier(optax.adam(1e-6), hidden=32, epochs=5).fit(X, y).explain(X, y)
@@ -66,6 +67,7 @@ def test_an_optax_rate_that_is_too_small_is_not_healthy() -> None:
     assert made.explain().cause is Cause.RATE_TOO_SMALL
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_what_is_frozen_is_not_healthy() -> None:
     X, y = load_iris(return_X_y=True)
     found = MLPClassifier(Frozen(), hidden=4, epochs=2).fit(X, y).explain(X, y)
@@ -183,6 +185,7 @@ def test_points_of_a_domain_where_the_cost_is_not_defined_are_left_out() -> None
     assert basins("x - log(x)", [(-3, 3)], resolution=15).ends.ravel() == pytest.approx([1.0], abs=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_a_network_of_raw_columns_is_blamed_on_them() -> None:
     draw = np.random.default_rng(0)
     X = draw.normal(size=(600, 5)) * [1, 1e3, 1, 1e4, 1]

@@ -199,6 +199,7 @@ def test_before_fit_there_is_nothing_to_explain() -> None:
             model.explain()
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_the_curvature_of_softmax_regression_is_that_of_its_formula() -> None:
     A, b = DRAW.normal(size=(300, 3)), DRAW.integers(0, 2, 300)
     model = MLPClassifier(GradientDescent(1e-12), hidden=(), epochs=1, dtype="float64", scale=False).fit(A, b)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from typing import Any
 
 import jax
@@ -21,8 +23,7 @@ from descend import (
     RMSProp,
     minimize,
 )
-from descend.methods import catalogue, method_named
-from descend.methods.method import Rate, rate
+from descend.methods import Rate, catalogue, method_named, rate
 from descend.stepsizes import Asks
 
 
@@ -144,3 +145,58 @@ def test_a_step_size_that_looks_at_the_cost_says_what_it_needs() -> None:
         method.update(x, method.init(x), x)
     with pytest.raises(TypeError, match="needs the function f: pass value_fn= to update"):
         method.update(x, method.init(x), x, value=1.0)
+
+
+_MISTAKES = """
+import math
+import jax.numpy as jnp
+import numpy as np
+from descend import Method, minimize
+from descend.methods import Rate, rate
+
+def told(make):
+    try:
+        make()
+    except TypeError as error:
+        print(error)
+
+formulas = (
+    lambda g, lr: -lr if g > 0 else lr,
+    lambda g, lr: -lr * float(g),
+    lambda g, lr: -lr * math.sqrt(g * g),
+    lambda g, lr: -lr * np.sign(g),
+    lambda g, lr: None,
+    lambda g, m, lr: -lr * g,
+    lambda g, lr: -lr * g.sum(),
+    lambda g, lr: -lr * g / jnp.linalg.norm(g),
+    lambda g, lr: -lr * jnp.cumsum(jnp.atleast_1d(g)),
+)
+for formula in formulas:
+    body = {"__annotations__": {"lr": Rate}, "lr": rate(0.1), "step": staticmethod(formula)}
+    own = type("Own", (Method,), body)
+    told(lambda: minimize("x^2 + y^2", [1.0, 2.0], own()))
+told(lambda: type("Bound", (Method,), {"step": lambda self, g: -g}))
+told(lambda: type("Untyped", (Method,), {"lr": rate(0.1), "step": staticmethod(lambda g, lr: -lr * g)}))
+told(lambda: type("Bare", (Method,), {})())
+"""
+
+
+def test_mistakes_in_a_method_of_ones_own_are_told_in_a_sentence() -> None:
+    # In a process of its own: a class that is declared stays in the catalogue.
+    done = subprocess.run([sys.executable, "-c", _MISTAKES], capture_output=True, text=True, check=True)
+    told = [
+        "Own.step asks in Python whether a number is so (if, and, or, max): write where(g > 0, a, b)",
+        "Own.step makes a Python number of g",
+        "Own.step makes a Python number of g",
+        "Own.step uses a function of NumPy",
+        "Own.step must return 1 value (the change), got None",
+        "Own.step must return 2 values (the change, m), got 1",
+        "Own.step is for one coordinate and must not mix several, as reduce_sum does",
+        "Own.step is for one coordinate and must not mix several, as ",
+        "Own.step is for one coordinate and must not mix several, as cumsum does",
+        "Bound.step is a formula of numbers: leave self out, with @staticmethod before it",
+        "Untyped.lr has no type: write lr: float = …",
+        "Bare has no formula: give it a static method step",
+    ]
+    lines = done.stdout.splitlines()
+    assert [line.startswith(begin) for line, begin in zip(lines, told, strict=True)] == [True] * len(told), lines

@@ -25,14 +25,18 @@ from descend import (
     Averaged,
     ClipGlobalNorm,
     Cosine,
+    FTRLProximal,
     GradientDescent,
     LinearClassifier,
     LinearRegression,
     LogisticRegression,
+    MLPRegressor,
     Outcome,
     SignSGD,
 )
+from descend.insight import Cause
 from descend.models import Huber, Quantile, training
+from descend.models.losses import loss_named
 
 DIABETES, CANCER, IRIS = (load(return_X_y=True) for load in (load_diabetes, load_breast_cancer, load_iris))
 SAMPLED = {  # as in scikit-learn's own SGD: a row of weight two is not the row seen twice
@@ -178,7 +182,7 @@ def test_the_seed_fixes_the_result_bit_for_bit() -> None:
 
 def test_early_stopping_keeps_the_best() -> None:
     X, y = CANCER
-    model = LogisticRegression(Adam(0.3), batch_size=8, epochs=500, validation=0.3, patience=3).fit(X, y)
+    model = LogisticRegression(Adam(0.03), batch_size=8, epochs=500, validation=0.3, patience=3).fit(X, y)
     assert model.n_iter_ < 500
     assert "stopped early" in model.message_
     epochs = model.history_.epoch % 1 == 0
@@ -280,6 +284,7 @@ READERS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("model", READERS, ids=[repr(m).replace("\n", "") for m in READERS])
 def test_what_is_not_finite_is_refused_wherever_it_is_found_and_the_model_stays(model: Any, bad: float) -> None:
@@ -332,10 +337,11 @@ def test_a_rare_column_of_ones_stays_one_where_rows_come_one_by_one() -> None:
     y = np.asarray(X.sum(axis=1)).ravel() > 6
     method = AdaGrad(0.1)
     scaled, plain = (
-        LogisticRegression(method, batch_size=1, epochs=2, scale=scale).fit(X, y) for scale in (True, False)
+        LogisticRegression(method, batch_size=1, epochs=2, scale=scale, fit_intercept=False).fit(X, y)
+        for scale in (True, False)
     )
     np.testing.assert_allclose(scaled.coef_, plain.coef_, rtol=1e-12)
-    tiny = LogisticRegression(method, batch_size=1, epochs=2).fit(X * 1e-6, y)
+    tiny = LogisticRegression(method, batch_size=1, epochs=2, fit_intercept=False).fit(X * 1e-6, y)
     np.testing.assert_allclose(tiny.coef_ * 1e-6, plain.coef_, rtol=1e-6)
 
 
@@ -389,3 +395,51 @@ def test_a_grid_search_goes_over_the_numbers_of_the_method() -> None:
             model.set_params(**{name: value})
     with pytest.raises(ValueError, match="needs a method with numbers"):
         LinearRegression().set_params(method__lr=0.1)
+
+
+def test_a_model_begins_at_the_constant_that_suits_its_loss() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(4_000, 3))  # so few that the loss on the way is that of all rows
+    y = 100 + draw.standard_t(2, size=4_000)
+    y[:50] += 1e5
+    for name, constant in (("absolute", np.median(y)), ("quantile:0.9", np.quantile(y, 0.9)), ("squared", y.mean())):
+        model = LinearRegression(AdaGrad(1e-9), loss=name, batch_size=32, epochs=1).fit(X, y)
+        loss = loss_named(name, of_classes=False)
+        np.testing.assert_allclose(model.history_.loss[0], loss.values(np.full(len(y), constant), y).mean(), rtol=1e-6)
+    for classes in (draw.random(4_000) < 0.01, np.where(draw.random(4_000) < 0.01, 2, draw.random(4_000) < 0.5)):
+        shares = np.bincount(classes) / 4_000
+        begun = LogisticRegression(batch_size=32, epochs=1).fit(X, classes).history_.loss[0]
+        np.testing.assert_allclose(begun, -(shares @ np.log(shares)), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "is_useless"),
+    [
+        (LinearRegression(FTRLProximal(0.1), batch_size=32), True),
+        (LinearRegression(FTRLProximal(100.0), batch_size=32), False),
+        (LinearRegression(GradientDescent(1e-6), batch_size=32, scale=False), True),
+        (LinearRegression(GradientDescent(1e-6), batch_size=32, scale=False, fit_intercept=False), False),
+        (MLPRegressor(GradientDescent(1e-9), init="he_normal", epochs=1), True),
+        (MLPRegressor(GradientDescent(0.01), epochs=3), False),
+    ],
+)
+def test_what_is_worse_than_a_constant_is_no_success(model: Any, is_useless: bool) -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(2_000, 3))
+    y = 100 + X @ [1.0, 2.0, 3.0] + draw.normal(size=2_000)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    assert (model.outcome_ is Outcome.NOTHING_LEARNT) == is_useless
+    assert any("a prediction that is the same for all rows has" in str(w.message) for w in told) == is_useless
+    assert not is_useless or model.explain(X, y).cause is not Cause.HEALTHY
+
+
+def test_sparse_columns_that_lie_far_from_zero_are_named() -> None:
+    draw = np.random.default_rng(0)
+    dense = draw.normal(size=(500, 3)) + np.array([1_000.0, 0.0, 1.0])
+    dense[draw.random(500) < 0.05, 0] = 0  # then it varies
+    y = dense @ [1.0, 2.0, 3.0]
+    far = scipy.sparse.csr_matrix(np.column_stack([dense, 50 + draw.normal(size=500), np.ones(500)]))
+    with pytest.warns(UserWarning, match=r"1 of them \(column 3\) lie far from zero"):
+        LinearRegression(batch_size=1, epochs=1).fit(far, y)

@@ -315,6 +315,7 @@ def test_the_last_finite_weights_are_those_before_the_step_that_broke() -> None:
     assert trainer.broke_at == trainer.steps + 2
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_a_short_batch_is_that_of_its_own_rows() -> None:
     draw = np.random.default_rng(0)
     X, y = draw.normal(size=(50, 3)), draw.integers(0, 3, 50)

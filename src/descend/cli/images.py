@@ -95,6 +95,8 @@ def mnist_command(
             _report(network, images, predicted, found)
     pictures = [] if plot is None else _pictures(plot, network, images, predicted, shares.max(axis=1))
     write_files([("network", out, network.save), *pictures], silent=as_json)
+    if exit_code(network.outcome_) == 3 and not as_json:
+        print(f"\n{network.explain(images.X, images.y)}")
     raise typer.Exit(exit_code(network.outcome_))
 
 

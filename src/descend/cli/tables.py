@@ -90,6 +90,9 @@ def fit_command(
         else:
             _report(fitted)
     write_files([("model", out, fitted.save), ("picture", plot, partial(_draw, fitted))], silent=as_json)
+    if _code(fitted) == 3 and not as_json:
+        with notes():
+            print(f"\n{fitted.explain(table, validation=validation)}")
     raise typer.Exit(_code(fitted))
 
 

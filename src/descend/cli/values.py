@@ -99,6 +99,8 @@ def method_class(name: str) -> type[Method]:
     found = imported(name)
     if not (isinstance(found, type) and issubclass(found, Method)):
         raise BadInputError(f"{name} is no method: give a class that is derived from descend.Method")
+    with users_code(f"{name}.step"):
+        found().formula_as_text()  # what is wrong with the formula is told before any work is done
     return found
 
 

@@ -61,6 +61,7 @@ class Outcome(enum.Enum):
     DIVERGED = "diverged"
     PRECISION_FLOOR = "stopped at the precision of the numbers"
     INTERRUPTED = "interrupted"
+    NOTHING_LEARNT = "nothing learnt"  # of a model: a constant has a lower loss
 
 
 class Finding(enum.Enum):

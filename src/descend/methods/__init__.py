@@ -14,7 +14,7 @@ from descend.methods.gradients import (
     WeightDecay,
 )
 from descend.methods.groups import Frozen, Groups
-from descend.methods.method import Method, State, catalogue, method_named
+from descend.methods.method import Method, Rate, State, catalogue, method_named, rate
 from descend.methods.parameter_free import DAdaptAdam, Prodigy
 from descend.methods.points import Averaged, DecoupledWeightDecay, ExponentialAverage, Lookahead, ScheduleFree
 from descend.methods.projection import Ball, Box, L1Ball, Projected, Set, Simplex
@@ -59,6 +59,7 @@ __all__ = [
     "Projected",
     "RAdam",
     "RMSProp",
+    "Rate",
     "Rprop",
     "Rule",
     "ScheduleFree",
@@ -73,4 +74,5 @@ __all__ = [
     "as_rule",
     "catalogue",
     "method_named",
+    "rate",
 ]

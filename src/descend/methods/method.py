@@ -19,7 +19,8 @@ old ones and the sums.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -32,6 +33,8 @@ from descend.stepsizes import Asks, At, StepSize
 from descend.words import like, sum, zeros_like
 
 __all__ = ["Method", "Rate", "State", "catalogue", "method_named", "rate"]
+
+_ALONG = {"cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp", "sort", "rev"}  # they mix, and keep the shape
 
 Rate = float | StepSize | np.ndarray  # an array of rates is for many runs at once
 
@@ -64,6 +67,10 @@ class Method(Rule):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Read the roles of `step`'s parameters off their names."""
         super().__init_subclass__(**kwargs)
+        if hasattr(cls, "step") and next(iter(inspect.signature(cls.step).parameters), "") == "self":
+            raise TypeError(
+                f"{cls.__name__}.step is a formula of numbers: leave self out, with @staticmethod before it"
+            )
         cls._asked = tuple(inspect.signature(cls.step).parameters) if hasattr(cls, "step") else ()
         known = {"g", "x", "t", *cls.names(), *cls.shared}
         cls.slots = tuple(n for n in cls._asked if n not in known)
@@ -74,6 +81,8 @@ class Method(Rule):
     sums: ClassVar[tuple[str, ...]] = ()  # what `gather` needs summed over all coordinates
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not hasattr(self, "step"):
+            raise TypeError(f"{type(self).__name__} has no formula: give it a static method step(g, …, lr)")
         super().__init__(*args, **kwargs)
         stepsize = getattr(self, "lr", None)
         if isinstance(stepsize, StepSize) and not self.fits(stepsize.asks):
@@ -159,17 +168,15 @@ class Method(Rule):
         return change, tuple(new), self._gathered(numbers, columns[end:], leaves[0])
 
     def _stepped(self, args: list[Any]) -> tuple[Any, ...]:
-        try:
+        with self._told_of_words():
             result = type(self).step(*args)
-        except jax.errors.TracerArrayConversionError as error:
-            raise self._not_in_words() from error
         results = result if isinstance(result, tuple) else (result,)
         count = 1 + len(self.slots) + len(self.sums)
-        if len(results) != count:
+        if len(results) != count or any(part is None for part in results):
             wanted = ", ".join(["the change", *self.slots, *self.sums])
             raise TypeError(
                 f"{type(self).__name__}.step must return {count} value{'s' if count > 1 else ''} ({wanted}), "
-                f"got {len(results)}"
+                f"got {result if result is None else len(results)}"
             )
         return results
 
@@ -186,21 +193,53 @@ class Method(Rule):
         return result if isinstance(result, tuple) else (result,)
 
     def formula_as_text(self) -> str:
-        """The program of the formula: what a user's own method is compiled by."""
-        try:
-            return "\n".join(
-                str(jax.make_jaxpr(partial(formula))(*(1.0 for _ in inspect.signature(formula).parameters)))
-                for formula in (type(self).step, self.gather)
-                if formula is not None
-            )
-        except jax.errors.TracerArrayConversionError as error:
-            raise self._not_in_words() from error
+        """The program of the formula: what a user's own method is compiled by.
 
-    def _not_in_words(self) -> TypeError:
-        return TypeError(
-            f"{type(self).__name__}.step uses a function of NumPy: write it in operators and the words of "
-            "descend.words (sqrt, sign, maximum, where, …), which every reader understands"
-        )
+        Raises
+        ------
+        TypeError
+            It is not written in words, returns something else than it should, or mixes coordinates.
+        """
+        formulas = [formula for formula in (type(self).step, self.gather) if formula is not None]
+        numbers = [[1.0] * len(inspect.signature(formula).parameters) for formula in formulas]
+        texts = [str(self._program(partial(f), args)) for f, args in zip(formulas, numbers, strict=True)]
+        two = dict.fromkeys(("g", "x", *self.slots), np.ones(2))
+        program = self._program(self._stepped_by_name, [two.get(name, 1.0) for name in self._asked])
+        if (found := _mixing(program.jaxpr)) is not None:
+            raise TypeError(
+                f"{type(self).__name__}.step is for one coordinate and must not mix several, as {found} does: sums "
+                "over all coordinates are made by `gather`, see the text of descend.methods.method"
+            )
+        return "\n".join(texts)
+
+    def _stepped_by_name(self, *args: Any) -> tuple[Any, ...]:
+        return self._stepped(list(args))
+
+    def _program(self, formula: Any, args: list[Any]) -> Any:
+        with self._told_of_words():
+            return jax.make_jaxpr(formula)(*args)
+
+    @contextmanager
+    def _told_of_words(self) -> Iterator[None]:
+        """Tell in a sentence what a formula uses that no reader could follow."""
+        name = type(self).__name__
+        try:
+            yield
+        except jax.errors.TracerArrayConversionError as error:
+            raise TypeError(
+                f"{name}.step uses a function of NumPy: write it in operators and the words of descend.words (sqrt, "
+                "sign, maximum, where, …), which every reader understands"
+            ) from error
+        except jax.errors.TracerBoolConversionError as error:
+            raise TypeError(
+                f"{name}.step asks in Python whether a number is so (if, and, or, max): write where(g > 0, a, b) or "
+                "maximum(a, b) of descend.words, for it may be so for one coordinate and not for another"
+            ) from error
+        except jax.errors.ConcretizationTypeError as error:
+            raise TypeError(
+                f"{name}.step makes a Python number of g, x or a slot (float, int, round, math): write it in "
+                "operators and the words of descend.words, which work on all coordinates at once"
+            ) from error
 
     # -- what can be derived from the formula ---------------------------------------------------------------
 
@@ -248,6 +287,18 @@ class Method(Rule):
         from descend.methods.symbols import latex
 
         return latex(cls)
+
+
+def _mixing(program: Any) -> str | None:
+    """The first operation of a program of vectors that does not keep coordinates apart; None if there is none."""
+    for equation in program.eqns:
+        for part in equation.params.values():
+            if hasattr(part, "jaxpr") and (found := _mixing(part.jaxpr)) is not None:
+                return found
+        comes, goes = ({v.aval.shape for v in some} - {()} for some in (equation.invars, equation.outvars))
+        if (comes and comes != goes) or equation.primitive.name in _ALONG:
+            return str(equation.primitive.name)
+    return None
 
 
 def catalogue() -> dict[str, type[Method]]:

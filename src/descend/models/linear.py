@@ -29,12 +29,13 @@ from descend.models.finite import check_features, finite_rows
 from descend.models.history import History
 from descend.models.kernels import shuffled
 from descend.models.linear_files import read_into, written_down
-from descend.models.losses import Cornered, Loss, Poisson
+from descend.models.losses import Cornered, Loss
 from descend.models.mixing import mixed_up
 from descend.models.parameters import WithMethod
 from descend.models.rate_search import best_rate, without_a_leap
 from descend.models.reading import begins_at_zero, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
+from descend.models.softmax import constant_of_classes
 from descend.models.some_rows import SomeRows, blocks_of
 from descend.models.trainers import Penalty, Streaming, Updating, check_fits_sparse_rows
 from descend.models.training import (
@@ -42,6 +43,7 @@ from descend.models.training import (
     Chunks,
     Ending,
     Measured,
+    beside_a_constant,
     chunks_of,
     parted,
     rows_together,
@@ -378,6 +380,14 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         d, moments = rows.features, self._moments if self.scale else None
         if moments is not None:
             self._check_squares(rows, moments)
+            if rows.is_sparse and (far := rows.far_from_zero(moments)).size:
+                names = ", ".join(str(self._column_names(rows)[j]) for j in far[:3])
+                warnings.warn(
+                    f"sparse columns keep their zeros and are not centred, and {len(far)} of them ({names}"
+                    f"{', …' * (len(far) > 3)}) lie far from zero in nearly all rows: that makes learning slow. Give "
+                    "these rows dense, X.toarray(), or take a constant off those columns",
+                    stacklevel=3,
+                )
         centred = moments is not None and self.fit_intercept
         shift = moments.mean if moments is not None and centred else np.zeros(d)
         scale = np.ones(d) if moments is None else 1 / self._unit_of(moments)
@@ -404,14 +414,21 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         return getattr(self, "feature_names_in_", [f"column {j}" for j in range(rows.features)])
 
     def _start(self, rows: Rows) -> np.ndarray:
-        """Zero, but for an intercept that predicts the mean of the target where features are scaled."""
+        """Zero, but for the intercept where features are scaled: there it is the best constant."""
         outputs = self._outputs()
         start = np.zeros(rows.features + 1 if outputs == 1 else (outputs, rows.features + 1), rows.kind)
-        if isinstance(self, RegressorMixin) and self.scale and self.fit_intercept and not begins_at_zero(self._rule()):
-            weights = rows.weights.astype(np.float64)
-            mean = float(weights @ rows.y.astype(np.float64)) / max(float(weights.sum()), 1e-300)
-            start[-1] = np.log(max(mean, 1e-9)) if isinstance(self._loss(), Poisson) else mean
+        if self.scale and self.fit_intercept and not begins_at_zero(self._rule()):
+            start[..., -1] = self._constant(rows)
         return start
+
+    def _constant(self, rows: Rows) -> Any:
+        """The prediction, before `Loss.mean`, that suits these rows best where no column is known."""
+        y, weights = rows.y.astype(np.float64), rows.weights.astype(np.float64)
+        return (
+            self._loss().constant(y, weights)
+            if self._outputs() == 1
+            else constant_of_classes(y, weights, self._outputs())
+        )
 
     def _cost(self, rows: Rows, *, in_batches: bool) -> Cost:
         if self._outputs() > 1:
@@ -579,9 +596,15 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         common = (self._trainer, chunks, size, epochs, measure, self.history_, self.patience)
         with told_of_epochs(self, epochs, self._attributes) as wants_to_stop:
             if self.checkpoint is None:
-                return train_in_batches(*common, None, wants_to_stop)
-            with Checkpoint(self.checkpoint, self._about(rows), resume=bool(self.resume)) as checkpoint:
-                return train_in_batches(*common, checkpoint, wants_to_stop)
+                ending = train_in_batches(*common, None, wants_to_stop)
+            else:
+                with Checkpoint(self.checkpoint, self._about(rows), resume=bool(self.resume)) as checkpoint:
+                    ending = train_in_batches(*common, checkpoint, wants_to_stop)
+        if not self.fit_intercept:  # then a constant is nothing that it could have learnt
+            return ending
+        constant = np.zeros_like(ending.weights)
+        constant[..., -1] = self._constant(rows)
+        return beside_a_constant(ending, on_sample(ending.weights)[0], on_sample(constant)[0])
 
     def _about(self, rows: Rows) -> dict[str, Any]:
         """What must be the same where training goes on from a checkpoint."""
@@ -605,7 +628,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         if ending.outcome is Outcome.DIVERGED:
             self.message_ += ending.cure or f"; the last finite coefficients are kept. {self._cure(rows)}"
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
-        elif ending.outcome in {Outcome.STALLED, Outcome.OUT_OF_TIME} or (
+        elif ending.outcome in {Outcome.STALLED, Outcome.OUT_OF_TIME, Outcome.NOTHING_LEARNT} or (
             ending.outcome is Outcome.STEPS_EXHAUSTED and ending.was_to_converge
         ):
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)

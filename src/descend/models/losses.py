@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import jax
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from descend.fields import Declared, Number, between, nearest, nonnegative, positive
 from descend.words import exp, maximum, softplus, where
@@ -24,6 +25,9 @@ __all__ = [
     "SquaredHinge",
     "loss_named",
 ]
+
+_SURE = 30.0  # a side of the boundary so far away is certain
+_LOOKED_AT = 4_096  # targets that tell where the best constant is
 
 
 class Loss(Declared):
@@ -56,6 +60,29 @@ class Loss(Declared):
         """What is expected of y where the prediction is `p`."""
         return p
 
+    def constant(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """The prediction that costs least where it is the same for all rows.
+
+        Of many numbers some tell it. Of classes each is counted once more than it was seen: of few rows of one class
+        nobody can tell that there is no other.
+        """
+        if self.of_classes:
+            y, weights = np.array([-1.0, 1.0]), 1.0 + np.array([weights @ (y < 0), weights @ (y > 0)])
+            low, high = -_SURE, _SURE
+        else:
+            some = np.random.default_rng(0).permutation(len(y))[:_LOOKED_AT]
+            y, weights = y[some], weights[some]
+            low, high = float(y.min()), float(y.max())
+        reach = high - low
+        if not reach > 0:
+            return low
+        size = float(weights @ self.values(np.full(len(y), low), y)) or 1.0  # numbers of 1e100 have no squares
+
+        def cost(share: float) -> float:
+            return float(weights @ self.values(np.full(len(y), low + share * reach), y)) / size
+
+        return low + reach * float(minimize_scalar(cost, bounds=(0, 1), method="bounded", options={"xatol": 1e-9}).x)
+
     @classmethod
     def slope(cls, p: Any, y: Any, *numbers: Any) -> Any:
         """The derivative of `value` in p, as JAX derives it."""
@@ -69,6 +96,10 @@ class Squared(Loss):
     def value(p: Any, y: Any) -> Any:
         """The cost of one prediction."""
         return (p - y) ** 2 / 2
+
+    def constant(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """See `Loss.constant`: the mean."""
+        return float(weights @ y) / max(float(weights.sum()), 1e-300)
 
 
 class Cornered(Loss):
@@ -147,6 +178,10 @@ class Poisson(Loss):
     def mean(self, p: np.ndarray) -> np.ndarray:
         """The expected count."""
         return np.asarray(exp(p))
+
+    def constant(self, y: np.ndarray, weights: np.ndarray) -> float:
+        """See `Loss.constant`: the logarithm of the mean."""
+        return float(np.log(max(float(weights @ y) / max(float(weights.sum()), 1e-300), 1e-9)))
 
 
 class Log(Loss):

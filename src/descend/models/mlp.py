@@ -12,7 +12,8 @@ from descend.models.classes import Classifier
 from descend.models.network import cross_entropy, squared_error
 from descend.models.neural import NeuralNetwork
 from descend.models.rows import rows_of
-from descend.models.softmax import softmax
+from descend.models.samples import Samples
+from descend.models.softmax import constant_of_classes, softmax
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -144,6 +145,10 @@ class MLPClassifier(Classifier, NeuralNetwork):
         right = float(weights @ (scores.argmax(axis=1) == y)) / total if total else np.nan
         return (float(weights @ cross_entropy(scores, y)) / total if total else np.nan), right
 
+    def _constant(self, samples: Samples) -> np.ndarray:
+        _, places, weights = samples.parts
+        return constant_of_classes(places, weights, self._outputs())
+
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, shape (n, classes)."""
         return softmax(self._scores(X).astype(np.float64))
@@ -195,6 +200,10 @@ class MLPRegressor(RegressorMixin, NeuralNetwork):  # type: ignore[misc]
         spread = weights @ (y - weights @ y / total) ** 2 / total
         score = float((1 - squares / spread).mean()) if (spread > 0).all() else np.nan
         return float((squares * self._deviation**2).mean()), score
+
+    def _constant(self, samples: Samples) -> np.ndarray:
+        _, targets, weights = samples.parts
+        return np.asarray(weights @ targets / max(float(weights.sum()), 1e-300))
 
     def predict(self, X: Any) -> np.ndarray:
         """The expected target of each row, (n,), or (n, outputs) where there were several."""

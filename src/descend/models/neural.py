@@ -45,6 +45,7 @@ from descend.models.training import (
     Chunks,
     Ending,
     Measured,
+    beside_a_constant,
     chunks_of,
     parted,
     sample_of,
@@ -136,6 +137,10 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
     @abstractmethod
     def _seen(self, scores: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
         """Mean loss and score, in the user's units."""
+
+    @abstractmethod
+    def _constant(self, samples: Samples) -> np.ndarray:
+        """The scores, (outputs,), that suit these rows best where no column is known."""
 
     def _row_weights(self, y: Any, sample_weight: Any) -> Any:
         return sample_weight
@@ -395,10 +400,14 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         common = (trainer, chunks, size, epochs, measure, self.history_, self.patience)
         with told_of_epochs(self, epochs, self._attributes) as wants_to_stop:
             if self.checkpoint is None:
-                return train_in_batches(*common, None, wants_to_stop)
-            same = about({**self._written(), "rows": str(len(samples))}, samples.parts)
-            with Checkpoint(self.checkpoint, same, resume=bool(self.resume)) as checkpoint:
-                return train_in_batches(*common, checkpoint, wants_to_stop)
+                ending = train_in_batches(*common, None, wants_to_stop)
+            else:
+                same = about({**self._written(), "rows": str(len(samples))}, samples.parts)
+                with Checkpoint(self.checkpoint, same, resume=bool(self.resume)) as checkpoint:
+                    ending = train_in_batches(*common, checkpoint, wants_to_stop)
+        _, y, row_weights = sample.parts
+        constant = np.broadcast_to(self._constant(samples), (len(y), self._outputs()))
+        return beside_a_constant(ending, measure(ending.weights).loss, self._seen(constant, y, row_weights)[0])
 
     def _attributes(self, weights: np.ndarray) -> dict[str, Any]:
         """What `predict` needs, by name."""
@@ -418,7 +427,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
             setattr(self, name, value)
         self.n_iter_ = max(1, round(ending.epochs))
         self.outcome_, self.message_ = ending.outcome, ending.message
-        if ending.outcome is Outcome.STALLED:
+        if ending.outcome in {Outcome.STALLED, Outcome.NOTHING_LEARNT}:
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
         if ending.outcome is Outcome.DIVERGED:
             than = f" than {rate:.4g}" if np.isfinite(rate) else ""

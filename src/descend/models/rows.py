@@ -16,6 +16,7 @@ from descend.models.threads import threads
 __all__ = ["Moments", "Rows", "rows_of"]
 
 _BLOCKS, _FEWEST = 64, 4_096  # of rows that a thread looks at, and rows in one: the bits depend on no number of threads
+_FAR, _NEARLY_ALL = 10.0, 0.9  # standard deviations from zero; of the rows
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,16 @@ class Rows:
             return Moments(total, np.zeros(self.features), squares, stored)
         with np.errstate(over="ignore", invalid="ignore"):  # what leaves the range is found where it is used
             return self._moments_of_blocks()
+
+    def far_from_zero(self, moments: Moments) -> np.ndarray:
+        """The sparse columns that are stored in nearly all rows, and vary little beside their mean: their numbers."""
+        assert moments.stored is not None  # noqa: S101 - of sparse rows
+        dense = np.flatnonzero(moments.stored > _NEARLY_ALL * moments.count)
+        if not dense.size:
+            return dense
+        mean = self.matrix[:, dense].T @ self.weights.astype(np.float64) / moments.count
+        variance = moments.squares[dense] / moments.count - mean**2
+        return np.asarray(dense[(variance > 1e-12 * mean**2) & (mean**2 > _FAR**2 * variance)])
 
     def _moments_of_blocks(self) -> Moments:
         edges = np.linspace(0, len(self), max(1, min(_BLOCKS, len(self) // _FEWEST)) + 1).astype(int)

@@ -16,13 +16,19 @@ from descend.kernel_cache import cached_on_disk
 from descend.models.kernels import COMPILED, Kind, ask_for_dense, ask_for_sparse, feature_of, penalised_of, weighted_of
 from descend.models.reading import read_method
 
-__all__ = ["errors_of_rows", "in_batches_of_classes", "softmax"]
+__all__ = ["constant_of_classes", "errors_of_rows", "in_batches_of_classes", "softmax"]
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     """Shares that sum to 1 along the last axis."""
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def constant_of_classes(places: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
+    """The scores, (classes,), whose softmax is the share of each class, counted once more than it was seen."""
+    scores = np.log(1.0 + np.bincount(places.astype(np.intp), weights, classes))
+    return np.asarray(scores - scores.mean())
 
 
 @njit(**COMPILED)  # type: ignore[untyped-decorator]

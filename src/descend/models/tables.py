@@ -131,6 +131,23 @@ class TableModel:
             "root_mean_squared_error": float(np.sqrt((error**2).mean())),
         }
 
+    def explain(self, data: Any = None, *, validation: float = 0.2) -> Any:
+        """Why training ended as it did: a `Diagnosis`.
+
+        With the file or table that it was fitted on, and the same `validation`, the rows that it learnt from are taken
+        to try causes and cures, as the estimator's `explain` does. Without, or where they take more than 512 MB, the
+        losses on the way must do.
+        """
+        rows = self.rows + self.rows_held_out
+        if data is None or (self.encoder is not None and _bytes(rows, len(self.features)) > _AT_ONCE):
+            return self.estimator.explain()
+        out = _held_out(rows, validation)
+        if self.encoder is not None:
+            X, y = _in_two(self.encoder, source_of(data), out)[0]
+        else:
+            X, y = (part[~out] for part in next(self._pairs(data)))
+        return self.estimator.explain(X, y)
+
     def _blocks(self, data: Any) -> Iterator[Any]:
         if self.encoder is None:
             yield read_svmlight(data, len(self.features), int(self.features[0]))[0]
@@ -265,7 +282,7 @@ class _Table(NamedTuple):
     @property
     def bytes(self) -> int:
         """What its features take in memory, as far as they are not there."""
-        return 0 if self.encoder is None else self.encoder.rows * len(self.names) * 8
+        return 0 if self.encoder is None else _bytes(self.encoder.rows, len(self.names))
 
     def in_two(self, validation: float) -> tuple[_Rows, _Rows]:
         """The rows to learn from, and those held out."""
@@ -298,6 +315,10 @@ def _opened(data: Any, target: str | None, model: str | None, ignore: Collection
     encoder = Encoder.learnt(source, target, ignore)
     is_class = encoder.target_kind != "number" or encoder.has_two_values
     return _Table(encoder.features, (model or ("logistic" if is_class else "linear"), is_class), encoder, source)
+
+
+def _bytes(rows: int, columns: int) -> int:
+    return rows * columns * 8
 
 
 def _check_share(validation: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = [
     "Chunks",
     "Ending",
     "Measured",
+    "beside_a_constant",
     "chunks_of",
     "parted",
     "rows_together",
@@ -38,6 +39,7 @@ _SHARED = 8  # times as many rows for each of several threads, which take a whil
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _ROSE, _OF_GAINED = 0.1, 0.01  # shares of the training loss, and of what was gained: by so much more it bounces
 RESTLESS = "after it the training loss rose as well"
+_NO_BETTER = 0.1  # share by which the loss of a constant must be exceeded to be called so
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
 _SEEN = "loss {0:.4g}  score {1:.4f}  {2:,.0f} rows a second"
@@ -215,6 +217,15 @@ def train_in_batches(
         made = f"the checkpoint has {_counted(at.epoch)} already, more than the {epochs} that were asked for"
     message = f"{made}: the loss went from {at.first:.6g} to {loss:.6g}"
     return Ending(kept, Outcome.STEPS_EXHAUSTED, message, float(at.epoch), has_gone_back=patience is not None)
+
+
+def beside_a_constant(ending: Ending, loss: float, of_constant: float) -> Ending:
+    """The ending, where `loss` is that of the model and `of_constant` that of the best prediction without columns."""
+    if ending.outcome is not Outcome.STEPS_EXHAUSTED or not loss > of_constant + _NO_BETTER * abs(of_constant):
+        return ending
+    outcome = Outcome.NOTHING_LEARNT
+    message = f"{outcome.value}: {ending.message}, and a prediction that is the same for all rows has {of_constant:.6g}"
+    return replace(ending, outcome=outcome, message=message)
 
 
 def _has_exploded(loss: float, worst: float) -> bool:

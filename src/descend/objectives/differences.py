@@ -14,7 +14,11 @@ __all__ = ["central_differences", "exactness_of_values", "noise_of_values", "uni
 _POINTS = 8  # at which a function is called to see its noise
 _ROUNDING = 100  # spacings of the numbers: what is less is no noise of the function's own
 _LONGEST = 0.1  # of a difference, relative to max(1, |x|)
-_SMALL = 1e-2  # x that may have small units
+_SMALL = 1e-2  # beside which a difference is long
+_ONE_BY_ONE = 64  # coordinates that are looked at each for itself
+_SHORTEST = 1e-7  # unit, relative to the smallest coordinate
+_SEEN = 1e3  # times rounding
+_LONGER, _MUCH_LESS = (10.0, 100.0, 1e3, 1e4), 0.1
 _SMOOTH = 1e-7  # how far a function may be from a parabola within a difference, relative to how much it varies there
 
 
@@ -37,31 +41,55 @@ def central_differences(value: Callable[[Any], Any], x: Any, exactness: float = 
     return from_vector(gradient, x)
 
 
-def units_of_values(value: Callable[[np.ndarray], float], point: np.ndarray) -> np.ndarray:
-    """What differences are relative to, shape (n,): 1, or |xᵢ| where x is small and the function varies as x does.
+def units_of_values(
+    value: Callable[[np.ndarray], float], point: np.ndarray, otherwise: np.ndarray | float = 1.0
+) -> np.ndarray:
+    """What differences are relative to, shape (n,), in units of max(1, |xᵢ|): 1, or less where that is too long.
 
-    So it is with distances of atoms in metres. As far as one direction shows.
+    So it is where a function varies within a small part of x: 1e6 + an angle, seconds since 1970, distances of atoms in
+    metres. It is too long where the function is no parabola over the length of a difference, as far as one direction
+    shows; then the coordinates are looked at one by one, or together where they are many. Where no length shows a
+    parabola, as at a kink, it is `otherwise`; where longer ones show it better there is noise, which shorter ones
+    would differentiate, and it is 1, unless all of x is small beside it.
     """
-    size = float(np.abs(point).max(initial=0))
-    own = np.where(point == 0, size, np.abs(point))
-    draw = np.random.default_rng(0).choice([-1.0, 1.0], size=point.size)
-    is_small = 0 < size < _SMALL
-    if is_small and not _is_smooth(value, point, draw) and _is_smooth(value, point, own * draw):
-        return own
-    return np.ones(point.size)
+    reach = np.maximum(1, np.abs(point))
+    way = reach * np.random.default_rng(0).choice([-1.0, 1.0], size=point.size)
+    missed = _missed(value, point, way)
+    is_small = 0 < np.abs(point).max(initial=0) < _SMALL
+    if missed <= 0 or (not is_small and min(_missed(value, point, by * way) for by in _LONGER) < _MUCH_LESS * missed):
+        return np.ones(point.size)
+    units = np.full(point.size, otherwise, float)
+    parts = np.eye(point.size, dtype=bool) if point.size <= _ONE_BY_ONE else np.ones((1, point.size), bool)
+    smallest = np.abs(point[point != 0]).min(initial=1.0)
+    shorter = 10.0 ** np.arange(-1, np.log10(_SHORTEST * smallest), -1)
+    for part in parts:
+        lengths = (1.0, *shorter) if len(parts) > 1 else shorter
+        found = next((u for u in lengths if _missed(value, point, u * way * part, is_seen=u < 1) <= 0), None)
+        units[part] = units[part] if found is None else found
+    return units
 
 
-def _is_smooth(value: Callable[[np.ndarray], float], point: np.ndarray, way: np.ndarray) -> bool:
-    """Whether a function is a parabola, but for rounding, over the length of a difference."""
+def _missed(
+    value: Callable[[np.ndarray], float], point: np.ndarray, way: np.ndarray, *, is_seen: bool = False
+) -> float:
+    """By how much a function misses a parabola over the length of a difference, relative to how much it varies there.
+
+    Less than 0 where it is one but for rounding; infinite where it has no values, or, with `is_seen`, shows no more
+    than rounding.
+    """
     eps = float(np.finfo(np.float64).eps)
     here, h = value(point), eps ** (1 / 3)
     sides = np.array([[value(point + by * way), value(point - by * way)] for by in (h, h / 4, h / 16)])
     odd, even = (sides[:, 0] - sides[:, 1]) / 2, sides.mean(axis=1) - here
+    varies = float(abs(odd[0]) + abs(even[0]))
     rounding = 64 * eps * float(np.abs(sides).max() + abs(here))
-    allowed = _SMOOTH * (abs(odd[0]) + abs(even[0])) + rounding
-    return bool(
-        all(abs(odd[i] - 4 * odd[i + 1]) <= allowed and abs(even[i] - 16 * even[i + 1]) <= 4 * allowed for i in (0, 1))
-    )
+    if not np.isfinite(varies) or (is_seen and not varies > _SEEN * rounding):
+        return np.inf
+    moved = way != 0
+    of_x = eps * float(np.max(np.abs(point[moved]) / np.abs(h * way[moved]), initial=0))  # where x itself is rounded
+    allowed = (_SMOOTH + 4 * of_x) * varies + rounding
+    missed = max(max(abs(odd[i] - 4 * odd[i + 1]), abs(even[i] - 16 * even[i + 1]) / 4) for i in (0, 1))
+    return float((missed - allowed) / varies) if varies else 0.0
 
 
 def noise_of_values(value: Callable[[np.ndarray], float], point: np.ndarray, units: Any = 1.0) -> float:

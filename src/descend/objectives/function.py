@@ -99,13 +99,20 @@ class Problem:
     @cached_property
     def units(self) -> np.ndarray:
         """What differences around the start are relative to: see `units_of_values`."""
-        return self.units_at(self.x0)
-
-    def units_at(self, x: Any, *data: Any) -> np.ndarray:
-        """The same around another point."""
-        value, point = self.values_around(x, *(data or self.data))
+        value, point = self.values_around(self.x0, *self.data)
         with np.errstate(all="ignore"):
             return units_of_values(value, point)
+
+    def units_at(self, x: Any, *data: Any) -> np.ndarray:
+        """The same around another point: those of the start, as far as they are not short and x is of another size."""
+        if (self.units == 1).all():
+            return self.units
+        value, point = self.values_around(x, *(data or self.data))
+        begun, size = (np.maximum(np.abs(at), 1e-300) for at in (as_vector(self.x0).astype(np.float64), point))
+        if (np.abs(np.log2(size / begun)) < 1).all():
+            return self.units
+        with np.errstate(all="ignore"):
+            return units_of_values(value, point, self.units)
 
     def values_around(self, x: Any, *data: Any) -> tuple[Callable[[np.ndarray], float], np.ndarray]:
         """The user's value as a function of a vector of float64, nan where it has none; and that vector at x."""
@@ -120,9 +127,8 @@ class Problem:
         return value, as_vector(double)
 
     def _differences(self, x: Any, *data: Any) -> Any:
-        """The gradient by differences. Where the start had short units they are measured anew: others may hold here."""
-        units = self.units_at(x, *data) if (self.units < 1).any() else 1.0
-        return central_differences(lambda p: self.value(p, *data), x, self.exactness, units)
+        """The gradient by differences."""
+        return central_differences(lambda p: self.value(p, *data), x, self.exactness, self.units_at(x, *data))
 
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:
         """Cost (a NumPy number) and gradient (NumPy arrays) at one point, on these rows of the data."""
