@@ -754,3 +754,17 @@ def test_files_are_written_although_the_reader_has_had_enough(tmp_path: Path, ar
 def test_a_start_is_read_with_the_minus_of_typesetting(descend: Any) -> None:
     code, out, _ = descend("minimize", "x² + 2·x", "--from", "−5", "--json")
     assert (code, round(json.loads(out)["x"][0], 6)) == (0, -1.0)
+
+
+def test_a_fit_that_ends_badly_prints_the_diagnosis_unasked(descend: Any, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    draw = np.random.default_rng(0)
+    table.write_text("wide,price\n" + "".join(f"{1e4 * v:.3f},{3 * v + 7:.3f}\n" for v in draw.normal(size=300)))
+    options = ("--target", "price", "--no-scale", "--batch-size", "8", "--method", "gradient-descent", "--lr", "0.01")
+    code, out, _ = descend("fit", str(table), *options)
+    assert code == 3
+    assert "The learning rate is too large.\n" in out
+    assert "Cure: scale=True." in out
+    assert json.loads(descend("fit", str(table), *options, "--json")[1])["outcome"] == "DIVERGED"
+    code, _, error = descend("evaluate", str(tmp_path / "none.descend"), str(table))
+    assert (code, "does not exist: give the file that a model was saved to" in error) == (4, True)

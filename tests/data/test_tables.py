@@ -6,6 +6,7 @@ import gzip
 import resource
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from descend import LinearRegression, MLPClassifier, MLPRegressor, Outcome, TableModel, fit_table
+from descend import GradientDescent, LinearRegression, MLPClassifier, MLPRegressor, Outcome, TableModel, fit_table
 from descend.data import DataError, Encoder, source_of
+from descend.insight import Cause
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 real = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the real data sets are not in {SHARED}")
@@ -153,6 +155,12 @@ BAD: list[tuple[str, str, bytes, str]] = [
     ("infinite", "a.csv", b"x,price\n1,2\n1e400,3\n", "'x' holds an infinite number"),
     ("nothing left", "a.csv", b"x,price\n1,2\n1,3\n", "nothing is left to learn 'price' from"),
     ("unknown kind", "a.xlsx", b"PK", "no table that is known by its ending"),
+    ("gzip by another name", "a.csv", gzip.compress(b"x,price\n1,2\n"), r"compressed by gzip.*the ending \.csv\.gz"),
+    ("workbook by another name", "a.csv", b"PK\x03\x04 more", "an archive or a workbook"),
+    ("spaces", "a.txt", b"x  price\n1  2\n3  4\n", "part them by commas, semicolons or tabs, not by spaces"),
+    ("no header", "a.csv", b"1.5,2\n3,4\n", "its first line must hold the names of the columns"),
+    ("comment", "a.csv", b"# by a machine\nx,price\n1,2\n", "line 2: 2 fields .* first line must hold the names"),
+    ("json list", "a.json", b'[{"x": 1, "price": 2}, {"x": 3, "price": 4}]', "one object a line, and no list"),
 ]  # fmt: skip
 
 
@@ -403,7 +411,8 @@ def test_what_cannot_be_ignored(ignore: Any, says: str) -> None:
 def test_a_column_of_intervals_is_left_out() -> None:
     x = np.linspace(0, 1, 50)
     table = pd.DataFrame({"bin": pd.cut(x, 4), "kind": pd.Categorical(np.arange(50) % 3), "x": x, "y": 2 * x})
-    model = fit_table(table, "y")
+    with pytest.warns(UserWarning, match="column 'bin' is left out: it holds"):
+        model = fit_table(table, "y")
     assert model.encoder is not None
     assert "no number, text or date" in model.encoder.left_out["bin"]
     assert model.features == ["kind = 0", "kind = 1", "kind = 2", "x"]
@@ -487,3 +496,31 @@ def test_a_few_rows_far_from_all_others_lower_the_rate_that_is_found() -> None:
     model = LinearRegression(loss="poisson", batch_size=32).fit(X, table["price"].to_numpy(float))
     assert model.outcome_ is not Outcome.DIVERGED
     assert model.history_.loss[-1] < model.history_.loss[0]
+
+
+def test_a_stranger_among_few_numbers_and_what_is_left_out_are_told() -> None:
+    draw = np.random.default_rng(0)
+    rooms = [*map(str, draw.integers(0, 5, 99)), "TOTAL"]
+    took = pd.to_timedelta(draw.integers(1, 9, 100), "s")
+    table = pd.DataFrame({"rooms": rooms, "size": draw.normal(size=100), "took": took, "price": draw.normal(size=100)})
+    categories = pytest.warns(UserWarning, match="'rooms' holds numbers, and 'TOTAL': it is taken for categories")
+    with pytest.warns(UserWarning, match="'took' is left out: it holds duration"), categories:
+        fit_table(table, "price")
+    codes = table.assign(rooms=draw.choice(["1", "2", "A", "B"], 100), took=1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit_table(codes, "price")
+
+
+@pytest.mark.filterwarnings("ignore:diverged", "ignore:nothing learnt")
+def test_a_model_of_a_table_explains_itself_with_the_table() -> None:
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame({"wide": 1e4 * draw.normal(size=500), "narrow": draw.normal(size=500)})
+    table["price"] = table["wide"] + table["narrow"]
+    model = fit_table(table, "price", method=GradientDescent(0.01), batch_size=32, scale=False)
+    found = model.explain(table)
+    assert found.cause is Cause.RATE_TOO_LARGE
+    assert found.evidence["largest columns"].startswith("wide (about 1.03e+04), narrow")
+    assert found.cure == "scale=True"
+    assert model.explain().cause is Cause.RATE_TOO_LARGE
+    assert not model.explain().seen

@@ -175,3 +175,9 @@ def test_poles_tiny_paths_and_sweeps_without_a_survivor_are_drawn_as_they_are() 
     assert len(lost.get_yticks()) == 0
     starts = sweep("himmelblau", None, GradientDescent(0.01), starts=np.eye(2), steps=5).plot()
     assert starts.lines[0].get_linestyle() == "None"
+
+
+def test_axes_are_called_as_the_formula_calls_its_variables() -> None:
+    for text, names in (("x^2 + 3*y^2", ("x", "y")), ("x1^2 + x2^2", ("x1", "x2")), ("beale", ("x1", "x2"))):
+        for ax in (plots.contours(text), minimize(text, [1.0, 2.0], GradientDescent(0.001), steps=5).plot()):
+            assert (ax.get_xlabel(), ax.get_ylabel()) == names

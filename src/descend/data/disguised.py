@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-__all__ = ["disguised"]
+__all__ = ["disguised", "strangers"]
 
+_TO_ONE = 3  # so many times as many values are numbers
 _FEW = 20  # values that may well be classes, whatever they look like
 _MOST = 0.8  # share of the values, from which on the others are the exception
 _SHOWN = 3
@@ -52,6 +53,12 @@ def disguised(values: Collection[str], rows: int) -> str:
         some = [found[0] for found in written if not _NUMBER.fullmatch(found[0])]
         return f"holds numbers that are written as text, such as {_shown(some)}: write them as plain numbers"
     return ""
+
+
+def strangers(values: Collection[str]) -> str:
+    """The few values of a column of text that are no numbers where most are; empty where that is not so."""
+    odd = sorted(value for value in values if not _NUMBER.fullmatch(value.strip()))
+    return _shown(odd) if 0 < len(odd) <= (len(values) - len(odd)) / _TO_ONE else ""
 
 
 def _shown(texts: list[str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from descend.data.disguised import disguised
+from descend.data.disguised import disguised, strangers
 from descend.data.sources import DataError, RestartError, Source
 
 __all__ = ["Column", "Encoder"]
@@ -302,7 +302,8 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
         names = batch.schema.names
         for wanted in (target, *sorted(ignore)):
             if wanted not in names:
-                raise DataError(f"{source.name} has no column {wanted!r}; it has {', '.join(names[:30])}")
+                why = _why_absent(names)
+                raise DataError(f"{source.name} has no column {wanted!r}; it has {', '.join(names[:30])}{why}")
         for name, kind in zip(names, batch.schema.types, strict=True):
             if name in left_out:
                 continue
@@ -312,6 +313,7 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
                     raise DataError(f"the target {target!r} holds {kind}, which is no number and no class")
                 if not found:
                     left_out[name] = f"it holds {kind}, which is no number, text or date"
+                    warnings.warn(f"column {name!r} is left out: {left_out[name]}", UserWarning, stacklevel=3)
                     continue
                 seen[name] = _Seen(found)
             if name == target:
@@ -335,6 +337,12 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
             if len(known) == 1 and not column.missing:
                 left_out[name] = f"it is {known[0]!r} in all rows"
             else:
+                if name not in source.notes() and (odd := strangers(known)):
+                    warnings.warn(
+                        f"column {name!r} holds numbers, and {odd}: it is taken for categories. If these are amounts, "
+                        "leave such cells empty, or correct them",
+                        UserWarning, stacklevel=3,
+                    )  # fmt: skip
                 columns.append(Column(name, "category", has_missing=column.missing > 0, categories=known))
         elif column.kind == "category":
             columns.append(Column(name, "hashed", has_missing=False))
@@ -359,6 +367,23 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
     classes = sorted(goal.categories) if goal.kind == "category" else []
     has_two_values = len(goal.some) == 2 and all(value == round(value) for value in goal.some)
     return Encoder(columns, target, goal.kind, classes, left_out, rows, has_two_values, goal.is_whole)
+
+
+def _why_absent(names: list[str]) -> str:
+    """What may be wrong with a header in which a column is missed."""
+    if len(names) == 1 and len(names[0].split()) > 1:
+        return ": if these are several columns, part them by commas, semicolons or tabs, not by spaces"
+    if all(_is_number(name) for name in names):
+        return ": its first line must hold the names of the columns"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole(source: Source) -> Iterator[pa.RecordBatch]:

@@ -41,6 +41,19 @@ _MISSING = [
 ]  # fmt: skip
 
 
+_NAME_IT = "give it the ending {}, by which it is told"
+_MARKS = (  # with which a file begins that is no table of text
+    (b"\xff\xfe", "UTF-16", "save it as UTF-8"),
+    (b"\xfe\xff", "UTF-16", "save it as UTF-8"),
+    (b"\x1f\x8b", "compressed by gzip", _NAME_IT.format(".csv.gz")),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd", _NAME_IT.format(".csv.zst")),
+    (b"BZh", "compressed by bzip2", _NAME_IT.format(".csv.bz2")),
+    (b"PK\x03\x04", "an archive or a workbook", "save the table as CSV"),
+    (b"PAR1", "a Parquet file", _NAME_IT.format(".parquet")),
+    (b"ARROW1", "an Arrow file", _NAME_IT.format(".arrow")),
+)
+
+
 class Source(ABC):
     """A table that can be gone through more than once."""
 
@@ -114,9 +127,9 @@ class CsvSource(_File):
                     head += more  # so many columns
             except (OSError, pa.ArrowInvalid) as error:
                 raise DataError(f"{self.path.name} cannot be read: {error}") from None
-        for mark, code in ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")):
+        for mark, kind, cure in _MARKS:
             if head.startswith(mark):
-                raise DataError(f"{self.path.name} is {code} text: save it as UTF-8")
+                raise DataError(f"{self.path.name} is {kind}, and no plain text: {cure}")
         whole = len(head) < _SNIFFED or head.count(b"\n") < 2
         head = head if whole else head[: head.rfind(b"\n") + 1]
         try:
@@ -191,13 +204,12 @@ class CsvSource(_File):
                 where = f" in line {place[1]}" if place else ""
                 note = f"it holds numbers, and the text {(value[1] if value else '')!r}{where}: it is taken for text"
                 return _TextInNumbersError(column, note, begun=begun)
-        ragged = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
+        ragged = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", text)
         if ragged:
             row, expected, got = ragged.groups()
-            return DataError(f"{self.path.name}, line {row}: {got} fields where the header has {expected}")
-        ragged = re.search(r"Expected (\d+) columns, got (\d+)", text)
-        if ragged:
-            return DataError(f"{self.path.name}: a row has {ragged[2]} fields where the header has {ragged[1]}")
+            where = f", line {row}" if row else ""
+            why = "; its first line must hold the names of the columns" if names[0].startswith("#") else ""
+            return DataError(f"{self.path.name}{where}: {got} fields where the header has {expected}{why}")
         if "invalid UTF8" in text or "UTF8" in text:
             return DataError(f"{self.path.name} is not UTF-8 text: save it as UTF-8")
         return DataError(f"{self.path.name} cannot be read: {text}")
@@ -262,7 +274,12 @@ class JsonSource(_File):
             batches = pa.json.open_json(stream, read_options=pa.json.ReadOptions(block_size=8 * _BLOCK))
             yield from typed(batches, self.name, self._text)
         except (pa.ArrowInvalid, OSError) as error:
-            raise DataError(f"{self.path.name} cannot be read as JSON lines: {error}") from None
+            cure = "write one object a line, and no list around them" if self._is_list() else error
+            raise DataError(f"{self.path.name} cannot be read as JSON lines: {cure}") from None
+
+    def _is_list(self) -> bool:
+        with pa.input_stream(str(self.path), compression="detect") as stream:
+            return bool(stream.read(_SNIFFED).lstrip()[:1] == b"[")
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -105,11 +106,13 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     return Diagnosis(Cause.HEALTHY, {"loss": float(loss[-1]), "gain in the last fifth": late}, outcome=outcome)
 
 
-def explain_fit(model: Any, X: Any = None, y: Any = None, sample_weight: Any = None) -> Diagnosis:
+def explain_fit(
+    model: Any, X: Any = None, y: Any = None, sample_weight: Any = None, names: Sequence[str] | None = None
+) -> Diagnosis:
     """Why the fit of an estimator ended as it did.
 
     With the rows that it was fitted on it is trained again for a moment with one thing changed, which tells the causes
-    apart and tries the cure. Without rows the losses on the way must do.
+    apart and tries the cure. Without rows the losses on the way must do. `names` are those of the columns.
     """
     check_is_fitted(model, "history_")
     if not len(model.history_):
@@ -120,7 +123,7 @@ def explain_fit(model: Any, X: Any = None, y: Any = None, sample_weight: Any = N
         return replace(read, cure=_WITH_ROWS) if read.cause is Cause.UNKNOWN else read
     from descend.insight.retraining import OfModel, explain_by_retraining
 
-    return explain_by_retraining(OfModel(model, X, y, sample_weight), read)
+    return explain_by_retraining(OfModel(model, X, y, sample_weight, names), read)
 
 
 def _some_rows(network: Any, X: Any, y: Any) -> Any:

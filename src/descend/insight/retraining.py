@@ -6,7 +6,7 @@ import copy
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -127,10 +127,12 @@ class Retraining(ABC):
 class OfModel(Retraining):
     """Of an estimator, on the rows that it was fitted on."""
 
-    def __init__(self, model: Any, X: Any, y: Any, sample_weight: Any = None) -> None:
+    def __init__(
+        self, model: Any, X: Any, y: Any, sample_weight: Any = None, names: Sequence[str] | None = None
+    ) -> None:
         in_batches = model.get_params().get("batch_size") is not None
         super().__init__(model.history_, model.outcome_, model.method, np.shape(X)[0], in_batches=in_batches)
-        self.model, self.rows = model, (X, y, sample_weight)
+        self.model, self.rows, self.names = model, (X, y, sample_weight), names
         _check_rows(model, X, y)
 
     def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
@@ -310,7 +312,8 @@ def _largest_columns(trials: Any) -> dict[str, str]:
     """The columns whose numbers are largest, where columns differ in scale."""
     X = trials.rows[0]
     plain = X if hasattr(X, "tocsr") else np.asarray(X, float).reshape(np.shape(X)[0], -1)
-    names = getattr(trials.model, "feature_names_in_", [f"column {j}" for j in range(plain.shape[1])])
+    numbered = [f"column {j}" for j in range(plain.shape[1])]
+    names = trials.names or getattr(trials.model, "feature_names_in_", numbered)
     largest = rows_of(plain, np.zeros(plain.shape[0])).moments().largest(names)
     return {"largest columns": largest} if largest else {}
 

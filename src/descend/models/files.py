@@ -68,6 +68,8 @@ def load_file(path: str | Path, *kinds: str) -> tuple[dict[str, np.ndarray], dic
         There is no such file, or it cannot be trusted; the message says why.
     """
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: give the file that a model was saved to")
     content = path.read_bytes()
     is_json = content[8:9] == b"{"  # before it stands the length of the header, which may begin as a pickle does
     if not is_json and (content[:1] == b"\x80" or content[:4] == b"PK\x03\x04"):

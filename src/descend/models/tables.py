@@ -138,6 +138,8 @@ class TableModel:
         to try causes and cures, as the estimator's `explain` does. Without, or where they take more than 512 MB, the
         losses on the way must do.
         """
+        from descend.insight import explain_fit
+
         rows = self.rows + self.rows_held_out
         if data is None or (self.encoder is not None and _bytes(rows, len(self.features)) > _AT_ONCE):
             return self.estimator.explain()
@@ -146,7 +148,7 @@ class TableModel:
             X, y = _in_two(self.encoder, source_of(data), out)[0]
         else:
             X, y = (part[~out] for part in next(self._pairs(data)))
-        return self.estimator.explain(X, y)
+        return explain_fit(self.estimator, X, y, names=self.features)
 
     def _blocks(self, data: Any) -> Iterator[Any]:
         if self.encoder is None:

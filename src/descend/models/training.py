@@ -139,12 +139,13 @@ def train_in_batches(
     """
     begin = time.perf_counter()
     epochs_before = float(history.epoch[-1]) if len(history) else 0.0
+    before = float(history.seconds[-1]) if len(history) else 0.0
 
     def look(epoch: float, speed: float = np.nan) -> Measured:
         seen = measure(trainer.weights)
         history.add(
             epoch=epochs_before + epoch, steps=trainer.steps, rate=trainer.rate(), speed=speed,
-            seconds=time.perf_counter() - begin, **seen._asdict(),
+            seconds=before + time.perf_counter() - begin, **seen._asdict(),
         )  # fmt: skip
         return seen
 
@@ -154,6 +155,8 @@ def train_in_batches(
         at.first, at.best_loss, *_ = look(0.0)
         # A warm start may begin at a loss that is nearly zero.
         at.worst = max(at.first, measure(np.zeros_like(weights)).loss) if is_warm else at.first
+    elif len(history):
+        before = float(history.seconds[-1])
     loss, held_out = float(history.loss[-1]), float(history.validation[-1])
     has_been_stopped = False
     with Interrupts() as interrupts, Bar(None, epochs, _PLACE, _SEEN) as bar:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from descend.descent import Run
 from descend.objectives import Landscape
-from descend.plots.style import ORANGE, axes, domain_of, mark, objective_at, path_of, shown
+from descend.plots.style import ORANGE, axes, domain_of, mark, names_of, objective_at, path_of, shown
 
 __all__ = ["contour_field", "contours", "surface"]
 
@@ -35,7 +35,8 @@ def contour_field(objective: Callable[..., Any] | str | Run, ax: Axes, domain: D
     x, y, z = _grid(objective, domain)
     ax.contourf(x, y, z, levels=_levels(z), cmap="cividis", extend="both")
     ax.contour(x, y, z, levels=_levels(z), colors="white", linewidths=0.4, alpha=0.6)
-    ax.set(xlabel="x1", ylabel="x2", title="Cost", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    first, second = names_of(objective)
+    ax.set(xlabel=first, ylabel=second, title="Cost", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     return ax
 
 
@@ -68,7 +69,8 @@ def surface(objective: Callable[..., Any] | str | Run, domain: Domain | None = N
         return np.log10(1 + 1e3 * np.maximum(value - low, 0) / (high - low)) if is_steep else value
 
     ax.plot_surface(*np.meshgrid(x, y), height(z), cmap="cividis", alpha=0.8, linewidth=0, rcount=80, ccount=80)  # type: ignore[attr-defined]
-    ax.set(xlabel="x1", ylabel="x2", title="Cost (log scale, 0 at the lowest)" if is_steep else "Cost")
+    first, second = names_of(objective)
+    ax.set(xlabel=first, ylabel=second, title="Cost (log scale, 0 at the lowest)" if is_steep else "Cost")
     if isinstance(objective, Run):
         path = shown(objective)
         costs = height(objective.trace.f[: len(path)])

@@ -25,6 +25,7 @@ __all__ = [
     "domain_of",
     "drawable",
     "mark",
+    "names_of",
     "objective_at",
     "shown",
 ]
@@ -98,6 +99,14 @@ def shown(run: Run) -> np.ndarray:
     span = limits[:, 1] - limits[:, 0]
     inside = ((path >= limits[:, 0] - 5 * span) & (path <= limits[:, 1] + 5 * span)).all(axis=1)
     return path[: len(path) if inside.all() else int(np.argmin(inside))]
+
+
+def names_of(objective: Callable[..., Any] | str | Run) -> tuple[str, str]:
+    """What the two variables are called: in a formula as they are written there, else x1 and x2."""
+    found = objective.objective if isinstance(objective, Run) else objective
+    function = named(found, np.zeros(2))[0] if isinstance(found, str) else found
+    first, second = getattr(function, "variables", ("x1", "x2"))
+    return first, second
 
 
 def objective_at(objective: Callable[..., Any] | str | Run, domain: Domain) -> Problem:
