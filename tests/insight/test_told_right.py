@@ -11,6 +11,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from descend import (
+    AdaGrad,
     Adam,
     AMSGrad,
     Averaged,
@@ -18,6 +19,7 @@ from descend import (
     ClipValue,
     Cosine,
     ExponentialAverage,
+    ExponentialDecay,
     GradientDescent,
     InverseTime,
     LinearRegression,
@@ -308,3 +310,20 @@ def test_further_down_the_same_slope_is_no_other_minimum() -> None:
 def test_a_lower_minimum_is_looked_for_in_the_units_of_x(unit: float) -> None:
     run = minimize(lambda x: ((x / unit) ** 2 - 1) ** 2 + 0.3 * (x / unit), 1.3 * unit)
     assert run.explain().cause is Cause.LOCAL_MINIMUM
+
+
+@pytest.mark.parametrize(
+    "method",
+    [GradientDescent(Cosine(1e-6, 1_000)), AdaGrad(1e-5), Adam(ExponentialDecay(1e-7, 0.999)), Averaged(AdaGrad(1e-5))],
+)
+def test_rates_that_are_far_too_small_are_told_also_where_they_fall_or_the_method_tires(method: Any) -> None:
+    found = minimize("(x - 3)^2 + 2*(y + 1)^2", [0.0, 0.0], method, steps=500).explain()
+    assert found.cause is Cause.RATE_TOO_SMALL
+    assert found.cure.startswith("lr=")
+
+
+def test_a_rate_that_falls_too_early_is_not_called_too_small() -> None:
+    found = minimize(
+        "(x - 3)^2 + 2*(y + 1)^2", [0.0, 0.0], GradientDescent(ExponentialDecay(0.05, 0.7)), steps=500
+    ).explain()
+    assert found.cause is Cause.DECAYED_TOO_EARLY

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,11 +17,11 @@ from sklearn.base import clone
 
 from descend.descent import Outcome
 from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
-from descend.insight.short_runs import rates_in
+from descend.insight.rescaled import rescaled
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import FROZEN, calmer, highest_rate, lighter, rises, round_rate, with_rate
-from descend.methods import Around, Frozen, Method, Optax, Rule, as_rule
+from descend.methods import Around, Frozen, Method, Rule
 from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.linear import LinearModel
@@ -198,29 +198,6 @@ class OfTraining(Retraining):
         return [name for name, leaf in self._training.gradient(start) if not np.isfinite(leaf).all()]
 
 
-class _Rescaled(NamedTuple):
-    method: Rule
-    how: str  # in words
-
-
-def _rescaled(method: Any, factor: float) -> _Rescaled | None:
-    """The same method with its rates, also those inside schedules and wrappers, times a factor; None if it has none."""
-    if method is None or isinstance(method, type | str):
-        return None
-    rule = as_rule(method)
-    if isinstance(rule, Optax):
-        return _Rescaled(rule.scaled(factor), f"optax.chain(…, optax.scale({factor:g}))")
-    rates = rates_in(rule)
-    if not rates:
-        return None
-    made = rule.with_numbers(lambda name, v: _told_as(v * factor) if name in rates else v)
-    return _Rescaled(made, f"lr={float(next(iter(rates_in(made).values()))):.3g}")
-
-
-def _told_as(rate: Any) -> Any:
-    return round_rate(rate) if np.ndim(rate) == 0 else rate
-
-
 def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
     certain = {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED, Cause.PRECISION_FLOOR}
@@ -259,7 +236,7 @@ def _boundless(trials: Retraining) -> Diagnosis | None:
     if not end < min(0.0, start):
         return None
     for factor in (100, 10_000):
-        larger = _rescaled(trials.method, factor)
+        larger = rescaled(trials.method, factor)
         lowest = np.inf if larger is None else trials.lowest_on_the_way(method=larger.method)
         if larger is not None and lowest < -ENDLESS * max(1.0, abs(start)):
             evidence = {"loss at the start": start, "loss": end, f"loss with {larger.how}": lowest}
@@ -284,7 +261,7 @@ def _diverged(trials: Retraining) -> Diagnosis | None:
         evidence |= _largest_columns(trials)
         cures.append(("scale=True", {"scale": True}))
     for k in range(1, 6):
-        smaller = _rescaled(trials.method, 0.25**k)
+        smaller = rescaled(trials.method, 0.25**k)
         if smaller is not None:
             cures.append((smaller.how, {"method": smaller.method}))
     cures.append(("leave method out", {"method": None}))
@@ -349,7 +326,7 @@ def _decayed(trials: Retraining) -> Diagnosis | None:
 def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     """Whether the noise of batches, or a rate that is too large, keeps the loss up: a smaller rate gets lower."""
     start, end, gained = _gained(trials)
-    smaller = _rescaled(trials.method, 0.1)
+    smaller = rescaled(trials.method, 0.1)
     if smaller is None:
         return None
     slow, same = trials.onward(method=smaller.method), trials.onward()
@@ -399,7 +376,7 @@ def _too_small(trials: Retraining) -> Diagnosis | None:
     start, _, _ = _gained(trials)
     best: tuple[str, History] | None = None
     for factor in (10_000, 100, 10, 1_000_000):  # the boldest last: it may do well by chance
-        larger = _rescaled(trials.method, factor)
+        larger = rescaled(trials.method, factor)
         tried = None if larger is None or (best and factor > 10_000) else trials.anew(method=larger.method)
         if larger is None or tried is None or (best and not tried.loss[-1] < best[1].loss[-1]):
             continue

@@ -14,13 +14,14 @@ from descend.descent.options import last_step, ready, samples, sampling_of
 from descend.descent.outcome import gradient_scale, margin
 from descend.descent.sampling import as_data
 from descend.descent.watch import Tolerances
+from descend.insight.rescaled import rates_in
 from descend.insight.trials import rises
 from descend.methods import Rule
 from descend.objectives.function import prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of, from_vector
 
-__all__ = ["Ended", "ShortRuns", "rate_of", "rates_in", "with_values"]
+__all__ = ["Ended", "ShortRuns", "rate_of", "with_values"]
 
 _FEW = 12  # looks at the cost
 _BOUNCES = 0.2  # share of the moves of the cost at the end of a run that go up, from which on it bounces
@@ -116,11 +117,6 @@ class ShortRuns:
 def with_values(rule: Rule, names: Sequence[str], values: Any) -> Rule:
     """The rule with other numbers, one for each name, or an array of them."""
     return rule.with_numbers(dict(zip(names, values, strict=True)).get)
-
-
-def rates_in(rule: Rule) -> dict[str, Any]:
-    """Name → its learning rates, also those inside schedules and of wrapped methods."""
-    return {name: value for name, value, _ in rule.numbers() if name.split(".")[-1] == "lr"}
 
 
 def rate_of(rule: Rule) -> str:

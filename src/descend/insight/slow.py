@@ -12,6 +12,7 @@ from descend.descent.outcome import Finding, has_no_bound
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
+from descend.insight.rescaled import rescaled
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
 from descend.insight.to_and_fro import ILL, circling, swinging, too_large
 from descend.insight.trials import (
@@ -38,6 +39,7 @@ from descend.stepsizes.schedule import Schedule
 __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
+_FACTORS, _HARDLY = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
 
@@ -51,6 +53,7 @@ def on_its_way(run: Run) -> Diagnosis | None:
         lambda: swinging(run),
         lambda: circling(run),
         lambda: in_a_kink(run),
+        lambda: _far_too_small(run),
         lambda: decayed(run),
         lambda: vanished(run),
         lambda: _before_a_pass(run),
@@ -157,6 +160,29 @@ def vanished(run: Run) -> Diagnosis | None:
             which = f"lr={larger:.3g}" if type(method) is type(run.method) else f"Adam(lr={lr:.3g})"
             return Diagnosis(Cause.STEP_VANISHED, evidence, f"{cure}: {which}", told(better))
     return Diagnosis(Cause.STEP_VANISHED, evidence)
+
+
+def _far_too_small(run: Run) -> Diagnosis | None:
+    """Whether the rates of a schedule, or of a method that tires, are so small that it has hardly begun."""
+    schedule = getattr(run.method, "lr", None)
+    has_one = fixed_rate(run) is not None
+    if run.nit == 0 or not (isinstance(schedule, Schedule) or (has_one and tires(run.method))):
+        return None
+    best: tuple[str, Run] | None = None
+    for factor in _FACTORS:
+        larger = rescaled(run.method, factor)
+        if larger is None:
+            return None
+        steps, below = min(max(run.nit, 20), 2_000), cost(run if best is None else best[1])
+        tried = improved(run, larger.method, steps=steps, below=below)
+        if tried is not None and start_cost(run) - cost(tried) > _HARDLY * max(start_cost(run) - cost(run), 0):
+            best = larger.how, tried
+            if tried.outcome is Outcome.CONVERGED:  # a still larger rate would begin with a leap
+                break
+    if best is None:
+        return None
+    evidence = {"learning rate": run.lr, "cost at the start": run.problem.sign * start_cost(run), "cost": run.fun}
+    return Diagnosis(Cause.RATE_TOO_SMALL, evidence, best[0], told(best[1]))
 
 
 def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:

@@ -93,8 +93,8 @@ class LinearClassifier(Classifier, LinearModel):
     def _as_attributes(self, coefficients: np.ndarray, intercept: np.ndarray) -> dict[str, Any]:
         return {"coef_": np.atleast_2d(coefficients), "intercept_": np.atleast_1d(intercept)}
 
-    def _score_of(self, scores: np.ndarray, rows: Rows) -> float:
-        told = scores.argmax(axis=1) == rows.y if scores.ndim > 1 else (scores > 0) == (rows.y > 0)
+    def _score_of(self, predicted: np.ndarray, rows: Rows) -> float:
+        told = predicted.argmax(axis=1) == rows.y if predicted.ndim > 1 else (predicted > 0) == (rows.y > 0)
         return float(np.average(told, weights=rows.weights)) if rows.weights.any() else np.nan
 
     def decision_function(self, X: Any) -> np.ndarray:

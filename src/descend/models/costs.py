@@ -122,9 +122,12 @@ class RowsCost(Cost):
         def several(ks: np.ndarray) -> list[tuple[float, np.ndarray]]:
             return [one(k) for k in ks]
 
+        if blocks == 1:  # as on the way of training: to share it would take longer than to do it
+            cost, grad = one(0)
+            return cost / len(rows), grad / len(rows)
         shares = np.array_split(np.arange(blocks), min(blocks, _SHARES * (os.cpu_count() or 1)))
         cost, grad = 0.0, np.zeros(len(weights))
-        for parts in map(several, shares) if blocks == 1 else threads().map(several, shares):
+        for parts in threads().map(several, shares):
             for part in parts:
                 cost, grad = cost + part[0], grad + part[1]
         return cost / len(rows), grad / len(rows)

@@ -443,11 +443,11 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
 
     def _seen_on(self, rows: Rows) -> Callable[[np.ndarray], tuple[float, float, float]]:
         """Parameters → the mean loss of these rows, what `score` gives, and the norm of the gradient of the loss."""
-        cost, features = self._loss_of(rows), self._scaling.applied(rows)
+        cost, features, loss = self._loss_of(rows), self._scaling.applied(rows), self._loss()
 
         def seen(weights: np.ndarray) -> tuple[float, float, float]:
             with np.errstate(all="ignore"):
-                score = self._score_of(self._scaling.scores(features, weights), rows)
+                score = self._score_of(loss.mean(self._scaling.scores(features, weights)), rows)
                 return cost(weights), score, float(np.linalg.norm(cost.grad(weights)))
 
         return seen
@@ -584,7 +584,8 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def _trained(self, chunks: Chunks, size: int, rows: Rows, held_out: Rows | None, epochs: int) -> Ending:
-        on_sample = self._seen_on(sample_of(rows, int(self.seed)))
+        sample = sample_of(rows, int(self.seed))
+        on_sample = self._seen_on(sample)
         on_held_out = None if held_out is None else self._seen_on(held_out)
         assert self._trainer is not None  # noqa: S101 - made by the caller
 
@@ -602,9 +603,9 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
                     ending = train_in_batches(*common, checkpoint, wants_to_stop)
         if not self.fit_intercept:  # then a constant is nothing that it could have learnt
             return ending
-        constant = np.zeros_like(ending.weights)
-        constant[..., -1] = self._constant(rows)
-        return beside_a_constant(ending, on_sample(ending.weights)[0], on_sample(constant)[0])
+        cost, constant = self._loss_of(sample), np.zeros_like(ending.weights)
+        constant[..., -1] = self._constant(sample)
+        return beside_a_constant(ending, cost(ending.weights), cost(constant))
 
     def _about(self, rows: Rows) -> dict[str, Any]:
         """What must be the same where training goes on from a checkpoint."""
@@ -677,8 +678,8 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         """`coef_` and `intercept_` in the form that scikit-learn gives them for this kind of model."""
 
     @abstractmethod
-    def _score_of(self, scores: np.ndarray, rows: Rows) -> float:
-        """R², or the share told right, of rows with these scores."""
+    def _score_of(self, predicted: np.ndarray, rows: Rows) -> float:
+        """R², or the share told right, of rows of which this is expected, see `Loss.mean`."""
 
     def _take_classes(self, classes: Any, *, first: bool) -> None:
         raise ValueError("classes is for classifiers")

@@ -80,11 +80,11 @@ class LinearRegression(RegressorMixin, LinearModel):  # type: ignore[misc]
     def _as_attributes(self, coefficients: np.ndarray, intercept: np.ndarray) -> dict[str, Any]:
         return {"coef_": coefficients, "intercept_": float(intercept)}
 
-    def _score_of(self, scores: np.ndarray, rows: Rows) -> float:
+    def _score_of(self, predicted: np.ndarray, rows: Rows) -> float:
         y, weights = rows.y.astype(np.float64), rows.weights.astype(np.float64)
         variance = float(weights @ (y - weights @ y / weights.sum()) ** 2)
         # Not scikit-learn's r2_score, whose checks take longer than a chunk of rows.
-        return 1 - float(weights @ (y - self._loss().mean(scores)) ** 2) / variance if variance else np.nan
+        return 1 - float(weights @ (y - predicted) ** 2) / variance if variance else np.nan
 
     def predict(self, X: Any) -> np.ndarray:
         """The expected target of each row, shape (n,)."""

@@ -91,9 +91,10 @@ def chunks_of(rows: Any, batch_size: int, *, shuffle: bool, seed: int, together:
     size = max(batch_size, together // batch_size * batch_size)
 
     def chunks(epoch: int) -> Iterator[Chunk]:
-        order = shuffled(len(rows), seed, epoch) if shuffle else np.arange(len(rows))
+        order = shuffled(len(rows), seed, epoch) if shuffle else None
         for place in range(0, len(rows), size):
-            yield Chunk(rows, order[place : place + size], min(1.0, (place + size) / len(rows)))
+            end = min(place + size, len(rows))
+            yield Chunk(rows, np.arange(place, end) if order is None else order[place:end], end / len(rows))
 
     return chunks
 
