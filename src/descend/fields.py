@@ -100,6 +100,7 @@ class Part:
     meaning: str
     fits: Callable[[Any], bool]
     legal: str
+    read: Callable[[Any], Any] = lambda value: value  # what is given → what stands here
 
     def __str__(self) -> str:
         """What may stand here."""
@@ -146,9 +147,15 @@ def anything(default: float, meaning: str = "") -> Any:
     return _field(default, Range(-math.inf, math.inf, True, True, meaning, any_rank=True))
 
 
-def part(fits: Callable[[Any], bool], legal: str, meaning: str = "", default: Any = REQUIRED) -> Any:
-    """A field that holds other declared things: `fits` tells which, `legal` says it in words."""
-    return _field(default, Part(meaning, fits, legal))
+def part(
+    fits: Callable[[Any], bool],
+    legal: str,
+    meaning: str = "",
+    default: Any = REQUIRED,
+    read: Callable[[Any], Any] = lambda value: value,
+) -> Any:
+    """A field that holds other declared things: `fits` tells which, `legal` says it in words, `read` makes them so."""
+    return _field(default, Part(meaning, fits, legal, read))
 
 
 def _field(default: Any, legal: Range | Part) -> Any:
@@ -218,6 +225,8 @@ class Declared:
             value = given.get(f.name, f.default)
             if value is REQUIRED:
                 raise TypeError(f"{type(self).__name__} needs {f.name}: {f.metadata['range'].meaning}")
+            if isinstance(f.metadata["range"], Part):
+                value = f.metadata["range"].read(value)
             self._check(f.name, value, f.metadata["range"])
             object.__setattr__(self, f.name, value)
 

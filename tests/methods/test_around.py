@@ -17,6 +17,7 @@ from descend import (
     Armijo,
     Averaged,
     Ball,
+    BarzilaiBorwein,
     Box,
     ClipGlobalNorm,
     ClipNorm,
@@ -33,6 +34,7 @@ from descend import (
     Momentum,
     Optax,
     Outcome,
+    Polyak,
     PolyakEstimated,
     Projected,
     RMSProp,
@@ -344,7 +346,7 @@ def test_what_is_no_method_is_refused() -> None:
         (lambda: ClipNorm(limit=1.0), "ClipNorm needs method"),
         (
             lambda: ClipNorm(1.0),  # type: ignore[arg-type]
-            "method must be a method such as Adam(0.1), or Optax(optax.adam(0.1)), got 1.0",
+            "method must be a method such as Adam(0.1), or optax.adam(0.1), got 1.0",
         ),
         (lambda: Box(low=2.0, high=1.0), "the box is empty"),
         (lambda: Box(low=np.nan), "low holds nan"),
@@ -408,3 +410,26 @@ def test_a_line_search_inside_of_a_set_goes_on_along_its_edge() -> None:
     run = minimize(lambda x: x @ A @ x / 2 - b @ x, np.ones(3) / 3, Projected(GradientDescent(Armijo()), Box(0.0, 1.0)))
     assert run.success, run.message
     np.testing.assert_allclose(run.x, [1 / 3, 0, 1], atol=1e-6)
+
+
+def test_optax_stands_inside_of_what_is_around_a_method() -> None:
+    for rule in (
+        ClipNorm(optax.adam(0.1)), Averaged(optax.sgd(0.1)), Lookahead(optax.sgd(0.1)),
+        Projected(optax.adam(0.1), Box(-5, 5)), WeightDecay(optax.sgd(0.1), 0.0),
+    ):  # fmt: skip
+        run = minimize("(x - 3)^2 + (y - 1)^2", [0.0, 0.0], rule, steps=500)
+        np.testing.assert_allclose(run.x, [3, 1], atol=1e-2)
+    parted = minimize(
+        lambda p: (p["a"] - 3.0) ** 2 + (p["b"] - 1.0) ** 2, {"a": 0.0, "b": 0.0},
+        Groups({"a": optax.sgd(0.1), "b": GradientDescent(0.1)}), steps=300,
+    )  # fmt: skip
+    np.testing.assert_allclose([parted.x["a"], parted.x["b"]], [3, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("clip", [ClipValue, ClipNorm, ClipGlobalNorm])
+@pytest.mark.parametrize("stepsize", [Polyak(0.0), PolyakEstimated()])
+def test_steps_that_divide_by_the_gradient_are_refused_where_it_is_clipped(clip: Any, stepsize: Any) -> None:
+    for inside in (GradientDescent(stepsize), WeightDecay(GradientDescent(stepsize), 0.1)):
+        with pytest.raises(ValueError, match="has no meaning: Polyak.* divides by the gradient"):
+            clip(inside, 1.0)
+    ClipNorm(GradientDescent(BarzilaiBorwein()), 1.0)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from descend.fields import part
+from descend.methods.foreign import read_optax
 from descend.methods.rule import Rule
 
 __all__ = ["Around", "Wrapped", "inner"]
@@ -16,8 +17,9 @@ def inner() -> Any:
     """The field `method`: the rule that this one is put around."""
     return part(
         lambda v: isinstance(v, Rule),
-        "a method such as Adam(0.1), or Optax(optax.adam(0.1))",
+        "a method such as Adam(0.1), or optax.adam(0.1)",
         "the method that it is put around",
+        read=read_optax,
     )
 
 

@@ -16,7 +16,7 @@ from descend.methods.method import Method, method_named
 from descend.methods.rule import Rule
 from descend.words import like, precision
 
-__all__ = ["Optax", "as_rule"]
+__all__ = ["Optax", "as_rule", "read_optax"]
 
 
 class _State(NamedTuple):
@@ -24,6 +24,16 @@ class _State(NamedTuple):
     lr: Any  # unknown: optax does not say
     evaluations: Any
     theirs: Any
+
+
+def _is_optax(value: Any) -> bool:
+    has_both = callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))
+    return has_both and not isinstance(value, Rule | type)
+
+
+def read_optax(value: Any) -> Any:
+    """An optax transformation as a rule; all else as it is."""
+    return Optax(value) if _is_optax(value) else value
 
 
 class Optax(Rule):
@@ -36,7 +46,7 @@ class Optax(Rule):
     name = "optax"
 
     transformation: Any = part(
-        lambda v: callable(getattr(v, "init", None)) and callable(getattr(v, "update", None)),
+        _is_optax,
         "an optax transformation such as optax.adam(0.1)",
         "the transformation",
     )
@@ -114,7 +124,7 @@ def as_rule(method: Any) -> Rule:
         method = method()
     if isinstance(method, Rule):
         return method
-    if isinstance(method, tuple) and hasattr(method, "init") and hasattr(method, "update"):
+    if _is_optax(method):
         return Optax(method)
     raise TypeError(
         f'method must be a Method such as Adam(lr=0.1), its name, "adam", or an optax transformation, got {method!r}'

@@ -40,7 +40,21 @@ class OfGradient(Around):
         return super().update(self.altered(grads, params, state.t), state, params, **extra)
 
 
-class ClipValue(OfGradient):
+class _Clip(OfGradient):
+    """The gradient is made smaller where it is large."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        stepsize = getattr(self.method, "lr", None)
+        if getattr(stepsize, "takes_slopes", False):
+            name, inside = type(stepsize).__name__, type(self.method).__name__
+            raise ValueError(
+                f"{type(self).__name__}({inside}(lr={name}())) has no meaning: {name} divides by the gradient, and "
+                "would take the longest steps where that was clipped. Leave the clipping out, or give a number"
+            )
+
+
+class ClipValue(_Clip):
     """Each coordinate of the gradient is kept within ±limit. torch: `clip_grad_value_`, optax: `clip`."""
 
     method: Rule = inner()
@@ -51,7 +65,7 @@ class ClipValue(OfGradient):
         return jax.tree.map(lambda leaf: maximum(minimum(leaf, like(self.limit, leaf)), like(-self.limit, leaf)), g)
 
 
-class ClipNorm(OfGradient):
+class ClipNorm(_Clip):
     """The gradient of each array of the parameters is shortened to a length of at most `limit`. keras: `clipnorm`."""
 
     method: Rule = inner()
@@ -62,7 +76,7 @@ class ClipNorm(OfGradient):
         return jax.tree.map(lambda leaf: _shortened(leaf, self.limit), g)
 
 
-class ClipGlobalNorm(OfGradient):
+class ClipGlobalNorm(_Clip):
     """The whole gradient is shortened to a length of at most `limit`, its direction kept.
 
     torch: `clip_grad_norm_`, keras: `global_clipnorm`, optax: `clip_by_global_norm`.

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from descend.fields import part
+from descend.methods.foreign import read_optax
 from descend.methods.rule import Rule
 from descend.words import like, zeros_like
 
@@ -76,6 +77,7 @@ class Groups(Rule):
         lambda v: isinstance(v, dict) and len(v) > 0 and all(isinstance(rule, Rule) for rule in v.values()),
         "a dict of methods, one for each key of the parameters",
         "the method of each part",
+        read=lambda v: {key: read_optax(rule) for key, rule in v.items()} if isinstance(v, dict) else v,
     )
 
     @property

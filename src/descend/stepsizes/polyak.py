@@ -21,6 +21,7 @@ class Polyak(StepSize):
     """
 
     asks = Asks.PROPORTIONAL
+    takes_slopes = True
     paper = "Polyak (1969), USSR Comp. Math. 9(3)"
 
     fmin: Number = anything(0.0, "the lowest cost f*")
@@ -48,6 +49,7 @@ class PolyakEstimated(StepSize):
     """
 
     asks = Asks.PROPORTIONAL
+    takes_slopes = True
     paper = "Bertsekas (2015), Convex Optimization Algorithms, section 3.2"
 
     gap: Number = positive(1.0, "how far below the best cost the first level lies")

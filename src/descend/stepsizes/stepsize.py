@@ -32,12 +32,15 @@ class StepSize(Declared, ABC):
     compares
         Whether it compares costs or gradients of successive steps, so that sampled batches, each with a cost
         of its own, would mislead it.
+    takes_slopes
+        Whether it reads off the gradient how far away a level of the cost is, so that a clipped one would mislead it.
     paper
         Where it comes from.
     """
 
     asks: ClassVar[Asks] = Asks.ANY
     compares: ClassVar[bool] = False
+    takes_slopes: ClassVar[bool] = False
     paper: ClassVar[str] = ""
 
     @abstractmethod
