@@ -521,3 +521,35 @@ def test_what_can_only_be_called_is_minimised_where_it_varies_within_a_small_par
     run = minimize(together, [at + 2 * unit, 0.0])
     rounding = np.spacing(abs(at)) / unit
     assert cost(run.x[0]) - cost(at + unit * math.log(2)) < 1e-9 + rounding, run.message
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-2, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10])
+def test_what_hangs_on_a_difference_of_small_coordinates_is_not_converged_at_its_start(unit: float) -> None:
+    def bond(x: Any) -> float:  # moved as a whole, it is the same
+        return (1 - math.exp(-2 * (abs(float(x[1]) - float(x[0])) / unit - 1.1))) ** 2 - 1
+
+    for far in (2.4, 2.5, 2.7):
+        run = minimize(bond, [1.0 * unit, far * unit])
+        assert run.fun < -1 + 1e-6, run.message
+
+
+def test_beside_the_edge_of_its_domain_a_function_has_a_slope_from_inside() -> None:
+    def cost(x: Any) -> float:
+        return (math.sqrt(float(x[0])) - 1.2) ** 2 + (float(x[1]) - 2) ** 2
+
+    run = minimize(cost, [1e-9, 0.0])
+    np.testing.assert_allclose(run.x, [1.44, 2], atol=1e-5)
+
+
+def test_a_right_gradient_of_values_of_few_digits_is_not_refused() -> None:
+    def grad(x: Any) -> Any:
+        return 2 * (np.asarray(x, float) - [1, -2])
+
+    for digits in (4, 6):
+
+        def cost(x: Any, digits: int = digits) -> float:
+            return float(f"%.{digits}g" % (1 + (float(x[0]) - 1) ** 2 + (float(x[1]) + 2) ** 2))
+
+        np.testing.assert_allclose(minimize(cost, [0.3, 0.1], grad=grad).x, [1, -2], atol=1e-6)
+        with pytest.raises(ValueError, match="grad disagrees with the objective"):
+            minimize(cost, [0.3, 0.1], grad=lambda x: -grad(x))

@@ -56,9 +56,13 @@ def disguised(values: Collection[str], rows: int) -> str:
 
 
 def strangers(values: Collection[str]) -> str:
-    """The few values of a column of text that are no numbers where most are; empty where that is not so."""
+    """The few words in a column of text whose other values are numbers; empty where that is not so.
+
+    What holds digits, as K1A does, is no word: such columns are codes.
+    """
     odd = sorted(value for value in values if not _NUMBER.fullmatch(value.strip()))
-    return _shown(odd) if 0 < len(odd) <= (len(values) - len(odd)) / _TO_ONE else ""
+    are_words = not any(character.isdigit() for value in odd for character in value)
+    return _shown(odd) if are_words and 0 < len(odd) <= (len(values) - len(odd)) / _TO_ONE else ""
 
 
 def _shown(texts: list[str]) -> str:

@@ -136,14 +136,15 @@ def slopes(problem: Problem, grad: Any, value: float) -> tuple[float, float, flo
     eps = float(np.finfo(np.float64).eps)
     center = problem.plain(double, *problem.data)
     quotients, sides, rounding = [], [], 0.0
-    for h in (eps ** (1 / 3), eps ** (1 / 3) / 32):
+    longest = max(eps, problem.exactness) ** (1 / 3)
+    for h in (longest, longest / (2 if problem.noise else 32)):
         step = h * max(1.0, float(np.linalg.norm(x0)) / x0.size**0.5)
         ahead, behind = (problem.plain(from_vector(x0 + by * way, double), *problem.data) for by in (step, -step))
         if not (np.isfinite(ahead) and np.isfinite(behind)):
             return slope, slope, np.inf
         quotients.append((ahead - behind) / (2 * step))
         sides = [(ahead - center) / step, (center - behind) / step]
-        rounding = 100 * eps * max(abs(value), abs(ahead), abs(behind)) / step
+        rounding = max(100 * eps * max(abs(value), abs(ahead), abs(behind)), 10 * problem.noise) / step
     # What the two lengths differ by is the bend of the function; at a kink any slope between the sides is right.
     nearest = float(np.clip(slope, min(sides), max(sides)))
     spread = 2 * abs(quotients[0] - quotients[1])

@@ -36,8 +36,12 @@ def central_differences(value: Callable[[Any], Any], x: Any, exactness: float = 
         h = min(eps ** (1 / 3), _LONGEST) * max(1, abs(here)) * units[i]
         ahead, behind = point.copy(), point.copy()
         ahead[i], behind[i] = here + h, here - h
-        rise = value(from_vector(ahead, x)) - value(from_vector(behind, x))
-        gradient[i] = rise / (ahead[i] - behind[i])  # the distance as it was rounded
+        above, below = value(from_vector(ahead, x)), value(from_vector(behind, x))
+        if np.isfinite(above) and not np.isfinite(below):  # beside the edge of the domain: from the side inside
+            below, behind[i] = value(from_vector(point, x)), here
+        elif np.isfinite(below) and not np.isfinite(above):
+            above, ahead[i] = value(from_vector(point, x)), here
+        gradient[i] = (above - below) / (ahead[i] - behind[i])  # the distance as it was rounded
     return from_vector(gradient, x)
 
 
@@ -48,25 +52,36 @@ def units_of_values(
 
     So it is where a function varies within a small part of x: 1e6 + an angle, seconds since 1970, distances of atoms in
     metres. It is too long where the function is no parabola over the length of a difference, as far as one direction
-    shows; then the coordinates are looked at one by one, or together where they are many. Where no length shows a
-    parabola, as at a kink, it is `otherwise`; where longer ones show it better there is noise, which shorter ones
-    would differentiate, and it is 1, unless all of x is small beside it.
+    shows; what is short for all together is so for each coordinate that is no parabola by itself. Where no length shows
+    a parabola, as at a kink, it is `otherwise`; where longer ones show it better there is noise, which shorter ones
+    would differentiate, and it is 1. Where all of x is small beside 1, it is the length that shows it best.
     """
-    reach = np.maximum(1, np.abs(point))
-    way = reach * np.random.default_rng(0).choice([-1.0, 1.0], size=point.size)
+    way = _some_way(point)
     missed = _missed(value, point, way)
     is_small = 0 < np.abs(point).max(initial=0) < _SMALL
     if missed <= 0 or (not is_small and min(_missed(value, point, by * way) for by in _LONGER) < _MUCH_LESS * missed):
         return np.ones(point.size)
-    units = np.full(point.size, otherwise, float)
-    parts = np.eye(point.size, dtype=bool) if point.size <= _ONE_BY_ONE else np.ones((1, point.size), bool)
     smallest = np.abs(point[point != 0]).min(initial=1.0)
-    shorter = 10.0 ** np.arange(-1, np.log10(_SHORTEST * smallest), -1)
-    for part in parts:
-        lengths = (1.0, *shorter) if len(parts) > 1 else shorter
-        found = next((u for u in lengths if _missed(value, point, u * way * part, is_seen=u < 1) <= 0), None)
-        units[part] = units[part] if found is None else found
-    return units
+    found, least = np.nan, _MUCH_LESS * missed
+    for shorter in 10.0 ** np.arange(-1, np.log10(_SHORTEST * smallest), -1):
+        now = _missed(value, point, shorter * way, is_seen=True)
+        if now <= 0 or (is_small and now < least):
+            found, least = shorter, now
+        if now <= 0:
+            break
+    if np.isnan(found):
+        return np.full(point.size, otherwise, float)
+    if point.size > _ONE_BY_ONE:
+        return np.full(point.size, found)
+    alone = [_missed(value, point, way * part) for part in np.eye(point.size)]
+    return np.where(np.array(alone) > 0, found, 1.0)
+
+
+def _some_way(point: np.ndarray) -> np.ndarray:
+    """A direction of about max(1, |xᵢ|) in which no two coordinates go alike: their difference may be what counts."""
+    draw = np.random.default_rng(0)
+    signs, sizes = draw.choice([-1.0, 1.0], point.size), draw.uniform(0.5, 1, point.size)
+    return np.asarray(np.maximum(1, np.abs(point)) * signs * sizes / sizes.max(initial=0.5))
 
 
 def _missed(
@@ -127,7 +142,7 @@ def exactness_of_values(
     """Noise and rounding relative to how much the values vary around a point; 0 if they are as exact as numbers are."""
     eps = float(np.finfo(np.float64).eps)
     here = value(point)
-    moved = [value(point + by * units * np.maximum(1, np.abs(point))) for by in (-_LONGEST, _LONGEST)]
+    moved = [value(point + by * units * _some_way(point)) for by in (-_LONGEST, _LONGEST)]
     varies = max((abs(v - here) for v in moved if np.isfinite(v)), default=0.0) / _LONGEST
     found = max(noise, eps * abs(here)) / varies if varies else 0.0
     return min(found, 1.0) if found > _ROUNDING * eps else 0.0

@@ -47,6 +47,7 @@ GIVEN = "given by grad="
 DIFFERENCES = "approximate, by central differences"
 
 _MOST_BYTES_KNOWN = 65_536  # of a start that is remembered
+_LARGER = 8.0  # times as large, or as the unit was long
 _LONG = 2.0  # seconds for a gradient
 
 
@@ -76,6 +77,7 @@ class Problem:
     error: Exception | None = None  # the latest such error
     made_by: Callable[[], Problem] | None = None  # makes it anew
     _traces: dict[Any, Traced] = field(default_factory=dict)
+    _measured: tuple[np.ndarray, np.ndarray] | None = None  # where units were measured anew, and these
     _differenced: tuple[Any, Any] = (None, None)  # the latest point, and its gradient by differences
 
     def __reduce__(self) -> Any:
@@ -104,15 +106,18 @@ class Problem:
             return units_of_values(value, point)
 
     def units_at(self, x: Any, *data: Any) -> np.ndarray:
-        """The same around another point: those of the start, as far as they are not short and x is of another size."""
-        if (self.units == 1).all():
+        """The same around another point: measured anew where they were short, and x is of another size than there."""
+        point = as_vector(x).astype(np.float64)
+        begun = as_vector(self.x0).astype(np.float64)
+        if (self.units == 1).all() or not _is_larger(point, begun, self.units):
             return self.units
-        value, point = self.values_around(x, *(data or self.data))
-        begun, size = (np.maximum(np.abs(at), 1e-300) for at in (as_vector(self.x0).astype(np.float64), point))
-        if (np.abs(np.log2(size / begun)) < 1).all():
-            return self.units
-        with np.errstate(all="ignore"):
-            return units_of_values(value, point, self.units)
+        before = None if self._measured is None else self._measured[0]
+        if before is None or _is_larger(point, before, self.units) or _is_larger(before, point, self.units):
+            value, _ = self.values_around(x, *(data or self.data))
+            with np.errstate(all="ignore"):
+                self._measured = point, units_of_values(value, point, self.units)
+        assert self._measured is not None  # noqa: S101 - just measured
+        return self._measured[1]
 
     def values_around(self, x: Any, *data: Any) -> tuple[Callable[[np.ndarray], float], np.ndarray]:
         """The user's value as a function of a vector of float64, nan where it has none; and that vector at x."""
@@ -128,7 +133,14 @@ class Problem:
 
     def _differences(self, x: Any, *data: Any) -> Any:
         """The gradient by differences."""
-        return central_differences(lambda p: self.value(p, *data), x, self.exactness, self.units_at(x, *data))
+
+        def value(p: Any) -> Any:  # also before the start is checked a place beside it may have no value
+            try:
+                return self.value(p, *data)
+            except (ArithmeticError, ValueError, ObjectiveError):
+                return np.nan
+
+        return central_differences(value, x, self.exactness, self.units_at(x, *data))
 
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:
         """Cost (a NumPy number) and gradient (NumPy arrays) at one point, on these rows of the data."""
@@ -346,6 +358,11 @@ def _refuse_callbacks(problem: Problem) -> None:
     if is_float64() and re.search("pure_callback|io_callback", program.key[0]):
         problem.reason = "JAX runs its callbacks in the global precision, not in this run's float64"
         _go_eager(problem)
+
+
+def _is_larger(point: np.ndarray, than: np.ndarray, units: np.ndarray) -> bool:
+    """Whether a coordinate is much larger than it was, and than its unit."""
+    return bool((np.abs(point) > _LARGER * np.maximum(np.abs(than), units)).any())
 
 
 def _go_eager(problem: Problem) -> None:

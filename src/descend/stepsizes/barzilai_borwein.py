@@ -22,7 +22,7 @@ from descend.words import (
 
 __all__ = ["AdaptiveBarzilaiBorwein", "BarzilaiBorwein", "ShortBarzilaiBorwein"]
 
-_MEMORY = 10  # how many costs a step may be compared with (Raydan's M)
+_MEMORY = 4  # how many costs a step may be compared with (Raydan's M, there 10: beside steep walls fewer are better)
 _SUFFICIENT = 1e-4  # the share of the slope's promise that a step must keep (Raydan's γ)
 
 
@@ -37,7 +37,7 @@ class BarzilaiBorwein(StepSize):
     """The rate that makes I/lr the best Hessian for the last step: s·s / s·y.
 
     Here s is the last change of x and y the last change of the gradient (the "long" step). The rate is halved
-    until the cost falls below the highest of the last ten (which lets the cost rise for a while, as the rule
+    until the cost falls below the highest of the last four (which lets the cost rise for a while, as the rule
     needs). Where the curvature along s is not positive the rate doubles.
 
     Source: Barzilai & Borwein (1988), IMA J. Numer. Anal. 8; safeguard: Raydan (1997), SIAM J. Optim. 7,
