@@ -156,7 +156,7 @@ BAD: list[tuple[str, str, bytes, str]] = [
     ("nothing left", "a.csv", b"x,price\n1,2\n1,3\n", "nothing is left to learn 'price' from"),
     ("unknown kind", "a.xlsx", b"PK", "no table that is known by its ending"),
     ("gzip by another name", "a.csv", gzip.compress(b"x,price\n1,2\n"), r"compressed by gzip.*the ending \.csv\.gz"),
-    ("workbook by another name", "a.csv", b"PK\x03\x04 more", "an archive or a workbook"),
+    ("workbook by another name", "a.csv", b"PK\x03\x04 \0 more", "an archive or a workbook"),
     ("spaces", "a.txt", b"x  price\n1  2\n3  4\n", "part them by commas, semicolons or tabs, not by spaces"),
     ("no header", "a.csv", b"1.5,2\n3,4\n", "its first line must hold the names of the columns"),
     ("comment", "a.csv", b"# by a machine\nx,price\n1,2\n", "line 2: 2 fields .* first line must hold the names"),
@@ -168,6 +168,11 @@ BAD: list[tuple[str, str, bytes, str]] = [
 def test_bad_tables_are_told(tmp_path: Path, name: str, file: str, content: bytes, says: str) -> None:
     with pytest.raises(DataError, match=says):
         fit_table(_bytes(tmp_path / file, content), "price")
+
+
+def test_a_column_may_be_called_as_a_kind_of_file_begins(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{3 * i % 7},{i + 1}\n" for i in range(50))
+    assert fit_table(_bytes(tmp_path / "a.csv", f"PAR1,BZh,price\n{rows}".encode()), "price").score > 0.99
 
 
 def test_a_truncated_parquet_file_is_told(tmp_path: Path) -> None:

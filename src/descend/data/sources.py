@@ -127,9 +127,7 @@ class CsvSource(_File):
                     head += more  # so many columns
             except (OSError, pa.ArrowInvalid) as error:
                 raise DataError(f"{self.path.name} cannot be read: {error}") from None
-        for mark, kind, cure in _MARKS:
-            if head.startswith(mark):
-                raise DataError(f"{self.path.name} is {kind}, and no plain text: {cure}")
+        self._check_is_text(head)
         whole = len(head) < _SNIFFED or head.count(b"\n") < 2
         head = head if whole else head[: head.rfind(b"\n") + 1]
         try:
@@ -163,6 +161,13 @@ class CsvSource(_File):
             raise DataError(f"{self.path.name} has a header and no rows")
         has_quotes = '"' in text  # then a value may hold the end of a line
         return pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=has_quotes), decimal, names
+
+    def _check_is_text(self, head: bytes) -> None:
+        """Tell what a file is in truth that does not begin as text does; a column may be called PAR1."""
+        is_text = b"\0" not in head and all(mark.isascii() for mark, _, _ in _MARKS if head.startswith(mark))
+        for mark, kind, cure in () if is_text else _MARKS:
+            if head.startswith(mark):
+                raise DataError(f"{self.path.name} is {kind}, and no plain text: {cure}")
 
     def _read(self, parse: Any, decimal: str, names: list[str], block: int = _BLOCK) -> Iterator[pa.RecordBatch]:
         inferred = self._open(parse, decimal, names, block, {name: pa.string() for name in self._text})
