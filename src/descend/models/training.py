@@ -39,7 +39,8 @@ _SHARED = 8  # times as many rows for each of several threads, which take a whil
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _ROSE, _OF_GAINED = 0.1, 0.01  # shares of the training loss, and of what was gained: by so much more it bounces
 RESTLESS = "after it the training loss rose as well"
-_NO_BETTER = 0.1  # share by which the loss of a constant must be exceeded to be called so
+_ROSE_MUCH = 0.1  # share of the first loss: a model that begins at the best constant may end a little above it
+_NO_BETTER = 0.25  # share by which the loss of a constant must be exceeded to be called so
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
 _SEEN = "loss {0:.4g}  score {1:.4f}  {2:,.0f} rows a second"
@@ -210,7 +211,7 @@ def train_in_batches(
             f"after {at.best_epoch}, whose parameters are kept"
         )
         return Ending(at.best, Outcome.CONVERGED, message, at.epoch, has_gone_back=True)
-    if loss > at.worst + margin(at.worst, at.good.dtype, history.loss):
+    if loss > at.worst + max(margin(at.worst, at.good.dtype, history.loss), _ROSE_MUCH * abs(at.worst)):
         message = f"diverged: the loss rose from {at.first:.6g} to {loss:.6g}"
         return Ending(at.good, Outcome.DIVERGED, message, float(epochs))
     kept = at.best if patience is not None else at.good

@@ -142,9 +142,15 @@ def exactness_of_values(
     """Noise and rounding relative to how much the values vary around a point; 0 if they are as exact as numbers are."""
     eps = float(np.finfo(np.float64).eps)
     here = value(point)
-    moved = [value(point + by * units * _some_way(point)) for by in (-_LONGEST, _LONGEST)]
-    varies = max((abs(v - here) for v in moved if np.isfinite(v)), default=0.0) / _LONGEST
-    found = max(noise, eps * abs(here)) / varies if varies else 0.0
+
+    def varies(way: np.ndarray) -> float:
+        """How much the values vary along it, for each unit of it."""
+        moved = [value(point + by * units * way) for by in (-_LONGEST, _LONGEST)]
+        return max((abs(v - here) for v in moved if np.isfinite(v)), default=0.0) / _LONGEST
+
+    along = [varies(np.maximum(1, np.abs(point))), varies(_some_way(point))]  # moved as a whole it may be the same
+    least = min((v for v in along if v > _SEEN * eps * abs(here)), default=max(along))
+    found = max(noise, eps * abs(here)) / least if least else 0.0
     return min(found, 1.0) if found > _ROUNDING * eps else 0.0
 
 
