@@ -30,6 +30,7 @@ from descend import (
     LinearClassifier,
     LinearRegression,
     LogisticRegression,
+    MLPClassifier,
     MLPRegressor,
     Outcome,
     SignSGD,
@@ -443,3 +444,24 @@ def test_sparse_columns_that_lie_far_from_zero_are_named() -> None:
     far = scipy.sparse.csr_matrix(np.column_stack([dense, 50 + draw.normal(size=500), np.ones(500)]))
     with pytest.warns(UserWarning, match=r"1 of them \(column 3\) lie far from zero"):
         LinearRegression(batch_size=1, epochs=1).fit(far, y)
+
+
+def test_counts_that_are_all_zero_at_first_do_not_ruin_what_comes() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(20_000, 4))
+    y = draw.poisson(0.01 * np.exp(0.7 * X[:, 0] - 0.25)).astype(float)
+    y[:50] = 0
+    model = LinearRegression(AdaGrad(0.1), loss="poisson", batch_size=16)
+    for k in range(0, len(y), 50):
+        model.partial_fit(X[k : k + 50], y[k : k + 50])
+    assert 0.5 < model.predict(X).sum() / y.sum() < 2
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_what_has_nothing_to_beat_is_not_called_nothing_learnt(smoothing: float) -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(1_000, 5))
+    rare = X[:, 0] > np.quantile(X[:, 0], 0.99)
+    assert MLPRegressor(Adam(0.01), epochs=3).fit(X, np.full(1_000, 3.0)).outcome_ is Outcome.STEPS_EXHAUSTED
+    model = MLPClassifier(Adam(0.01), epochs=20, label_smoothing=smoothing).fit(X, rare)
+    assert model.outcome_ is Outcome.STEPS_EXHAUSTED

@@ -180,8 +180,8 @@ class Poisson(Loss):
         return np.asarray(exp(p))
 
     def constant(self, y: np.ndarray, weights: np.ndarray) -> float:
-        """See `Loss.constant`: the logarithm of the mean."""
-        return float(np.log(max(float(weights @ y) / max(float(weights.sum()), 1e-300), 1e-9)))
+        """See `Loss.constant`: the logarithm of the mean, which is no less than half a count: that may yet come."""
+        return float(np.log(max(float(weights @ y), 0.5) / max(float(weights.sum()), 1e-300)))
 
 
 class Log(Loss):

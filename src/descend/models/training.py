@@ -226,7 +226,9 @@ def train_in_batches(
 
 def beside_a_constant(ending: Ending, loss: float, of_constant: float) -> Ending:
     """The ending, where `loss` is that of the model and `of_constant` that of the best prediction without columns."""
-    if ending.outcome is not Outcome.STEPS_EXHAUSTED or not loss > of_constant + _NO_BETTER * abs(of_constant):
+    if ending.outcome is not Outcome.STEPS_EXHAUSTED or of_constant == 0:  # all targets are the same
+        return ending
+    if not loss > of_constant + _NO_BETTER * abs(of_constant):
         return ending
     outcome = Outcome.NOTHING_LEARNT
     message = f"{outcome.value}: {ending.message}, and a prediction that is the same for all rows has {of_constant:.6g}"
