@@ -100,7 +100,7 @@ class Part:
     meaning: str
     fits: Callable[[Any], bool]
     legal: str
-    read: Callable[[Any], Any] = lambda value: value  # what is given → what stands here
+    read: Callable[[Any], Any]  # what is given → what stands here
 
     def __str__(self) -> str:
         """What may stand here."""

@@ -83,6 +83,7 @@ def test_the_bits_are_those_of_a_run_that_was_not_stopped(
         np.testing.assert_array_equal(again.intercept_, whole.intercept_)
         np.testing.assert_array_equal(again.history_.loss, whole.history_.loss)
         assert again.message_ == whole.message_
+        assert (np.diff(again.history_.seconds) >= 0).all()
 
 
 _KILLED = """

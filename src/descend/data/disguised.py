@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-__all__ = ["disguised", "strangers"]
+__all__ = ["disguised", "is_number", "strangers"]
 
 _TO_ONE = 3  # so many times as many values are numbers
 _FEW = 20  # values that may well be classes, whatever they look like
 _MOST = 0.8  # share of the values, from which on the others are the exception
 _SHOWN = 3
+_MEND = "leave such cells empty, or correct them"
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _SIGN = r"(?P<sign>[$€£¥₹]|US\$|USD|EUR|GBP|CHF|Fr\.)?"
@@ -39,30 +40,37 @@ def disguised(values: Collection[str], rows: int) -> str:
         return ""
     enough = _MOST * len(values)
     texts = sorted(value.strip() for value in values)
-    odd = [text for text in texts if not _NUMBER.fullmatch(text)]
+    odd = [text for text in texts if not is_number(text)]
     if not odd:  # a column of numbers that somebody has made text on purpose
         return ""
     if len(texts) - len(odd) >= enough:
-        return f"holds numbers, and {_shown(odd)}: leave such cells empty, or correct them"
+        return f"holds numbers, and {_shown(odd)}: {_MEND}"
     dates = [text for text in texts if _DATE.fullmatch(text)]
     if len(dates) >= enough:
         return f"holds dates that are not written as 2020-12-31, such as {_shown(dates)}: write them so"
     written = [found for text in texts if (found := _WRITTEN.fullmatch(text))]
     kinds = {(found["sign"], found["unit"]) for found in written}
     if len(written) >= enough and len(kinds) <= _MOST_UNITS:
-        some = [found[0] for found in written if not _NUMBER.fullmatch(found[0])]
+        some = [found[0] for found in written if not is_number(found[0])]
         return f"holds numbers that are written as text, such as {_shown(some)}: write them as plain numbers"
     return ""
 
 
 def strangers(values: Collection[str]) -> str:
-    """The few words in a column of text whose other values are numbers; empty where that is not so.
+    """What to say of a column of few values that are numbers, but for a few words; empty where that is not so.
 
     What holds digits, as K1A does, is no word: such columns are codes.
     """
-    odd = sorted(value for value in values if not _NUMBER.fullmatch(value.strip()))
+    odd = sorted(value for value in values if not is_number(value.strip()))
     are_words = not any(character.isdigit() for value in odd for character in value)
-    return _shown(odd) if are_words and 0 < len(odd) <= (len(values) - len(odd)) / _TO_ONE else ""
+    if not (are_words and 0 < len(odd) <= (len(values) - len(odd)) / _TO_ONE):
+        return ""
+    return f"holds numbers, and {_shown(odd)}: it is taken for categories. If these are amounts, {_MEND}"
+
+
+def is_number(text: str) -> bool:
+    """Whether it is a number as programs write them."""
+    return bool(_NUMBER.fullmatch(text))
 
 
 def _shown(texts: list[str]) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from descend.data.disguised import disguised, strangers
-from descend.data.sources import DataError, RestartError, Source
+from descend.data.disguised import disguised, is_number, strangers
+from descend.data.sources import NAMES_FIRST, DataError, RestartError, Source
 
 __all__ = ["Column", "Encoder"]
 
@@ -337,12 +337,8 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
             if len(known) == 1 and not column.missing:
                 left_out[name] = f"it is {known[0]!r} in all rows"
             else:
-                if name not in source.notes() and (odd := strangers(known)):
-                    warnings.warn(
-                        f"column {name!r} holds numbers, and {odd}: it is taken for categories. If these are amounts, "
-                        "leave such cells empty, or correct them",
-                        UserWarning, stacklevel=3,
-                    )  # fmt: skip
+                if name not in source.notes() and (said := strangers(known)):
+                    warnings.warn(f"column {name!r} {said}", UserWarning, stacklevel=3)
                 columns.append(Column(name, "category", has_missing=column.missing > 0, categories=known))
         elif column.kind == "category":
             columns.append(Column(name, "hashed", has_missing=False))
@@ -373,17 +369,7 @@ def _why_absent(names: list[str]) -> str:
     """What may be wrong with a header in which a column is missed."""
     if len(names) == 1 and len(names[0].split()) > 1:
         return ": if these are several columns, part them by commas, semicolons or tabs, not by spaces"
-    if all(_is_number(name) for name in names):
-        return ": its first line must hold the names of the columns"
-    return ""
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return f": {NAMES_FIRST}" if all(map(is_number, names)) else ""
 
 
 def _whole(source: Source) -> Iterator[pa.RecordBatch]:

@@ -41,6 +41,7 @@ _MISSING = [
 ]  # fmt: skip
 
 
+NAMES_FIRST = "its first line must hold the names of the columns"
 _NAME_IT = "give it the ending {}, by which it is told"
 _MARKS = (  # with which a file begins that is no table of text
     (b"\xff\xfe", "UTF-16", "save it as UTF-8"),
@@ -213,7 +214,7 @@ class CsvSource(_File):
         if ragged:
             row, expected, got = ragged.groups()
             where = f", line {row}" if row else ""
-            why = "; its first line must hold the names of the columns" if names[0].startswith("#") else ""
+            why = f"; {NAMES_FIRST}" if names[0].startswith("#") else ""
             return DataError(f"{self.path.name}{where}: {got} fields where the header has {expected}{why}")
         if "invalid UTF8" in text or "UTF8" in text:
             return DataError(f"{self.path.name} is not UTF-8 text: save it as UTF-8")

@@ -161,13 +161,13 @@ class Method(Rule):
         for g, x, *slots in zip(leaves, points, *columns, strict=True):
             known = {"g": g, "x": x, **dict(zip(self.slots, slots, strict=True))}
             args = [known[n] if n in known else like(numbers[n], g) for n in self._asked]
-            results.append(self._stepped(args))
+            results.append(self._stepped(*args))
         columns = list(zip(*results, strict=True))
         end = 1 + len(self.slots)
         change, *new = (structure.unflatten(column) for column in columns[:end])
         return change, tuple(new), self._gathered(numbers, columns[end:], leaves[0])
 
-    def _stepped(self, args: list[Any]) -> tuple[Any, ...]:
+    def _stepped(self, *args: Any) -> tuple[Any, ...]:
         with self._told_of_words():
             result = type(self).step(*args)
         results = result if isinstance(result, tuple) else (result,)
@@ -204,16 +204,13 @@ class Method(Rule):
         numbers = [[1.0] * len(inspect.signature(formula).parameters) for formula in formulas]
         texts = [str(self._program(partial(f), args)) for f, args in zip(formulas, numbers, strict=True)]
         two = dict.fromkeys(("g", "x", *self.slots), np.ones(2))
-        program = self._program(self._stepped_by_name, [two.get(name, 1.0) for name in self._asked])
+        program = self._program(self._stepped, [two.get(name, 1.0) for name in self._asked])
         if (found := _mixing(program.jaxpr)) is not None:
             raise TypeError(
                 f"{type(self).__name__}.step is for one coordinate and must not mix several, as {found} does: sums "
                 "over all coordinates are made by `gather`, see the text of descend.methods.method"
             )
         return "\n".join(texts)
-
-    def _stepped_by_name(self, *args: Any) -> tuple[Any, ...]:
-        return self._stepped(list(args))
 
     def _program(self, formula: Any, args: list[Any]) -> Any:
         with self._told_of_words():

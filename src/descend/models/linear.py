@@ -380,14 +380,8 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         d, moments = rows.features, self._moments if self.scale else None
         if moments is not None:
             self._check_squares(rows, moments)
-            if rows.is_sparse and (far := rows.far_from_zero(moments)).size:
-                names = ", ".join(str(self._column_names(rows)[j]) for j in far[:3])
-                warnings.warn(
-                    f"sparse columns keep their zeros and are not centred, and {len(far)} of them ({names}"
-                    f"{', …' * (len(far) > 3)}) lie far from zero in nearly all rows: that makes learning slow. Give "
-                    "these rows dense, X.toarray(), or take a constant off those columns",
-                    stacklevel=3,
-                )
+            if rows.is_sparse:
+                self._warn_of_far_columns(rows, moments)
         centred = moments is not None and self.fit_intercept
         shift = moments.mean if moments is not None and centred else np.zeros(d)
         scale = np.ones(d) if moments is None else 1 / self._unit_of(moments)
@@ -396,6 +390,16 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     def _unit_of(self, moments: Moments) -> np.ndarray:
         """What is one of each column: where rows come one by one a sparse column is as large as it is where it is."""
         return moments.deviation if moments.stored is None or self.batch_size is None else moments.size_where_stored
+
+    def _warn_of_far_columns(self, rows: Rows, moments: Moments) -> None:
+        far = [str(self._column_names(rows)[j]) for j in rows.far_from_zero(moments)]
+        if far:
+            warnings.warn(
+                f"sparse columns keep their zeros and are not centred, and {len(far)} of them ({', '.join(far[:3])}"
+                f"{', …' * (len(far) > 3)}) lie far from zero in nearly all rows: that makes learning slow. Give "
+                "these rows dense, X.toarray(), or take a constant off those columns",
+                stacklevel=4,
+            )
 
     def _check_squares(self, rows: Rows, moments: Moments) -> None:
         """Refuse columns whose deviation cannot be computed, because the squares leave the range of the numbers."""

@@ -147,7 +147,9 @@ class MLPClassifier(Classifier, NeuralNetwork):
 
     def _constant(self, samples: Samples) -> np.ndarray:
         _, places, weights = samples.parts
-        return constant_of_classes(places, weights, self._outputs())
+        shares = softmax(constant_of_classes(places, weights, self._outputs()))
+        # With smoothing training leads there, and to what the smoothed target leaves of certainty.
+        return np.asarray(np.log((1 - self.label_smoothing) * shares + self.label_smoothing / len(shares)))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, shape (n, classes)."""

@@ -139,26 +139,24 @@ def train_in_batches(
     The last finite parameters are kept where training explodes; the best ones where the validation loss has not
     become better for `patience` epochs. Ctrl-C ends it between two chunks, `wants_to_stop(weights)` between epochs.
     """
-    begin = time.perf_counter()
     epochs_before = float(history.epoch[-1]) if len(history) else 0.0
-    before = float(history.seconds[-1]) if len(history) else 0.0
 
     def look(epoch: float, speed: float = np.nan) -> Measured:
         seen = measure(trainer.weights)
         history.add(
             epoch=epochs_before + epoch, steps=trainer.steps, rate=trainer.rate(), speed=speed,
-            seconds=before + time.perf_counter() - begin, **seen._asdict(),
+            seconds=time.perf_counter() - begin, **seen._asdict(),
         )  # fmt: skip
         return seen
 
     weights, is_warm = trainer.weights, len(history) > 0
     at = Progress(np.nan, np.nan, weights)
-    if checkpoint is None or not checkpoint.load(trainer, history, at):
+    is_resumed = checkpoint is not None and checkpoint.load(trainer, history, at)
+    begin = time.perf_counter() - (float(history.seconds[-1]) if len(history) else 0.0)
+    if not is_resumed:
         at.first, at.best_loss, *_ = look(0.0)
         # A warm start may begin at a loss that is nearly zero.
         at.worst = max(at.first, measure(np.zeros_like(weights)).loss) if is_warm else at.first
-    elif len(history):
-        before = float(history.seconds[-1])
     loss, held_out = float(history.loss[-1]), float(history.validation[-1])
     has_been_stopped = False
     with Interrupts() as interrupts, Bar(None, epochs, _PLACE, _SEEN) as bar:

@@ -122,25 +122,25 @@ class Problem:
     def values_around(self, x: Any, *data: Any) -> tuple[Callable[[np.ndarray], float], np.ndarray]:
         """The user's value as a function of a vector of float64, nan where it has none; and that vector at x."""
         double = jax.tree.map(lambda leaf: leaf.astype(np.float64), x)
-
-        def value(point: np.ndarray) -> float:
-            try:
-                return self.plain(from_vector(point, double), *data)
-            except (ArithmeticError, ValueError, ObjectiveError):
-                return np.nan
-
-        return value, as_vector(double)
+        return lambda point: self._called(from_vector(point, double), *data)[0], as_vector(double)
 
     def _differences(self, x: Any, *data: Any) -> Any:
-        """The gradient by differences."""
+        """The gradient by differences; also before the start is checked a place beside it may have no value."""
 
-        def value(p: Any) -> Any:  # also before the start is checked a place beside it may have no value
-            try:
-                return self.value(p, *data)
-            except (ArithmeticError, ValueError, ObjectiveError):
-                return np.nan
+        def value(p: Any) -> Any:
+            called, error = self._called(p, *data)
+            if self.started:
+                self.error = error or self.error
+            return dtype_of(self.x0).type(self.sign * called)
 
         return central_differences(value, x, self.exactness, self.units_at(x, *data))
+
+    def _called(self, x: Any, *data: Any) -> tuple[float, Exception | None]:
+        """The user's value, and the error for which there is none: math.log(-1.0), 1/0, (-1.0)**0.5."""
+        try:
+            return self.plain(x, *data), None
+        except (ArithmeticError, ValueError, ObjectiveError) as error:
+            return np.nan, error
 
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:
         """Cost (a NumPy number) and gradient (NumPy arrays) at one point, on these rows of the data."""
@@ -162,12 +162,10 @@ class Problem:
         """Cost at one point (a NumPy number of the dtype of x); nan where a called function has no value."""
         if self.is_traced:
             return self.value_and_grad(x, *data)[0]
-        try:
-            value = self.plain(x, *data)
-        except (ArithmeticError, ValueError, ObjectiveError) as error:  # math.log(-1.0), 1/0, (-1.0)**0.5
-            if not self.started:
-                raise
-            self.error, value = error, np.nan
+        value, error = self._called(x, *data)
+        if error is not None and not self.started:
+            raise error
+        self.error = error or self.error
         return dtype_of(self.x0).type(self.sign * value)
 
     def zero_gradient(self) -> Any:
