@@ -540,6 +540,27 @@ def test_beside_the_edge_of_its_domain_a_function_has_a_slope_from_inside() -> N
     run = minimize(cost, [1e-9, 0.0])
     np.testing.assert_allclose(run.x, [1.44, 2], atol=1e-5)
 
+    def bounded(x: Any) -> float:
+        return (float(x[0]) - 1) ** 2 + 0 * math.log(float(x[0]) + 1e-9)
+
+    np.testing.assert_allclose(minimize(bounded, [0.0]).x, [1], atol=1e-5)
+
+
+def test_what_was_measured_far_away_does_not_hold_at_the_start_again() -> None:
+    calls = 0
+
+    def bond(x: Any) -> float:
+        nonlocal calls
+        calls += 1
+        return (1 - math.exp(-2 * (abs(float(x[1]) - float(x[0])) / 1e-8 - 1.1))) ** 2 - 1
+
+    problem = prepare(bond, np.array([1e-8, 2.5e-8]))
+    assert (problem.units < 1e-4).all()
+    problem.units_at(np.array([0.5, 1.5]))
+    before = calls
+    np.testing.assert_array_equal(problem.units_at(np.array([1.2e-8, 2.4e-8])), problem.units)
+    assert calls == before
+
 
 def test_a_right_gradient_of_values_of_few_digits_is_not_refused() -> None:
     def grad(x: Any) -> Any:
@@ -553,3 +574,6 @@ def test_a_right_gradient_of_values_of_few_digits_is_not_refused() -> None:
         np.testing.assert_allclose(minimize(cost, [0.3, 0.1], grad=grad).x, [1, -2], atol=1e-6)
         with pytest.raises(ValueError, match="grad disagrees with the objective"):
             minimize(cost, [0.3, 0.1], grad=lambda x: -grad(x))
+    for seed in range(10):
+        start = np.random.default_rng(seed).normal(size=2) * 3
+        prepare(lambda x: float(f"{-76.4 + (float(x[0]) - 1) ** 2 + (float(x[1]) + 2) ** 2:.4g}"), start, grad=grad)

@@ -322,8 +322,7 @@ def test_rates_that_are_far_too_small_are_told_also_where_they_fall_or_the_metho
     assert found.cure.startswith("lr=")
 
 
-def test_a_rate_that_falls_too_early_is_not_called_too_small() -> None:
-    found = minimize(
-        "(x - 3)^2 + 2*(y + 1)^2", [0.0, 0.0], GradientDescent(ExponentialDecay(0.05, 0.7)), steps=500
-    ).explain()
+@pytest.mark.parametrize("schedule", [ExponentialDecay(0.05, 0.7), ExponentialDecay(0.005, 0.97)])
+def test_a_rate_that_falls_too_early_is_not_called_too_small(schedule: Any) -> None:
+    found = minimize("(x - 3)^2", 0.0, GradientDescent(schedule), steps=500).explain()
     assert found.cause is Cause.DECAYED_TOO_EARLY

@@ -436,6 +436,16 @@ def test_what_is_worse_than_a_constant_is_no_success(model: Any, is_useless: boo
     assert not is_useless or model.explain(X, y).cause is not Cause.HEALTHY
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("method", [GradientDescent(0.01), Adam(0.01)])
+def test_the_noise_of_batches_around_the_best_constant_is_no_divergence(method: Any, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    X = draw.normal(size=(400, 5))
+    y = np.where(draw.random(400) < 0.8, 0, np.exp(X @ draw.normal(size=5) / 2))  # 0 is nearly the best there is
+    model = LinearRegression(method, loss="absolute", batch_size=32).fit(X, y)
+    assert model.outcome_ is Outcome.STEPS_EXHAUSTED
+
+
 def test_sparse_columns_that_lie_far_from_zero_are_named() -> None:
     draw = np.random.default_rng(0)
     dense = draw.normal(size=(500, 3)) + np.array([1_000.0, 0.0, 1.0])
@@ -465,3 +475,11 @@ def test_what_has_nothing_to_beat_is_not_called_nothing_learnt(smoothing: float)
     assert MLPRegressor(Adam(0.01), epochs=3).fit(X, np.full(1_000, 3.0)).outcome_ is Outcome.STEPS_EXHAUSTED
     model = MLPClassifier(Adam(0.01), epochs=20, label_smoothing=smoothing).fit(X, rare)
     assert model.outcome_ is Outcome.STEPS_EXHAUSTED
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fewer_rows_than_columns_take_tens_of_steps(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    X = draw.normal(size=(60, 2_000))
+    model = LogisticRegression(epochs=300).fit(X, X[:, 0] + 0.5 * draw.normal(size=60) > 0)
+    assert model.outcome_ is Outcome.CONVERGED

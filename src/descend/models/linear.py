@@ -605,8 +605,6 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             else:
                 with Checkpoint(self.checkpoint, self._about(rows), resume=bool(self.resume)) as checkpoint:
                     ending = train_in_batches(*common, checkpoint, wants_to_stop)
-        if not self.fit_intercept:  # then a constant is nothing that it could have learnt
-            return ending
         cost, constant = self._loss_of(sample), np.zeros_like(ending.weights)
         constant[..., -1] = self._constant(sample)
         return beside_a_constant(ending, cost(ending.weights), cost(constant))
