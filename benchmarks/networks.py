@@ -31,21 +31,35 @@ def _images() -> ImageSet | None:
     return None
 
 
-def _torch_epoch(X: np.ndarray, y: np.ndarray) -> Callable[[], object]:
+def _our_epoch(X: np.ndarray, y: np.ndarray, batch: int = _BATCH) -> Callable[[], object]:
+    model = MLPClassifier(GradientDescent(_RATE), batch_size=batch, epochs=1, warm_start=True).fit(X, y)
+
+    def epoch() -> None:
+        trainer = model._trainer
+        assert trainer is not None  # noqa: S101 - it has been fitted
+        trainer.run(trainer._held[0], np.random.default_rng(0).permutation(_LEARNT), batch)
+        assert np.isfinite(trainer.weights).all()  # noqa: S101 - waits for the device
+
+    return epoch
+
+
+def _torch_epoch(X: np.ndarray, y: np.ndarray, batch: int = _BATCH, device: str = "cpu") -> Callable[[], object]:
     import torch
 
     torch.set_num_threads(2)
-    images, labels = torch.tensor(X), torch.tensor(y.astype(np.int64))
-    model = torch.nn.Sequential(torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10))
+    images, labels = torch.tensor(X, device=device), torch.tensor(y.astype(np.int64), device=device)
+    layers = torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10)
+    model = torch.nn.Sequential(*layers).to(device)
     rule, loss = torch.optim.SGD(model.parameters(), lr=_RATE), torch.nn.CrossEntropyLoss()
 
     def epoch() -> None:
-        order = torch.randperm(len(images))
+        order = torch.randperm(len(images), device=device)
         mixed, right = images[order], labels[order]
-        for at in range(0, len(images), _BATCH):
+        for at in range(0, len(images), batch):
             rule.zero_grad(set_to_none=True)
-            loss(model(mixed[at : at + _BATCH]), right[at : at + _BATCH]).backward()
+            loss(model(mixed[at : at + batch]), right[at : at + batch]).backward()
             rule.step()
+        assert torch.isfinite(layers[0].weight).all()  # noqa: S101 - waits for the device
 
     return epoch
 
@@ -78,15 +92,7 @@ def epochs(quick: bool) -> list[Result]:
         return []
     X, y = found.X[:_LEARNT].reshape(_LEARNT, -1), found.y[:_LEARNT]
     pixels = (X / 255).astype(np.float32)
-    model = MLPClassifier(GradientDescent(_RATE), epochs=1, warm_start=True).fit(X, y)
-
-    def ours() -> None:
-        trainer = model._trainer
-        assert trainer is not None  # noqa: S101 - it has been fitted
-        samples = trainer._held[0]
-        trainer.run(samples, np.random.default_rng(0).permutation(_LEARNT), _BATCH)
-        assert np.isfinite(trainer.weights).all()  # noqa: S101 - waits for the device
-
+    ours = _our_epoch(X, y)
     results, rounds = [], 3 if quick else 7
     for name, peer, goal in (
         ("torch", _torch_epoch, "≥ 3 × faster"),
@@ -108,6 +114,28 @@ def epochs(quick: bool) -> list[Result]:
     mine, other = compare(ours, lambda: [np.asarray(a) for a in many(x, W)], rounds)
     of_small = [100 * (_FLOPS / a) / (1000 * 2 * _BATCH * 784 * 128 / b) for a, b in zip(mine, other, strict=True)]
     results.append(Result("the same, of products of 32 × 784 × 128", of_small, [], "%", ""))
+    return results
+
+
+def on_an_accelerator(quick: bool) -> list[Result]:
+    """An epoch where JAX has an accelerator, beside torch on it; and its share of the peak of products there."""
+    found = _images()
+    if found is None or jax.default_backend() == "cpu":
+        print("JAX has no accelerator here")
+        return []
+    X, y = found.X[:_LEARNT].reshape(_LEARNT, -1), found.y[:_LEARNT]
+    pixels, results, rounds = (X / 255).astype(np.float32), [], 3 if quick else 7
+    with jax.default_matmul_precision("float32"):
+        square, product = jax.random.normal(jax.random.key(0), (8192, 8192)), jax.jit(jnp.matmul)
+        times, _ = compare(lambda: product(square, square).block_until_ready(), None, rounds)
+    peak = 2 * 8192**3 / min(times)
+    for batch in (32, 512):
+        peer = _torch_epoch(pixels, y, batch, "cuda") if has("torch", "parity") else None
+        mine, other = compare(_our_epoch(X, y, batch), peer, rounds)
+        name = f"MNIST on {jax.devices()[0].device_kind}, an epoch in batches of {batch}"
+        results.append(Result(f"{name} / torch", mine, other, "ms", "", 1e3))
+        shares = [100 * _FLOPS / a / peak for a in mine]
+        results.append(Result(f"  its share of the {peak / 1e12:.0f} TFLOP/s of large products", shares, [], "%", ""))
     return results
 
 
@@ -232,6 +260,7 @@ def convolutions(quick: bool) -> list[Result]:
 
 WORKLOADS = {
     "mnist-epoch": quiet(epochs),
+    "mnist-accelerator": on_an_accelerator,
     "mnist-command": command,
     "mnist-accuracy": accuracy,
     "mnist-convolutions": convolutions,

@@ -17,7 +17,7 @@ import numpy as np
 
 from descend.descent.sampling import Sampling
 from descend.descent.trace import MOST_BYTES_OF_X, MOST_ROWS, Rows
-from descend.objectives.function import Problem, precision
+from descend.objectives.function import Problem
 from descend.objectives.parameters import dtype_of
 from descend.objectives.tracing import NO_OPTIONS
 from descend.words import flat
@@ -117,7 +117,7 @@ class CompiledEngine(_Engine):
 
     def __init__(self, problem: Problem, sampling: Sampling | None, step: Step, method_key: Any) -> None:
         super().__init__(problem, sampling, step)
-        with precision(problem.x0):
+        with problem.computing(self._lanes):
             self._data = jax.device_put(problem.data)
             if sampling is not None and sampling.samples:
                 whole, short = (
@@ -134,11 +134,12 @@ class CompiledEngine(_Engine):
         self._orders: tuple[int, Any, int] | None = None
 
     _options = NO_OPTIONS  # of XLA
+    _lanes = 1  # runs that are made at once
     _kind: tuple[Any, ...] = ("one run",)  # what tells this engine's program from that of another kind of engine
 
     def run(self, method: Any, carry: Any, gtol: Any, rows: int, stride: int, last: int) -> tuple[Any, Any]:
         """Make up to `rows * stride` steps, not beyond step `last`; return where it stands and the rows."""
-        with precision(self.problem.x0):
+        with self.problem.computing(self._lanes):
             first_epoch, orders = 0, None
             if self.sampling is not None and self.samples:
                 done = int(carry.state.t)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from descend.descent import Run
-from descend.objectives.function import Problem, precision, prepare
+from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, as_vector, dtype_of, from_vector
 
@@ -100,7 +100,7 @@ def hessian_product(problem: Problem, x: Any) -> Callable[[np.ndarray], np.ndarr
             return product
 
         def exact(v: np.ndarray) -> np.ndarray:
-            with precision(problem.x0):
+            with problem.computing():
                 executable = traced.compiled("hessian product", build)
                 return as_vector(executable(traced.consts, x, from_vector(v.astype(kind), x), *data)).astype(np.float64)
 

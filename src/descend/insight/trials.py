@@ -13,7 +13,6 @@ from descend.descent import Outcome, Run, minimize
 from descend.insight.curvature import Curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.methods import Around, Method, Rule
-from descend.objectives.function import precision
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes.schedule import Schedule
 
@@ -152,7 +151,7 @@ def onward(run: Run, count: int = 24) -> np.ndarray | None:
     problem = run.problem
     state, x = jax.tree.map(np.asarray, (run.carry.state, run.carry.x))  # of NumPy, so that no loop inside is traced
     points = []
-    with precision(problem.x0):
+    with problem.computing():
         for _ in range(count):
             f, g = problem.value_and_grad(x, *problem.data)
             change, state = run.method.update(

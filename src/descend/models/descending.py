@@ -86,16 +86,16 @@ class Descending(OfRule):
         with precision(self._kind):
             program, chunk = self._program(size)
 
-            def go(last: int) -> Any:
+            def go(last: Any = None) -> Any:
                 return chunk(
                     program.consts, self._rule, self._x, self._state, data, order.astype(np.int32), counts, self._key,
-                    np.int32(last),
+                    last,
                 )  # fmt: skip
 
-            x, state, bad = go(count)
+            x, state, bad = go()
             bad = int(bad)
             if bad < count:  # go the same way again, as far as the cost was finite
-                x, state, _ = go(max(bad - 1, 0))
+                x, state, _ = go(np.int32(max(bad - 1, 0)))
                 self.broke_at = self.steps + bad + 1
         self._x, self._state = x, state
         self.steps += count if self.broke_at is None else max(bad - 1, 0)
@@ -140,6 +140,8 @@ def _chunk_of(program: Traced, size: int, spread: Any) -> Callable[..., Any]:
             x = jax.tree.map(jnp.add, x, change)
             return x, state, jnp.where(isfinite(f), bad, jnp.minimum(bad, i))
 
+        # Where the number of steps belongs to the program, a GPU need not ask after each whether it was the last.
+        last = np.int32(len(order) // size) if last is None else last
         x, state, bad = jax.lax.fori_loop(0, last, one, (x, state, jnp.int32(2**31 - 1)))
         return x, state, jnp.where(isfinite(largest(x)), bad, jnp.minimum(bad, last - 1))
 

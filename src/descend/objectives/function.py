@@ -13,7 +13,7 @@ import re
 import time
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -33,6 +33,7 @@ from descend.objectives.checks import (
     is_random,
     warn_of_float32_constants,
 )
+from descend.objectives.devices import suited_device
 from descend.objectives.differences import central_differences, exactness_of_values, noise_of_values, units_of_values
 from descend.objectives.parameters import as_vector, check_takes_data, dtype_of, from_vector, spread_over
 from descend.objectives.self_contained import code_of
@@ -88,6 +89,18 @@ class Problem:
     def is_traced(self) -> bool:
         """Whether the objective runs compiled."""
         return self.program is not None
+
+    @contextlib.contextmanager
+    def computing(self, lanes: int = 1) -> Iterator[None]:
+        """The context in which its programs run, for so many points at once: precision and device."""
+        with precision(self.x0), suited_device(self._numbers * lanes):
+            yield
+
+    @cached_property
+    def _numbers(self) -> int:
+        """How many numbers one evaluation touches."""
+        consts = self.traced(*self.data).consts if self.is_traced else ()
+        return sum(np.size(leaf) for leaf in jax.tree.leaves((self.x0, self.data, consts)))
 
     def traced(self, *data: Any) -> Traced:
         """The program at the shapes of `data`."""
@@ -145,7 +158,7 @@ class Problem:
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:
         """Cost (a NumPy number) and gradient (NumPy arrays) at one point, on these rows of the data."""
         if self.is_traced:
-            with precision(self.x0):
+            with self.computing():
                 return self.traced(*data).value_and_grad(x, *data)
         value = self.value(x, *data)
         if self.grad is not None:
@@ -187,7 +200,7 @@ class Problem:
         def many() -> Callable[..., Any]:
             return lambda consts, xs, *data: jax.vmap(lambda x: traced(consts, x, *data))(xs)
 
-        with precision(self.x0):
+        with self.computing(len(points)):
             executable = traced.compiled("many points", many)
             values, grads = executable(traced.consts, points, *self.data)
             return self.sign * np.asarray(values), self.sign * np.asarray(grads)
