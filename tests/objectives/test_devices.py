@@ -57,7 +57,8 @@ def test_a_device_that_the_user_has_chosen_holds() -> None:
         assert _chosen() == chosen
 
 
-def test_without_an_accelerator_nothing_is_chosen() -> None:
+def test_without_an_accelerator_nothing_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     with suited_device(100):
         assert _chosen() is None
 
