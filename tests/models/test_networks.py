@@ -278,7 +278,7 @@ def test_several_devices_give_the_same_network() -> None:
         "a, b = (MLPClassifier(GradientDescent(0.1), epochs=2, dtype='float64', devices=k).fit(X, y) for k in (1, 2))\n"
         "np.testing.assert_allclose(a.layers_[0].W, b.layers_[0].W, rtol=1e-9, atol=1e-12)\nprint('same')"
     )
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "same", done.stderr
     with pytest.raises(ValueError, match="devices=64, but this machine has"):
