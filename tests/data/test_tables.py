@@ -529,3 +529,20 @@ def test_a_model_of_a_table_explains_itself_with_the_table() -> None:
     assert found.cure == "scale=True"
     assert model.explain().cause is Cause.RATE_TOO_LARGE
     assert not model.explain().seen
+
+
+def test_rows_held_out_tell_a_model_that_has_learnt_its_rows_by_heart() -> None:
+    X = np.random.default_rng(0).normal(size=(120, 90))
+    table = pd.DataFrame(X, columns=[f"c{j}" for j in range(90)])
+    table["y"] = X[:, 0] + np.random.default_rng(1).normal(size=120)
+    model = fit_table(table, "y")
+    assert model.score < -0.5
+    found = model.explain(table)
+    assert found.cause is Cause.OVERFITTING
+    assert found.evidence["score of the rows held out"] == pytest.approx(model.score)
+    better = fit_table(table, "y", l2=float(found.cure.removeprefix("l2=")))
+    assert better.score > 0.1
+    few = fit_table(table[["c0", "c1", "y"]], "y")
+    found = few.explain(table[["c0", "c1", "y"]])
+    assert found.cause in {Cause.HEALTHY, Cause.PRECISION_FLOOR}
+    assert found.evidence["score of the rows held out"] == pytest.approx(few.score)

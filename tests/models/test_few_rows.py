@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from descend import Adam, LinearRegression, LogisticRegression, MLPClassifier, Outcome, SignSGD
+from descend import AdaGrad, Adam, LinearRegression, LogisticRegression, MLPClassifier, Outcome, SignSGD
 from descend.insight import Cause
 
 
@@ -73,9 +73,27 @@ def test_a_stream_whose_columns_come_to_another_scale_finds_its_rate_anew() -> N
         for i in [*range(0, 1_000, 50)] * 3:
             model.partial_fit(X[i : i + 50], y[i : i + 50])
 
-    with pytest.warns(UserWarning, match="it is found anew"):
+    with pytest.warns(UserWarning, match="is found anew on these"):
         three_passes()
     assert model.score(X, y) > 0.99
+
+
+def test_a_stream_whose_columns_come_to_another_scale_is_told_where_its_rate_was_given() -> None:
+    draw, model = np.random.default_rng(0), LinearRegression(AdaGrad(0.3))
+    X = draw.normal(size=(100, 3))
+    model.partial_fit(X * 1e-3, X @ [1, 2, 3])
+    with pytest.warns(UserWarning, match="what was learnt from those may be far off"):
+        model.partial_fit(X, X @ [1, 2, 3])
+    model.partial_fit(X, X @ [1, 2, 3])  # told once; warnings are errors here
+
+
+def test_a_column_that_begins_to_vary_later_is_no_other_scale() -> None:
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    X[:100, 2] = 7.0
+    X[100:, 2] *= 1e-3
+    model = LinearRegression(AdaGrad(0.3))
+    for part in (X[:100], X[100:]):
+        model.partial_fit(part, part[:, 0])  # warnings are errors here
 
 
 def test_a_fit_ends_a_stream_and_its_scales() -> None:

@@ -107,12 +107,18 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
 
 
 def explain_fit(
-    model: Any, X: Any = None, y: Any = None, sample_weight: Any = None, names: Sequence[str] | None = None
+    model: Any,
+    X: Any = None,
+    y: Any = None,
+    sample_weight: Any = None,
+    names: Sequence[str] | None = None,
+    held_out: tuple[Any, Any] | None = None,
 ) -> Diagnosis:
     """Why the fit of an estimator ended as it did.
 
     With the rows that it was fitted on it is trained again for a moment with one thing changed, which tells the causes
-    apart and tries the cure. Without rows the losses on the way must do. `names` are those of the columns.
+    apart and tries the cure. Without rows the losses on the way must do. `names` are those of the columns; rows that
+    were held out, (X, y), tell whether it knows more than those it was fitted on.
     """
     check_is_fitted(model, "history_")
     if not len(model.history_):
@@ -121,9 +127,17 @@ def explain_fit(
     read = explain_training(model.history_, model.outcome_, model.message_)
     if X is None:
         return replace(read, cure=_WITH_ROWS) if read.cause is Cause.UNKNOWN else read
+    from descend.insight.by_heart import learnt_by_heart
     from descend.insight.retraining import OfModel, explain_by_retraining
 
-    return explain_by_retraining(OfModel(model, X, y, sample_weight, names), read)
+    trials = OfModel(model, X, y, sample_weight, names)
+    if held_out is None or not len(held_out[1]) or model.outcome_ is Outcome.DIVERGED:
+        return explain_by_retraining(trials, read)
+    by_heart = learnt_by_heart(trials, held_out)
+    if by_heart is not None:
+        return by_heart
+    found = explain_by_retraining(trials, read)
+    return replace(found, evidence={**found.evidence, "score of the rows held out": float(model.score(*held_out))})
 
 
 def _some_rows(network: Any, X: Any, y: Any) -> Any:

@@ -133,6 +133,7 @@ class OfModel(Retraining):
         in_batches = model.get_params().get("batch_size") is not None
         super().__init__(model.history_, model.outcome_, model.method, np.shape(X)[0], in_batches=in_batches)
         self.model, self.rows, self.names = model, (X, y, sample_weight), names
+        self._latest: Any = None
         _check_rows(model, X, y)
 
     def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
@@ -140,8 +141,12 @@ class OfModel(Retraining):
         if onward:
             made.history_, made._trainer = History(), None
         plain = {"checkpoint": None, "resume": False, "patience": None, "warm_start": onward}
-        made.set_params(**plain, **changes).fit(*self.rows)
+        self._latest = made.set_params(**plain, **changes).fit(*self.rows)
         return made.outcome_, made.history_
+
+    def fitted(self, **changes: Any) -> Any:
+        """The model of a training from the start; None where it diverges, cannot be made, or time is up."""
+        return None if self.anew(**changes) is None else self._latest
 
     def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.other_ways`."""

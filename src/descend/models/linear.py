@@ -116,7 +116,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     _moments: Moments | None
     _scaling: Scaling
     _weights: np.ndarray  # of the scaled features
-    _found_at: np.ndarray | None = None  # the scale of the columns at which the rate of a stream was found
+    _begun_at: np.ndarray | None = None  # the scale of the columns of a stream where the method began; nan of flat ones
     _trainer: Streaming | Updating | None  # goes on where training in batches ended
     _made_with: dict[str, str]  # the parameters with which it began
     _sparse: bool
@@ -159,7 +159,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             if not (is_checked or self._moments is None or np.isfinite(self._moments.squares).all()):
                 self._refuse_what_is_not_finite(rows, before)
             self._scaling = self._scaling_of(rows)
-            self._weights, self._trainer, self._found_at = self._start(rows), None, None
+            self._weights, self._trainer, self._begun_at = self._start(rows), None, None
             self.history_ = History()
         rows, held_out = parted(rows, float(self.validation), int(self.seed))
         fit = self._fit_on_all_rows if self.batch_size is None else partial(self._fit_in_batches, held_out=held_out)
@@ -212,19 +212,26 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         if first or self.scale:
             self._scaling = self._scaling_of(rows)
         if first:
-            self.history_, self._trainer, self._found_at = History(), None, None
+            self.history_, self._trainer, self._begun_at = History(), None, None
         self._weights = self._start(rows) if before is None else self._scaling.of_users_units(*before)
-        if self._found_at is not None and self._is_of_another_scale():
+        kind = self._rule_in_batches()
+        if self._begun_at is not None and self._is_of_another_scale():
+            is_sought = isinstance(kind, type)
             warnings.warn(
-                "columns have come to another scale, ten times that of the rows on which the learning rate was found, "
-                "or a tenth: it is found anew on these rows",
+                "columns have come to another scale, ten times that of the rows with which training began, or a tenth: "
+                + (
+                    "the learning rate is found anew on these rows"
+                    if is_sought
+                    else "what was learnt from those may be far off on these, and take long to mend. Begin with rows "
+                    "that are like those to come, or leave the rate out: then it is found anew"
+                ),
                 stacklevel=2,
             )
-            self._trainer = None
+            self._begun_at = self._scale_now()
+            self._trainer = None if is_sought else self._trainer
         if self._trainer is None:
             self._trainer = self._trainer_of(rows, self._weights, self._size(rows))
-            self._found_at = self._scaling.scale if isinstance(self._rule_in_batches(), type) else None
-            kind = self._rule_in_batches()
+            self._begun_at = self._scale_now()
             if first and len(rows) < _FEWEST and isinstance(kind, type) and "lr" in kind.names():
                 warnings.warn(
                     f"the learning rate, {self.rate_:.3g}, was found on the first call, which has "
@@ -252,9 +259,15 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         return self
 
     def _is_of_another_scale(self) -> bool:
-        """Whether a column has become ten times as large as where the rate was found, or a tenth."""
-        ratios = self._scaling.scale / self._found_at
+        """Whether a column has become ten times as large as where the method began, or a tenth."""
+        ratios = self._scaling.scale / self._begun_at
         return bool((np.maximum(ratios, 1 / ratios) > _OTHER_SCALE).any())
+
+    def _scale_now(self) -> np.ndarray:
+        """The scale of the columns; with a given rate nan of those that have not varied: nothing is learnt of them."""
+        if not self.scale or self._moments is None or isinstance(self._rule_in_batches(), type):
+            return self._scaling.scale
+        return np.where(self._moments.squares > 0, self._scaling.scale, np.nan)
 
     def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
         """Learn from more rows than memory holds: `blocks()` goes through them anew, as pairs (X, y) of some rows.

@@ -135,7 +135,8 @@ class TableModel:
         """Why training ended as it did: a `Diagnosis`.
 
         With the file or table that it was fitted on, and the same `validation`, the rows that it learnt from are taken
-        to try causes and cures, as the estimator's `explain` does. Without, or where they take more than 512 MB, the
+        to try causes and cures, as the estimator's `explain` does, and those held out tell whether it knows more than
+        its rows. Without, or where they take more than 512 MB, the
         losses on the way must do.
         """
         from descend.insight import explain_fit
@@ -145,10 +146,11 @@ class TableModel:
             return self.estimator.explain()
         out = _held_out(rows, validation)
         if self.encoder is not None:
-            X, y = _in_two(self.encoder, source_of(data), out)[0]
+            (X, y), held_out = _in_two(self.encoder, source_of(data), out)
         else:
-            X, y = (part[~out] for part in next(self._pairs(data)))
-        return explain_fit(self.estimator, X, y, names=self.features)
+            X, y = next(self._pairs(data))
+            X, y, held_out = X[~out], y[~out], (X[out], y[out])
+        return explain_fit(self.estimator, X, y, names=self.features, held_out=held_out)
 
     def _blocks(self, data: Any) -> Iterator[Any]:
         if self.encoder is None:
