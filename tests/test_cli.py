@@ -85,6 +85,15 @@ def test_exit_codes_tell_the_outcome(descend: Any, arguments: list[str], code: i
     assert ended == code
 
 
+def test_too_little_memory_is_told(descend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise MemoryError("Unable to allocate 12 GiB")
+
+    monkeypatch.setattr("descend.cli.descent.minimize", full)
+    code, _, err = descend("minimize", "x^2", "--from", "5")
+    assert (code, err) == (4, "descend: there is not enough memory for that (Unable to allocate 12 GiB)\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

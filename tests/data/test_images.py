@@ -129,7 +129,12 @@ def test_a_picture_that_does_not_fit_is_named(tmp_path: Path) -> None:
     (tmp_path / "other" / "dogs").rename(tmp_path / "dogs")
     with pytest.raises(DataError, match=r"dogs/0.png is 9 × 9 pixels, and .*cats/0.png 6 × 5"):
         image_folder(tmp_path)
-    assert image_folder(tmp_path, (4, 4))[0].shape == (3, 4, 4)
+    assert image_folder(tmp_path, (4, 7))[0].shape == (3, 4, 7)
+    assert image_folder(tmp_path, 5)[0].shape == (3, 5, 5)
+    sizes: list[Any] = [(4, 4, 4), "16", (0, 3), 2.5]
+    for size in sizes:
+        with pytest.raises(ValueError, match="size is a height and a width"):
+            image_folder(tmp_path, size)
     (tmp_path / "cats" / "1.png").write_bytes((tmp_path / "cats" / "1.png").read_bytes()[:40])
     with pytest.raises(DataError, match=r"cats/1.png cannot be read as a picture"):
         image_folder(tmp_path)

@@ -355,8 +355,10 @@ def test_bad_data_is_told() -> None:
     X, y = IRIS
     with pytest.raises(ValueError, match="one class only"):
         MLPClassifier().fit(X, np.zeros(len(X)))
-    with pytest.raises(ValueError, match="too large for float32"):
-        MLPClassifier().fit(X * 1e60, y)
+    for unit, how in ((1e60, "large"), (1e-50, "small")):
+        with pytest.raises(ValueError, match=f"column 0 holds numbers too {how} for float32, up to .*dtype='float64'"):
+            MLPClassifier().fit(X * unit, y)
+        assert MLPClassifier(dtype="float64").fit(X * unit, y).score(X * unit, y) > 0.9
     with pytest.raises(ValueError, match="sample_weight must be >= 0"):
         MLPClassifier().fit(X, y, -np.ones(len(y)))
     with pytest.raises(ValueError, match="NaN"):

@@ -65,6 +65,8 @@ def main(argv: list[str] | None = None) -> None:
         _fail(error, 2, debug)
     except OSError as error:
         _fail(error, 4, debug)
+    except MemoryError as error:
+        _fail(MemoryError(f"there is not enough memory for that ({error})"), 4, debug)
     finally:
         signal.signal(signal.SIGTERM, before)
 

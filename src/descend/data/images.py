@@ -89,11 +89,11 @@ def _known_set(
     return image_set(folder)
 
 
-def image_set(directory: str | Path, size: tuple[int, int] | None = None) -> ImageSet:
+def image_set(directory: str | Path, size: int | tuple[int, int] | None = None) -> ImageSet:
     """The images of a directory: four IDX files named as MNIST's; or folders `train` and `test` of classes; or classes.
 
     Where there are only folders of classes, `class/picture.png`, every sixth picture of each is for the test. Pictures
-    are brought to `size`, (height, width); without it they must be of one size.
+    are brought to `size`, (height, width) or a number for both; without it they must be of one size.
     """
     folder = Path(directory)
     if not folder.is_dir():
@@ -149,7 +149,7 @@ def _check_together(images: np.ndarray, labels: np.ndarray, of_images: str, of_l
         raise DataError(f"{of_images} holds no images")
 
 
-def image_folder(directory: str | Path, size: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+def image_folder(directory: str | Path, size: int | tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The pictures of `directory/class/picture.png` in shades of grey, and their classes.
 
     Parameters
@@ -157,7 +157,7 @@ def image_folder(directory: str | Path, size: tuple[int, int] | None = None) -> 
     directory
         Its folders are the classes.
     size
-        (height, width) to which all are brought. By default they must be of one size.
+        (height, width) to which all are brought; a number is both. By default they must be of one size.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def pictures_in(folder: Path, pattern: str = "*") -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in PICTURES)
 
 
-def open_image(path: str | Path, size: tuple[int, int] | None = None) -> np.ndarray:
+def open_image(path: str | Path, size: int | tuple[int, int] | None = None) -> np.ndarray:
     """A picture in shades of grey, (height, width), uint8; where it is transparent it is white.
 
     Raises
@@ -202,6 +202,7 @@ def open_image(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    height, width = _both(size) if size is not None else (0, 0)
     try:
         with Image.open(path) as opened:
             file = ImageOps.exif_transpose(opened)
@@ -209,13 +210,21 @@ def open_image(path: str | Path, size: tuple[int, int] | None = None) -> np.ndar
                 file = _eight_bits(file, path)
             clear = file.convert("RGBA")
             grey = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("L")
-            if size is not None:
-                grey = grey.resize((size[1], size[0]), Image.Resampling.BOX if grey.width > size[1] else None)
+            if height:
+                grey = grey.resize((width, height), Image.Resampling.BOX if grey.width > width else None)
             return np.asarray(grey)
     except FileNotFoundError:
         raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as a picture ({error})") from None
+
+
+def _both(size: Any) -> tuple[int, int]:
+    """Height and width."""
+    sides = (size, size) if np.ndim(size) == 0 else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int | np.integer) and side >= 1 for side in sides):
+        raise ValueError(f"size is a height and a width in pixels, (28, 28) or 28, got {size!r}")
+    return int(sides[0]), int(sides[1])
 
 
 def _eight_bits(picture: Any, path: Any) -> Any:

@@ -294,16 +294,28 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         if first:
             self._offset = _offset_of(X, given) if self.scale and self._kind() == np.float32 else None
         if X.dtype != np.uint8:
-            with np.errstate(over="ignore"):
-                X = self._near_zero(X).astype(self._kind(), copy=False)
-            if not np.isfinite(X).all():
-                raise ValueError(f"the columns hold numbers too large for {self.dtype}: give them in other units")
+            X = self._near_zero(X)
+            self._check_range(X, first=first)
+            X = X.astype(self._kind(), copy=False)
         targets = self._targets(y, given, first=first)
         return Samples((np.ascontiguousarray(X), targets, weights.astype(self._kind())))
 
     def _near_zero(self, X: np.ndarray) -> np.ndarray:
         """Columns far away from zero brought near to it, before they are rounded to float32."""
         return X if self._offset is None else X - self._offset
+
+    def _check_range(self, X: np.ndarray, *, first: bool) -> None:
+        """Refuse columns that would be rounded to infinity, or to nothing."""
+        largest, limits = np.maximum(X.max(axis=0), -X.min(axis=0)), np.finfo(self._kind())
+        for is_bad, how in (
+            (largest > limits.max, "large"),
+            (first & (largest > 0) & (largest < limits.tiny / limits.eps), "small"),
+        ):
+            if is_bad.any():
+                raise ValueError(
+                    f"column {int(is_bad.argmax())} holds numbers too {how} for {self.dtype}, up to "
+                    f"{largest[is_bad.argmax()]:.2g}: give it in other units, or dtype='float64'"
+                )
 
     def _flat_shape(self, X: Any) -> tuple[int, ...] | None:
         """The shape of a row, where rows are images."""
