@@ -178,6 +178,22 @@ for formula in formulas:
 told(lambda: type("Bound", (Method,), {"step": lambda self, g: -g}))
 told(lambda: type("Untyped", (Method,), {"lr": rate(0.1), "step": staticmethod(lambda g, lr: -lr * g)}))
 told(lambda: type("Bare", (Method,), {})())
+
+def declared(name, step, **body):
+    return type(name, (Method,), {"__annotations__": {"lr": Rate}, "lr": rate(0.1), "step": staticmethod(step), **body})
+
+told(lambda: declared("Default", lambda g, lr, mu=0.9: -lr * mu * g))
+told(lambda: declared("Begins", lambda g, s, lr: (-lr * s, g), starts={"s": 1.0}))
+told(lambda: declared("Starts", lambda g, s, lr: (-lr * s, g), starts={"v": "x"}))
+told(lambda: declared("Rateless", lambda g: -0.1 * g))
+kept = []
+try:
+    declared("Refused", lambda g: -0.1 * g)
+except TypeError as error:
+    kept.append(error)
+from descend.methods import catalogue
+print(sorted({"rateless", "refused", "starts", "own"} & set(catalogue())))
+told(lambda: minimize("x^2", 1.0, declared("Random", lambda g, lr: -lr * g * np.random.normal())()))
 """
 
 
@@ -197,6 +213,12 @@ def test_mistakes_in_a_method_of_ones_own_are_told_in_a_sentence() -> None:
         "Bound.step is a formula of numbers: leave self out, with @staticmethod before it",
         "Untyped.lr has no type: write lr: float = …",
         "Bare has no formula: give it a static method step",
+        "Default.step has a default, mu=0.9, and would take mu for a slot: a hyperparameter is a field",
+        "Begins.starts has 's' begin at 1.0: give the name of a field, 'lr', or 'x'",
+        "Starts.starts names 'v', which step does not ask for",
+        "Rateless has the field lr, and step does not ask for it: no rate changes anything",
+        "['own']",
+        "Random.step gives another formula each time",
     ]
     lines = done.stdout.splitlines()
     assert [line.startswith(begin) for line, begin in zip(lines, told, strict=True)] == [True] * len(told), lines

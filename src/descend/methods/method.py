@@ -76,8 +76,33 @@ class Method(Rule):
         cls.slots = tuple(n for n in cls._asked if n not in known)
         gathered = tuple(inspect.signature(cls.gather).parameters) if cls.gather is not None else ()
         cls.sums = tuple(n for n in gathered if n not in known)
+        if cls._asked:
+            cls._check_declaration({*cls._asked, *gathered, *cls.starts.values(), *cls.shared.values()})
+        cls._is_declared = True
+
+    @classmethod
+    def _check_declaration(cls, used: set[Any]) -> None:
+        """Refuse what would be read otherwise than it was meant."""
+        for name, parameter in inspect.signature(cls.step).parameters.items():
+            if parameter.default is not parameter.empty:
+                raise TypeError(
+                    f"{cls.__name__}.step has a default, {name}={parameter.default!r}, and would take {name} for a "
+                    f"slot: a hyperparameter is a field of the class, {name}: float = {parameter.default!r}"
+                )
+        for kind, starts, legal in (("starts", cls.starts, {"x"}), ("shared", cls.shared, {""})):
+            for name, start in starts.items():
+                if start not in {*legal, *cls.names()}:
+                    raise TypeError(
+                        f"{cls.__name__}.{kind} has {name!r} begin at {start!r}: give the name of a field, "
+                        f"{', '.join(map(repr, cls.names()))}, or {next(iter(legal))!r}"
+                    )
+                if kind == "starts" and name not in cls.slots:
+                    raise TypeError(f"{cls.__name__}.starts names {name!r}, which step does not ask for")
+        if "lr" in cls.names() and "lr" not in used:
+            raise TypeError(f"{cls.__name__} has the field lr, and step does not ask for it: no rate changes anything")
 
     _asked: ClassVar[tuple[str, ...]] = ()
+    _is_declared: ClassVar[bool] = False  # a class whose declaration was refused lives on in its traceback
     sums: ClassVar[tuple[str, ...]] = ()  # what `gather` needs summed over all coordinates
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -202,7 +227,14 @@ class Method(Rule):
         """
         formulas = [formula for formula in (type(self).step, self.gather) if formula is not None]
         numbers = [[1.0] * len(inspect.signature(formula).parameters) for formula in formulas]
-        texts = [str(self._program(partial(f), args)) for f, args in zip(formulas, numbers, strict=True)]
+        texts, again = (
+            [str(self._program(partial(f), args)) for f, args in zip(formulas, numbers, strict=True)] for _ in range(2)
+        )
+        if texts != again:
+            raise TypeError(
+                f"{type(self).__name__}.step gives another formula each time, as with numbers drawn at random or the "
+                "clock: it is compiled once, and these would not change. GradientNoise adds noise around a method"
+            )
         two = dict.fromkeys(("g", "x", *self.slots), np.ones(2))
         program = self._program(self._stepped, [two.get(name, 1.0) for name in self._asked])
         if (found := _mixing(program.jaxpr)) is not None:
@@ -304,7 +336,8 @@ def catalogue() -> dict[str, type[Method]]:
     waiting = list(Method.__subclasses__())
     while waiting:
         method = waiting.pop(0)
-        found.append(method)
+        if vars(method).get("_is_declared"):
+            found.append(method)
         waiting += method.__subclasses__()
     found.sort(key=lambda m: (len(m.slots), len(m.names()), m.name))
     return {method.name: method for method in found}
