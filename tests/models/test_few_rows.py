@@ -7,8 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
-from descend import AdaGrad, Adam, LinearRegression, LogisticRegression, MLPClassifier, Outcome, SignSGD
+from descend import (
+    AdaGrad,
+    Adam,
+    GradientDescent,
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    Outcome,
+    SignSGD,
+)
 from descend.insight import Cause
 
 
@@ -185,3 +195,19 @@ def test_blocks_of_another_loss_are_gone_through_in_two_passes_unless_told_other
     model = LogisticRegression().fit_blocks(blocks)
     assert passes == 3  # one to look
     assert model.score(X, y > 5) > 0.85
+
+
+@pytest.mark.parametrize("loss", ["squared", "absolute", "huber", "quantile:0.9"])
+@pytest.mark.parametrize("target", [7.3, -3.3, 0.0, 1e8])
+def test_rounding_around_a_constant_target_is_no_divergence(loss: str, target: float) -> None:
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    for batch_size in (1, 8):
+        model = LinearRegression(loss=loss, batch_size=batch_size).fit(X, np.full(200, target))
+        np.testing.assert_allclose(model.predict(X), target, rtol=1e-6, atol=1e-12)
+        assert model.outcome_ is Outcome.STEPS_EXHAUSTED
+
+
+def test_targets_of_tiny_units_still_diverge() -> None:
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        LinearRegression(GradientDescent(10.0), batch_size=8).fit(X, 1e-10 * X[:, 0])

@@ -56,6 +56,7 @@ _STEPS = 10_000  # on all rows, unless given
 _TOL_OF_CORNERS = 1e-6  # the gradient norm that counts as zero, where the cost itself is not followed to its end
 _AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
 _WIDE = 2**21  # numbers in the rows on which a rate that was found is judged again
+_ROUNDING = 1e-8  # of a prediction: one so near to it is as good
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _OTHER_SCALE = 10.0  # times as large, or as small
 _PASSES = 2  # through blocks in batches, unless given
@@ -611,16 +612,21 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             of_held_out = (np.nan, np.nan) if on_held_out is None else on_held_out(weights)[:2]
             return Measured(loss, of_held_out[0], score, of_held_out[1], gradient)
 
+        cost, constant = self._loss_of(sample), np.zeros_like(self._weights)
+        constant[..., -1] = self._constant(sample)
+        of_constant = cost(constant)
+        sizes = np.abs(sample.y).max(initial=0.0) or 1.0, max(1.0, float(np.abs(constant).max()))
+        beside = constant.copy()
+        beside[..., -1] += _ROUNDING * min(sizes)
+        rounding = abs(cost(beside) - of_constant)
         common = (self._trainer, chunks, size, epochs, measure, self.history_, self.patience)
         with told_of_epochs(self, epochs, self._attributes) as wants_to_stop:
             if self.checkpoint is None:
-                ending = train_in_batches(*common, None, wants_to_stop)
+                ending = train_in_batches(*common, None, wants_to_stop, rounding)
             else:
                 with Checkpoint(self.checkpoint, self._about(rows), resume=bool(self.resume)) as checkpoint:
-                    ending = train_in_batches(*common, checkpoint, wants_to_stop)
-        cost, constant = self._loss_of(sample), np.zeros_like(ending.weights)
-        constant[..., -1] = self._constant(sample)
-        return beside_a_constant(ending, cost(ending.weights), cost(constant))
+                    ending = train_in_batches(*common, checkpoint, wants_to_stop, rounding)
+        return beside_a_constant(ending, cost(ending.weights), of_constant)
 
     def _about(self, rows: Rows) -> dict[str, Any]:
         """What must be the same where training goes on from a checkpoint."""

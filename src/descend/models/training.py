@@ -133,8 +133,9 @@ def train_in_batches(
     patience: int | None = None,
     checkpoint: Checkpoint | None = None,
     wants_to_stop: Callable[[np.ndarray], bool] = lambda weights: False,
+    as_good_as_zero: float = 0.0,
 ) -> Ending:
-    """Go through the rows epoch by epoch.
+    """Go through the rows epoch by epoch. A loss `as_good_as_zero` is rounding, to which none has risen.
 
     The last finite parameters are kept where training explodes; the best ones where the validation loss has not
     become better for `patience` epochs. Ctrl-C ends it between two chunks, `wants_to_stop(weights)` between epochs.
@@ -156,7 +157,7 @@ def train_in_batches(
     if not is_resumed:
         at.first, at.best_loss, *_ = look(0.0)
         # A warm start may begin at a loss that is nearly zero.
-        at.worst = max(at.first, measure(np.zeros_like(weights)).loss) if is_warm else at.first
+        at.worst = max(at.first, as_good_as_zero, measure(np.zeros_like(weights)).loss if is_warm else -np.inf)
     loss, held_out = float(history.loss[-1]), float(history.validation[-1])
     has_been_stopped = False
     with Interrupts() as interrupts, Bar(None, epochs, _PLACE, _SEEN) as bar:
