@@ -191,12 +191,12 @@ def train_in_batches(
                 checkpoint.save(trainer, history, at, at_once=True)
             has_been_stopped = wants_to_stop(at.good)
     if patience is not None and at.best_epoch == 0 and at.epoch and not is_warm:
-        fell = loss < at.first
+        rose = loss > at.first + _ROSE_MUCH * abs(at.first)
         message = (
             f"in {_counted(at.epoch)} the validation loss was never below its {at.best_loss:.6g} at the start, whose "
             f"parameters are kept, while the training loss went from {at.first:.6g} to {loss:.6g}"
         )
-        outcome = Outcome.STALLED if fell else Outcome.DIVERGED
+        outcome = Outcome.DIVERGED if rose else Outcome.STALLED
         return Ending(at.best, outcome, f"{outcome.value}: {message}", at.epoch, has_gone_back=True)
     if _is_idle(at, patience) and (rise := _rise_since(history, epochs_before + at.best_epoch, at.first)) is not None:
         message = (
