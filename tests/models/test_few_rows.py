@@ -211,3 +211,15 @@ def test_targets_of_tiny_units_still_diverge() -> None:
     X = np.random.default_rng(0).normal(size=(200, 3))
     with pytest.warns(ConvergenceWarning, match="diverged"):
         LinearRegression(GradientDescent(10.0), batch_size=8).fit(X, 1e-10 * X[:, 0])
+
+
+@pytest.mark.parametrize("loss", ["squared", "poisson"])
+def test_the_rate_that_is_advised_after_a_divergence_does_not_diverge(loss: str) -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(500, 4))
+    y = draw.poisson(np.exp(X @ [0.5, -0.5, 0.3, 0.2] + 3)).astype(float)
+    with pytest.warns(ConvergenceWarning, match="below about") as told:
+        LinearRegression(GradientDescent(10.0), loss=loss).fit(X, y)
+    advised = float(str(told[0].message).split("below about ")[1].split()[0])
+    model = LinearRegression(GradientDescent(advised), loss=loss).fit(X, y)
+    assert model.outcome_ is Outcome.CONVERGED

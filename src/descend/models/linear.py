@@ -661,7 +661,14 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         largest = moments.largest(self._column_names(rows))
         if not self.scale and largest:
             return f"The columns differ in scale; the largest: {largest}. Use scale=True"
-        limit = 2 / max(float((moments.size**2).sum()) if not self.scale else float(rows.features), 1e-300)
+        steepness = float((moments.size**2).sum()) if not self.scale else float(rows.features)
+        loss = self._loss()
+        if isinstance(loss, Cornered):
+            return "Try a smaller learning rate, or leave method out"
+        if isinstance(self, RegressorMixin):  # the others are as steep as the squared loss at most
+            with np.errstate(all="ignore"):
+                steepness *= max(1.0, loss.curvature(float(self._constant(rows)), rows.y.astype(np.float64)))
+        limit = 2 / max(steepness, 1e-300)
         return f"Try a smaller learning rate (below about {limit:.2g} for gradient descent), or leave method out"
 
     def explain(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Any:

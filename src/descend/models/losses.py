@@ -83,6 +83,12 @@ class Loss(Declared):
 
         return low + reach * float(minimize_scalar(cost, bounds=(0, 1), method="bounded", options={"xatol": 1e-9}).x)
 
+    def curvature(self, p: float, y: np.ndarray) -> float:
+        """The mean second derivative in the prediction, where it is `p` for all rows, by differences."""
+        h = 1e-3 * max(1.0, abs(p))
+        ahead, here, behind = (float(self.values(np.full(len(y), at), y).mean()) for at in (p + h, p, p - h))
+        return max(ahead - 2 * here + behind, 0.0) / h**2
+
     @classmethod
     def slope(cls, p: Any, y: Any, *numbers: Any) -> Any:
         """The derivative of `value` in p, as JAX derives it."""
