@@ -323,7 +323,7 @@ def test_a_sweep_whose_best_lane_is_no_minimum_exits_with_3(descend: Any) -> Non
 
 
 def test_step_sizes_and_what_goes_around_a_method_are_shown_by_name(descend: Any) -> None:
-    for name, says in (("Armijo", "Backtracking"), ("lookahead", "arXiv:1907.08610")):
+    for name, says in (("Armijo", "Backtracking"), ("look-ahead", "arXiv:1907.08610")):
         code, out, _ = descend("methods", name)
         assert code == 0
         assert says in out
@@ -741,6 +741,7 @@ def test_a_rule_of_ones_own_races_against_all_others(
     assert json.loads(out)["outcome"] == "CONVERGED"
     assert "is no method" in descend("minimize", "x^2", "--from", "1", "--method", "math:sin")[2]
     assert "has no 'Nothing'" in descend("race", "bowl", "--own", "my_rules:Nothing")[2]
+    assert "Δxₜ" in descend("methods", "my_rules:Halfway")[1]
 
 
 @pytest.mark.parametrize(

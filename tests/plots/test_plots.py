@@ -175,6 +175,9 @@ def test_poles_tiny_paths_and_sweeps_without_a_survivor_are_drawn_as_they_are() 
     assert len(lost.get_yticks()) == 0
     starts = sweep("himmelblau", None, GradientDescent(0.01), starts=np.eye(2), steps=5).plot()
     assert starts.lines[0].get_linestyle() == "None"
+    mixed = sweep("x^2", 5.0, GradientDescent(np.array([0.3, 0.01, 0.1])), steps=50).plot().lines[0]
+    assert list(mixed.get_xdata()) == [0.01, 0.1, 0.3]
+    assert np.all(np.diff(np.asarray(mixed.get_ydata(), float)) <= 0)
 
 
 def test_axes_are_called_as_the_formula_calls_its_variables() -> None:

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from descend.cli.app import app
-from descend.methods import Method, catalogue, method_named
+from descend.cli.values import method_class
+from descend.methods import Method, catalogue
 from descend.objectives import LANDSCAPES, Landscape, landscape
 
 
 @app.command("methods")
 def methods_command(
-    name: Annotated[str | None, typer.Argument(help="One of them, for its formula.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them, for its formula; MODULE:CLASS for your own.")] = None,
 ) -> None:
     """List the methods, or show one: formula, ranges, paper."""
     from rich.console import Console
@@ -24,10 +25,11 @@ def methods_command(
     console = Console()
     if name is not None:
         others = {kind.__name__.lower(): kind for kind in (*_step_sizes(), *_wrappers())}
-        if name.lower() in others:
-            _show_other(others[name.lower()], console)
+        plain = name.lower().replace("-", "").replace("_", "")
+        if plain in others:
+            _show_other(others[plain], console)
         else:
-            _show_method(method_named(name), console)
+            _show_method(method_class(name), console)
         return
     table = Table("method", "hyperparameters", "what it does", box=None, header_style="bold")
     for key, method in catalogue().items():

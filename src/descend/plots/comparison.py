@@ -43,7 +43,8 @@ def _one_axis(result: Sweep, ax: Axes) -> Axes:
     if is_log:  # what is exactly 0 is drawn at the bottom
         good = np.maximum(good, max(known[known > 0].min(), 1e-17 * known.max()))
     line = "none" if name == "start" else "-"  # the number of a start says nothing of where it is
-    ax.plot(values, good, color=BLUE, marker=".", markersize=4, linestyle=line, label="final cost")
+    order = np.argsort(values)
+    ax.plot(values[order], good[order], color=BLUE, marker=".", markersize=4, linestyle=line, label="final cost")
     if diverged.any():
         top = np.nanmax(good) if len(known) else 0.0
         if not len(known):
