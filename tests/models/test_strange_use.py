@@ -295,3 +295,14 @@ def test_a_linear_model_from_its_file_goes_on_with_its_rows_form_and_scales(tmp_
     sparse.partial_fit(scipy.sparse.csr_matrix([[1.0, 0, 1.0], [2.0, 1.0, 0]]), [1, 0])
     with pytest.raises(ValueError, match="the rows were sparse so far"):
         sparse.partial_fit(np.eye(3), [1, 0, 1])
+
+
+@pytest.mark.parametrize("far", [1e3, 1e5, 1e7])
+def test_targets_far_from_zero_are_learnt_to_their_digits(far: float) -> None:
+    draw = np.random.default_rng(0)
+    y = X @ TRUE + draw.standard_t(2, len(X))
+    near, away = (LinearRegression(loss="huber").fit(X, y + offset) for offset in (0.0, far))
+    assert away.outcome_ is Outcome.CONVERGED
+    np.testing.assert_allclose(away.coef_, near.coef_, rtol=1e-13 * far, atol=1e-13 * far)
+    y[0] = 1e7  # one that is far from all others is no measure
+    np.testing.assert_allclose(LinearRegression(loss="huber").fit(X, y).coef_, near.coef_, atol=0.01)

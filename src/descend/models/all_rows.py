@@ -39,7 +39,9 @@ def train_on_all_rows(
         first = cost.grad(start)
         empty = np.concatenate([np.zeros_like(start[..., :-1]), start[..., -1:]], axis=-1)
         size = max(float(np.linalg.norm(g)) for g in (first, cost.grad(empty)))
-        rounding = 4 * float(np.finfo(start.dtype).eps) * abs(2 * float(cost(empty))) ** 0.5
+        # Residuals are rounded as they are large themselves, and as the predictions are that they are taken from.
+        sizes = 4 * abs(2 * float(cost(empty))) ** 0.5, float(np.abs(empty[..., -1]).max())
+        rounding = float(np.finfo(start.dtype).eps) * max(sizes)
     if not np.isfinite(size):
         raise ValueError("the cost is beyond all numbers at the start: give the target, or the columns, in other units")
     problem = prepare(cost, start, grad=cost.grad)

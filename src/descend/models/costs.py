@@ -137,6 +137,7 @@ class GramCost(Cost):
     """Squared error of dense rows: one pass makes XᵀX, after which a step does not look at the rows again."""
 
     how = "of XᵀX, made in one pass: a step costs the same however many rows there are"
+    is_smooth = True
 
     def __init__(self, parts: Iterable[Rows], mean: float, scaling: Scaling, l2: float) -> None:
         super().__init__(scaling, l2)

@@ -72,7 +72,7 @@ class Loss(Declared):
         else:
             some = np.random.default_rng(0).permutation(len(y))[:_LOOKED_AT]
             y, weights = y[some], weights[some]
-            low, high = float(y.min()), float(y.max())
+            low, high = self._around_the_lowest(y, weights)
         reach = high - low
         if not reach > 0:
             return low
@@ -82,6 +82,19 @@ class Loss(Declared):
             return float(weights @ self.values(np.full(len(y), low + share * reach), y)) / size
 
         return low + reach * float(minimize_scalar(cost, bounds=(0, 1), method="bounded", options={"xatol": 1e-9}).x)
+
+    def _around_the_lowest(self, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+        """Two targets between which the best constant is, with one between them at most: one that is far off is none.
+
+        The cost is convex: of two places inside, what is beyond the dearer one cannot hold the lowest.
+        """
+        places = np.unique(y)
+        low, high = 0, len(places) - 1
+        while high - low > 2:
+            left, right = low + (high - low) // 3, high - (high - low) // 3
+            of_left, of_right = (float(weights @ self.values(np.full(len(y), places[i]), y)) for i in (left, right))
+            low, high = (low, right) if of_left < of_right else (left, high)
+        return float(places[low]), float(places[high])
 
     def curvature(self, p: float, y: np.ndarray) -> float:
         """The mean second derivative in the prediction, where it is `p` for all rows, by differences."""
