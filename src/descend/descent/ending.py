@@ -220,6 +220,8 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
             return Judgement(
                 Outcome.CONVERGED, f"{what}, and no step along the gradient would help by more than {tolerance}"
             )
+    if (found := _at_kink(run, far, lowest, grad)) is not None:
+        return found
     gained = run.problem.sign * float(run.trace.f[0]) - f
     if 0 < gain <= _TRIFLE * min(abs(f), gained):
         return Judgement(
@@ -227,8 +229,6 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
             f"{what} in {run.dtype}, and a step along the gradient would better the cost {run.fun:.6g} by {gain:.2g} "
             f"only, {gain / gained:.1g} of what was gained{_what_is_inexact(run)}",
         )
-    if (found := _at_kink(run, far, lowest, grad)) is not None:
-        return found
     if gain == 0 and size > 0:
         ahead = go(run.x_array, along(run.x_array, -1e-3 / size, grad))
         edge = float(run.problem.value(ahead, *run.problem.data))

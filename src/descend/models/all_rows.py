@@ -10,6 +10,7 @@ import numpy as np
 from descend.descent import Outcome, Run, minimize
 from descend.descent.outcome import gradient_scale
 from descend.methods import GradientDescent, Projected, Rule
+from descend.models.axes import Axes
 from descend.models.costs import Cost, Parted
 from descend.objectives.function import prepare
 from descend.stepsizes import AdaptiveBarzilaiBorwein
@@ -22,25 +23,36 @@ _NARROWEST = 1e-6  # of the first width
 
 
 def train_on_all_rows(
-    of_rows: Cost, weights: np.ndarray, rule: Rule | None, steps: int, gtol: float, l1: float = 0.0
+    of_rows: Cost,
+    weights: np.ndarray,
+    rule: Rule | None,
+    steps: int,
+    gtol: float,
+    l1: float = 0.0,
+    axes: Axes | None = None,
 ) -> tuple[Run, np.ndarray]:
     """The run of `minimize` on the cost of all rows, and its parameters; `rule` defaults to one without tuning.
+
+    With `axes` it goes along these, and so do the points and gradients of the run.
 
     `gtol` is relative to the gradient at the start, or without coefficients where that is larger: a start in the
     minimum itself is none to measure by.
     """
     rule = GradientDescent(lr=AdaptiveBarzilaiBorwein()) if rule is None else rule
     cost: Any = of_rows
-    start = weights
+    start, empty = weights, np.concatenate([np.zeros_like(weights[..., :-1]), weights[..., -1:]], axis=-1)
+    farthest = float(np.abs(empty).max())
     if l1:
         cost = Parted(of_rows, l1, weights)
         start, rule = cost.start, Projected(rule, cost.box)
+        empty = np.concatenate([np.zeros_like(start[..., :-1]), start[..., -1:]], axis=-1)
+    elif axes is not None:
+        cost, start, empty = of_rows.along(axes), axes.coordinates(weights), axes.coordinates(empty)
     with np.errstate(all="ignore"):
         first = cost.grad(start)
-        empty = np.concatenate([np.zeros_like(start[..., :-1]), start[..., -1:]], axis=-1)
         size = max(float(np.linalg.norm(g)) for g in (first, cost.grad(empty)))
         # Residuals are rounded as they are large themselves, and as the predictions are that they are taken from.
-        sizes = 4 * abs(2 * float(cost(empty))) ** 0.5, float(np.abs(empty[..., -1]).max())
+        sizes = 4 * abs(2 * float(cost(empty))) ** 0.5, farthest
         rounding = float(np.finfo(start.dtype).eps) * max(sizes)
     if not np.isfinite(size):
         raise ValueError("the cost is beyond all numbers at the start: give the target, or the columns, in other units")
@@ -49,11 +61,18 @@ def train_on_all_rows(
     scale = gradient_scale(problem, start, first.astype(start.dtype))
     unit = size / min(1.0, scale) if scale else max(size, 1.0)
     run = minimize(cost, start, rule, grad=cost.grad, steps=steps, gtol=max(gtol * unit, rounding))
-    return run, Parted.joined(run.x) if l1 else np.asarray(run.x)
+    if l1:
+        return run, Parted.joined(run.x)
+    return run, np.asarray(run.x) if axes is None else axes.weights(np.asarray(run.x))
 
 
 def train_around_corners(
-    cost_at: Callable[[float], Cost], weights: np.ndarray, steps: int, gtol: float, l1: float = 0.0
+    cost_at: Callable[[float], Cost],
+    weights: np.ndarray,
+    steps: int,
+    gtol: float,
+    l1: float = 0.0,
+    axes: Axes | None = None,
 ) -> tuple[list[Run], np.ndarray, float, bool]:
     """The runs on a cost whose corners are rounded off, each time less, from where the last ended; the parameters, the
     last width, and whether it is so small that the cost is as good as that with its corners.
@@ -68,7 +87,7 @@ def train_around_corners(
     first = sharp(weights)
     width = first / _NARROWER
     while True:
-        run, found = train_on_all_rows(cost_at(width), weights, None, steps, gtol, l1)
+        run, found = train_on_all_rows(cost_at(width), weights, None, steps, gtol, l1, axes)
         if runs and run.outcome is Outcome.DIVERGED:
             return runs, weights, width * _NARROWER, False
         runs.append(run)

@@ -6,27 +6,30 @@ l2/2·|w|², not of the intercept, is part of the cost.
 
 from __future__ import annotations
 
+import copy
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 
 from descend.methods import Box
+from descend.models.axes import Axes
 from descend.models.kernels import whole_gradient
 from descend.models.losses import Loss, Squared
 from descend.models.rows import Rows
 from descend.models.softmax import errors_of_rows
 from descend.models.threads import threads
 
-__all__ = ["Cost", "GramCost", "Parted", "RowsCost", "Scaling", "SoftmaxCost", "cost_of"]
+__all__ = ["MOST_COLUMNS", "SUMMED", "Cost", "GramCost", "Parted", "RowsCost", "Scaling", "SoftmaxCost", "cost_of"]
 
 _BLOCKS = 64  # of rows, whose sums are added in order: the bits do not depend on the number of threads
 _FEWEST = 4_096  # rows in a block
 _SHARES = 4  # of the blocks, for each processor: to hand one over takes its time
-_SUMMED = 1_024  # rows that are multiplied at once: they stay in the cache
-_MOST_COLUMNS = 1_024  # of which XᵀX is worth its making
+SUMMED = 1_024  # rows that are multiplied at once: they stay in the cache
+MOST_COLUMNS = 1_024  # of which XᵀX is worth its making
 
 
 class Scaling:
@@ -67,6 +70,7 @@ class Cost(ABC):
     def __init__(self, scaling: Scaling, l2: float) -> None:
         self.scaling = scaling
         self._l2 = l2
+        self._axes: Axes | None = None
         self._at: Any = None
         self._found: tuple[float, np.ndarray] | None = None
 
@@ -74,14 +78,26 @@ class Cost(ABC):
     def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
         """Mean cost and gradient, without the penalty, over the rows in `batch` or over all."""
 
+    def along(self, axes: Axes) -> Self:
+        """The same cost of the coordinates along these axes of its columns."""
+        made = copy.copy(self)
+        made._axes, made._found = axes, None
+        made._turn(axes)
+        return made
+
+    @abstractmethod
+    def _turn(self, axes: Axes) -> None:
+        """Take the coordinates along the axes for parameters."""
+
     def _both(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
         at = (w.tobytes(), None if batch is None else batch.tobytes())
         if self._found is None or self._at != at:
             value, grad = self._look(w, batch)
-            penalised = w.astype(np.float64)
+            penalised = w.astype(np.float64) if self._axes is None else self._axes.weights(w)
             penalised[..., -1] = 0
+            slope = penalised if self._axes is None else self._axes.gradient(penalised)
             self._at = at
-            self._found = value + self._l2 / 2 * float((penalised**2).sum()), grad + self._l2 * penalised
+            self._found = value + self._l2 / 2 * float((penalised**2).sum()), grad + self._l2 * slope
         return self._found
 
     def __call__(self, w: np.ndarray, batch: np.ndarray | None = None) -> float:
@@ -93,7 +109,22 @@ class Cost(ABC):
         return self._both(np.asarray(w), batch)[1]
 
 
-class RowsCost(Cost):
+def _rows_along(axes: Axes, rows: Rows, scaling: Scaling) -> tuple[Rows, Scaling]:
+    """The rows themselves, rather than the parameters: these are large, cancel each other, and leave few digits."""
+    turned, d = replace(rows, values=scaling.applied(rows) @ axes.columns), rows.features
+    return turned, Scaling(np.zeros(d), np.ones(d), intercept=scaling.intercept, kind=rows.kind)
+
+
+class OfRows(Cost):
+    """What goes through rows that stay in memory."""
+
+    rows: Rows
+
+    def _turn(self, axes: Axes) -> None:
+        self.rows, self.scaling = _rows_along(axes, self.rows, self.scaling)
+
+
+class RowsCost(OfRows):
     """Any loss of one prediction: cost and gradient in one pass over the rows."""
 
     how = "in one pass over the rows at each step"
@@ -139,43 +170,56 @@ class GramCost(Cost):
     how = "of XᵀX, made in one pass: a step costs the same however many rows there are"
     is_smooth = True
 
-    def __init__(self, parts: Iterable[Rows], mean: float, scaling: Scaling, l2: float) -> None:
+    def __init__(
+        self, parts: Iterable[Rows], mean: float, scaling: Scaling, l2: float, rows: Rows | None = None
+    ) -> None:
         super().__init__(scaling, l2)
-        n = len(scaling.scale) + 1
-        self._gram, self._toward, self._constant, count = np.zeros((n, n)), np.zeros(n), 0.0, 0
+        self.rows = rows  # all of them, where they are at hand
         # About the mean of the target: of a large offset little would be left of the differences that matter.
-        self._mean = mean * scaling.intercept
+        self._origin = np.append(np.zeros(len(scaling.scale)), mean * scaling.intercept)
+        self._sum(parts)
+
+    def _sum(self, parts: Iterable[Rows]) -> None:
+        scaling, n = self.scaling, len(self._origin)
+        self.gram, self._toward, self._constant, count = np.zeros((n, n)), np.zeros(n), 0.0, 0
         for part in parts:
             z = np.empty((len(part), n))
             np.subtract(part.values, scaling.shift, out=z[:, :-1], dtype=np.float64)
             z[:, :-1] *= scaling.scale
             z[:, -1] = scaling.intercept
-            y = part.y.astype(np.float64) - self._mean
+            y = part.y.astype(np.float64) - self._origin[-1]
             if part.is_weighted:
                 root = np.sqrt(part.weights.astype(np.float64))
                 z *= root[:, None]
                 y *= root
-            self._gram += z.T @ z
+            self.gram += z.T @ z
             self._toward += y @ z
             self._constant += float(y @ y) / 2
             count += len(part)
-        self._gram /= count
+        self.gram /= count
         self._toward /= count
         self._constant /= count
 
     @staticmethod
     def suits(loss: Loss, columns: int) -> bool:
         """Whether it is the cost of this loss, and worth its making."""
-        return isinstance(loss, Squared) and columns <= _MOST_COLUMNS
+        return isinstance(loss, Squared) and columns <= MOST_COLUMNS
+
+    def _turn(self, axes: Axes) -> None:
+        if self.rows is not None:
+            rows, self.scaling = _rows_along(axes, self.rows, self.scaling)
+            self._sum(rows.blocks(SUMMED))
+            return
+        self.gram, self._toward = axes.gradient(axes.gradient(self.gram).T).T, axes.gradient(self._toward)
+        self._origin = axes.coordinates(self._origin)
 
     def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
-        w = w.astype(np.float64)
-        w[-1] -= self._mean
-        product = self._gram @ w
+        w = w - self._origin
+        product = self.gram @ w
         return float(w @ product / 2 - w @ self._toward + self._constant), product - self._toward
 
 
-class SoftmaxCost(Cost):
+class SoftmaxCost(OfRows):
     """Several classes: minus the logarithm of the probability that softmax gives to the right one.
 
     `y` of the rows holds the number of the class; parameters have shape (classes, d + 1).
@@ -242,5 +286,5 @@ def cost_of(rows: Rows, loss: Loss, scaling: Scaling, l2: float, *, in_batches: 
     """The form that costs least."""
     if not rows.is_sparse and not in_batches and GramCost.suits(loss, rows.features):
         mean = float(rows.weights @ rows.y.astype(np.float64)) / len(rows)
-        return GramCost(rows.blocks(_SUMMED), mean, scaling, l2)
+        return GramCost(rows.blocks(SUMMED), mean, scaling, l2, rows)
     return RowsCost(rows, loss, scaling, l2)

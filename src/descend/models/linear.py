@@ -22,9 +22,10 @@ from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
 from descend.methods.in_files import known
 from descend.models.all_rows import train_around_corners, train_on_all_rows
+from descend.models.axes import Axes, axes_of_rows, axes_of_sums, is_flat
 from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint, about, written
-from descend.models.costs import Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
+from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.finite import check_features, finite_rows
 from descend.models.history import History
 from descend.models.kernels import shuffled
@@ -60,6 +61,7 @@ _ROUNDING = 1e-8  # of a prediction: one so near to it is as good
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _OTHER_SCALE = 10.0  # times as large, or as small
 _PASSES = 2  # through blocks in batches, unless given
+_TURNED = 512 << 20  # bytes of rows that may be copied, to go along their axes
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 
 __all__ = ["LinearModel"]
@@ -68,6 +70,13 @@ __all__ = ["LinearModel"]
 def _tolerance(kind: np.dtype[Any], rows: int) -> float:
     """The gradient norm that counts as zero: of few rows all digits, of many as far as rounding lets see."""
     return min(1e-8, 2e-15 * rows) if kind == np.float64 else 1e-5
+
+
+def _along(axes: Axes | None) -> str:
+    """What is added to the message."""
+    if axes is None:
+        return ""
+    return f". Columns nearly repeat each other (κ about {axes.condition:.0e}): steps went along their principal axes"
 
 
 class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
@@ -499,13 +508,13 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             self.history_.add(epoch=before, steps=0, loss=0.0, gradient=0.0, rate=np.nan, seconds=0.0)
             return Ending(self._weights, Outcome.CONVERGED, "converged: the cost is 0 at the start already", 0.0)
         tol = _TOL_OF_CORNERS if self.tol is None else float(self.tol)
-        steps = self.planned_epochs(len(rows))
-        runs, weights, width, is_exact = train_around_corners(cost_at, self._weights, steps, tol, float(self.l1))
+        steps, axes = self.planned_epochs(len(rows)), self._axes(rows)
+        runs, weights, width, is_exact = train_around_corners(cost_at, self._weights, steps, tol, float(self.l1), axes)
         for run in runs:
             self._remember(run)
         message = (
             f"{runs[-1].message}; the loss was rounded off within {width:.2g} of its corner, which makes it larger by "
-            f"{width / 2:.2g} at most"
+            f"{width / 2:.2g} at most{_along(axes)}"
         )
         outcome, made = runs[-1].outcome, sum(run.nit for run in runs)
         assert outcome is not None  # noqa: S101 - the run has ended
@@ -513,6 +522,22 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             outcome = Outcome.STALLED
             message = f"stalled: with less rounded off the cost got no lower; before, {message[0].lower()}{message[1:]}"
         return Ending(weights, outcome, message, float(made), was_to_converge=True)
+
+    def _axes(self, rows: Rows, cost: Cost | None = None) -> Axes | None:
+        """The axes of the columns, where these nearly repeat each other and are scaled."""
+        if self._moments is None or self.l1 or rows.is_sparse or rows.features > MOST_COLUMNS:
+            return None
+        is_streamed = isinstance(cost, GramCost) and cost.rows is None
+        sums = cost if isinstance(cost, GramCost) else GramCost(rows.blocks(SUMMED), 0.0, self._scaling, 0.0)
+        gram, l2 = sums.gram[:-1, :-1], float(self.l2)
+        if not is_flat(gram, l2):
+            return None
+        if is_streamed:
+            return axes_of_sums(gram, l2)
+        if rows.kind != np.float64 or rows.values.nbytes > _TURNED:  # to turn them takes digits, and a copy
+            return None
+        z = self._scaling.applied(rows) * np.sqrt(rows.weights)[:, None]
+        return axes_of_rows(z, l2, self._moments.mean / self._moments.deviation)
 
     def _remember(self, run: Run) -> None:
         """Add a run to the history."""
@@ -532,7 +557,9 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         if isinstance(cost, GramCost):  # made in float64: so it can be followed to its end
             self._weights = self._weights.astype(np.float64)
         tol = _tolerance(self._weights.dtype, count) if self.tol is None else float(self.tol)
-        run, weights = train_on_all_rows(cost, self._weights, rule, self.planned_epochs(count), tol, float(self.l1))
+        axes = self._axes(some, cost) if rule is None else None
+        steps = self.planned_epochs(count)
+        run, weights = train_on_all_rows(cost, self._weights, rule, steps, tol, float(self.l1), axes)
         self._remember(run)
         if run.outcome is Outcome.CONVERGED and not self.l1 and 0 < cost(2 * weights) < cost(weights) / 2:
             return Ending(
@@ -543,7 +570,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
                 else ", as it does where all targets are zero, or those of the rows that some columns mark. They are "
                 "kept as they are after the last step",
             )  # fmt: skip
-        message = f"{run.message}; the gradient was made {cost.how}"
+        message = f"{run.message}; the gradient was made {cost.how}{_along(axes)}"
         assert run.outcome is not None  # noqa: S101 - the run has ended
         return Ending(weights, run.outcome, message, float(run.nit), was_to_converge=True)
 
