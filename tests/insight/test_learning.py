@@ -32,7 +32,7 @@ from descend import (
     train,
 )
 from descend.insight import Cause, edge_over_training, loss_slice, network_curvature, noise_scale
-from descend.insight.retraining import OfTraining, _to_and_fro
+from descend.insight.retraining import OfModel, OfTraining, _to_and_fro
 
 pytestmark = pytest.mark.usefixtures("time_enough")
 
@@ -328,3 +328,52 @@ def test_without_rows_a_loss_at_the_level_of_chance_is_not_well() -> None:
     model = MLPClassifier(Adam(0.01), hidden=8, epochs=20, l2=10.0).fit(X[:600], y[:600])
     assert model.score(X[:600], y[:600]) < 0.2
     assert model.explain().cause is Cause.UNKNOWN
+
+
+def test_a_network_at_the_level_of_chance_is_not_well() -> None:
+    draw = np.random.default_rng(0)
+    A = draw.normal(size=(600, 5))
+    noise = draw.integers(0, 5, 600)
+    stopped = MLPClassifier(Adam(0.001), epochs=60, validation=0.3, patience=5).fit(A, noise)
+    assert stopped.explain(A, noise).cause is not Cause.HEALTHY
+    blind = MLPRegressor(Adam(0.003), epochs=5).fit(np.zeros((600, 5)), A[:, 0])
+    found = blind.explain(np.zeros((600, 5)), A[:, 0])
+    assert found.cause is Cause.UNKNOWN
+    assert "no more than a prediction that is the same for all rows" in str(found)
+    assert not found.seen
+
+
+def test_what_no_linear_network_can_learn_is_learnt_with_a_hidden_layer() -> None:
+    A = np.random.default_rng(0).normal(size=(600, 2))
+    b = A[:, 0] * A[:, 1] > 0
+    found = MLPClassifier(Adam(0.01), hidden=(), epochs=30).fit(A, b).explain(A, b)
+    assert (found.cause, found.cure) == (Cause.PLATEAU, "hidden=(128,)")
+
+
+def test_the_cure_of_scaled_columns_is_found_where_the_loss_began_far_above_chance() -> None:
+    model = MLPClassifier(Adam(0.003), epochs=20, scale=False).fit(X + 1e4, Y)
+    assert model.explain(X + 1e4, Y).cure == "scale=True"
+
+
+def test_an_explanation_wants_the_rows_of_the_fit_and_ends_with_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MLPClassifier(Adam(1e-6), hidden=16, epochs=5).fit(X, Y)
+    with pytest.raises(ValueError, match="15 is none of its classes"):
+        model.explain(X, Y + 15)
+
+    def interrupted(self: OfModel, changes: Any, **_: Any) -> Any:
+        return Outcome.INTERRUPTED, self.history
+
+    monkeypatch.setattr(OfModel, "_made", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.explain(X, Y)
+
+
+def test_the_lowest_loss_that_was_tried_is_one_of_the_same_cost() -> None:
+    draw = np.random.default_rng(1)
+    A = draw.normal(size=(400, 5))
+    b = A @ [1.0, 2, 3, 4, 5] + 3 * draw.normal(size=400) > 0
+    with pytest.warns(ConvergenceWarning):
+        model = LogisticRegression(RMSProp(0.01), l2=1e-1, epochs=300).fit(A, b)
+    best = LogisticRegression(l2=1e-1).fit(A, b).history_.loss[-1]
+    evidence = model.explain(A, b).evidence
+    assert evidence["the lowest loss among them"] >= best - 1e-9

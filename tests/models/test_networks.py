@@ -224,7 +224,8 @@ def test_a_warm_start_goes_on_and_another_form_begins_anew() -> None:
     assert model.history_.loss[-1] < first
     model.set_params(method=GradientDescent(0.1)).fit(X, y)
     assert model.history_.epoch[-1] == 6
-    model.set_params(hidden=(8, 8)).fit(X, y)
+    with pytest.warns(UserWarning, match="warm_start begins anew: hidden changed"):
+        model.set_params(hidden=(8, 8)).fit(X, y)
     assert [layer.W.shape[1] for layer in model.layers_] == [8, 8, 10]
     assert model.history_.epoch[-1] == 2
 
@@ -476,6 +477,7 @@ def test_train_takes_any_jax_function() -> None:
 
     stopped = train(linear_loss, start, (X, y), epochs=20, callback=stop)
     assert "stopped by a callback after 1 epoch" in stopped.message
+    assert stopped.outcome is Outcome.INTERRUPTED
     assert start["w"].tolist() == [0, 0, 0]
 
 

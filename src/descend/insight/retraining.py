@@ -34,11 +34,13 @@ _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
 _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
+_KNOWS = 0.98  # share of the loss of a prediction that is the same for all rows, below which something was learnt
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _REST = 0.005  # share of the loss at the start: what is left is no trifle
+_NOTHING = "no more than a prediction that is the same for all rows"
 _OF_REST, _OF_REST_OF_LINEAR = 0.2, 0.05  # and this is much of it; of a linear model one expects the best there is
 
 
@@ -88,6 +90,8 @@ class Retraining(ABC):
             return None
         self.made += 1
         outcome, history = self._quietly(changes, onward=onward)
+        if outcome is Outcome.INTERRUPTED:  # the trial has caught Ctrl-C, which was meant for all of this
+            raise KeyboardInterrupt
         if history is None or outcome is Outcome.DIVERGED or not np.isfinite(history.loss[-1]):
             return None
         self.lowest = min(self.lowest, float(history.loss[-1]))
@@ -154,6 +158,8 @@ class OfModel(Retraining):
         if "activation" not in has:
             return []
         ways: list[tuple[str, dict[str, Any]]] = [] if has["scale"] else [("scale=True", {"scale": True})]
+        hidden = np.atleast_1d(np.asarray(has["hidden"]))
+        ways += [] if hidden.size else [("hidden=(128,)", {"hidden": (128,)})]
         ways += [] if has["activation"] == "relu" else [('activation="relu"', {"activation": "relu"})]
         return [*ways, (f"seed={has['seed'] + 1}, another start", {"seed": has["seed"] + 1})]
 
@@ -162,6 +168,11 @@ def _check_rows(model: Any, X: Any, y: Any) -> None:
     """Refuse what the model would refuse: a trial that cannot be made proves nothing."""
     flat = X if hasattr(X, "tocsr") or np.ndim(X) < 3 else np.asarray(X).reshape(len(X), -1)
     finite_rows(model, flat, y, reset=False, accept_sparse="csr", multi_output=True)
+    if hasattr(model, "classes_") and len(strange := np.setdiff1d(np.asarray(y), model.classes_)):
+        raise ValueError(
+            f"explain takes the rows that the model was fitted on: {strange.tolist()[0]!r} is none of its classes, "
+            f"{', '.join(map(repr, model.classes_[:5].tolist()))}"
+        )
 
 
 class OfTraining(Retraining):
@@ -208,6 +219,8 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     certain = {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED, Cause.PRECISION_FLOOR}
     has_diverged = trials.outcome is Outcome.DIVERGED
     if trials.outcome is Outcome.CONVERGED:  # of one that was stopped early, the training loss is not the measure
+        if trials.in_batches and read.cause is Cause.HEALTHY and _knows_nothing(trials):
+            return Diagnosis(Cause.UNKNOWN, {**read.evidence, "what it knows": _NOTHING}, outcome=trials.outcome)
         found = None if trials.in_batches else _penalised(trials)
         return read if found is None else replace(found, outcome=trials.outcome)
     if read.cause in certain:
@@ -228,7 +241,10 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     evidence["trainings that were tried, none of them much better"] = trials.made
     if np.isfinite(trials.lowest):
         evidence["the lowest loss among them"] = trials.lowest
-    learnt = gained > 0.5 * abs(start) and not _knows_nothing(trials)
+    if _knows_nothing(trials):
+        evidence["what it knows"] = _NOTHING
+        return Diagnosis(Cause.UNKNOWN, evidence, outcome=trials.outcome)
+    learnt = gained > 0.5 * abs(start)
     # Training in batches ends when all epochs are made; what was to converge and has not is not called well.
     ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
     is_well = ended_well and (not trials.was_cut or (learnt and read.cause is Cause.HEALTHY))
@@ -340,7 +356,8 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     anew = trials.anew(method=smaller.method)
     if anew is not None:  # has it gone astray where a smaller rate does not lead back from?
         before = trials.loss_before(float(anew.epoch[-1]))
-        if min(before, end - won) - anew.loss[-1] > _MUCH * (start - anew.loss[-1]):
+        lower = min(before, end - won) - anew.loss[-1]
+        if lower > max(_MUCH * (start - anew.loss[-1]), _REST * abs(start)):
             evidence = {"loss at the start": start, "loss": before, "going on with a tenth of the rate": end - won}
             told = _told(anew, "from the start", before)
             return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told)
@@ -467,7 +484,7 @@ def _too_few(trials: Retraining) -> Diagnosis | None:
 def _plateau(trials: Retraining) -> Diagnosis | None:
     """Whether a network does not learn for what it is, or for where it began."""
     start, end, _ = _gained(trials)
-    much_is_left = isinstance(trials, OfTraining) and end > 0.05 * abs(start)
+    much_is_left = (isinstance(trials, OfTraining) and end > 0.05 * abs(start)) or _knows_nothing(trials)
     for cure, changes in trials.other_ways():
         found = _changed(trials, Cause.PLATEAU, cure, half=much_is_left, **changes)
         if found is not None:
@@ -486,7 +503,9 @@ def _penalised(trials: Retraining) -> Diagnosis | None:
         changes["method"], how = found
         cures.append(how)
         given |= {name.split(".")[-1]: value for name, value in trials.method.penalties().items()}
+    lowest = trials.lowest
     tried = trials.anew(**changes) if changes else None
+    trials.lowest = lowest  # without its penalty it is another cost
     if tried is None:
         return None
     start, before = float(trials.history.loss[0]), trials.loss_before(float(tried.epoch[-1]))
@@ -497,12 +516,18 @@ def _penalised(trials: Retraining) -> Diagnosis | None:
 
 
 def _knows_nothing(trials: Retraining) -> bool:
-    """Whether a classifier does no better than to name the share of each class whatever the row."""
-    if not isinstance(trials, OfModel) or not hasattr(trials.model, "classes_"):
+    """Whether a model does no better than a prediction that is the same for all rows."""
+    if not isinstance(trials, OfModel):
+        return False
+    if not hasattr(trials.model, "classes_"):
+        return bool(trials.history.score[-1] < 1 - _KNOWS)
+    if not hasattr(trials.model, "predict_proba"):
         return False
     _, counts = np.unique(np.asarray(trials.rows[1]), return_counts=True)
     shares = counts / counts.sum()
-    return bool(trials.history.loss[-1] > -0.98 * float(shares @ np.log(shares)))
+    of_held_out = trials.history.validation
+    loss = np.nanmin(of_held_out) if np.isfinite(of_held_out).any() else trials.history.loss[-1]
+    return bool(loss > -_KNOWS * float(shares @ np.log(shares)))
 
 
 def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +24,18 @@ from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.trainers import Trainer
 
-__all__ = ["Checkpoint", "CheckpointError", "Progress", "about", "written"]
+__all__ = ["Checkpoint", "CheckpointError", "Progress", "about", "goes_on_in_form", "written"]
 
 _KIND = "training"
 _HASHED = 65_536  # numbers at the beginning and at the end of the data by which a checkpoint knows them
+
+
+def goes_on_in_form(before: dict[str, str], now: dict[str, str], names: Iterable[str]) -> bool:
+    """Whether a warm start can go on with what was learnt; where the form has changed it is told that it cannot."""
+    changed = [name for name in names if now[name] != before[name]]
+    if changed:
+        warnings.warn(f"warm_start begins anew: {', '.join(changed)} changed since the last fit", stacklevel=3)
+    return not changed
 
 
 def written(estimator: Any, *free: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from descend.methods.in_files import known
 from descend.models.all_rows import train_around_corners, train_on_all_rows
 from descend.models.axes import Axes, axes_of_rows, axes_of_sums, is_flat
 from descend.models.callbacks import told_of_epochs
-from descend.models.checkpoint import Checkpoint, about, written
+from descend.models.checkpoint import Checkpoint, about, goes_on_in_form, written
 from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.finite import check_features, finite_rows
 from descend.models.history import History
@@ -161,7 +161,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         now = self._written()
         if goes_on and now != self._made_with:
             self._trainer = None  # the method begins anew from the coefficients there are
-            goes_on = all(now[name] == self._made_with[name] for name in ("scale", "fit_intercept"))
+            goes_on = goes_on_in_form(self._made_with, now, ("scale", "fit_intercept"))
         is_checked = not self._meets_what_is_not_finite()
         rows = self._rows(X, y, sample_weight, first=not goes_on, check_finite=is_checked)
         if not goes_on:

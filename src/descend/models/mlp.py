@@ -184,7 +184,11 @@ class MLPRegressor(RegressorMixin, NeuralNetwork):  # type: ignore[misc]
         table = y.reshape(len(y), -1)
         if first:
             self._is_single = y.ndim == 1
-            moments = rows_of(table, np.zeros(len(y)), weights).moments()
+            with np.errstate(over="ignore"):
+                moments = rows_of(table, np.zeros(len(y)), weights).moments()
+            varies = (table != table[0]).any(axis=0)
+            if not np.isfinite(moments.squares).all() or (varies & (moments.squares == 0)).any():
+                raise ValueError("the squares of the target leave the range of the numbers: give it in other units")
             self._mean, self._deviation = moments.mean, moments.deviation
         elif table.shape[1] != len(self._mean):
             raise ValueError(f"the target has {table.shape[1]} columns, and had {len(self._mean)} before")

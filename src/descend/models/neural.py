@@ -17,6 +17,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted, validate_data
 
+from descend.data.errors import DataError
 from descend.data.images import open_image
 from descend.data.one_digit import like_mnist
 from descend.descent import Outcome
@@ -26,7 +27,7 @@ from descend.fields import nearest
 from descend.methods import Adam, Method, Rule, as_rule, method_named
 from descend.methods.in_files import as_json, known, of_json
 from descend.models.callbacks import told_of_epochs
-from descend.models.checkpoint import Checkpoint, about, written
+from descend.models.checkpoint import Checkpoint, about, goes_on_in_form, written
 from descend.models.classes import Classifier
 from descend.models.descending import Descending
 from descend.models.files import load_file, save_file
@@ -165,7 +166,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         now = self._written()
         if goes_on and now != self._made_with:
             self._trainer = None  # the method begins anew from the weights there are
-            goes_on = all(now[name] == self._made_with[name] for name in ("hidden", "activation", "dtype", "scale"))
+            goes_on = goes_on_in_form(self._made_with, now, ("hidden", "activation", "dtype", "scale"))
         samples = self._samples(X, y, sample_weight, first=not goes_on)
         if not goes_on:
             self._begin(samples)
@@ -459,7 +460,10 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
             X = np.asarray(X).reshape(len(X), -1)
         X = validate_data(self, X, dtype=[np.float32, np.float64, np.uint8], reset=False)
         self._check_bytes(X)
-        return self._scores_of(self.layers_, self._near_zero(X))
+        X = self._near_zero(X)
+        if X.dtype == np.float64 and len(X):
+            self._check_range(X, first=False)
+        return self._scores_of(self.layers_, X)
 
     def _check_bytes(self, X: np.ndarray) -> None:
         if self._inputs.scale.ndim == 0 and self.scale and X.dtype != np.uint8:
@@ -483,9 +487,17 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         if len(self._image_shape) != 2 or not hasattr(self, "predict_proba"):
             raise TypeError("this network has not learnt from images in shades of grey: it cannot look at a picture")
         size = (self._image_shape[0], self._image_shape[1])
-        images = (like_mnist(open_image(p)) if self._is_centred else open_image(p, size) for p in paths)
-        shares: np.ndarray = self.predict_proba(np.stack([*images]))
+        shares: np.ndarray = self.predict_proba(np.stack([self._image_of(path, size) for path in paths]))
         return shares
+
+    def _image_of(self, path: str | Path, size: tuple[int, int]) -> np.ndarray:
+        if not self._is_centred:
+            return open_image(path, size)
+        image = open_image(path)
+        try:
+            return like_mnist(image)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
 
     def explain(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
         """Why training ended as it did: a `Diagnosis`.

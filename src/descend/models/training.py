@@ -220,7 +220,8 @@ def train_in_batches(
     elif at.epoch > epochs:
         made = f"the checkpoint has {_counted(at.epoch)} already, more than the {epochs} that were asked for"
     message = f"{made}: the loss went from {at.first:.6g} to {loss:.6g}"
-    return Ending(kept, Outcome.STEPS_EXHAUSTED, message, float(at.epoch), has_gone_back=patience is not None)
+    outcome = Outcome.INTERRUPTED if has_been_stopped else Outcome.STEPS_EXHAUSTED
+    return Ending(kept, outcome, message, float(at.epoch), has_gone_back=patience is not None)
 
 
 def beside_a_constant(ending: Ending, loss: float, of_constant: float) -> Ending:

@@ -122,8 +122,13 @@ def check_takes_data(function: Callable[..., Any], parts: int) -> None:
 
 def _is_tree(x0: Any) -> bool:
     if isinstance(x0, list | tuple):
-        return any(isinstance(v, dict) or getattr(v, "ndim", 0) > 0 or _is_tree_node(v) for v in x0)
+        return any(isinstance(v, dict) or getattr(v, "ndim", 0) > 0 or _is_tree_node(v) or _holds_arrays(v) for v in x0)
     return _is_tree_node(x0)
+
+
+def _holds_arrays(x0: Any) -> bool:
+    """Whether a list in a list is a layer with its arrays, rather than a row of numbers."""
+    return isinstance(x0, list | tuple) and _is_tree(x0)
 
 
 def _is_tree_node(x0: Any) -> bool:
