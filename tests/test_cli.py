@@ -533,6 +533,8 @@ def test_mnist_learns_own_pictures_and_predict_tells_one(descend: Any, tmp_path:
     assert (refused[0], "--out" in refused[2]) == (2, True)
     report = descend("mnist", "--data", str(folder), "--epochs", "2")[1]
     assert "% of the test images are told right" in report
+    blind = descend("mnist", "--data", str(folder), "--epochs", "8", "--lr", "1e-9")
+    assert (blind[0], "The learning rate is too small." in blind[1]) == (0, True)
     assert "a 144-128-2 network" in report
 
 
@@ -596,6 +598,16 @@ def test_explain_tells_the_cause_and_minimize_does_where_it_ends_badly(descend: 
     code, out, _ = descend("minimize", "x^2 - y^2", "--from", "2,0", "--lr", "0.1")
     assert code == 3
     assert "It rests on a saddle" in out
+
+
+def test_a_model_that_knows_nothing_is_explained_unasked(descend: Any, tmp_path: Path) -> None:
+    draw, path = np.random.default_rng(0), tmp_path / "t.csv"
+    X = draw.normal(size=(500, 2))
+    np.savetxt(path, np.column_stack([X, 500 * X[:, 0] + 1_000]), delimiter=",", header="a,b,price", comments="")
+    options = ["--method", "gradient-descent", "--batch-size", "8", "--lr"]
+    code, out, _ = descend("fit", str(path), "--target", "price", *options, "1e-7")
+    assert (code, "The learning rate is too small." in out) == (0, True)
+    assert "The learning rate" not in descend("fit", str(path), "--target", "price", *options, "0.01")[1]
 
 
 def test_a_saved_run_is_explained(descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -377,3 +377,23 @@ def test_the_lowest_loss_that_was_tried_is_one_of_the_same_cost() -> None:
     best = LogisticRegression(l2=1e-1).fit(A, b).history_.loss[-1]
     evidence = model.explain(A, b).evidence
     assert evidence["the lowest loss among them"] >= best - 1e-9
+
+
+@pytest.mark.parametrize("name", ["rmsprop", "lion", "sign-sgd"])
+def test_a_model_that_has_come_to_rest_is_not_told_to_take_more_steps(name: str) -> None:
+    draw = np.random.default_rng(0)
+    A = draw.normal(size=(2_000, 5))
+    b = A @ [1.0, 2, 3, 4, 5] + draw.normal(size=2_000)
+    with pytest.warns(ConvergenceWarning, match="Stalled"):
+        found = LinearRegression(name).fit(A, b).explain(A, b)
+    assert found.cause is Cause.OSCILLATING
+    assert "a rate that falls at the end, to lr=" in found.cure
+
+
+def test_noisy_steps_far_above_the_exact_loss_are_not_well() -> None:
+    draw = np.random.default_rng(1)
+    A = draw.normal(size=(1_000, 8)) * [1, 2, 5, 0.1, 1, 1, 1, 1]
+    b = A @ draw.normal(size=8) + draw.normal(size=1_000)
+    found = LinearRegression("lion", batch_size=32).fit(A, b).explain(A, b)
+    assert found.cause is not Cause.HEALTHY
+    assert found.seen

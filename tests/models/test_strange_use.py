@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from descend import GradientDescent, LinearRegression, LogisticRegression, Outcome, TableModel, fit_table
+from descend import GradientDescent, LinearRegression, LogisticRegression, MLPClassifier, Outcome, TableModel, fit_table
 from descend.data import DataError
 
 DRAW = np.random.default_rng(0)
@@ -306,3 +306,25 @@ def test_targets_far_from_zero_are_learnt_to_their_digits(far: float) -> None:
     np.testing.assert_allclose(away.coef_, near.coef_, rtol=1e-13 * far, atol=1e-13 * far)
     y[0] = 1e7  # one that is far from all others is no measure
     np.testing.assert_allclose(LinearRegression(loss="huber").fit(X, y).coef_, near.coef_, atol=0.01)
+
+
+def test_what_would_be_ignored_or_blamed_on_another_is_told(tmp_path: Path) -> None:
+    y = (X[:, 0] > 0).astype(int)
+    for model in (
+        LinearRegression(resume=True, batch_size=8),
+        MLPClassifier(resume=True),
+        LogisticRegression(resume=True),
+    ):
+        with pytest.raises(ValueError, match="give checkpoint=FILE, too"):
+            model.fit(X, y)
+    wrong: list[tuple[Any, str]] = [
+        ({0: -2, 1: 1}, "a weight >= 0, got {0: -2}"),
+        ("bal", 'must be None, "balanced"'),
+        ([1, 2], "must be None"),
+    ]
+    for weights, says in wrong:
+        for kind in (LogisticRegression, MLPClassifier):
+            with pytest.raises(ValueError, match=says):
+                kind(class_weight=weights).fit(X, y)
+    with pytest.raises(FileNotFoundError, match="there is no folder .*none: make it first"):
+        MLPClassifier(epochs=1).fit(X, y).save(tmp_path / "none" / "m.descend")

@@ -90,7 +90,7 @@ def fit_command(
         else:
             _report(fitted)
     write_files([("model", out, fitted.save), ("picture", plot, partial(_draw, fitted))], silent=as_json)
-    if _code(fitted) == 3 and not as_json:
+    if (_code(fitted) == 3 or _knows_nothing(fitted)) and not as_json:
         with notes():
             print(f"\n{fitted.explain(table, validation=validation)}")
     raise typer.Exit(_code(fitted))
@@ -270,6 +270,11 @@ def _report(fitted: Any) -> None:
     console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True, markup=False)
 
 
+def _knows_nothing(fitted: Any) -> bool:
+    """Whether the rows held out are told no better than by the same prediction for all of them."""
+    return bool(fitted.score < (fitted.baseline if fitted.is_classifier else _NOTHING))
+
+
 def _of_r2(score: float) -> str:
     return f"{score:.4f}" if abs(score) < 1_000 else f"{score:.3g}"
 
@@ -295,6 +300,9 @@ _PLURALS = {
     "category": "of categories",
     "hashed": "hashed",
 }
+
+
+_NOTHING = 0.01  # R²: so little is chance
 
 
 def _few(n: int) -> list[int]:

@@ -17,11 +17,12 @@ from sklearn.base import clone
 
 from descend.descent import Outcome
 from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
-from descend.insight.rescaled import rescaled
+from descend.insight.rescaled import rates_in, rescaled
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import FROZEN, calmer, highest_rate, lighter, rises, round_rate, with_rate
-from descend.methods import Around, Frozen, Method, Rule
+from descend.methods import Around, Frozen, Method, Rule, method_named
+from descend.methods.in_files import known
 from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.linear import LinearModel
@@ -39,6 +40,7 @@ _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
+_LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 _REST = 0.005  # share of the loss at the start: what is left is no trifle
 _NOTHING = "no more than a prediction that is the same for all rows"
 _OF_REST, _OF_REST_OF_LINEAR = 0.2, 0.05  # and this is much of it; of a linear model one expects the best there is
@@ -111,6 +113,11 @@ class Retraining(ABC):
         """Whether it was stopped because the validation loss rose, and the training loss with it."""
         return self.outcome is Outcome.STALLED and self.in_batches
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it ended by itself on all rows, and would again."""
+        return self.outcome is Outcome.STALLED and not self.in_batches
+
     def lowest_on_the_way(self, **changes: Any) -> float:
         """The lowest loss of a training from the start, also of one that diverges; infinite where it cannot be made."""
         _, history = self._quietly(changes, onward=False)
@@ -135,7 +142,7 @@ class OfModel(Retraining):
         self, model: Any, X: Any, y: Any, sample_weight: Any = None, names: Sequence[str] | None = None
     ) -> None:
         in_batches = model.get_params().get("batch_size") is not None
-        super().__init__(model.history_, model.outcome_, model.method, np.shape(X)[0], in_batches=in_batches)
+        super().__init__(model.history_, model.outcome_, _method_of(model), np.shape(X)[0], in_batches=in_batches)
         self.model, self.rows, self.names = model, (X, y, sample_weight), names
         self._latest: Any = None
         _check_rows(model, X, y)
@@ -162,6 +169,15 @@ class OfModel(Retraining):
         ways += [] if hidden.size else [("hidden=(128,)", {"hidden": (128,)})]
         ways += [] if has["activation"] == "relu" else [('activation="relu"', {"activation": "relu"})]
         return [*ways, (f"seed={has['seed'] + 1}, another start", {"seed": has["seed"] + 1})]
+
+
+def _method_of(model: Any) -> Any:
+    """The method of an estimator, with the rate that was found for it."""
+    method: Any = known(model.method)
+    if not isinstance(method, str | type) or not hasattr(model, "rate_"):
+        return method
+    kind: Any = method_named(method) if isinstance(method, str) else method
+    return kind(lr=model.rate_) if "lr" in kind.names() else kind()
 
 
 def _check_rows(model: Any, X: Any, y: Any) -> None:
@@ -266,7 +282,9 @@ def _boundless(trials: Retraining) -> Diagnosis | None:
 
 
 def _told(history: History, how: str, before: float) -> str:
-    return f"{float(history.epoch[-1]):.3g} epochs {how} end at loss {history.loss[-1]:.4g}, where it was {before:.4g}"
+    epochs = float(history.epoch[-1])
+    count = f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.3g}"
+    return f"{count} epochs {how} end at loss {history.loss[-1]:.4g}, where it was {before:.4g}"
 
 
 def _diverged(trials: Retraining) -> Diagnosis | None:
@@ -363,10 +381,12 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
             return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told)
     is_unknown = same is None and trials.was_cut  # what going on as before would have come to
     matters = won > _MATTERS * max(gained, end) or trials.is_much_of_rest(won)
-    if slow is None or is_unknown or not matters or (won < 2 * as_it_was and not trials.is_restless):
+    goes_on = not trials.is_restless and not trials.is_at_rest  # going on as before is no cure where it has stopped
+    if slow is None or is_unknown or not matters or (won < 2 * as_it_was and goes_on):
         return None
-    before = np.inf if same is None else end - as_it_was
-    evidence = {"loss": end, "going on as before": before, "going on with a tenth of the rate": end - won}
+    evidence = {"loss": end, "going on with a tenth of the rate": end - won}
+    if not trials.is_at_rest:
+        evidence["going on as before"] = np.inf if same is None else end - as_it_was
     if end > 1.02 * start:
         return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, _told(slow, f"more at {smaller.how}", end))
     cause = Cause.NOISE_FLOOR if trials.in_batches else Cause.OSCILLATING
@@ -397,9 +417,13 @@ def _too_small(trials: Retraining) -> Diagnosis | None:
     """Whether a much larger rate gets much farther in the same time."""
     start, _, _ = _gained(trials)
     best: tuple[str, History] | None = None
-    for factor in (10_000, 100, 10, 1_000_000):  # the boldest last: it may do well by chance
+    rates = rates_in(trials.method).values() if isinstance(trials.method, Rule) else ()
+    highest = max((float(rate) for rate in rates if isinstance(rate, float | int)), default=np.inf)
+    usual = [rate / highest for rate in _USUAL] if highest < _LOST else []
+    for factor in (*usual, 10_000, 100, 10, 1_000_000):  # the boldest last: it may do well by chance
         larger = rescaled(trials.method, factor)
-        tried = None if larger is None or (best and factor > 10_000) else trials.anew(method=larger.method)
+        is_bold = factor > 10_000 and factor not in usual
+        tried = None if larger is None or (best and is_bold) else trials.anew(method=larger.method)
         if larger is None or tried is None or (best and not tried.loss[-1] < best[1].loss[-1]):
             continue
         before = trials.loss_before(float(tried.epoch[-1]))
@@ -455,7 +479,8 @@ def _ill_conditioned(trials: Retraining) -> Diagnosis | None:
         return None
     _, end, gained = _gained(trials)
     tried = trials.anew(method=None, batch_size=None, validation=0.0, epochs=_STEPS)
-    if tried is None or not end - tried.loss[-1] > max(_MATTERS * gained, _HELD_UP * end):
+    won = 0.0 if tried is None else end - float(tried.loss[-1])
+    if tried is None or not (won > max(_MATTERS * gained, _HELD_UP * end) or trials.is_much_of_rest(won)):
         return None
     evidence = {"loss": end, "loss on all rows, with the default steps": float(tried.loss[-1])}
     told = f"{tried.epoch[-1]:,.0f} steps end at loss {tried.loss[-1]:.4g}, where it was {end:.4g}"
@@ -469,6 +494,8 @@ def _settled(history: History) -> float:
 
 def _too_few(trials: Retraining) -> Diagnosis | None:
     """Whether more of the same gets lower."""
+    if trials.is_at_rest:
+        return None
     _, end, gained = _gained(trials)
     more = trials.onward(epochs=max(trials.epochs, 5))
     whole = max(gained, end) if trials.in_batches else end  # on all rows it should have converged

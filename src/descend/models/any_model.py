@@ -168,6 +168,8 @@ def train(
         raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
     if patience is not None and not validation:
         raise ValueError("patience looks at the validation loss: give validation=0.2, too")
+    if resume and checkpoint is None:
+        raise ValueError("resume goes on from a checkpoint: give checkpoint=FILE, too")
     counts = {
         "batch_size": batch_size,
         "epochs": epochs,

@@ -69,7 +69,13 @@ class Classifier(ClassifierMixin):  # type: ignore[misc]
     def _row_weights(self, y: Any, sample_weight: Any) -> Any:
         if self.class_weight is None:
             return sample_weight
-        weights = compute_sample_weight(self.class_weight, y)
+        given = self.class_weight
+        if isinstance(given, dict):
+            if wrong := {c: w for c, w in given.items() if not (isinstance(w, int | float | np.number) and w >= 0)}:
+                raise ValueError(f"class_weight gives each class a weight >= 0, got {wrong}")
+        elif given != "balanced":
+            raise ValueError(f'class_weight must be None, "balanced", or {{class: weight}}, got {given!r}')
+        weights = compute_sample_weight(given, y)
         return weights if sample_weight is None else weights * sample_weight
 
     def __sklearn_tags__(self) -> Any:

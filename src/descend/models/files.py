@@ -36,6 +36,8 @@ def save_file(path: str | Path, kind: str, arrays: dict[str, np.ndarray], header
         The folder cannot be written to, or the disk is full; an older file is left as it was.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}: make it first")
     header = json.loads(json.dumps(header, default=lambda number: number.item()))  # as it will be read
     plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # strided ones come out wrong
     about = {"form": FORM, "kind": kind, "checksum": _checksum(plain, header), "header": header}

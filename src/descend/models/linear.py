@@ -372,6 +372,8 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             raise ValueError(f"validation must be a share in [0, 1), got {self.validation!r}")
         if self.patience is not None and not self.validation:
             raise ValueError("patience looks at the validation loss: give validation=0.2, too")
+        if self.resume and self.checkpoint is None:
+            raise ValueError("resume goes on from a checkpoint: give checkpoint=FILE, too")
         if self.checkpoint is not None and self.batch_size is None:
             raise ValueError("a checkpoint is for training in batches: give batch_size, too")
         if (self.patience is not None or self.validation) and self.batch_size is None:

@@ -268,6 +268,8 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
                 raise ValueError(
                     f"{name} must be one of {', '.join(words)}, got {value!r}.{nearest(str(value), words)}"
                 )
+        if self.resume and self.checkpoint is None:
+            raise ValueError("resume goes on from a checkpoint: give checkpoint=FILE, too")
         if self.patience is not None and not self.validation:
             raise ValueError("patience looks at the validation loss: give validation=0.2, too")
 
