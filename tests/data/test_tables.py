@@ -546,3 +546,14 @@ def test_rows_held_out_tell_a_model_that_has_learnt_its_rows_by_heart() -> None:
     found = few.explain(table[["c0", "c1", "y"]])
     assert found.cause in {Cause.HEALTHY, Cause.PRECISION_FLOOR}
     assert found.evidence["score of the rows held out"] == pytest.approx(few.score)
+
+
+def test_a_target_far_from_all_others_is_named_and_not_called_learnt_by_heart() -> None:
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame(draw.normal(size=(600, 3)), columns=list("abc"))
+    table["price"] = 500 * table["a"] + 1_000 + draw.normal(size=600)
+    table.loc[0, "price"] = 1e9
+    model = fit_table(table, "price")
+    found = model.explain(table)
+    assert model.score < -10
+    assert (found.cause, found.evidence["one target is far from all others"]) == (Cause.UNKNOWN, 1e9)

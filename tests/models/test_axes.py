@@ -65,6 +65,13 @@ def test_columns_that_repeat_each_other_to_the_last_digit_share_their_coefficien
     assert model.score(X, 3 * km + X[:, 2]) > 1 - 1e-12
 
 
+def test_single_precision_goes_along_the_axes_of_its_sums() -> None:
+    X, y = nearly_twice(1e-2)
+    model = LinearRegression().fit(X.astype(np.float32), y)
+    assert "principal axes" in model.message_
+    assert np.mean((model.predict(X.astype(np.float32)) - y) ** 2) == pytest.approx(0.01, rel=0.1)
+
+
 def test_a_stream_goes_along_the_axes_of_its_sums() -> None:
     X, y = nearly_twice(1e-4)
     streamed = LinearRegression().fit_blocks(lambda: iter([(X[:600], y[:600]), (X[600:], y[600:])]))

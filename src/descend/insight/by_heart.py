@@ -10,6 +10,7 @@ from descend.insight.retraining import OfModel
 __all__ = ["learnt_by_heart"]
 
 _LOST, _AT_LEAST = 0.5, 0.1  # of what the score of the rows held out lacks, so much is the gap to that of its own
+_KNOWN = 0.3  # a score of its own rows that is lower is not that of one who knows them
 _REGAINED = 0.2  # share of the gap that a cure has to close
 _PENALTIES = (1e-3, 0.03, 1.0)
 
@@ -20,7 +21,7 @@ def learnt_by_heart(trials: OfModel, held_out: tuple[Any, Any]) -> Diagnosis | N
     of_its_own, of_others = float(model.score(X, y)), float(model.score(*held_out))
     gap = of_its_own - of_others
     chance = len(held_out[1]) ** -0.5  # about two deviations of a share of so few rows
-    if not gap > max(_LOST * (1 - of_others), _AT_LEAST, chance):
+    if of_its_own < _KNOWN or not gap > max(_LOST * (1 - of_others), _AT_LEAST, chance):
         return None
     evidence = {"score of the rows it learnt from": of_its_own, "score of the rows held out": of_others}
     tried = {}

@@ -33,6 +33,8 @@ __all__ = [
 _WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by training again with one thing changed"
 _LEARNT = 0.2  # share of the first loss, which has to be gained where nothing else tells that all is well
 _STILL_WELL = 0.9  # of the loss at the start
+_WORSE = -0.1  # R² of rows held out, below which a constant does better, and not by chance
+_FAR = 1e3  # times as far from the median as usual
 _MOST_ROWS = 2_048  # on which a network is looked at
 
 
@@ -136,8 +138,19 @@ def explain_fit(
     by_heart = learnt_by_heart(trials, held_out)
     if by_heart is not None:
         return by_heart
-    found = explain_by_retraining(trials, read)
-    return replace(found, evidence={**found.evidence, "score of the rows held out": float(model.score(*held_out))})
+    found, of_others = explain_by_retraining(trials, read), float(model.score(*held_out))
+    evidence = {**found.evidence, "score of the rows held out": of_others}
+    if of_others < _WORSE and found.cause in {Cause.HEALTHY, Cause.PRECISION_FLOOR}:
+        return replace(found, cause=Cause.UNKNOWN, evidence={**evidence, **_far_target(y, held_out[1])})
+    return replace(found, evidence=evidence)
+
+
+def _far_target(*targets: Any) -> dict[str, float]:
+    """The target that is far from all others, if there is one."""
+    y = np.concatenate([np.asarray(part, float) for part in targets])
+    away = np.abs(y - np.median(y))
+    is_far = away.max() > _FAR * max(float(np.median(away)), 1e-300)
+    return {"one target is far from all others": float(y[away.argmax()])} if is_far else {}
 
 
 def _some_rows(network: Any, X: Any, y: Any) -> Any:

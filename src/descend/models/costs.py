@@ -28,6 +28,7 @@ __all__ = ["MOST_COLUMNS", "SUMMED", "Cost", "GramCost", "Parted", "RowsCost", "
 _BLOCKS = 64  # of rows, whose sums are added in order: the bits do not depend on the number of threads
 _FEWEST = 4_096  # rows in a block
 _SHARES = 4  # of the blocks, for each processor: to hand one over takes its time
+_TURNED = 512 << 20  # bytes
 SUMMED = 1_024  # rows that are multiplied at once: they stay in the cache
 MOST_COLUMNS = 1_024  # of which XᵀX is worth its making
 
@@ -174,7 +175,8 @@ class GramCost(Cost):
         self, parts: Iterable[Rows], mean: float, scaling: Scaling, l2: float, rows: Rows | None = None
     ) -> None:
         super().__init__(scaling, l2)
-        self.rows = rows  # all of them, where they are at hand
+        # All of them, where they are at hand and may be turned, which takes digits, and a copy.
+        self.rows = rows if rows is not None and rows.kind == np.float64 and rows.values.nbytes < _TURNED else None
         # About the mean of the target: of a large offset little would be left of the differences that matter.
         self._origin = np.append(np.zeros(len(scaling.scale)), mean * scaling.intercept)
         self._sum(parts)

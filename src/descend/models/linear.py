@@ -61,7 +61,6 @@ _ROUNDING = 1e-8  # of a prediction: one so near to it is as good
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _OTHER_SCALE = 10.0  # times as large, or as small
 _PASSES = 2  # through blocks in batches, unless given
-_TURNED = 512 << 20  # bytes of rows that may be copied, to go along their axes
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 
 __all__ = ["LinearModel"]
@@ -529,15 +528,12 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         """The axes of the columns, where these nearly repeat each other and are scaled."""
         if self._moments is None or self.l1 or rows.is_sparse or rows.features > MOST_COLUMNS:
             return None
-        is_streamed = isinstance(cost, GramCost) and cost.rows is None
-        sums = cost if isinstance(cost, GramCost) else GramCost(rows.blocks(SUMMED), 0.0, self._scaling, 0.0)
+        sums = cost if isinstance(cost, GramCost) else GramCost(rows.blocks(SUMMED), 0.0, self._scaling, 0.0, rows)
         gram, l2 = sums.gram[:-1, :-1], float(self.l2)
         if not is_flat(gram, l2):
             return None
-        if is_streamed:
-            return axes_of_sums(gram, l2)
-        if rows.kind != np.float64 or rows.values.nbytes > _TURNED:  # to turn them takes digits, and a copy
-            return None
+        if sums.rows is None:
+            return axes_of_sums(gram, l2) if sums is cost else None
         z = self._scaling.applied(rows) * np.sqrt(rows.weights)[:, None]
         return axes_of_rows(z, l2, self._moments.mean / self._moments.deviation)
 
