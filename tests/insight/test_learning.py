@@ -397,3 +397,15 @@ def test_noisy_steps_far_above_the_exact_loss_are_not_well() -> None:
     found = LinearRegression("lion", batch_size=32).fit(A, b).explain(A, b)
     assert found.cause is not Cause.HEALTHY
     assert found.seen
+
+
+def test_columns_that_are_not_scaled_are_told_beside_where_training_ended() -> None:
+    draw = np.random.default_rng(1)
+    A = draw.normal(size=(2_000, 5))
+    b = A @ [1.0, 2, 3, 4, 5] + draw.normal(size=2_000)
+    A = A * 10.0 ** np.array([-3, -1, 0, 1, 3])
+    with pytest.warns(ConvergenceWarning):
+        model = LinearRegression(scale=False).fit(A, b)
+    found = model.explain(A, b)
+    assert found.cure == "scale=True"
+    assert found.evidence["loss"] == pytest.approx(model.history_.loss[-1])

@@ -129,9 +129,11 @@ class Retraining(ABC):
         share = _OF_REST_OF_LINEAR if isinstance(self.model, LinearModel) else _OF_REST
         return won > share * end and end > _REST * start
 
-    def loss_before(self, epochs: float) -> float:
-        """What training had come to after so many epochs."""
-        row = int(np.searchsorted(self.history.epoch, epochs, side="right")) - 1
+    def beside(self, tried: History) -> float:
+        """What training had come to in as many epochs as a trial; at its end, where the trial came to rest itself."""
+        epochs = float(tried.epoch[-1])
+        came_to_rest = not self.in_batches and epochs < self.epochs
+        row = int(np.searchsorted(self.history.epoch, np.inf if came_to_rest else epochs, side="right")) - 1
         return float(self.history.loss[max(row, 0)])
 
 
@@ -373,7 +375,7 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     as_it_was = 0.0 if same is None else end - _settled(same)
     anew = trials.anew(method=smaller.method)
     if anew is not None:  # has it gone astray where a smaller rate does not lead back from?
-        before = trials.loss_before(float(anew.epoch[-1]))
+        before = trials.beside(anew)
         lower = min(before, end - won) - anew.loss[-1]
         if lower > max(_MUCH * (start - anew.loss[-1]), _REST * abs(start)):
             evidence = {"loss at the start": start, "loss": before, "going on with a tenth of the rate": end - won}
@@ -403,7 +405,7 @@ def _swings(trials: Retraining) -> Diagnosis | None:
         return None
     name, method = found
     tried = trials.anew(method=method)
-    if tried is None or not tried.loss[-1] < (before := trials.loss_before(float(tried.epoch[-1]))):
+    if tried is None or not tried.loss[-1] < (before := trials.beside(tried)):
         return None
     evidence = {
         "share of the moves of the loss that go up": rises(loss),
@@ -426,13 +428,13 @@ def _too_small(trials: Retraining) -> Diagnosis | None:
         tried = None if larger is None or (best and is_bold) else trials.anew(method=larger.method)
         if larger is None or tried is None or (best and not tried.loss[-1] < best[1].loss[-1]):
             continue
-        before = trials.loss_before(float(tried.epoch[-1]))
+        before = trials.beside(tried)
         if start - tried.loss[-1] > 1.5 * max(start - before, 0) and before - tried.loss[-1] > _MATTERS * abs(start):
             best = larger.how, tried
     if best is None:
         return None
     cure, tried = best
-    before = trials.loss_before(float(tried.epoch[-1]))
+    before = trials.beside(tried)
     cause = Cause.STEP_VANISHED if isinstance(trials.method, Method) and tires(trials.method) else Cause.RATE_TOO_SMALL
     evidence = {"loss at the start": start, "loss": before}
     return Diagnosis(cause, evidence, cure, _told(tried, "from the start", before))
@@ -453,7 +455,7 @@ def _raw(trials: Retraining) -> Diagnosis | None:
 def _changed(
     trials: Retraining, cause: Cause, cure: str, *, half: bool = False, learns: float = 0.25, **changes: Any
 ) -> Diagnosis | None:
-    """Whether something else than the rate makes it learn much more from the start, or, `half`, halves the loss.
+    """Whether something else than the rate makes it learn much more from the start, or, `half`, half the loss away.
 
     At least the share `learns` of what is won must be learnt, rather than there from the start.
     """
@@ -461,11 +463,12 @@ def _changed(
     tried = trials.anew(**changes)
     if tried is None:
         return None
-    before = trials.loss_before(float(tried.epoch[-1]))
+    before = trials.beside(tried)
     is_much = before - tried.loss[-1] >= _MUCH * (max(start, tried.loss[0]) - tried.loss[-1])
     learnt = tried.loss[0] - tried.loss[-1]
     is_learnt = learnt > max(learns * (before - tried.loss[-1]), 0.1 * tried.loss[0])
-    if not is_learnt or not (is_much or (half and 0 < tried.loss[-1] < 0.5 * before)):
+    is_half = 0 < tried.loss[-1] < 0.5 * before or trials.is_much_of_rest(before - float(tried.loss[-1]))
+    if not is_learnt or not (is_much or (half and is_half)):
         return None
     return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, _told(tried, "from the start", before))
 
@@ -535,7 +538,7 @@ def _penalised(trials: Retraining) -> Diagnosis | None:
     trials.lowest = lowest  # without its penalty it is another cost
     if tried is None:
         return None
-    start, before = float(trials.history.loss[0]), trials.loss_before(float(tried.epoch[-1]))
+    start, before = float(trials.history.loss[0]), trials.beside(tried)
     if not before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1]):
         return None
     evidence = {**given, "loss at the start": start, "loss": before}
