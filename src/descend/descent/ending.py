@@ -37,6 +37,7 @@ _STILL = "x no longer moves"
 _JUMPS = "it changes in jumps (floor, round, a count of errors), which no gradient can see"
 _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
 _DROWNED = 1e-7  # share of what was gained, below which differences of the values say nothing
+_LEVEL = 1e-4  # share of the first gradient
 _TRIFLE = 1e-9  # share of the cost, and of what was gained, that is no longer worth a step
 _FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
@@ -223,7 +224,9 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
     if (found := _at_kink(run, far, lowest, grad)) is not None:
         return found
     gained = run.problem.sign * float(run.trace.f[0]) - f
-    if 0 < gain <= _TRIFLE * min(abs(f), gained):
+    # Between kinks a step along the gradient betters little, too, however far the minimum is.
+    is_level = size <= _LEVEL * float(run.trace.gradient_norm[0])
+    if is_level and 0 < gain <= _TRIFLE * min(abs(f), gained):
         return Judgement(
             Outcome.PRECISION_FLOOR,
             f"{what} in {run.dtype}, and a step along the gradient would better the cost {run.fun:.6g} by {gain:.2g} "
