@@ -20,6 +20,8 @@ from descend import (
     SignSGD,
 )
 from descend.insight import Cause
+from descend.models import Absolute, Quantile
+from descend.models.losses import Huber
 
 
 @pytest.mark.parametrize("shape", [(6, 2), (10, 5), (20, 8), (60, 100), (200, 20)])
@@ -223,3 +225,28 @@ def test_the_rate_that_is_advised_after_a_divergence_does_not_diverge(loss: str)
     advised = float(str(told[0].message).split("below about ")[1].split()[0])
     model = LinearRegression(GradientDescent(advised), loss=loss).fit(X, y)
     assert model.outcome_ is Outcome.CONVERGED
+
+
+@pytest.mark.parametrize("loss", [Huber(), Absolute(), Quantile(0.3)])
+def test_the_best_constant_is_found_beside_an_outlier(loss: Any) -> None:
+    y = np.append(np.arange(101.0), 1e15)
+    q = 0.3 if isinstance(loss, Quantile) else 0.5
+    assert loss.constant(y, np.ones(len(y))) == pytest.approx(np.quantile(y[:-1], q), abs=1.0)
+
+
+def test_a_training_loss_that_rose_a_little_is_no_divergence() -> None:
+    draw = np.random.default_rng(7)
+    X, y = draw.normal(size=(400, 5)), draw.normal(size=400)
+    with pytest.warns(ConvergenceWarning, match="Stalled|stalled"):
+        model = LinearRegression(batch_size=16, validation=0.2, patience=3, epochs=50, seed=7).fit(X, y)
+    assert model.outcome_ is Outcome.STALLED
+    assert model.history_.loss[-1] > model.history_.loss[0]
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_what_a_step_would_still_better_by_a_billionth_is_no_stall(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    X, z = draw.normal(size=(1_000, 3)), draw.normal(size=1_000)
+    y = X @ [1, 2, 3] + 3 * z + 0.1 * draw.normal(size=1_000)
+    model = LinearRegression(loss="huber", scale=False).fit(np.column_stack([X, X[:, 0] + 3e-3 * z]), y)
+    assert model.outcome_ is Outcome.PRECISION_FLOOR

@@ -52,9 +52,8 @@ def mnist_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Learn to tell images apart: MNIST with a 784-128-10 network, unless told otherwise."""
-    import numpy as np
-
     from descend.data.images import image_set, mnist
+    from descend.insight.chance import knows_nothing
     from descend.models import MLPClassifier
 
     begin = time.perf_counter()
@@ -97,9 +96,7 @@ def mnist_command(
             _report(network, images, predicted, found)
     pictures = [] if plot is None else _pictures(plot, network, images, predicted, shares.max(axis=1))
     write_files([("network", out, network.save), *pictures], silent=as_json)
-    shares = np.unique(images.y, return_counts=True)[1] / len(images.y)
-    knows_nothing = history.loss[-1] > 0.98 * -(shares @ np.log(shares))  # what naming these shares would cost
-    if (exit_code(network.outcome_) == 3 or knows_nothing) and not as_json:
+    if (exit_code(network.outcome_) == 3 or knows_nothing(network, images.y)) and not as_json:
         print(f"\n{network.explain(images.X, images.y)}")
     raise typer.Exit(exit_code(network.outcome_))
 

@@ -11,6 +11,7 @@ import typer
 from descend.cli.app import app
 from descend.cli.values import method_class
 from descend.methods import Method, catalogue
+from descend.methods.method import plain_name
 from descend.objectives import LANDSCAPES, Landscape, landscape
 
 
@@ -25,7 +26,7 @@ def methods_command(
     console = Console()
     if name is not None:
         others = {kind.__name__.lower(): kind for kind in (*_step_sizes(), *_wrappers())}
-        plain = name.lower().replace("-", "").replace("_", "")
+        plain = plain_name(name)
         if plain in others:
             _show_other(others[plain], console)
         else:

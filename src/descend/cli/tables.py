@@ -30,6 +30,7 @@ Epochs = Annotated[int | None, typer.Option(help="Passes over the data, at most.
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file that descend fit or descend mnist has written.")]
 
 _MODELS = {".descend", ".safetensors"}
+_NOTHING = 0.01  # R²: so little is chance
 _BUNDLED = ("diabetes", "breast_cancer", "wine", "iris", "digits")
 
 
@@ -300,9 +301,6 @@ _PLURALS = {
     "category": "of categories",
     "hashed": "hashed",
 }
-
-
-_NOTHING = 0.01  # R²: so little is chance
 
 
 def _few(n: int) -> list[int]:

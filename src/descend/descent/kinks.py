@@ -23,7 +23,7 @@ def at_kink(problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere)
     Around a smooth minimum the rise per length shrinks with the length; at a kink it does not.
     """
     size = length(grad)
-    if problem.is_smooth or not 0 < size < np.inf:
+    if not 0 < size < np.inf:
         return False
     eps, reach, rounding = float(np.finfo(dtype_of(x)).eps), reach_of(x), 10 * noise_of(problem, x, f)
     rises = []

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.base import clone
 
 from descend.descent import Outcome
+from descend.insight.chance import knows_nothing
 from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
 from descend.insight.rescaled import rates_in, rescaled
 from descend.insight.slow import tires
@@ -35,7 +36,6 @@ _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
 _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
-_KNOWS = 0.98  # share of the loss of a prediction that is the same for all rows, below which something was learnt
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
@@ -546,18 +546,7 @@ def _penalised(trials: Retraining) -> Diagnosis | None:
 
 
 def _knows_nothing(trials: Retraining) -> bool:
-    """Whether a model does no better than a prediction that is the same for all rows."""
-    if not isinstance(trials, OfModel):
-        return False
-    if not hasattr(trials.model, "classes_"):
-        return bool(trials.history.score[-1] < 1 - _KNOWS)
-    if not hasattr(trials.model, "predict_proba"):
-        return False
-    _, counts = np.unique(np.asarray(trials.rows[1]), return_counts=True)
-    shares = counts / counts.sum()
-    of_held_out = trials.history.validation
-    loss = np.nanmin(of_held_out) if np.isfinite(of_held_out).any() else trials.history.loss[-1]
-    return bool(loss > -_KNOWS * float(shares @ np.log(shares)))
+    return isinstance(trials, OfModel) and knows_nothing(trials.model, trials.rows[1])
 
 
 def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:

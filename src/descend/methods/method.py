@@ -32,7 +32,7 @@ from descend.methods.rule import Rule
 from descend.stepsizes import Asks, At, StepSize
 from descend.words import like, sum, zeros_like
 
-__all__ = ["Method", "Rate", "State", "catalogue", "method_named", "rate"]
+__all__ = ["Method", "Rate", "State", "catalogue", "method_named", "plain_name", "rate"]
 
 _ALONG = {"cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp", "sort", "rev"}  # they mix, and keep the shape
 
@@ -349,6 +349,11 @@ _ALSO = {
 }  # fmt: skip
 
 
+def plain_name(text: str) -> str:
+    """A name without case, hyphens and underscores."""
+    return text.lower().replace("-", "").replace("_", "")
+
+
 def method_named(text: str) -> type[Method]:
     """The method of that name; case, hyphens and underscores do not matter. Some are known by other names, too.
 
@@ -358,12 +363,9 @@ def method_named(text: str) -> type[Method]:
         No method has that name; the message suggests the nearest.
     """
 
-    def plain(name: str) -> str:
-        return name.lower().replace("-", "").replace("_", "")
-
     known = catalogue()
-    wanted = _ALSO.get(plain(text), plain(text))
+    wanted = _ALSO.get(plain_name(text), plain_name(text))
     for name, method in known.items():
-        if wanted in {plain(name), method.__name__.lower()}:
+        if wanted in {plain_name(name), method.__name__.lower()}:
             return method
     raise ValueError(f"unknown method {text!r}; legal: {', '.join(known)}.{nearest(text, list(known))}")

@@ -17,7 +17,7 @@ from descend.descent import Outcome
 from descend.descent.options import ready, sampling_of
 from descend.descent.sampling import as_data
 from descend.methods import Adam, Rule
-from descend.models.checkpoint import Checkpoint, about
+from descend.models.checkpoint import Checkpoint, about, check_resume
 from descend.models.descending import Descending
 from descend.models.history import History
 from descend.models.samples import Samples
@@ -168,8 +168,7 @@ def train(
         raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
     if patience is not None and not validation:
         raise ValueError("patience looks at the validation loss: give validation=0.2, too")
-    if resume and checkpoint is None:
-        raise ValueError("resume goes on from a checkpoint: give checkpoint=FILE, too")
+    check_resume(checkpoint, resume)
     counts = {
         "batch_size": batch_size,
         "epochs": epochs,

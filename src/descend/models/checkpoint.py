@@ -24,10 +24,16 @@ from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.trainers import Trainer
 
-__all__ = ["Checkpoint", "CheckpointError", "Progress", "about", "goes_on_in_form", "written"]
+__all__ = ["Checkpoint", "CheckpointError", "Progress", "about", "check_resume", "goes_on_in_form", "written"]
 
 _KIND = "training"
 _HASHED = 65_536  # numbers at the beginning and at the end of the data by which a checkpoint knows them
+
+
+def check_resume(checkpoint: Any, resume: Any) -> None:
+    """Refuse to go on from nothing."""
+    if resume and checkpoint is None:
+        raise ValueError("resume goes on from a checkpoint: give checkpoint=FILE, too")
 
 
 def goes_on_in_form(before: dict[str, str], now: dict[str, str], names: Iterable[str]) -> bool:

@@ -169,7 +169,6 @@ class GramCost(Cost):
     """Squared error of dense rows: one pass makes XᵀX, after which a step does not look at the rows again."""
 
     how = "of XᵀX, made in one pass: a step costs the same however many rows there are"
-    is_smooth = True
 
     def __init__(
         self, parts: Iterable[Rows], mean: float, scaling: Scaling, l2: float, rows: Rows | None = None

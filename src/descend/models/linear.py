@@ -24,7 +24,7 @@ from descend.methods.in_files import known
 from descend.models.all_rows import train_around_corners, train_on_all_rows
 from descend.models.axes import Axes, axes_of_rows, axes_of_sums, is_flat
 from descend.models.callbacks import told_of_epochs
-from descend.models.checkpoint import Checkpoint, about, goes_on_in_form, written
+from descend.models.checkpoint import Checkpoint, about, check_resume, goes_on_in_form, written
 from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.finite import check_features, finite_rows
 from descend.models.history import History
@@ -371,8 +371,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             raise ValueError(f"validation must be a share in [0, 1), got {self.validation!r}")
         if self.patience is not None and not self.validation:
             raise ValueError("patience looks at the validation loss: give validation=0.2, too")
-        if self.resume and self.checkpoint is None:
-            raise ValueError("resume goes on from a checkpoint: give checkpoint=FILE, too")
+        check_resume(self.checkpoint, self.resume)
         if self.checkpoint is not None and self.batch_size is None:
             raise ValueError("a checkpoint is for training in batches: give batch_size, too")
         if (self.patience is not None or self.validation) and self.batch_size is None:

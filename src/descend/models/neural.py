@@ -27,7 +27,7 @@ from descend.fields import nearest
 from descend.methods import Adam, Method, Rule, as_rule, method_named
 from descend.methods.in_files import as_json, known, of_json
 from descend.models.callbacks import told_of_epochs
-from descend.models.checkpoint import Checkpoint, about, goes_on_in_form, written
+from descend.models.checkpoint import Checkpoint, about, check_resume, goes_on_in_form, written
 from descend.models.classes import Classifier
 from descend.models.descending import Descending
 from descend.models.files import load_file, save_file
@@ -268,8 +268,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
                 raise ValueError(
                     f"{name} must be one of {', '.join(words)}, got {value!r}.{nearest(str(value), words)}"
                 )
-        if self.resume and self.checkpoint is None:
-            raise ValueError("resume goes on from a checkpoint: give checkpoint=FILE, too")
+        check_resume(self.checkpoint, self.resume)
         if self.patience is not None and not self.validation:
             raise ValueError("patience looks at the validation loss: give validation=0.2, too")
 

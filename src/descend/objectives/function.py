@@ -72,7 +72,6 @@ class Problem:
     reason: str = ""  # why it is not got in a better way; empty if it is exact
     program: Program | None = None  # to be traced; None if eager
     grad: Callable[..., Any] | None = None  # the user's, shaped and signed
-    is_smooth: bool = False  # known to have no kinks, however its rounding looks
     noise: float = 0.0  # of values that are only called, beyond rounding: a standard deviation
     exactness: float = 0.0  # the same, and rounding, relative to how much they vary; 0 for that of the numbers
     started: bool = False  # after the checks an error of arithmetic is a place without a value
@@ -278,7 +277,6 @@ def _prepared(
     sign = -1 if maximize else 1
     anew = partial(_prepared, objective, x0, grad, data, maximize, written_in_words=written_in_words)
     problem = Problem(x0=x0, data=data, sign=sign, call=call, made_by=anew)
-    problem.is_smooth = getattr(objective, "is_smooth", False)
     if call_grad is not None:
         problem.grad = lambda x, *d: _shaped(call_grad(x, *d), x, sign, np)
     with precision(x0):
