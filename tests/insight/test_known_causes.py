@@ -40,6 +40,7 @@ def told(run: Any) -> Any:
     return run.explain().cause
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_a_penalty_that_holds_a_run_away_is_named() -> None:
     run = minimize("(x-3)^2", 5.0, DecoupledWeightDecay(GradientDescent(0.1), 5.0), steps=1_000)
     found = run.explain()

@@ -31,8 +31,9 @@ from descend import (
     plots,
     train,
 )
-from descend.insight import Cause, edge_over_training, loss_slice, network_curvature, noise_scale
+from descend.insight import Cause, edge_over_training, explain_training, loss_slice, network_curvature, noise_scale
 from descend.insight.retraining import OfModel, OfTraining, _to_and_fro
+from descend.models.history import History
 
 pytestmark = pytest.mark.usefixtures("time_enough")
 
@@ -323,6 +324,7 @@ def test_parameters_that_no_gradient_reaches_are_named_and_another_start_is_trie
     assert "20 epochs from the start end at loss" in found.seen
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_without_rows_a_loss_at_the_level_of_chance_is_not_well() -> None:
     X, y = load_digits(return_X_y=True)
     model = MLPClassifier(Adam(0.01), hidden=8, epochs=20, l2=10.0).fit(X[:600], y[:600])
@@ -330,6 +332,7 @@ def test_without_rows_a_loss_at_the_level_of_chance_is_not_well() -> None:
     assert model.explain().cause is Cause.UNKNOWN
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_a_network_at_the_level_of_chance_is_not_well() -> None:
     draw = np.random.default_rng(0)
     A = draw.normal(size=(600, 5))
@@ -343,6 +346,29 @@ def test_a_network_at_the_level_of_chance_is_not_well() -> None:
     assert not found.seen
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_gets_no_cure_that_lowers_the_loss_of_its_own_rows_alone(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    A, noise = draw.normal(size=(600, 20)), draw.integers(0, 2, 600)
+    for model in (
+        MLPClassifier(Adam(1e-3), hidden=32, epochs=10, validation=0.2),
+        MLPRegressor(Adam(1e-3), hidden=32, epochs=10, validation=0.2),
+        LogisticRegression(batch_size=32, validation=0.2),
+    ):
+        assert model.fit(A, noise).explain(A, noise).cause in {Cause.UNKNOWN, Cause.OVERFITTING}
+
+
+def test_the_patience_that_is_advised_does_not_stop_before_the_lowest_loss() -> None:
+    validation = [1.0, 0.8, 0.9, 0.9, 0.9, 0.9, 0.5, 0.6, 0.7, 0.8]
+    history = History()
+    for epoch, held_out in enumerate(validation):
+        history.add(epoch=epoch, steps=epoch, loss=0.9**epoch, validation=held_out, seconds=0.0)
+    found = explain_training(history, Outcome.STEPS_EXHAUSTED)
+    assert found.cause is Cause.OVERFITTING
+    assert found.cure.startswith("patience=5,")
+
+
 def test_what_no_linear_network_can_learn_is_learnt_with_a_hidden_layer() -> None:
     A = np.random.default_rng(0).normal(size=(600, 2))
     b = A[:, 0] * A[:, 1] > 0
@@ -350,6 +376,7 @@ def test_what_no_linear_network_can_learn_is_learnt_with_a_hidden_layer() -> Non
     assert (found.cause, found.cure) == (Cause.PLATEAU, "hidden=(128,)")
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_the_cure_of_scaled_columns_is_found_where_the_loss_began_far_above_chance() -> None:
     model = MLPClassifier(Adam(0.003), epochs=20, scale=False).fit(X + 1e4, Y)
     assert model.explain(X + 1e4, Y).cure == "scale=True"

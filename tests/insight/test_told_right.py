@@ -188,6 +188,7 @@ def test_the_place_of_what_is_not_finite_is_named(model: Any) -> None:
         model.fit(pandas.DataFrame(BROKEN, columns=["age", "rooms", "income"]), B)
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_rows_that_the_model_would_refuse_explain_nothing() -> None:
     model = LinearRegression(GradientDescent(1e-6), batch_size=5, epochs=2).fit(A, B)
     assert model.explain(A, B).cause is Cause.RATE_TOO_SMALL

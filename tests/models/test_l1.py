@@ -93,6 +93,7 @@ def test_stochastic_steps_leave_exact_zeros_where_nothing_is_to_be_learnt(kind: 
     np.testing.assert_allclose(model.coef_, LinearRegression(l1=0.2).fit(X, y).coef_, atol=2e-3)
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_methods_that_do_not_stream_have_it_too() -> None:
     model = LinearRegression(Lookahead(Momentum(0.005)), l1=60.0, batch_size=50, epochs=5).fit(X, Y)
     assert (model.coef_ == 0).all()

@@ -383,6 +383,7 @@ def test_a_fit_that_begins_in_the_minimum_has_converged() -> None:
     np.testing.assert_allclose(far.coef_, model.coef_, rtol=1e-4)  # and not stopped early by the size of the target
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_a_grid_search_goes_over_the_numbers_of_the_method() -> None:
     X, y = load_diabetes(return_X_y=True)
     model = LinearRegression(Adam(Cosine(0.1, steps=100)), batch_size=32, epochs=3)
@@ -398,6 +399,7 @@ def test_a_grid_search_goes_over_the_numbers_of_the_method() -> None:
         LinearRegression().set_params(method__lr=0.1)
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_a_model_begins_at_the_constant_that_suits_its_loss() -> None:
     draw = np.random.default_rng(0)
     X = draw.normal(size=(4_000, 3))  # so few that the loss on the way is that of all rows
@@ -413,18 +415,31 @@ def test_a_model_begins_at_the_constant_that_suits_its_loss() -> None:
         np.testing.assert_allclose(begun, -(shares @ np.log(shares)), rtol=1e-3)
 
 
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_columns_that_hold_each_other_up_in_batches_are_no_success(batch_size: int) -> None:
+    draw = np.random.default_rng(0)
+    year = draw.integers(1950, 2021, 500).astype(float)
+    X, y = np.column_stack([year, year**2]), 0.02 * (year - 1985) ** 2 + draw.normal(size=500)
+    with pytest.warns(ConvergenceWarning, match="nothing learnt: .* a prediction that is the same for all rows has"):
+        model = LinearRegression(batch_size=batch_size).fit(X, y)
+    found = model.explain(X, y)
+    assert (found.cause, found.cure) == (Cause.ILL_CONDITIONED, "leave method and batch_size out")
+    assert LinearRegression().fit(X, y).score(X, y) > 0.98
+
+
 @pytest.mark.parametrize(
     ("model", "is_useless"),
     [
         (LinearRegression(FTRLProximal(0.1), batch_size=32), True),
         (LinearRegression(FTRLProximal(100.0), batch_size=32), False),
         (LinearRegression(GradientDescent(1e-6), batch_size=32, scale=False), True),
-        (LinearRegression(GradientDescent(1e-6), batch_size=32, scale=False, fit_intercept=False), False),
+        (LinearRegression(GradientDescent(1e-6), batch_size=32, scale=False, fit_intercept=False), True),
+        (LinearRegression(GradientDescent(1e-3), batch_size=32), False),
         (MLPRegressor(GradientDescent(1e-9), init="he_normal", epochs=1), True),
         (MLPRegressor(GradientDescent(0.01), epochs=3), False),
     ],
 )
-def test_what_is_worse_than_a_constant_is_no_success(model: Any, is_useless: bool) -> None:
+def test_what_is_no_better_than_a_constant_is_no_success(model: Any, is_useless: bool) -> None:
     draw = np.random.default_rng(0)
     X = draw.normal(size=(2_000, 3))
     y = 100 + X @ [1.0, 2.0, 3.0] + draw.normal(size=2_000)

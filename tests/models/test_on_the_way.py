@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
 from descend import AdaGrad, Adam, GradientDescent, LinearClassifier, LinearRegression, LogisticRegression, Momentum
+from descend.insight import Cause
 
 X, Y = load_breast_cancer(return_X_y=True)
 
@@ -104,6 +105,17 @@ def test_separable_classes_without_a_penalty_are_no_success(scale: bool) -> None
     assert model.outcome_.name == "DIVERGED"
     assert model.score(X, y) == 1
     assert LogisticRegression(l2=1e-4, scale=scale).fit(X, y).outcome_.name == "CONVERGED"
+
+
+def test_separable_classes_are_told_before_training_has_come_to_its_end() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    with pytest.warns(ConvergenceWarning, match="the loss falls for ever.*l2=1e-4"):
+        model = LogisticRegression(l2=0.0, epochs=3_000).fit(X, y)
+    found = model.explain(X, y)
+    assert (found.cause, found.cure) == (Cause.UNBOUNDED, "l2=0.0001")
+    assert "converges" in found.seen
+    again = LogisticRegression.of_file(*model.to_file())
+    assert again.explain().cause is Cause.UNBOUNDED, "what was found is in the file"
 
 
 def test_a_best_model_without_a_penalty_is_a_success() -> None:

@@ -11,12 +11,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from descend.descent import Outcome
+from descend.descent.outcome import Finding, Outcome
 from descend.insight.curvature import Curvature, curvature, curvature_of
 from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
 from descend.insight.edge import Edge, is_known_adaptive, shrink_of
 from descend.insight.stability import edge_of_stability
-from descend.models.training import RESTLESS
 from descend.objectives.function import prepare
 from descend.objectives.parameters import as_vector, from_vector
 from descend.words import precision
@@ -38,15 +37,15 @@ _FAR = 1e3  # times as far from the median as usual
 _MOST_ROWS = 2_048  # on which a network is looked at
 
 
-def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
+def explain_training(history: Any, outcome: Outcome, finding: Finding | None = None) -> Diagnosis:
     """Why training ended as it did, as far as the losses on the way tell. No cure is tried.
 
     Parameters
     ----------
     history
         A `History`.
-    outcome, message
-        How training ended.
+    outcome, finding
+        How training ended, and what was found there.
     """
     loss, validation = history.loss, history.validation
     whole = np.flatnonzero(history.epoch == np.floor(history.epoch))
@@ -54,21 +53,22 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     if len(loss) and not np.isfinite(loss[0]):
         evidence: dict[str, Any] = {"loss at the start": float(loss[0])}
         return Diagnosis(Cause.LEFT_DOMAIN, evidence, "begin where the loss is finite", outcome=outcome)
-    if outcome is Outcome.STALLED and np.isfinite(validation).any() and RESTLESS not in message:
+    if outcome is Outcome.STALLED and np.isfinite(validation).any() and finding is not Finding.RESTLESS:
         evidence = {"validation loss at the start": float(validation[0]), "at the end": float(validation[-1])}
-        return Diagnosis(Cause.OVERFITTING, evidence, "l2, dropout, more rows, or other columns", outcome=outcome)
+        return Diagnosis(Cause.OVERFITTING, evidence, "l2, more rows, or other columns", outcome=outcome)
     if len(loss) > 1 and loss[-1] < -ENDLESS * max(1.0, abs(loss[0])):
         evidence = {"loss at the start": float(loss[0]), "at the end": float(loss[-1])}
         return Diagnosis(Cause.UNBOUNDED, evidence, "look for a wrong sign in the loss, or bound it", outcome=outcome)
     if outcome is Outcome.DIVERGED:
-        if "falls for ever" in message:
-            return Diagnosis(Cause.UNBOUNDED, {"message": message}, "l2=1e-4", outcome=outcome)
-        if "is not finite" in message and loss[-1] < _STILL_WELL * loss[0]:  # a rate that is too large drives it up
-            evidence = {"loss at the start": float(loss[0]), "just before": float(loss[-1]), "message": message}
+        if finding is Finding.NO_BOUND:
+            return Diagnosis(Cause.UNBOUNDED, {"loss": float(loss[-1])}, "a penalty, l2=1e-4", outcome=outcome)
+        if finding is Finding.NOT_FINITE and loss[-1] < _STILL_WELL * loss[0]:  # a rate that is too large drives it up
+            evidence = {"loss at the start": float(loss[0]), "just before": float(loss[-1])}
             cure = "write the loss so that it is finite there, or keep the parameters from where it is not"
             return Diagnosis(Cause.LEFT_DOMAIN, evidence, cure, outcome=outcome)
         evidence = {"learning rate": float(rates[-1])} if len(rates) else {}
-        return Diagnosis(Cause.RATE_TOO_LARGE, {**evidence, "message": message}, "a tenth of the rate", outcome=outcome)
+        evidence |= {"loss at the start": float(loss[0]), "at the end": float(loss[-1])}
+        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, "a tenth of the rate", outcome=outcome)
     if outcome is Outcome.CONVERGED:  # also where it was stopped early: the best parameters were kept
         kept = int(np.nanargmin(validation)) if np.isfinite(validation).any() else -1
         return Diagnosis(Cause.HEALTHY, {"loss": float(loss[kept])}, outcome=outcome)
@@ -86,7 +86,7 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
         ):
             at = {"epoch of the lowest validation loss": float(history.epoch[whole[best]])}
             evidence = {**at, "validation loss there": float(seen[best]), "at the end": float(seen[-1])}
-            cure = "patience=3, which stops there and keeps those parameters; or l2, dropout, more rows"
+            cure = f"patience={_patience_for(seen)}, which stops there and keeps those parameters; or l2, more rows"
             return Diagnosis(Cause.OVERFITTING, evidence, cure, outcome=outcome)
     if len(loss) < 3:
         return Diagnosis(Cause.UNKNOWN, {"looks at the loss": len(loss)}, outcome=outcome)
@@ -108,6 +108,12 @@ def explain_training(history: Any, outcome: Outcome, message: str) -> Diagnosis:
     return Diagnosis(Cause.HEALTHY, {"loss": float(loss[-1]), "gain in the last fifth": late}, outcome=outcome)
 
 
+def _patience_for(losses: np.ndarray) -> int:
+    """The least patience, from 3 on, that does not stop before the lowest of these losses, one an epoch."""
+    lowest = np.flatnonzero(losses == np.minimum.accumulate(losses))
+    return max(3, int(np.diff(lowest).max(initial=0)))
+
+
 def explain_fit(
     model: Any,
     X: Any = None,
@@ -126,7 +132,7 @@ def explain_fit(
     if not len(model.history_):
         cure = "use fit, which looks at the loss on the way; partial_fit does not"
         return Diagnosis(Cause.UNKNOWN, {"looks at the loss": 0}, cure, outcome=model.outcome_)
-    read = explain_training(model.history_, model.outcome_, model.message_)
+    read = explain_training(model.history_, model.outcome_, model._finding)
     if X is None:
         return replace(read, cure=_WITH_ROWS) if read.cause is Cause.UNKNOWN else read
     from descend.insight.by_heart import learnt_by_heart

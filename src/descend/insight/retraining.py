@@ -38,6 +38,8 @@ _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
+_L2 = 1e-4  # a penalty that gives a loss that falls for ever a lowest place
+_HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
@@ -96,8 +98,18 @@ class Retraining(ABC):
             raise KeyboardInterrupt
         if history is None or outcome is Outcome.DIVERGED or not np.isfinite(history.loss[-1]):
             return None
+        if not self._holds_elsewhere(history):
+            return None
         self.lowest = min(self.lowest, float(history.loss[-1]))
         return history
+
+    def _holds_elsewhere(self, tried: History) -> bool:
+        """Whether what a trial has learnt holds for the rows held out, too; true where there are none."""
+        before, after = self.history.validation, tried.validation
+        if not (np.isfinite(before).any() and np.isfinite(after).any()):
+            return True
+        lowest = float(np.nanmin(before))
+        return bool(np.nanmin(after) < lowest - _HOLDS * abs(lowest))
 
     def _quietly(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome | None, History | None]:
         """How a training ended, and its history; None where it cannot be made."""
@@ -154,8 +166,12 @@ class OfModel(Retraining):
         if onward:
             made.history_, made._trainer = History(), None
         plain = {"checkpoint": None, "resume": False, "patience": None, "warm_start": onward}
-        self._latest = made.set_params(**plain, **changes).fit(*self.rows)
+        self._latest = made.set_params(**{**plain, **changes}).fit(*self.rows)
         return made.outcome_, made.history_
+
+    def _holds_elsewhere(self, tried: History) -> bool:
+        is_held_out = np.isfinite(tried.validation).any()
+        return super()._holds_elsewhere(tried) and not (is_held_out and knows_nothing(self._latest, self.rows[1]))
 
     def fitted(self, **changes: Any) -> Any:
         """The model of a training from the start; None where it diverges, cannot be made, or time is up."""
@@ -242,7 +258,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         found = None if trials.in_batches else _penalised(trials)
         return read if found is None else replace(found, outcome=trials.outcome)
     if read.cause in certain:
-        return read
+        return _with_cure_tried(trials, read)
     for look in (_diverged,) if has_diverged else (_boundless, *_looks(trials, read), _ill_conditioned):
         found = look(trials)
         if found is not None:
@@ -267,6 +283,16 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
     is_well = ended_well and (not trials.was_cut or (learnt and read.cause is Cause.HEALTHY))
     return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
+
+
+def _with_cure_tried(trials: Retraining, read: Diagnosis) -> Diagnosis:
+    """What is certain from the losses alone; where a penalty is its cure, that is tried first."""
+    bounded = trials.fitted(l2=_L2) if read.cause is Cause.UNBOUNDED and isinstance(trials, OfModel) else None
+    if bounded is None or bounded.outcome_ is not Outcome.CONVERGED:
+        return read
+    return replace(
+        read, cure=f"l2={_L2:g}", seen=f"with it training converges, at loss {bounded.history_.loss[-1]:.4g}"
+    )
 
 
 def _boundless(trials: Retraining) -> Diagnosis | None:

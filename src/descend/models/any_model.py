@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from descend.descent import Outcome
 from descend.descent.options import ready, sampling_of
+from descend.descent.outcome import Finding, Outcome
 from descend.descent.sampling import as_data
 from descend.methods import Adam, Rule
 from descend.models.checkpoint import Checkpoint, about, check_resume
@@ -52,6 +52,8 @@ class Training:
         How many rows there were.
     kept
         The row of `history` whose parameters these are.
+    finding
+        What was found at the end, for a diagnosis to start from.
     again
         `again(**changes)` trains once more as `train` did, with some of its parameters changed.
     """
@@ -64,6 +66,7 @@ class Training:
     seconds: float
     rows: int
     kept: int
+    finding: Finding | None = field(repr=False)
     again: partial[Training] = field(repr=False, compare=False)
 
     @property
@@ -90,7 +93,7 @@ class Training:
         from descend.insight import explain_training
         from descend.insight.retraining import OfTraining, explain_by_retraining
 
-        return explain_by_retraining(OfTraining(self), explain_training(self.history, self.outcome, self.message))
+        return explain_by_retraining(OfTraining(self), explain_training(self.history, self.outcome, self.finding))
 
     def plot(self) -> Any:
         """Loss and metric against the epoch; returns a Figure."""
@@ -221,7 +224,9 @@ def train(
         x = from_vector(ending.weights, params)
         seconds = time.perf_counter() - begin
         kept = int(np.nanargmin(history.validation)) if ending.has_gone_back else len(history) - 1
-        return Training(x, ending.outcome, ending.message, history, rule, seconds, len(samples), kept, again)
+        return Training(
+            x, ending.outcome, ending.message, history, rule, seconds, len(samples), kept, ending.finding, again
+        )
 
     def wants_to_stop(weights: np.ndarray) -> bool:
         if callback is None:

@@ -16,8 +16,9 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted, validate_data
 
-from descend.descent import Outcome, Run
+from descend.descent import Run
 from descend.descent.options import ready
+from descend.descent.outcome import Finding, Outcome
 from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
 from descend.methods.in_files import known
@@ -60,6 +61,7 @@ _WIDE = 2**21  # numbers in the rows on which a rate that was found is judged ag
 _ROUNDING = 1e-8  # of a prediction: one so near to it is as good
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _OTHER_SCALE = 10.0  # times as large, or as small
+_FAR = 1e3  # times as large weights
 _PASSES = 2  # through blocks in batches, unless given
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 
@@ -76,6 +78,15 @@ def _along(axes: Axes | None) -> str:
     if axes is None:
         return ""
     return f". Columns nearly repeat each other (κ about {axes.condition:.0e}): steps went along their principal axes"
+
+
+def _falls_for_ever(cost: Cost, weights: np.ndarray, outcome: Outcome | None) -> bool:
+    """Whether the cost goes to zero as the weights grow, and not to a minimum; before it has converged, far out."""
+    now = cost(weights)
+    if outcome is Outcome.CONVERGED:
+        return bool(0 < cost(2 * weights) < now / 2)
+    with np.errstate(over="ignore"):
+        return bool(0 <= cost(_FAR * weights) < now / _FAR)
 
 
 class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
@@ -124,6 +135,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
 
     _moments: Moments | None
     _scaling: Scaling
+    _finding: Finding | None  # for a diagnosis to start from
     _weights: np.ndarray  # of the scaled features
     _begun_at: np.ndarray | None = None  # the scale of the columns of a stream where the method began; nan of flat ones
     _trainer: Streaming | Updating | None  # goes on where training in batches ended
@@ -558,14 +570,14 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         steps = self.planned_epochs(count)
         run, weights = train_on_all_rows(cost, self._weights, rule, steps, tol, float(self.l1), axes)
         self._remember(run)
-        if run.outcome is Outcome.CONVERGED and not self.l1 and 0 < cost(2 * weights) < cost(weights) / 2:
+        if not self.l1 and _falls_for_ever(cost, weights, run.outcome):
             return Ending(
                 weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(run.nit),
                 cure=", as it does where some columns tell the classes apart without an error. They are kept as they "
                 "are after the last step; with a penalty, l2=1e-4, there is a best one"
                 if isinstance(self, ClassifierMixin)
                 else ", as it does where all targets are zero, or those of the rows that some columns mark. They are "
-                "kept as they are after the last step",
+                "kept as they are after the last step", finding=Finding.NO_BOUND,
             )  # fmt: skip
         message = f"{run.message}; the gradient was made {cost.how}{_along(axes)}"
         assert run.outcome is not None  # noqa: S101 - the run has ended
@@ -670,7 +682,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         for name, value in self._attributes(ending.weights).items():
             setattr(self, name, value)
         self.n_iter_ = max(1, round(ending.epochs))
-        self.outcome_, self.message_ = ending.outcome, ending.message
+        self.outcome_, self.message_, self._finding = ending.outcome, ending.message, ending.finding
         if ending.outcome is Outcome.DIVERGED:
             self.message_ += ending.cure or f"; the last finite coefficients are kept. {self._cure(rows)}"
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.descent import Outcome
+from descend.descent.outcome import Finding, Outcome
 from descend.methods.in_files import as_json, of_json
 from descend.models.costs import Scaling
 from descend.models.history import History
@@ -39,6 +39,7 @@ def written_down(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]
         "classes": None if classes is None else classes.tolist(),
         "outcome": estimator.outcome_.name,
         "message": estimator.message_,
+        "finding": None if estimator._finding is None else estimator._finding.name,
         "epochs": estimator.n_iter_,
         "count": None if moments is None else moments.count,
         "sparse": bool(estimator._sparse),
@@ -58,6 +59,7 @@ def read_into(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, A
     estimator.n_features_in_ = arrays["coef"].shape[-1]
     estimator.n_iter_ = header["epochs"]
     estimator.outcome_, estimator.message_ = Outcome[header["outcome"]], header["message"]
+    estimator._finding = header.get("finding") and Finding[header["finding"]]
     estimator.history_ = History.of_table(arrays["history"])
     if is_classifier:
         estimator.classes_ = np.array(header["classes"])

@@ -20,8 +20,8 @@ from sklearn.utils.validation import _check_feature_names, _check_sample_weight,
 from descend.data.errors import DataError
 from descend.data.images import open_image
 from descend.data.one_digit import like_mnist
-from descend.descent import Outcome
 from descend.descent.options import ready
+from descend.descent.outcome import Finding, Outcome
 from descend.descent.sampling import Sampling
 from descend.fields import nearest
 from descend.methods import Adam, Method, Rule, as_rule, method_named
@@ -115,6 +115,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
     history_: History
     outcome_: Outcome
     message_: str
+    _finding: Finding | None  # for a diagnosis to start from
     _inputs: Inputs
     _trainer: Descending | None  # goes on where training ended
     _made_with: dict[str, str]  # the parameters with which it began
@@ -440,7 +441,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         for name, value in self._attributes(ending.weights).items():
             setattr(self, name, value)
         self.n_iter_ = max(1, round(ending.epochs))
-        self.outcome_, self.message_ = ending.outcome, ending.message
+        self.outcome_, self.message_, self._finding = ending.outcome, ending.message, ending.finding
         if ending.outcome in {Outcome.STALLED, Outcome.NOTHING_LEARNT}:
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
         if ending.outcome is Outcome.DIVERGED:
@@ -536,6 +537,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
             "is_centred": bool(self._is_centred),
             "outcome": self.outcome_.name,
             "message": self.message_,
+            "finding": None if self._finding is None else self._finding.name,
             "epochs": self.n_iter_,
         }
         return arrays, header
@@ -574,6 +576,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         if header["columns"]:
             made.feature_names_in_ = np.array(header["columns"], object)
         made.outcome_, made.message_, made.n_iter_ = Outcome[header["outcome"]], header["message"], header["epochs"]
+        made._finding = header.get("finding") and Finding[header["finding"]]
         return made
 
     @abstractmethod

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.descent import Outcome
 from descend.descent.interrupts import Interrupts
-from descend.descent.outcome import margin
+from descend.descent.outcome import Finding, Outcome, margin
 from descend.descent.progress import Progress as Bar
 from descend.models.checkpoint import Checkpoint, Progress
 from descend.models.history import History
@@ -19,7 +18,6 @@ from descend.models.kernels import shuffled
 from descend.models.trainers import Trainer
 
 __all__ = [
-    "RESTLESS",
     "Chunk",
     "Chunks",
     "Ending",
@@ -38,9 +36,8 @@ _LOOKS = 8  # in an epoch of many rows, where steps are compiled
 _SHARED = 8  # times as many rows for each of several threads, which take a while to get going
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _ROSE, _OF_GAINED = 0.1, 0.01  # shares of the training loss, and of what was gained: by so much more it bounces
-RESTLESS = "after it the training loss rose as well"
 _ROSE_MUCH = 0.1  # share of the first loss: a model that begins at the best constant may end a little above it
-_NO_BETTER = 0.25  # share by which the loss of a constant must be exceeded to be called so
+_WORSE, _NO_BETTER = 0.25, 0.001  # shares of the loss of a constant: by so much more, or less by no more than this
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
 _SEEN = "loss {0:.4g}  score {1:.4f}  {2:,.0f} rows a second"
@@ -57,6 +54,7 @@ class Ending:
     has_gone_back: bool = False  # to parameters that are not those of the last step
     was_to_converge: bool = False  # whether it should have gone on until the gradient is as good as zero
     cure: str = ""  # of a divergence, where it is known already
+    finding: Finding | None = None  # for a diagnosis to start from
 
 
 class Measured(NamedTuple):
@@ -174,7 +172,8 @@ def train_in_batches(
                 weights = trainer.weights
                 if trainer.broke_at is not None:
                     message = f"diverged in epoch {at.epoch + 1}: at step {trainer.broke_at:,} the loss is not finite"
-                    return Ending(weights, Outcome.DIVERGED, message, at.epoch + chunk.done)
+                    done = at.epoch + chunk.done
+                    return Ending(weights, Outcome.DIVERGED, message, done, finding=Finding.NOT_FINITE)
                 if not np.isfinite(weights).all() or _has_exploded(loss, at.worst):
                     message = f"diverged in epoch {at.epoch + 1}: the loss went {_to(loss)}"
                     return Ending(at.good, Outcome.DIVERGED, message, at.epoch + chunk.done)
@@ -201,9 +200,11 @@ def train_in_batches(
     if _is_idle(at, patience) and (rise := _rise_since(history, epochs_before + at.best_epoch, at.first)) is not None:
         message = (
             f"the validation loss was lowest, {at.best_loss:.6g}, after {_counted(at.best_epoch)}, whose parameters "
-            f"are kept, but {RESTLESS}: from {rise[0]:.6g} to {rise[1]:.6g}. Try a smaller learning rate"
+            f"are kept, but after it the training loss rose as well: from {rise[0]:.6g} to {rise[1]:.6g}. Try a "
+            "smaller learning rate"
         )
-        return Ending(at.best, Outcome.STALLED, f"{Outcome.STALLED.value}: {message}", at.epoch, has_gone_back=True)
+        said = f"{Outcome.STALLED.value}: {message}"
+        return Ending(at.best, Outcome.STALLED, said, at.epoch, has_gone_back=True, finding=Finding.RESTLESS)
     if _is_idle(at, patience):
         message = (
             f"stopped early after {_counted(at.epoch)}: the validation loss was lowest, {at.best_loss:.6g}, "
@@ -228,7 +229,8 @@ def beside_a_constant(ending: Ending, loss: float, of_constant: float) -> Ending
     """The ending, where `loss` is that of the model and `of_constant` that of the best prediction without columns."""
     if ending.outcome is not Outcome.STEPS_EXHAUSTED or of_constant == 0:  # all targets are the same
         return ending
-    if not loss > of_constant + _NO_BETTER * abs(of_constant):
+    gained, size = of_constant - loss, abs(of_constant)
+    if gained >= _NO_BETTER * size or -_WORSE * size <= gained < -_NO_BETTER * size:
         return ending
     outcome = Outcome.NOTHING_LEARNT
     message = f"{outcome.value}: {ending.message}, and a prediction that is the same for all rows has {of_constant:.6g}"
