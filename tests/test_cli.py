@@ -424,6 +424,7 @@ def test_fit_as_json(descend: Any, table: Path, tmp_path: Path) -> None:
         "rows",
         "rows_held_out",
         "columns",
+        "estimator",
         "score",
         "loss",
         "outcome",
@@ -606,7 +607,7 @@ def test_a_model_that_knows_nothing_is_explained_unasked(descend: Any, tmp_path:
     np.savetxt(path, np.column_stack([X, 500 * X[:, 0] + 1_000]), delimiter=",", header="a,b,price", comments="")
     options = ["--method", "gradient-descent", "--batch-size", "8", "--lr"]
     code, out, _ = descend("fit", str(path), "--target", "price", *options, "1e-7")
-    assert (code, "The learning rate is too small." in out) == (0, True)
+    assert (code, "The learning rate is too small." in out) == (3, True)
     assert "The learning rate" not in descend("fit", str(path), "--target", "price", *options, "0.01")[1]
 
 
@@ -736,6 +737,23 @@ class Halfway(Method):
 """
 
 
+def test_numbers_without_a_method_are_those_of_the_models_own(descend: Any) -> None:
+    few = ("--epochs", "2", "--json")
+    network = ("fit", "iris", "--model", "network", *few)
+    assert "method=Adam(lr=0.03" in json.loads(descend(*network, "--lr", "0.03")[1])["estimator"]
+    assert "beta1=0.8" in json.loads(descend(*network, "--set", "beta1=0.8")[1])["estimator"]
+    linear = json.loads(descend("fit", "diabetes", "--lr", "0.03", *few)[1])
+    assert "method=GradientDescent(lr=0.03" in linear["estimator"]
+
+
+def test_a_fit_stops_early_on_rows_that_are_neither_learnt_nor_scored(descend: Any) -> None:
+    code, out, _ = descend("fit", "diabetes", "--model", "network", "--epochs", "400", "--patience", "5", "--json")
+    told = json.loads(out)
+    assert (code, told["outcome"]) == (0, "CONVERGED")
+    assert told["epochs"] < 400
+    assert "stopped early" in told["message"]
+
+
 def test_a_rule_of_ones_own_races_against_all_others(
     descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -754,6 +772,9 @@ def test_a_rule_of_ones_own_races_against_all_others(
     assert "is no method" in descend("minimize", "x^2", "--from", "1", "--method", "math:sin")[2]
     assert "has no 'Nothing'" in descend("race", "bowl", "--own", "my_rules:Nothing")[2]
     assert "Δxₜ" in descend("methods", "my_rules:Halfway")[1]
+    fit = ("fit", "diabetes", "--method", "my_rules:Halfway", "--json")
+    assert json.loads(descend(*fit)[1])["estimator"] == "LinearRegression(method=Halfway)", "whose rate is found"
+    assert "method=Halfway(lr=0.5" in json.loads(descend(*fit, "--lr", "0.5")[1])["estimator"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from descend.cli.app import app, exit_code
+from descend.cli.options import AsJson, Dtype, Maximize, Objective, Picture, Saved, Settings, Start
 from descend.cli.values import (
     FILMS,
     PICTURES,
@@ -30,14 +31,6 @@ from descend.descent import Run, minimize, report
 from descend.descent.race import race
 from descend.descent.sweep import sweep
 
-Objective = Annotated[str, typer.Argument(metavar="FORMULA|LANDSCAPE", help='"sin(x) + x**2/10", or rosenbrock')]
-Start = Annotated[str | None, typer.Option("--from", help="Start: 5, or -1.2,1. A landscape has its own.")]
-Dtype = Annotated[str, typer.Option(help="float64 or float32.")]
-Maximize = Annotated[bool, typer.Option("--maximize", help="Climb instead.")]
-Picture = Annotated[Path | None, typer.Option(help="Picture: .png .svg .pdf")]
-Saved = Annotated[Path | None, typer.Option(help="Table: .parquet, .csv or .json.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
 
 @app.command("minimize")
 def minimize_command(
@@ -47,7 +40,7 @@ def minimize_command(
         str | None, typer.Option(help="See descend methods; or MODULE:CLASS. Default: needs no tuning.")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
+    settings: Settings = None,
     steps: Annotated[int, typer.Option(help="At most so many steps.")] = 10_000,
     tol: Annotated[float | None, typer.Option(help="Gradient norm that counts as zero. Default: by dtype.")] = None,
     dtype: Dtype = "float64",

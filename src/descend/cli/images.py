@@ -12,11 +12,20 @@ from typing import Annotated, Any
 import typer
 
 from descend.cli.app import app, exit_code
+from descend.cli.options import AsJson, Patience, Resume, Settings, WrittenModel
 from descend.cli.pictures import confused
-from descend.cli.values import BadInputError, check_target, finite, may_be_cut, method_of, size_of, widths, write_files
-from descend.methods import method_named
-
-_MODELS = {".descend", ".safetensors"}
+from descend.cli.values import (
+    MODELS,
+    BadInputError,
+    check_target,
+    finite,
+    may_be_cut,
+    method_class,
+    method_of,
+    size_of,
+    widths,
+    write_files,
+)
 
 
 @app.command("mnist")
@@ -33,23 +42,23 @@ def mnist_command(
     ] = None,
     hidden: Annotated[str, typer.Option(help="Widths of the hidden layers: 128, or 256,64.")] = "128",
     activation: Annotated[str, typer.Option(help="relu, tanh, sigmoid, gelu, silu, …")] = "relu",
-    method: Annotated[str, typer.Option(help="See descend methods.")] = "gradient-descent",
+    method: Annotated[str, typer.Option(help="See descend methods; or your own, MODULE:CLASS.")] = "gradient-descent",
     lr: Annotated[
         str | None, typer.Option(help="Learning rate; auto: found by trying. Default: 0.01 for gradient descent.")
     ] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
+    settings: Settings = None,
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Images that make one step.")] = 32,
     validation: Annotated[float, typer.Option(help="The share of training images held out.")] = 0.2,
-    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better loss.")] = None,
+    patience: Patience = None,
     l2: Annotated[float, typer.Option(help="L2 penalty.")] = 0.0,
     dropout: Annotated[float, typer.Option(help="The share of hidden units left out in a step.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the weights and the order of the images.")] = 0,
     checkpoint: Annotated[Path | None, typer.Option(help="Keep the state of training in this file.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    resume: Resume = False,
     plot: Annotated[Path | None, typer.Option(help="Write the pictures into this directory.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the network to this file (.descend).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: WrittenModel = None,
+    as_json: AsJson = False,
 ) -> None:
     """Learn to tell images apart: MNIST with a 784-128-10 network, unless told otherwise."""
     from descend.data.images import image_set, mnist
@@ -57,7 +66,7 @@ def mnist_command(
     from descend.models import MLPClassifier
 
     begin = time.perf_counter()
-    check_target(out, _MODELS)
+    check_target(out, MODELS)
     if resume and checkpoint is None:
         raise BadInputError("--resume goes on from a checkpoint: give --checkpoint FILE, too")
     if data is None and size is not None:
@@ -102,7 +111,7 @@ def mnist_command(
 
 
 def _method(name: str, lr: str | None, settings: list[str]) -> Any:
-    kind = method_named(name)
+    kind = method_class(name)
     if lr == "auto":
         if settings:
             raise BadInputError(

@@ -15,23 +15,45 @@ from typing import Annotated, Any
 import typer
 
 from descend.cli.app import app, exit_code
+from descend.cli.options import (
+    AsJson,
+    BatchSize,
+    Epochs,
+    Hidden,
+    Kind,
+    Patience,
+    Picture,
+    Resume,
+    Settings,
+    Target,
+    WrittenModel,
+)
 from descend.cli.pictures import evaluate_pictures, tell_picture, tell_pictures
-from descend.cli.values import PICTURES, BadInputError, check_target, finite, may_be_cut, method_of, widths, write_files
+from descend.cli.values import (
+    MODELS,
+    PICTURES,
+    BadInputError,
+    check_target,
+    finite,
+    may_be_cut,
+    method_class,
+    method_of,
+    widths,
+    write_files,
+)
 from descend.descent import Outcome
-from descend.methods import method_named
+from descend.methods import Adam, GradientDescent, Method
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="CSV, TSV, Parquet, Feather, JSON lines, LIBSVM; also .gz")]
-Target = Annotated[str | None, typer.Option(help="The column to predict. Not for sparse text.")]
-Kind = Annotated[str | None, typer.Option(help="linear, logistic, svm or network. Default: by the target.")]
-Hidden = Annotated[str | None, typer.Option(help="Widths of the layers of a network: 128, or 64,32.")]
-BatchSize = Annotated[int | None, typer.Option(help="Rows in one step. Default: all; of a network 32.")]
-Epochs = Annotated[int | None, typer.Option(help="Passes over the data, at most.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file that descend fit or descend mnist has written.")]
 
-_MODELS = {".descend", ".safetensors"}
 _NOTHING = 0.01  # R²: so little is chance
 _BUNDLED = ("diabetes", "breast_cancer", "wine", "iris", "digits")
+
+
+def default_method(model: str | None) -> type[Method]:
+    """The method of which numbers are meant that come without its name."""
+    return Adam if model == "network" else GradientDescent
 
 
 @app.command("fit")
@@ -45,13 +67,20 @@ def fit_command(
     method: Annotated[
         str | None, typer.Option(help="See descend methods. Default: one that needs no tuning; of a network Adam.")
     ] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate. Default: found, for a method that is given.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            help="Learning rate; without --method of gradient descent, of a network Adam. Default: found for --method "
+            "without --set."
+        ),
+    ] = None,
+    settings: Settings = None,
     loss: Annotated[str | None, typer.Option(help="squared, absolute, huber:2, quantile:0.9, poisson; hinge")] = None,
     l2: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
     l1: Annotated[float | None, typer.Option(help="L1 penalty: makes coefficients exactly zero.")] = None,
     batch_size: BatchSize = None,
     epochs: Epochs = None,
+    patience: Patience = None,
     validation: Annotated[float, typer.Option(help="The share of rows held out for the score.")] = 0.2,
     ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out. May repeat.")] = None,
     no_scale: Annotated[bool, typer.Option("--no-scale", help="Do not standardise the columns.")] = False,
@@ -59,17 +88,18 @@ def fit_command(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Keep the state of training in batches in this file, written on the way.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Write the model to this file (.descend).")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Picture: .png .svg .pdf")] = None,
+    resume: Resume = False,
+    out: WrittenModel = None,
+    plot: Picture = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn one column of a table from the others, by gradient descent: a linear model, or a network."""
     from descend.models.tables import fit_table, summary
 
     check_target(plot, PICTURES)
-    check_target(out, _MODELS)
+    check_target(out, MODELS)
     given: dict[str, Any] = {"loss": loss, "l2": l2, "l1": l1, "batch_size": batch_size, "epochs": epochs, "seed": seed}
+    given["patience"] = patience
     options = {key: value for key, value in given.items() if value is not None}
     options["scale"] = not no_scale
     if hidden is not None:
@@ -79,9 +109,9 @@ def fit_command(
     elif resume:
         raise BadInputError("--resume goes on from a checkpoint: give --checkpoint FILE, too")
     if method is not None and lr is None and not settings:
-        options["method"] = method_named(method)  # whose rate is found
+        options["method"] = method_class(method)  # whose rate is found
     elif method is not None or lr is not None or settings:
-        options["method"] = method_of(method, lr, settings or [])
+        options["method"] = method_of(method, lr, settings or [], default_method(model))
     table, column = opened(data, target)
     with notes():
         fitted = fit_table(table, column, model, validation=validation, ignore=ignore or (), **options)

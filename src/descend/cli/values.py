@@ -20,6 +20,7 @@ from descend.objectives.landscapes import is_landscape
 
 __all__ = [
     "FILMS",
+    "MODELS",
     "PICTURES",
     "PLOTTED_AS",
     "SAVED_AS",
@@ -42,6 +43,7 @@ SAVED_AS = {".parquet", ".csv", ".json"}
 PLOTTED_AS = {".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".gif", ".html", ".mp4"}
 FILMS = {".gif", ".html", ".mp4"}
 PICTURES = PLOTTED_AS - FILMS
+MODELS = {".descend", ".safetensors"}  # endings of files of models
 
 
 class BadInputError(ValueError):
@@ -76,8 +78,10 @@ def start_of(text: str | None, dtype: str, objective: str) -> Any:
     return np.asarray(numbers if len(numbers) > 1 else numbers[0], dtype=dtype)
 
 
-def method_of(name: str | None, lr: float | None, settings: list[str]) -> Method | None:
-    """The method of that name with these numbers; None where nothing was given."""
+def method_of(
+    name: str | None, lr: float | None, settings: list[str], default: type[Method] = GradientDescent
+) -> Method | None:
+    """The method of that name, or the default one, with these numbers; None where nothing was given."""
     if name is None and lr is None and not settings:
         return None
     values: dict[str, float] = {} if lr is None else {"lr": lr}
@@ -89,7 +93,7 @@ def method_of(name: str | None, lr: float | None, settings: list[str]) -> Method
             raise BadInputError(f"--set takes name=number, like mu=0.9, got {setting!r}") from None
         if not equals:
             raise BadInputError(f"--set takes name=number, like mu=0.9, got {setting!r}")
-    return (method_class(name) if name is not None else GradientDescent)(**values)
+    return (default if name is None else method_class(name))(**values)
 
 
 def method_class(name: str) -> type[Method]:

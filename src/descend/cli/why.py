@@ -9,8 +9,21 @@ from typing import Annotated, Any
 import typer
 
 from descend.cli.app import app, exit_code
-from descend.cli.descent import AsJson, Dtype, Maximize, Picture, Start
-from descend.cli.tables import BatchSize, Epochs, Hidden, Kind, Target, is_table, notes, opened
+from descend.cli.options import (
+    AsJson,
+    BatchSize,
+    Dtype,
+    Epochs,
+    Hidden,
+    Kind,
+    Maximize,
+    MethodName,
+    Picture,
+    Settings,
+    Start,
+    Target,
+)
+from descend.cli.tables import default_method, is_table, notes, opened
 from descend.cli.values import (
     PICTURES,
     BadInputError,
@@ -26,10 +39,6 @@ from descend.cli.values import (
 from descend.descent import minimize
 from descend.descent.loading import load_run
 
-Name = Annotated[str | None, typer.Option(help="See descend methods; or your own, MODULE:CLASS.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")]
-
-
 _OF_A_NEW_RUN = ("start", "method", "lr", "settings", "steps", "dtype", "maximize")
 
 
@@ -44,7 +53,7 @@ def explain_command(
         str, typer.Argument(metavar="FORMULA|LANDSCAPE|RUN.parquet", help='"x**4", rosenbrock, or a run that was saved')
     ],
     start: Start = None,
-    method: Name = None,
+    method: MethodName = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     settings: Settings = None,
     steps: Annotated[int, typer.Option(help="At most so many steps.")] = 10_000,
@@ -90,7 +99,7 @@ def find_lr_command(
         typer.Argument(metavar="FORMULA|LANDSCAPE|TABLE", help='"sin(x) + x**2/10", rosenbrock, or a table to learn.'),
     ],
     start: Start = None,
-    method: Name = None,
+    method: MethodName = None,
     settings: Settings = None,
     steps: Annotated[int, typer.Option(help="The length of the runs for which the rate shall be good.")] = 1_000,
     dtype: Dtype = "float64",
@@ -106,7 +115,7 @@ def find_lr_command(
     from descend.insight import find_lr
 
     check_target(plot, PICTURES)
-    method_asked = method_of(method, None, settings or [])
+    method_asked = method_of(method, None, settings or [], default_method(model))
     if is_table(objective) or target is not None:
         _refuse(context, ("start", "steps", "dtype"), f"{objective} is a table, of which a model makes epochs")
         given = {"method": method_asked, "batch_size": batch_size, "epochs": epochs}

@@ -229,7 +229,8 @@ def fit_table(
     memory
         So many bytes of features are held; a larger table streams through in batches.
     options
-        Parameters of the estimator: `method`, `l2`, `batch_size`, `epochs`, …
+        Parameters of the estimator: `method`, `l2`, `batch_size`, `epochs`, … With `patience` the same share of the
+        rows that it learns from is held out once more, to tell when to stop.
 
     Raises
     ------
@@ -242,7 +243,7 @@ def fit_table(
     if table.bytes > memory:
         return _fit_streaming(table, validation, options, begin)
     (X, y), (X_held, y_held) = table.in_two(validation)
-    estimator = _estimator(table.wanted, y, options).fit(X, y)
+    estimator = _estimator(table.wanted, y, options, validation).fit(X, y)
     score = _score(estimator, y_held, estimator.predict(X_held)) if len(y_held) else np.nan
     seconds = time.perf_counter() - begin
     deviations, least = _deviations(X), _baseline(estimator, y_held)
@@ -272,7 +273,7 @@ def unfitted(
             f"the table needs {table.bytes >> 20:,} MB of memory, and {_AT_ONCE >> 20} are taken: give a part of it"
         )
     rows, _ = table.in_two(validation)
-    return _estimator(table.wanted, rows[1], options), rows
+    return _estimator(table.wanted, rows[1], options, validation), rows
 
 
 class _Table(NamedTuple):
@@ -330,7 +331,9 @@ def _check_share(validation: float) -> None:
         raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
 
 
-def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any]) -> Any:
+def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any], validation: float) -> Any:
+    if options.get("patience") is not None:
+        options = {**options, "validation": validation}
     model, is_class = wanted
     are_classes = y.dtype.kind in "USb"
     if model not in _MODELS:
@@ -404,7 +407,7 @@ def _fit_streaming(table: _Table, validation: float, options: dict[str, Any], be
                 yield X[chosen], y[chosen]
 
     first = next(blocks())
-    estimator = _estimator(table.wanted, first[1], options)
+    estimator = _estimator(table.wanted, first[1], options, validation)
     is_linear = isinstance(estimator, LinearModel)
     if is_linear and not estimator.learns_from_sums(first[0].shape[1]):
         estimator.set_params(**{"batch_size": 1, "epochs": 2, **options})
@@ -468,7 +471,7 @@ def summary(fitted: TableModel) -> dict[str, Any]:
         "message": fitted.estimator.message_,
         "epochs": fitted.estimator.n_iter_,
         "seconds": fitted.seconds,
-        "model": described_estimator(fitted.estimator),
+        "estimator": described_estimator(fitted.estimator),
     }
 
 
@@ -476,5 +479,10 @@ def described_estimator(estimator: Any) -> str:
     """The estimator as one would write it, without what is left at its default."""
     default = type(estimator)().get_params()
     given = {k: v for k, v in estimator.get_params().items() if v is not default[k] and v != default[k]}
-    text = ", ".join(f"{k}={described(v) if hasattr(v, 'names') else repr(v)}" for k, v in given.items())
-    return f"{type(estimator).__name__}({text})"
+    return f"{type(estimator).__name__}({', '.join(f'{k}={_as_written(v)}' for k, v in given.items())})"
+
+
+def _as_written(value: Any) -> str:
+    if isinstance(value, type):
+        return value.__name__
+    return described(value) if hasattr(value, "names") else repr(value)
