@@ -122,8 +122,7 @@ def test_a_derivative_that_is_not_that_of_the_function_is_told() -> None:
     found = run.explain()
     assert found.cause is Cause.WRONG_GRADIENT
     given, seen = found.evidence.values()
-    assert abs(given) < 1e-6
-    assert abs(seen) > 0.1
+    assert abs(given - seen) > 0.1 * abs(seen)
 
 
 def test_a_false_derivative_is_told_of_a_cost_of_data_too() -> None:
@@ -146,7 +145,7 @@ def test_a_rate_far_below_the_limit_is_too_small_also_where_the_cost_is_ill_cond
     assert told(run) is Cause.ILL_CONDITIONED
 
 
-@pytest.mark.parametrize(("lr", "steps"), [(1e-6, 2_000), (0.3, 2_000)])
+@pytest.mark.parametrize(("lr", "steps"), [(1e-6, 2_000), (1e-3, 2_000)])
 def test_the_rate_that_is_advised_is_the_one_that_was_tried(lr: float, steps: int) -> None:
     def far(x: Any) -> Any:
         return np.log1p(np.sum((x - 3) ** 2))

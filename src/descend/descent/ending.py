@@ -25,7 +25,7 @@ from descend.descent.outcome import (
 from descend.descent.watch import Ended, Tolerances
 from descend.methods import GradientDescent
 from descend.objectives.function import DIFFERENCES
-from descend.objectives.parameters import as_vector, dtype_of
+from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.words import along
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
 _DROWNED = 1e-7  # share of what was gained, below which differences of the values say nothing
 _LEVEL = 1e-4  # share of the first gradient
 _TRIFLE = 1e-9  # share of the cost, and of what was gained, that is no longer worth a step
+_TINY = 1e-30  # numbers that small are on their way to 0
 _FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
 
@@ -297,6 +298,12 @@ def _not_finite(run: Run) -> Judgement:
         cost = float(run.problem.value(run.bad_x, *run.problem.data))
         if np.isfinite(cost):
             return _no_gradient(run, step, cost)
+        if cost == -np.inf:
+            return Judgement(
+                Outcome.DIVERGED,
+                f"at step {step:,} the cost has fallen to {sign * cost:g}, from {run.fun:.6g}: it has no bound there",
+                Finding.NO_BOUND,
+            )
     than = "" if run.lr is None else f"; a smaller learning rate than {run.lr:.4g} may help"
     raised = f" (the objective raised {run.problem.error!r})" if run.problem.error is not None else ""
     return Judgement(
@@ -314,8 +321,25 @@ def _kink(run: Run, step: int) -> Judgement:
     )
 
 
+def _collapses(run: Run, cost: float) -> str:
+    """Which numbers of the bad point are as good as 0 and better the cost on their way there, as in log(x)."""
+    point = as_vector(run.bad_x).astype(np.float64)
+    tiny = (np.abs(point) < _TINY) & (point != 0)
+    if not tiny.any():
+        return ""
+    nearer = from_vector(np.where(tiny, _TINY * point, point), run.problem.x0)
+    falls = float(run.problem.value(nearer, *run.problem.data)) < cost - 1e-6 * abs(cost)
+    return ", ".join(f"x[{i}]" for i in np.flatnonzero(tiny)[:3]) if falls else ""
+
+
 def _no_gradient(run: Run, step: int, cost: float) -> Judgement:
     """The cost is finite at the bad point, only its gradient is not: a kink there, perhaps the minimum itself."""
+    if collapsed := _collapses(run, cost):
+        return Judgement(
+            Outcome.DIVERGED,
+            f"the cost {_falls(run)} without end as {collapsed} goes to 0: it has no bound there",
+            Finding.NO_BOUND,
+        )
     zero = run.problem.zero_gradient()
     flat, toward = surroundings(run.problem, run.bad_x, cost, zero, run.method.reach)
     if not toward and not flat and cost <= run.cost_and_gradient()[0]:

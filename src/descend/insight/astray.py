@@ -13,9 +13,11 @@ from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.gradient_check import check_gradient
 from descend.insight.stability import stability_limit
 from descend.insight.trials import (
+    RIGHT_RULE,
     TRIED,
     cost,
     curvature_at,
+    false_slopes,
     fixed_rate,
     improved,
     points,
@@ -29,6 +31,7 @@ from descend.objectives.parameters import as_vector
 
 __all__ = ["diverged", "wrong_gradient"]
 
+_INEXACT = 1e-5  # of the first gradient: differences that a user makes are as inexact as that
 _AS_LONG = 5_000  # steps: a cure is tried for longer than it took to diverge, up to so many
 
 
@@ -36,13 +39,14 @@ def wrong_gradient(run: Run) -> Diagnosis | None:
     """Whether `grad=` differs from the derivative, somewhere on the way."""
     problem = run.problem
     if problem.grad is None:
-        return None
+        return _wrong_rule(run)
+    first = float(run.trace.gradient_norm[0])
     for _, x in reversed([*points(run)]):
         try:
             check = check_gradient(problem.call, lambda p, *d: _unsigned(problem, p, d), x, data=problem.data)
         except (ValueError, TypeError):
             continue
-        if not check.is_right:
+        if not check.is_right and abs(check.wrong[0].given - check.wrong[0].right) > _INEXACT * first:
             worst = check.wrong[0]
             evidence = {
                 "wrong coordinates": len(check.wrong), "of": check.size, "at x": as_vector(x),
@@ -56,6 +60,13 @@ def wrong_gradient(run: Run) -> Diagnosis | None:
     return None
 
 
+def _wrong_rule(run: Run) -> Diagnosis | None:
+    """Whether a rule of the user's own for the derivative is wrong where the run began, which then led it astray."""
+    if run.success or not (false := false_slopes(run, run.problem.x0)):
+        return None
+    return Diagnosis(Cause.WRONG_GRADIENT, false, RIGHT_RULE)
+
+
 def _unsigned(problem: Any, x: Any, data: Any) -> Any:
     return jax.tree.map(lambda g: problem.sign * g, problem.grad(x, *data))
 
@@ -65,8 +76,7 @@ def diverged(run: Run) -> Diagnosis | None:
     if run.outcome is not Outcome.DIVERGED:
         return None
     first, last = start_cost(run), float(run.problem.sign * run.trace.f[-1])
-    falls = last < first
-    if falls and (has_no_bound(last, first) or (run.bad_x is None and run.finding is Finding.NO_BOUND)):
+    if run.finding is Finding.NO_BOUND or (last < first and has_no_bound(last, first)):
         evidence = {"cost at the start": run.problem.sign * first, "cost at the end": run.problem.sign * last}
         return unbounded(evidence)
     return _above_the_limit(run) or _edge(run) or _smaller_helps(run)

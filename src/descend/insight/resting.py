@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+import warnings
 from typing import Any
 
 import jax
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.outcome import Finding, has_no_bound, length, surroundings
+from descend.descent.outcome import Finding, has_no_bound, length, noise_of, surroundings
 from descend.descent.sweep import sweep
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
@@ -20,10 +20,12 @@ from descend.insight.stationary import sobol
 from descend.insight.to_and_fro import circling, swinging, too_large
 from descend.insight.trials import (
     FROZEN,
+    RIGHT_RULE,
     TRIED,
     again,
     cost,
     curvature_at,
+    false_slopes,
     improved,
     lighter,
     shown,
@@ -32,8 +34,7 @@ from descend.insight.trials import (
     unbounded,
 )
 from descend.methods import Frozen, GradientDescent
-from descend.objectives.checks import slopes
-from descend.objectives.function import DIFFERENCES, Problem
+from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
 
@@ -166,7 +167,10 @@ def floor(run: Run) -> Diagnosis | None:
     if run.dtype == "float64":
         return Diagnosis(Cause.PRECISION_FLOOR, evidence)
     wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), run.problem.x0)
-    tried = improved(run, run.method, x0=wide, steps=max(TRIED, run.nit), below=cost(run))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the data are of float32, as they are
+        rounding = noise_of(run.problem, run.x_array, cost(run))
+        tried = improved(run, run.method, x0=wide, steps=max(TRIED, run.nit), below=cost(run) - rounding)
     if tried is None:
         return Diagnosis(Cause.PRECISION_FLOOR, evidence)
     return Diagnosis(Cause.PRECISION_FLOOR, evidence, "start in float64", told(tried))
@@ -188,9 +192,8 @@ def stalled(run: Run) -> Diagnosis | None:
         return unbounded({"cost": run.fun, "x": as_vector(run.x_array)})
     scale = max(1.0, float(np.abs(as_vector(run.x_array)).max()))
     rests = run.finding is Finding.NO_EXTREME or size <= 1e-5 * max(1.0, abs(f))
-    if run.finding is Finding.NO_EXTREME and not sharp and (false := _false_slopes(run)):
-        cure = "make the derivative that of the function: look for stop_gradient, a rule of your own, or grad="
-        return Diagnosis(Cause.WRONG_GRADIENT, false, cure)
+    if run.finding is Finding.NO_EXTREME and not sharp and (false := false_slopes(run, run.x_array)):
+        return Diagnosis(Cause.WRONG_GRADIENT, false, RIGHT_RULE)
     if rests and bend is not None and (toward or flat):
         if sharp:
             return _saddle(run, bend, scale)
@@ -202,17 +205,6 @@ def stalled(run: Run) -> Diagnosis | None:
             return Diagnosis(Cause.PRECISION_FLOOR, evidence, constant)
         return _plateau(run, bend, size)
     return swinging(run) or decayed(run) or circling(run) or vanished(run) or too_small(run, bend) or too_large(run)
-
-
-def _false_slopes(run: Run) -> dict[str, Any]:
-    """A slope by differences that the gradient does not have, as evidence; empty where there is none."""
-    if run.problem.gradient == DIFFERENCES or run.method.restricts:
-        return {}
-    _, grad, _ = run.cost_and_gradient()
-    slope, quotient, allowed = slopes(replace(run.problem, x0=run.x_array), grad, run.fun)
-    if abs(slope - quotient) <= allowed:
-        return {}
-    return {"slope along a direction, by the gradient": slope, "by differences of the cost": quotient}
 
 
 def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:

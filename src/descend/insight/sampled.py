@@ -11,11 +11,13 @@ from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.slow import too_small
 from descend.insight.to_and_fro import ILL, too_large
-from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told, with_rate
+from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told, unbounded, with_rate
+from descend.insight.without_end import falls_for_ever
 
 __all__ = ["sampled"]
 
 _SETTLED = 0.01  # of the gradient at the start
+_TRIFLE, _TRIFLE_LEFT = 1e-3, 0.01  # shares of what was gained, and of what is left: less is no matter of noise
 _MUCH_LOWER = 0.1  # share of the cost
 
 
@@ -25,6 +27,8 @@ def sampled(run: Run) -> Diagnosis | None:
         return None
     if cost(run) > start_cost(run):
         return too_large(run)
+    if straight_on := falls_for_ever(run):
+        return unbounded(straight_on)
     problem, size = run.problem, run.sampling.size
     _, grad, whole = run.cost_and_gradient()
     draw, distances = np.random.default_rng(0), []
@@ -50,6 +54,9 @@ def sampled(run: Run) -> Diagnosis | None:
         return flat
     steps = min(2_000, max(run.nit, 50))
     small, same = (again(run, with_rate(run.method, rate), x0=run.x, steps=steps) for rate in (lr / 10, lr))
+    lowest = min((cost(tried) for tried in (small, same) if tried is not None), default=np.inf)
+    if cost(run) - lowest < max(_TRIFLE * (start_cost(run) - cost(run)), _TRIFLE_LEFT * abs(cost(run))):
+        return flat or Diagnosis(Cause.HEALTHY, evidence)
     if small is None or small.outcome is Outcome.DIVERGED or not cost(small) < cost(run):
         return flat
     if same is not None and cost(same) < cost(small):  # it is not the noise that holds it up

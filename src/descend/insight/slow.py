@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.outcome import Finding, has_no_bound
+from descend.descent.outcome import Finding, has_no_bound, noise_of
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
@@ -31,6 +31,7 @@ from descend.insight.trials import (
     unbounded,
     with_rate,
 )
+from descend.insight.without_end import falls_for_ever
 from descend.methods import Adam
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein, StepSize
@@ -40,6 +41,7 @@ __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _FACTORS, _HARDLY = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
+_LATER = 1e9  # steps within which a schedule that warms up has done so
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
 
@@ -53,6 +55,8 @@ def on_its_way(run: Run) -> Diagnosis | None:
         lambda: swinging(run),
         lambda: circling(run),
         lambda: in_a_kink(run),
+        lambda: _rises_too_slowly(run),
+        lambda: _clipped(run),
         lambda: _far_too_small(run),
         lambda: decayed(run),
         lambda: vanished(run),
@@ -72,7 +76,9 @@ def on_its_way(run: Run) -> Diagnosis | None:
 
 
 def _unbounded(run: Run) -> Diagnosis | None:
-    """Whether the default method, which goes as far as it can, finds no bound either."""
+    """Whether the cost falls for ever straight on, or the default method, which goes far, finds no bound either."""
+    if straight_on := falls_for_ever(run):
+        return unbounded(straight_on)
     tried = again(run, None)
     if tried is None or not (has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND):
         return None
@@ -162,6 +168,40 @@ def vanished(run: Run) -> Diagnosis | None:
     return Diagnosis(Cause.STEP_VANISHED, evidence)
 
 
+def _rises_too_slowly(run: Run) -> Diagnosis | None:
+    """Whether a schedule that warms up is still far from the rate it leads to."""
+    stepsize, rates = getattr(run.method, "lr", None), run.trace.lr[np.isfinite(run.trace.lr)]
+    if not isinstance(stepsize, Schedule) or not len(rates):
+        return None
+    highest = float(np.max(stepsize(np.geomspace(1, _LATER, 2_000).round())))
+    if rates.max() > 0.5 * highest or rates[-1] < rates.max():
+        return None
+    steps = min(max(run.nit, 50), 2_000)
+    tried = improved(run, with_rate(run.method, highest), steps=steps, below=cost(run))
+    if tried is None or not _gains(run, tried):
+        return None
+    evidence = {"rate at the end": float(rates[-1]), "rate that it rises to": highest}
+    cure = f"let {type(stepsize).__name__} rise in fewer steps"
+    return Diagnosis(Cause.RATE_TOO_SMALL, evidence, cure, f"with lr={highest:.3g} from the start, {told(tried)}")
+
+
+def _clipped(run: Run) -> Diagnosis | None:
+    """Whether a limit of the gradient, set around the method, is what keeps its steps short."""
+    limits = {name: float(v) for name, v, _ in run.method.numbers() if name.split(".")[-1] == "limit"}
+    steps, best = min(max(run.nit, 50), 2_000), None
+    for factor in _FACTORS if limits else ():
+        higher = {name: round_rate(factor * value) for name, value in limits.items()}
+        tried = improved(run, run.method.with_numbers(higher.get), steps=steps, below=cost(run))
+        if tried is not None and start_cost(run) - cost(tried) > _HARDLY * max(start_cost(run) - cost(run), 0):
+            best = higher, tried
+            if tried.outcome is Outcome.CONVERGED:
+                break
+    if best is None:
+        return None
+    cure = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in best[0].items())
+    return Diagnosis(Cause.RATE_TOO_SMALL, {**limits, "cost": run.fun}, cure, told(best[1]))
+
+
 def _far_too_small(run: Run) -> Diagnosis | None:
     """Whether the rates of a schedule, or of a method that tires, are so small that it has hardly begun."""
     schedule = getattr(run.method, "lr", None)
@@ -190,13 +230,13 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
     lr = fixed_rate(run)
     if lr is None or run.nit == 0:  # without a step nothing speaks against the rate
         return None
-    limit = np.nan if bend is None else stability_limit(run.method, bend.largest)
+    limit = np.fmin(_limit(run, bend), _limit_ahead(run))
     steps = min(max(run.nit, 20), 2_000)
     if np.isfinite(limit) and lr >= _SLOW * limit:
         return None
     evidence: dict[str, Any] = {"learning rate": lr}
     evidence |= {"limit of stability": limit} if np.isfinite(limit) else {}
-    larger = [0.5 * limit, 0.1 * limit, _SLOW * limit] if np.isfinite(limit) else [100 * lr, 10 * lr]
+    larger = [0.5 * limit, 0.1 * limit, _SLOW * limit] if np.isfinite(limit) else [10_000 * lr, 100 * lr, 10 * lr]
     if run.sampling is not None and run.sampling.samples:  # what all rows stand, one may not
         larger += [10_000 * lr, 100 * lr]
     best: tuple[float, Run] | None = None
@@ -215,6 +255,16 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
     if not ((is_much and matters) or tried.outcome is Outcome.CONVERGED):
         return None
     return Diagnosis(Cause.RATE_TOO_SMALL, evidence, f"lr={rate:.3g}", told(tried))
+
+
+def _limit(run: Run, bend: Curvature | None) -> float:
+    return np.nan if bend is None else stability_limit(run.method, bend.largest)
+
+
+def _limit_ahead(run: Run) -> float:
+    """The limit of stability where the default steps lead to from the end: there a rate must hold, too."""
+    ahead = again(run, None, x0=run.x) if is_linear_map(run.method) else None
+    return np.nan if ahead is None or not ahead.success else _limit(run, curvature_at(run, ahead.x_array))
 
 
 def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
@@ -278,8 +328,11 @@ def _before_a_pass(run: Run) -> Diagnosis | None:
 
 def _more_steps(run: Run) -> Diagnosis | None:
     steps = min(max(4 * run.nit, 100), 50_000)
-    tried = improved(run, run.method, steps=steps, below=cost(run))
-    if tried is None or not _gains(run, tried):
+    # So near to the end the cost itself may be rounded already.
+    tried = improved(run, run.method, steps=steps, below=cost(run) + noise_of(run.problem, run.x_array, cost(run)))
+    if tried is None or tried.outcome is Outcome.STALLED:
+        return None
+    if tried.outcome is not Outcome.CONVERGED and not _gains(run, tried):
         return None
     evidence = {"gradient norm": run.cost_and_gradient()[2], "steps": run.nit}
     more = {Outcome.OUT_OF_TIME: "more time", Outcome.INTERRUPTED: "let it go on"}

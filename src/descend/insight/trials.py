@@ -13,16 +13,20 @@ from descend.descent import Outcome, Run, minimize
 from descend.insight.curvature import Curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.methods import Around, Method, Rule
+from descend.objectives.checks import slopes
+from descend.objectives.function import DIFFERENCES
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes.schedule import Schedule
 
 __all__ = [
     "FROZEN",
+    "RIGHT_RULE",
     "TRIED",
     "again",
     "calmer",
     "cost",
     "curvature_at",
+    "false_slopes",
     "fixed_rate",
     "highest_rate",
     "improved",
@@ -39,6 +43,7 @@ __all__ = [
     "with_rate",
 ]
 
+RIGHT_RULE = "make the derivative that of the function: look for stop_gradient, a rule of your own, or grad="  # too
 FROZEN = "let something move: what has a gradient is frozen"  # a cure
 TRIED = 500  # steps for which a cure is tried
 _SECONDS = 1.0  # that a trial may take, or as long as the run
@@ -163,6 +168,17 @@ def onward(run: Run, count: int = 24) -> np.ndarray | None:
     return np.stack(points)
 
 
+def false_slopes(run: Run, x: Any) -> dict[str, Any]:
+    """A slope by differences at x that the gradient does not have, as evidence; empty where there is none."""
+    if run.problem.gradient == DIFFERENCES or run.method.restricts:
+        return {}
+    value, grad = run.problem.value_and_grad(x, *run.problem.data)
+    slope, quotient, allowed = slopes(replace(run.problem, x0=x), grad, run.problem.sign * float(value))
+    if abs(slope - quotient) <= allowed:
+        return {}
+    return {"slope along a direction, by the gradient": slope, "by differences of the cost": quotient}
+
+
 def unbounded(evidence: dict[str, Any]) -> Diagnosis:
     """The diagnosis of a cost that falls for ever."""
     return Diagnosis(Cause.UNBOUNDED, evidence, "bound the cost, e.g. by a penalty, or look for a wrong sign in it")
@@ -189,5 +205,7 @@ def shown(x: Any) -> str:
 
 
 def start_cost(run: Run) -> float:
-    """The cost that is minimised, at the start."""
+    """The cost that is minimised, at the start; of all data."""
+    if run.sampling is not None and run.sampling.samples:  # the trace holds the costs of batches
+        return float(run.problem.value(run.problem.x0, *run.problem.data))
     return float(run.problem.sign * run.trace.f[0])

@@ -1,0 +1,126 @@
+"""Runs of known cause that an examiner thought up who had not seen the code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from descend import AdaGrad, Adam, ClipGlobalNorm, GradientDescent, Warmup, minimize
+from descend.insight import Cause
+
+pytestmark = pytest.mark.usefixtures("time_enough")
+
+_DRAW = np.random.default_rng(0)
+POINTS = _DRAW.normal(size=(60, 2))
+SIDES = np.sign(POINTS @ [1.0, 0.5])
+AWAY = np.random.default_rng(13).normal(size=(10, 3))
+AWAY[:, 0] = np.abs(AWAY[:, 0]) + 0.1
+
+
+def told(run: Any) -> Any:
+    return run.explain().cause
+
+
+NO_MINIMUM: dict[str, tuple[Any, Any, Any, int]] = {
+    "separable classes": (
+        lambda w: np.mean(np.logaddexp(0, -SIDES * (POINTS @ w))),
+        np.zeros(2),
+        GradientDescent(1.0),
+        2_000,
+    ),
+    "log-sum-exp downhill": (lambda x: np.log(np.sum(np.exp(AWAY @ x))), np.zeros(3), GradientDescent(0.1), 2_000),
+    "log-sum-exp by the default": (lambda x: np.log(np.sum(np.exp(AWAY @ x))), np.zeros(3), None, 10_000),
+    "a valley that leads down": (lambda x, y: np.exp(x - y) - x + 0.5 * y, [0.0, 0.0], GradientDescent(0.1), 2_000),
+    "a hill without a foot": (lambda x: 1 / (1 + x**2), 1.0, GradientDescent(0.5), 2_000),
+    "softplus": ("log(1 + exp(x))", 1.0, GradientDescent(0.05), 60),
+    "a likelihood that collapses": (
+        lambda p: np.log(np.abs(p[1])) + (1 - p[0]) ** 2 / (2 * p[1] ** 2),
+        [0.0, 1.0],
+        None,
+        10_000,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_MINIMUM)
+def test_a_cost_without_a_minimum_is_told(name: str) -> None:
+    objective, x0, method, steps = NO_MINIMUM[name]
+    run = minimize(objective, x0, method, steps=steps)
+    assert not run.success
+    assert told(run) is Cause.UNBOUNDED
+
+
+@pytest.mark.parametrize("lr", [0.1, 0.5, 0.9])
+def test_a_rate_is_not_too_small_where_a_larger_one_would_not_hold_at_the_minimum(lr: float) -> None:
+    run = minimize(lambda x: np.log1p(np.sum(x**2)), np.full(3, 40.0), GradientDescent(lr), steps=300)
+    assert told(run) is Cause.TOO_FEW_STEPS
+
+
+@pytest.mark.parametrize("h", [1e-5, 1e-6, 1e-7])
+@pytest.mark.parametrize("both_sides", [True, False])
+def test_a_gradient_by_differences_of_ones_own_is_right(h: float, both_sides: bool) -> None:
+    def cost(x: Any) -> Any:
+        return np.sum((x - np.arange(5)) ** 2) + np.sum(np.cos(x))
+
+    def grad(x: Any) -> Any:
+        behind = h if both_sides else 0.0
+        return np.array([(cost(x + h * e) - cost(x - behind * e)) / (h + behind) for e in np.eye(5)])
+
+    assert told(minimize(cost, np.full(5, 3.0), GradientDescent(0.1), grad=grad)) is Cause.HEALTHY
+
+
+def test_what_keeps_steps_short_is_named_and_not_the_rate() -> None:
+    run = minimize(lambda x: np.sum((x - 3) ** 2), np.zeros(3), GradientDescent(Warmup(0.1, steps=10**6)), steps=500)
+    found = run.explain()
+    assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "let Warmup rise in fewer steps")
+    clipped = ClipGlobalNorm(GradientDescent(0.1), limit=0.01)
+    found = minimize(lambda x: np.sum((x - 1_000) ** 2), np.zeros(4), clipped, steps=500).explain()
+    assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "limit=100")
+    found = minimize(lambda x, y: (x - 1) ** 2 + 2 * (y + 3) ** 2, [100.0, -80.0], Adam(1e-5), steps=1_000).explain()
+    assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "lr=0.1")
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_a_rule_for_the_derivative_that_is_wrong_where_the_run_begins(kind: Any) -> None:
+    @jax.custom_jvp
+    def softplus(x: Any) -> Any:
+        return jnp.logaddexp(x, 0.0)
+
+    @softplus.defjvp
+    def _(at: Any, way: Any) -> Any:
+        return softplus(at[0]), jnp.where(at[0] > 3, -1.0, jax.nn.sigmoid(at[0])) * way[0]
+
+    run = minimize(
+        lambda x: softplus(x[0]) + 2 * softplus(-x[0] - 8.0) + (x[1] - 1) ** 2,
+        np.array([-15.0, 0.0], kind),
+        GradientDescent(0.5),
+        steps=500,
+    )
+    assert told(run) is Cause.WRONG_GRADIENT
+
+
+def test_noise_that_costs_next_to_nothing_is_healthy_and_the_cost_at_the_start_is_that_of_all_data() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(500, 5))
+    y = X @ [1.0, -2, 3, 0.5, 0] + draw.normal(size=500)
+
+    def loss(w: Any, X: Any, y: Any) -> Any:
+        return np.mean((X @ w - y) ** 2)
+
+    run = minimize(loss, np.zeros(5), GradientDescent(0.002), data=(X, y), batch_size=50, epochs=200)
+    assert told(run) is Cause.HEALTHY
+    found = minimize(loss, np.full(5, 50.0), AdaGrad(0.05), data=(X, y), batch_size=20, epochs=50).explain()
+    assert found.cause is Cause.RATE_TOO_SMALL
+    assert found.evidence["cost at the start"] == pytest.approx(loss(np.full(5, 50.0), X, y))
+
+
+def test_a_run_that_was_about_to_converge_needs_more_steps() -> None:
+    draw = np.random.default_rng(0)
+    X = np.abs(draw.normal(size=(200, 3))) + 0.1
+    y = draw.poisson(X @ [1.0, 2.0, 0.5])
+    run = minimize(lambda w: np.mean(X @ w - y * np.log(X @ w)), [3.0, 0.1, 4.0], GradientDescent(0.5), steps=300)
+    assert told(run) is Cause.TOO_FEW_STEPS
