@@ -17,7 +17,7 @@ from descend.insight.without_end import falls_for_ever
 __all__ = ["sampled"]
 
 _SETTLED = 0.01  # of the gradient at the start
-_TRIFLE, _TRIFLE_LEFT = 1e-3, 0.01  # shares of what was gained, and of what is left: less is no matter of noise
+_TRIFLE, _TRIFLE_LEFT = 1e-3, 0.01  # shares of what was gained, and of what is left: less than both is no matter
 _MUCH_LOWER = 0.1  # share of the cost
 
 
@@ -55,7 +55,7 @@ def sampled(run: Run) -> Diagnosis | None:
     steps = min(2_000, max(run.nit, 50))
     small, same = (again(run, with_rate(run.method, rate), x0=run.x, steps=steps) for rate in (lr / 10, lr))
     lowest = min((cost(tried) for tried in (small, same) if tried is not None), default=np.inf)
-    if cost(run) - lowest < max(_TRIFLE * (start_cost(run) - cost(run)), _TRIFLE_LEFT * abs(cost(run))):
+    if cost(run) - lowest < min(_TRIFLE * (start_cost(run) - cost(run)), _TRIFLE_LEFT * abs(cost(run))):
         return flat or Diagnosis(Cause.HEALTHY, evidence)
     if small is None or small.outcome is Outcome.DIVERGED or not cost(small) < cost(run):
         return flat
