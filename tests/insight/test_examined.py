@@ -8,8 +8,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_friedman1
 
-from descend import AdaGrad, Adam, ClipGlobalNorm, GradientDescent, Warmup, minimize
+from descend import (
+    AdaGrad,
+    Adam,
+    ClipGlobalNorm,
+    GradientDescent,
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    MLPRegressor,
+    RMSProp,
+    Warmup,
+    minimize,
+    train,
+)
 from descend.insight import Cause
 from descend.insight.trials import start_cost
 
@@ -125,3 +140,52 @@ def test_a_run_that_was_about_to_converge_needs_more_steps() -> None:
     y = draw.poisson(X @ [1.0, 2.0, 0.5])
     run = minimize(lambda w: np.mean(X @ w - y * np.log(X @ w)), [3.0, 0.1, 4.0], GradientDescent(0.5), steps=300)
     assert told(run) is Cause.TOO_FEW_STEPS
+
+
+CANCER, DIABETES, DIGITS = (load(return_X_y=True) for load in (load_breast_cancer, load_diabetes, load_digits))
+TOO_LARGE = {
+    "Adam, a network of classes": (MLPClassifier(Adam(2.0), hidden=(32, 32), epochs=15), CANCER),
+    "Adam, which larger batches do not cure": (MLPRegressor(Adam(0.3), hidden=(32, 32), epochs=15), DIABETES),
+    "RMSProp, far above a constant": (MLPRegressor(RMSProp(0.3), hidden=(32, 32), epochs=15), DIABETES),
+    "Adam, one where a tenth is too large, too": (MLPClassifier(Adam(1.0), hidden=(64, 32), epochs=10), DIGITS),
+    "Adam, a linear model": (LinearRegression(Adam(300.0), batch_size=32, epochs=30), DIABETES),
+    "gradient descent, a linear model": (LogisticRegression(GradientDescent(10.0), batch_size=32, epochs=30), CANCER),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_a_rate_that_is_too_large_for_a_model_is_told_and_its_cure_helps(name: str) -> None:
+    model, data = TOO_LARGE[name]
+    found = model.fit(*data).explain(*data)
+    assert found.cause is Cause.RATE_TOO_LARGE
+    cured = clone(model).set_params(method=type(model.method)(float(found.cure.removeprefix("lr=")))).fit(*data)
+    assert cured.history_.loss[-1] < 0.6 * model.history_.loss[-1]
+    assert cured.explain(*data).cause is not Cause.RATE_TOO_LARGE
+
+
+@pytest.mark.parametrize("method", [GradientDescent(0.5), GradientDescent(0.1), Adam(1.0), GradientDescent(5.0)])
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_a_network_of_ones_own_whose_units_have_died_is_not_well(method: Any, has_bias: bool) -> None:
+    X, y = (part.astype(np.float32) for part in make_friedman1(400, random_state=0))
+    draw = np.random.default_rng(0)
+    p = {"a": draw.normal(size=(10, 16)), "b": np.zeros(16), "c": draw.normal(size=16), "d": np.zeros(())}
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((jnp.maximum(X @ p["a"] + p["b"], 0) @ p["c"] + has_bias * p["d"] - y) ** 2)
+
+    start = {name: leaf.astype(np.float32) for name, leaf in p.items()}
+    made = train(loss, start, (X, y), method, epochs=5)
+    assert made.explain().cause in {Cause.RATE_TOO_LARGE, Cause.PLATEAU}
+    assert train(loss, start, (X, y), GradientDescent(0.005), epochs=10).explain().cause is Cause.HEALTHY
+
+
+def test_classes_that_are_told_apart_in_batches_without_a_penalty_have_no_best_coefficients() -> None:
+    X, y = load_iris(return_X_y=True)
+    model = LogisticRegression(GradientDescent(0.5), l2=0.0, batch_size=10, epochs=100).fit(X, y == 0)
+    found = model.explain(X, y == 0)
+    assert (found.cause, found.cure) == (Cause.UNBOUNDED, "l2=0.0001")
+    assert found.seen
+    kept = LogisticRegression(GradientDescent(0.5), l2=1e-3, batch_size=10, epochs=100).fit(X, y == 0)
+    assert kept.explain(X, y == 0).cause is not Cause.UNBOUNDED
+    assert not LogisticRegression(l2=0.0).fit(X[50:], y[50:] == 1).falls_for_ever(X[50:], y[50:] == 1)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["knows_nothing"]
+__all__ = ["KNOWS", "knows_nothing", "loss_of_a_constant"]
 
-_KNOWS = 0.98  # share of the loss of a prediction that is the same for all rows, below which something was learnt
+KNOWS = 0.98  # share of the loss of a prediction that is the same for all rows, below which something was learnt
 
 
 def knows_nothing(model: Any, y: Any) -> bool:
@@ -19,10 +19,20 @@ def knows_nothing(model: Any, y: Any) -> bool:
     history = model.history_
     is_held_out = np.isfinite(history.validation).any()
     if not hasattr(model, "classes_"):
-        return bool((np.nanmax(history.validation_score) if is_held_out else history.score[-1]) < 1 - _KNOWS)
+        return bool((np.nanmax(history.validation_score) if is_held_out else history.score[-1]) < 1 - KNOWS)
     if not hasattr(model, "predict_proba"):
         return False
-    _, counts = np.unique(np.asarray(y), return_counts=True)
-    shares = counts / counts.sum()
     loss = np.nanmin(history.validation) if is_held_out else history.loss[-1]
-    return bool(loss > -_KNOWS * float(shares @ np.log(shares)))
+    return bool(loss > KNOWS * loss_of_a_constant(model, y))
+
+
+def loss_of_a_constant(model: Any, y: Any) -> float:
+    """The loss of the best prediction that is the same for all rows; of other losses than these that at the start."""
+    if hasattr(model, "predict_proba"):
+        _, counts = np.unique(np.asarray(y), return_counts=True)
+        shares = counts / counts.sum()
+        return -float(shares @ np.log(shares))
+    history = model.history_
+    if hasattr(model, "activation"):  # least squares, begun anywhere
+        return float(history.loss[-1] / max(1 - history.score[-1], 1e-300))
+    return float(history.loss[0])

@@ -16,13 +16,13 @@ import numpy as np
 from sklearn.base import clone
 
 from descend.descent import Outcome
-from descend.insight.chance import knows_nothing
+from descend.insight.chance import KNOWS, knows_nothing, loss_of_a_constant
 from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
 from descend.insight.rescaled import rates_in, rescaled
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import FROZEN, calmer, highest_rate, lighter, rises, round_rate, with_rate
-from descend.methods import Around, Frozen, Method, Rule, method_named
+from descend.methods import Around, Averaged, Frozen, Method, Rule, method_named
 from descend.methods.in_files import known
 from descend.models.finite import finite_rows
 from descend.models.history import History
@@ -42,6 +42,7 @@ _L2 = 1e-4  # a penalty that gives a loss that falls for ever a lowest place
 _HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
+_LEFT, _FOUND = 0.05, 0.9  # shares of the loss of a constant: so much is left, and so much is learnt something
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 _REST = 0.005  # share of the loss at the start: what is left is no trifle
 _NOTHING = "no more than a prediction that is the same for all rows"
@@ -53,12 +54,15 @@ class Retraining(ABC):
 
     model: Any = None  # the estimator; None where a function of one's own was trained
 
-    def __init__(self, history: History, outcome: Outcome, method: Any, rows: int, *, in_batches: bool) -> None:
-        self.history, self.outcome, self.method, self.in_batches = history, outcome, method, in_batches
+    def __init__(self, history: History, outcome: Outcome, method: Any, rows: int, batch_size: int | None) -> None:
+        self.history, self.outcome, self.method = history, outcome, method
+        self.batch_size, self.in_batches = batch_size, batch_size is not None
         self._whole = max(1, round(float(history.epoch[-1])))
         self._ends = time.perf_counter() + max(_SECONDS, float(history.seconds[-1]))
-        room = _ROWS / rows if in_batches else _STEPS
-        share = max(1 / _TRIALS, min(1.0, room / self._whole))
+        room = _ROWS / rows if self.in_batches else _STEPS
+        lasts = max(float(history.seconds[-1]), 1e-9)
+        in_time = 1.0 if self.in_batches else max(1.0, _SECONDS / lasts) / _TRIALS
+        share = min(in_time, max(1 / _TRIALS, min(1.0, room / self._whole)))
         self.epochs = max(1, round(share * self._whole))
         self.made, self.was_cut, self.lowest = 0, False, np.inf
 
@@ -130,6 +134,12 @@ class Retraining(ABC):
         """Whether it ended by itself on all rows, and would again."""
         return self.outcome is Outcome.STALLED and not self.in_batches
 
+    @property
+    def level(self) -> float:
+        """The loss of what has learnt nothing."""
+        first = np.searchsorted(self.history.epoch, 1.0)
+        return float(np.min(self.history.loss[: first + 1]))
+
     def lowest_on_the_way(self, **changes: Any) -> float:
         """The lowest loss of a training from the start, also of one that diverges; infinite where it cannot be made."""
         _, history = self._quietly(changes, onward=False)
@@ -155,8 +165,8 @@ class OfModel(Retraining):
     def __init__(
         self, model: Any, X: Any, y: Any, sample_weight: Any = None, names: Sequence[str] | None = None
     ) -> None:
-        in_batches = model.get_params().get("batch_size") is not None
-        super().__init__(model.history_, model.outcome_, _method_of(model), np.shape(X)[0], in_batches=in_batches)
+        size = model.get_params().get("batch_size")
+        super().__init__(model.history_, model.outcome_, _method_of(model), np.shape(X)[0], size)
         self.model, self.rows, self.names = model, (X, y, sample_weight), names
         self._latest: Any = None
         _check_rows(model, X, y)
@@ -172,6 +182,11 @@ class OfModel(Retraining):
     def _holds_elsewhere(self, tried: History) -> bool:
         is_held_out = np.isfinite(tried.validation).any()
         return super()._holds_elsewhere(tried) and not (is_held_out and knows_nothing(self._latest, self.rows[1]))
+
+    @property
+    def level(self) -> float:
+        """See `Retraining.level`."""
+        return loss_of_a_constant(self.model, self.rows[1])
 
     def fitted(self, **changes: Any) -> Any:
         """The model of a training from the start; None where it diverges, cannot be made, or time is up."""
@@ -213,7 +228,8 @@ class OfTraining(Retraining):
     """Of what `train` has trained."""
 
     def __init__(self, training: Any) -> None:
-        super().__init__(training.history, training.outcome, training.method, training.rows, in_batches=True)
+        size = training.again.keywords["batch_size"]
+        super().__init__(training.history, training.outcome, training.method, training.rows, size)
         self._training = training
 
     def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
@@ -272,7 +288,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     if isinstance(trials.method, Rule) and (trials.history.loss == start).all():
         cure = FROZEN if any(isinstance(part, Frozen) for part in trials.method.parts()) else ""
         return Diagnosis(Cause.UNKNOWN, {**evidence, "loss at the start": start}, cure, outcome=trials.outcome)
-    evidence["trainings that were tried, none of them much better"] = trials.made
+    evidence["trainings that were tried"] = trials.made
     if np.isfinite(trials.lowest):
         evidence["the lowest loss among them"] = trials.lowest
     if _knows_nothing(trials):
@@ -288,15 +304,18 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
 def _with_cure_tried(trials: Retraining, read: Diagnosis) -> Diagnosis:
     """What is certain from the losses alone; where a penalty is its cure, that is tried first."""
     bounded = trials.fitted(l2=_L2) if read.cause is Cause.UNBOUNDED and isinstance(trials, OfModel) else None
-    if bounded is None or bounded.outcome_ is not Outcome.CONVERGED:
+    if bounded is None:
         return read
-    return replace(
-        read, cure=f"l2={_L2:g}", seen=f"with it training converges, at loss {bounded.history_.loss[-1]:.4g}"
-    )
+    told = f"with it training ends at loss {bounded.history_.loss[-1]:.4g} ({bounded.outcome_.name})"
+    return replace(read, cure=f"l2={_L2:g}", seen=told)
 
 
 def _boundless(trials: Retraining) -> Diagnosis | None:
-    """Whether a loss below zero falls as far as a much larger rate lets it."""
+    """Whether the loss falls for ever: to zero as coefficients grow, or below zero as far as a larger rate lets it."""
+    model = trials.model
+    if isinstance(trials, OfModel) and isinstance(model, LinearModel) and model.falls_for_ever(*trials.rows):
+        evidence = {"loss": float(trials.history.loss[-1]), "with much larger coefficients": 0.0}
+        return _with_cure_tried(trials, Diagnosis(Cause.UNBOUNDED, evidence, f"l2={_L2:g}"))
     start, end, _ = _gained(trials)
     if not end < min(0.0, start):
         return None
@@ -390,6 +409,36 @@ def _decayed(trials: Retraining) -> Diagnosis | None:
     return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, _told(tried, f"more at lr={highest:.3g}", end))
 
 
+def _too_large(trials: Retraining) -> Diagnosis | None:
+    """Whether much smaller rates get much farther from the start, also where the large one has led to no way back."""
+    start, end, level = float(trials.history.loss[0]), float(trials.history.loss[-1]), trials.level
+    is_lost = end > KNOWS * level
+    best: tuple[str, History, float] | None = None
+    for factor in (0.1, 0.01, 0.001):
+        smaller = rescaled(trials.method, factor)
+        tried = None if smaller is None else trials.anew(method=smaller.method)
+        if smaller is None or tried is None:
+            continue
+        before, after = trials.beside(tried), float(tried.loss[-1])
+        if best is None or after < best[1].loss[-1]:
+            best = smaller.how, tried, before
+        if after >= before and not is_lost:
+            break
+        if best[1] is not tried and best[1].loss[-1] < best[2]:
+            break
+    if best is None:
+        return None
+    cure, tried, before = best
+    won = before - float(tried.loss[-1])
+    went_astray = won > max(_MUCH * (start - tried.loss[-1]), _REST * abs(start))
+    halves = won > 0.5 * before > 0.5 * _LEFT * level
+    finds_back = is_lost and tried.loss[-1] < _FOUND * level
+    if not (went_astray or halves or finds_back):
+        return None
+    evidence = {"loss at the start": start, "loss": before}
+    return Diagnosis(Cause.RATE_TOO_LARGE, evidence, cure, _told(tried, "from the start", before))
+
+
 def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     """Whether the noise of batches, or a rate that is too large, keeps the loss up: a smaller rate gets lower."""
     start, end, gained = _gained(trials)
@@ -399,14 +448,6 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     slow, same = trials.onward(method=smaller.method), trials.onward()
     won = 0.0 if slow is None else end - _settled(slow)
     as_it_was = 0.0 if same is None else end - _settled(same)
-    anew = trials.anew(method=smaller.method)
-    if anew is not None:  # has it gone astray where a smaller rate does not lead back from?
-        before = trials.beside(anew)
-        lower = min(before, end - won) - anew.loss[-1]
-        if lower > max(_MUCH * (start - anew.loss[-1]), _REST * abs(start)):
-            evidence = {"loss at the start": start, "loss": before, "going on with a tenth of the rate": end - won}
-            told = _told(anew, "from the start", before)
-            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told)
     is_unknown = same is None and trials.was_cut  # what going on as before would have come to
     matters = won > _MATTERS * max(gained, end) or trials.is_much_of_rest(won)
     goes_on = not trials.is_restless and not trials.is_at_rest  # going on as before is no cure where it has stopped
@@ -418,9 +459,18 @@ def _to_and_fro(trials: Retraining) -> Diagnosis | None:
     if end > 1.02 * start:
         return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, _told(slow, f"more at {smaller.how}", end))
     cause = Cause.NOISE_FLOOR if trials.in_batches else Cause.OSCILLATING
-    more = "larger batches, an average of the points (Averaged), or " if trials.in_batches else ""
-    cure = f"{more}a rate that falls at the end, to {smaller.how}"
+    others = _calmed(trials, end - won / 2) if trials.in_batches else []
+    cure = " or ".join([f"a rate that falls at the end, to {smaller.how}", *others])
     return Diagnosis(cause, evidence, cure, _told(slow, f"more at {smaller.how}", end))
+
+
+def _calmed(trials: Retraining, below: float) -> list[str]:
+    """What else lowers the noise so much that going on ends below a loss: larger batches, an average of the points."""
+    ways: dict[str, dict[str, Any]] = {"an average of the points, Averaged": {"method": Averaged(trials.method)}}
+    if trials.batch_size is not None:
+        ways[f"batch_size={4 * trials.batch_size}"] = {"batch_size": 4 * trials.batch_size}
+    tried = {cure: trials.onward(**changes) for cure, changes in ways.items()}
+    return [cure for cure, history in tried.items() if history is not None and history.loss[-1] < below]
 
 
 def _swings(trials: Retraining) -> Diagnosis | None:
@@ -455,7 +505,10 @@ def _too_small(trials: Retraining) -> Diagnosis | None:
         if larger is None or tried is None or (best and not tried.loss[-1] < best[1].loss[-1]):
             continue
         before = trials.beside(tried)
-        if start - tried.loss[-1] > 1.5 * max(start - before, 0) and before - tried.loss[-1] > _MATTERS * abs(start):
+        won = before - float(tried.loss[-1])
+        goes_farther = start - tried.loss[-1] > 1.5 * max(start - before, 0) and won > _MATTERS * abs(start)
+        halves = not trials.in_batches and won > 0.5 * before and trials.is_much_of_rest(won)
+        if goes_farther or halves:
             best = larger.how, tried
     if best is None:
         return None
@@ -579,13 +632,13 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     """What is looked for, in the order that a first glance at the losses suggests."""
     start, end, gained = _gained(trials)
     if end > 1.02 * start or trials.is_restless:  # the way led up
-        return _decayed, _to_and_fro, _penalised, _plateau, _too_small, _raw
+        return _decayed, _too_large, _to_and_fro, _penalised, _plateau, _too_small, _raw
     if not gained > 0.01 * abs(start) or _knows_nothing(trials) or trials.unreached:
         own_start = isinstance(trials, OfTraining) and not trials.unreached
         first, second = (_too_small, _plateau) if own_start else (_plateau, _too_small)
-        return _decayed, _penalised, first, second, _raw, _to_and_fro, _too_few
+        return _decayed, _penalised, _too_large, first, second, _raw, _to_and_fro, _too_few
     early = (_plateau,) if isinstance(trials, OfTraining) else ()  # nobody else has drawn its start
     late = () if early else (_plateau,)
     if len(trials.history) < _FEW_LOOKS:
-        return _raw, *early, _to_and_fro, _too_few, _too_small, _penalised, *late
-    return _decayed, *early, _swings, _raw, _too_small, _to_and_fro, _too_few, _penalised, *late
+        return _raw, _too_large, *early, _to_and_fro, _too_few, _too_small, _penalised, *late
+    return _decayed, _too_large, *early, _swings, _raw, _too_small, _to_and_fro, _too_few, _penalised, *late

@@ -13,6 +13,7 @@ from descend.insight.slow import too_small
 from descend.insight.to_and_fro import ILL, too_large
 from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told, unbounded, with_rate
 from descend.insight.without_end import falls_for_ever
+from descend.methods import Averaged
 
 __all__ = ["sampled"]
 
@@ -63,8 +64,20 @@ def sampled(run: Run) -> Diagnosis | None:
         return flat
     if flat is not None and cost(run) - cost(small) < 0.5 * (cost(run) - least):
         return flat
-    cure = f"larger batches, an average of the points (Averaged), or a rate that falls from {lr:.3g} to {lr / 10:.3g}"
+    falling = f"a rate that falls from {lr:.3g} to {lr / 10:.3g}"
+    cure = " or ".join([falling, *_calmed(run, steps, (cost(run) + cost(small)) / 2)])
     return Diagnosis(Cause.NOISE_FLOOR, evidence, cure, f"going on with lr={lr / 10:.3g}, {told(small)}")
+
+
+def _calmed(run: Run, steps: int, below: float) -> list[str]:
+    """What else lowers the noise so much that going on ends below a cost: larger batches, an average of the points."""
+    assert run.sampling is not None  # noqa: S101 - it has batches
+    larger = 4 * run.sampling.size
+    tried = {
+        f"batch_size={larger}": again(run, run.method, x0=run.x, steps=steps, batch_size=larger),
+        "an average of the points, Averaged": again(run, Averaged(run.method), x0=run.x, steps=steps),
+    }
+    return [cure for cure, made in tried.items() if made is not None and cost(made) < below]
 
 
 def _held_up(run: Run, bend: Curvature | None) -> tuple[Diagnosis | None, float]:

@@ -131,14 +131,14 @@ def again(run: Run, method: Any, *, x0: Any = None, steps: int = TRIED, **how: A
     """A run with something changed; None where it cannot be made."""
     problem, sampling = run.problem, run.sampling
     start = problem.x0 if x0 is None else x0
-    how |= {"maximize": problem.sign < 0, "data": problem.data or None, "progress": False}
-    how |= {"time_limit": max(_SECONDS, run.seconds)}
+    common: dict[str, Any] = {"maximize": problem.sign < 0, "data": problem.data or None, "progress": False}
+    common |= {"time_limit": max(_SECONDS, run.seconds)}
     if sampling is not None and sampling.samples:
-        how |= {"batch_size": sampling.size, "seed": run.seed, "epochs": max(1, -(-steps // sampling.batches))}
+        common |= {"batch_size": sampling.size, "seed": run.seed, "epochs": max(1, -(-steps // sampling.batches))}
     else:
-        how |= {"steps": steps}
+        common |= {"steps": steps}
     try:
-        return minimize(run.objective, start, method, **how)
+        return minimize(run.objective, start, method, **{**common, **how})
     except (ValueError, TypeError):
         return None
 

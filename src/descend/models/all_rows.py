@@ -15,11 +15,12 @@ from descend.models.costs import Cost, Parted
 from descend.objectives.function import prepare
 from descend.stepsizes import AdaptiveBarzilaiBorwein
 
-__all__ = ["train_around_corners", "train_on_all_rows"]
+__all__ = ["falls_for_ever", "train_around_corners", "train_on_all_rows"]
 
 _NARROWER = 10.0  # so much less is rounded off each time
 _EXACT = 5e-4  # share of the cost by which it may be larger for what is rounded off
 _NARROWEST = 1e-6  # of the first width
+_FAR = 1e3  # times as large weights
 
 
 def train_on_all_rows(
@@ -97,3 +98,15 @@ def train_around_corners(
         if is_exact or steps < 1 or run.outcome in {Outcome.DIVERGED, Outcome.INTERRUPTED}:
             return runs, weights, width, is_exact
         width /= _NARROWER
+
+
+def falls_for_ever(cost: Cost, weights: np.ndarray, *, has_converged: bool) -> bool:
+    """Whether the cost goes to zero as the weights grow, and not to a minimum.
+
+    What has converged is far out already: there twice the weights tell.
+    """
+    now = cost(weights)
+    with np.errstate(over="ignore"):
+        if has_converged:
+            return bool(0 < cost(2 * weights) < now / 2)
+        return bool(0 <= cost(_FAR * weights) < now / _FAR)

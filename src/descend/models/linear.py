@@ -22,7 +22,7 @@ from descend.descent.outcome import Finding, Outcome
 from descend.descent.sampling import Sampling
 from descend.methods import AdaGrad, Method, Rule, as_rule, method_named
 from descend.methods.in_files import known
-from descend.models.all_rows import train_around_corners, train_on_all_rows
+from descend.models.all_rows import falls_for_ever, train_around_corners, train_on_all_rows
 from descend.models.axes import Axes, axes_of_rows, axes_of_sums, is_flat
 from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint, about, check_resume, goes_on_in_form, written
@@ -61,7 +61,6 @@ _WIDE = 2**21  # numbers in the rows on which a rate that was found is judged ag
 _ROUNDING = 1e-8  # of a prediction: one so near to it is as good
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _OTHER_SCALE = 10.0  # times as large, or as small
-_FAR = 1e3  # times as large weights
 _PASSES = 2  # through blocks in batches, unless given
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 
@@ -78,15 +77,6 @@ def _along(axes: Axes | None) -> str:
     if axes is None:
         return ""
     return f". Columns nearly repeat each other (κ about {axes.condition:.0e}): steps went along their principal axes"
-
-
-def _falls_for_ever(cost: Cost, weights: np.ndarray, outcome: Outcome | None) -> bool:
-    """Whether the cost goes to zero as the weights grow, and not to a minimum; before it has converged, far out."""
-    now = cost(weights)
-    if outcome is Outcome.CONVERGED:
-        return bool(0 < cost(2 * weights) < now / 2)
-    with np.errstate(over="ignore"):
-        return bool(0 <= cost(_FAR * weights) < now / _FAR)
 
 
 class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
@@ -570,7 +560,7 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         steps = self.planned_epochs(count)
         run, weights = train_on_all_rows(cost, self._weights, rule, steps, tol, float(self.l1), axes)
         self._remember(run)
-        if not self.l1 and _falls_for_ever(cost, weights, run.outcome):
+        if not self.l1 and falls_for_ever(cost, weights, has_converged=run.outcome is Outcome.CONVERGED):
             return Ending(
                 weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(run.nit),
                 cure=", as it does where some columns tell the classes apart without an error. They are kept as they "
@@ -706,6 +696,14 @@ class LinearModel(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
                 steepness *= max(1.0, loss.curvature(float(self._constant(rows)), rows.y.astype(np.float64)))
         limit = 2 / max(steepness, 1e-300)
         return f"Try a smaller learning rate (below about {limit:.2g} for gradient descent), or leave method out"
+
+    def falls_for_ever(self, X: Any, y: Any, sample_weight: Any = None) -> bool:
+        """Whether the loss of these rows goes to zero as the coefficients grow, so that no coefficients are best."""
+        check_is_fitted(self, "coef_")
+        if self.l2 or self.l1:
+            return False
+        cost = self._loss_of(self._rows(X, y, sample_weight, first=False))
+        return falls_for_ever(cost, self._weights, has_converged=False)
 
     def explain(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
         """Why training ended as it did: a `Diagnosis`.
