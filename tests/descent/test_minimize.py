@@ -299,7 +299,7 @@ def test_a_progress_bar_appears_on_wish_and_leaves_nothing_else(capsys: pytest.C
 @pytest.mark.parametrize(
     ("kwargs", "error", "says"),
     [
-        ({"steps": -1}, ValueError, "steps must be a whole number from 0 to 2,147,483,646, got -1"),
+        ({"steps": -1}, ValueError, "steps must be a whole number >= 0, got -1"),
         ({"steps": 2.5}, ValueError, "steps must be a whole number"),
         ({"steps": True}, ValueError, "steps must be a whole number"),
         ({"steps": 2**40}, ValueError, "steps must be a whole number"),

@@ -148,13 +148,13 @@ def test_divergence_of_a_sampled_run_is_named() -> None:
         ({"data": (np.array([["a"] * 3] * 23), Y)}, TypeError, "data must be numbers"),
         ({"data": (X, 3.0)}, ValueError, "data must have rows"),
         ({"data": 3.0}, ValueError, "data must have rows"),
-        ({"data": (X, Y), "batch_size": 0}, ValueError, "batch_size must be a whole number from 1"),
+        ({"data": (X, Y), "batch_size": 0}, ValueError, "batch_size must be a whole number >= 1"),
         (
             {"data": (X, Y), "batch_size": 24},
             ValueError,
             "batch_size is 24, but the data has 23 rows; None takes all",
         ),
-        ({"data": (X, Y), "epochs": 0}, ValueError, "epochs must be a whole number from 1"),
+        ({"data": (X, Y), "epochs": 0}, ValueError, "epochs must be a whole number >= 1"),
         ({"data": (X, Y), "epochs": 2, "steps": 3}, ValueError, "give steps or epochs, not both"),
         (
             {"data": (X, Y), "batch_size": 2, "method": GradientDescent(BarzilaiBorwein())},

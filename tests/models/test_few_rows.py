@@ -120,7 +120,7 @@ def test_early_stopping_that_is_noise_is_no_success(method: Any) -> None:
     with pytest.warns(UserWarning, match="the training loss rose as well"):
         model = LinearRegression(method, batch_size=1, epochs=50, validation=0.2, patience=3).fit(X, y)
     assert model.outcome_ is Outcome.STALLED
-    assert model.explain(X, y).cause is Cause.NOISE_FLOOR
+    assert model.explain(X, y).cause is Cause.RATE_TOO_LARGE
     good = LinearRegression(batch_size=16, epochs=50, validation=0.2, patience=3).fit(X, y)
     assert good.outcome_ is Outcome.CONVERGED
     assert good.explain(X, y).cause is Cause.HEALTHY

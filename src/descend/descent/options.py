@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from descend.arguments import whole
 from descend.descent.sampling import Sampling
 from descend.methods import Adam, GradientDescent, Rule, as_rule
 from descend.objectives.parameters import dtype_of
@@ -85,13 +86,12 @@ def sampling_of(
     parts: tuple[Any, ...], batch_size: int | None, epochs: int | None, seed: int, steps: int | None
 ) -> Sampling | None:
     """How the steps see the data; None where there is none."""
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number >= 0, got {seed!r}")
+    whole("seed", seed, least=0)
     for name, count in (("batch_size", batch_size), ("epochs", epochs)):
         if count is not None:
             if not parts:
                 raise ValueError(f"{name} needs data: minimize(loss, w0, data=(X, y), {name}={count!r})")
-            _whole(name, count)
+            whole(name, count)
     if steps is not None and epochs is not None:
         raise ValueError(f"give steps or epochs, not both (steps={steps}, epochs={epochs})")
     if not parts:
@@ -105,13 +105,10 @@ def sampling_of(
 def last_step(sampling: Sampling | None, steps: int | None, epochs: int | None) -> int:
     """The last step that may be made."""
     if steps is not None:
-        return _whole("steps", steps, least=0)
+        whole("steps", steps, least=0)
+        return int(steps)
     if sampling is not None and (epochs is not None or sampling.samples):
-        return _whole("epochs × batches", (100 if epochs is None else epochs) * sampling.batches)
+        made = (100 if epochs is None else int(epochs)) * sampling.batches
+        whole("epochs × batches", made)
+        return made
     return 10_000
-
-
-def _whole(name: str, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value < 2**31 - 1:
-        raise ValueError(f"{name} must be a whole number from {least} to 2,147,483,646, got {value!r}")
-    return int(value)

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.arguments import whole
 from descend.descent.courses import Course, courses_of, distinct
 from descend.descent.interrupts import Interrupts
 from descend.descent.lanes import repeated, run_lanes
-from descend.descent.options import last_step, ready
+from descend.descent.options import ready
 from descend.descent.outcome import has_no_bound
 from descend.descent.race_result import Entry, Race
 from descend.descent.report import described
@@ -77,9 +78,8 @@ def race(
     begin = time.perf_counter()
     if not (isinstance(target, int | float) and 0 < target < 1):
         raise ValueError(f"target must be a share in (0, 1), got {target!r}")
-    last = last_step(None, steps, None)
-    if last < 1:
-        raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")
+    whole("steps", steps)
+    last = int(steps)
     tried = np.asarray(_RATES if rates is None else rates, dtype=float)
     if tried.ndim != 1 or tried.size == 0:
         raise ValueError(f"rates must be an array of shape (k,) with at least one number, got shape {tried.shape}")

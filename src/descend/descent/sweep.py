@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from descend.arguments import whole
 from descend.descent.interrupts import Interrupts
 from descend.descent.lanes import Ends, run_lanes
 from descend.descent.options import check_options, check_rates, last_step, ready, samples, sampling_of
@@ -74,8 +75,7 @@ def sweep(
     begin = time.perf_counter()
     tolerances = Tolerances(gtol, None, None)
     check_options(grad=grad, callback=None, time_limit=None, maximize=maximize)
-    if isinstance(rows, bool) or not isinstance(rows, int | np.integer) or rows < 2:
-        raise ValueError(f"rows must be a whole number >= 2, got {rows!r}")
+    whole("rows", rows, least=2)
     rule = as_rule(GradientDescent(lr=np.logspace(-4, 2, 61)) if method is None else method)
     many, x0 = _starts(objective, x0, starts)
     objective, x0, in_words = named(objective, x0)

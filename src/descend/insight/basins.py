@@ -11,6 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from descend.arguments import whole
 from descend.descent.engine import SMALL_GRADIENT
 from descend.descent.lanes import run_lanes
 from descend.descent.options import last_step, ready
@@ -114,8 +115,7 @@ def basins(
     box = np.array(domain, float).reshape(-1, 2)
     if len(box) not in {1, 2} or not (np.isfinite(box).all() and (box[:, 0] < box[:, 1]).all()):
         raise ValueError(f"domain must be (low, high) of one variable or of two, low < high, got {domain!r}")
-    if isinstance(resolution, bool) or not isinstance(resolution, int | np.integer) or resolution < 2:
-        raise ValueError(f"resolution must be a whole number >= 2, got {resolution!r}")
+    whole("resolution", resolution, least=2)
     rule = as_rule(GradientDescent(lr=BarzilaiBorwein()) if method is None else method)
     problem = prepared_within(objective, box)
     x0 = problem.x0

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.arguments import whole
 from descend.descent.lanes import run_lanes
 from descend.descent.options import ready
 from descend.insight.stationary import sobol
@@ -114,8 +115,7 @@ def escape(
     Source: Wales & Doye (1997), J. Phys. Chem. A 101 (basin-hopping); Neelakantan et al. (2015), arXiv:1511.06807.
     """
     for name, count, least in (("steps", steps, _HOPS), ("repetitions", repetitions, 2)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
-            raise ValueError(f"{name} must be a whole number >= {least}, got {count!r}")
+        whole(name, count, least=least)
     objective, x0, in_words = named(objective, x0)
     x0 = as_parameters(x0)
     if not isinstance(x0, np.ndarray):

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from descend.arguments import whole
 from descend.descent.outcome import Finding, Outcome
 from descend.insight.curvature import Curvature, curvature, curvature_of
 from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
@@ -232,8 +233,7 @@ def edge_over_training(network: Any, X: Any, y: Any, *, points: int = 40) -> Edg
 
     if not isinstance(network, NeuralNetwork):
         raise TypeError(f"edge_over_training is for MLPClassifier and MLPRegressor, not {type(network).__name__}")
-    if points < 1:
-        raise ValueError(f"points must be a whole number >= 1, got {points!r}")
+    whole("points", points)
     epochs = network.planned_epochs(len(y))
     watch = _Watch(X, y, set(np.linspace(1, epochs, min(points, epochs)).round().astype(int).tolist()))
     made = clone(network).set_params(checkpoint=None, resume=False, warm_start=False)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.arguments import whole
 from descend.descent import Run, minimize
 from descend.descent.engine import NOT_FINITE
 from descend.descent.lanes import repeated, run_lanes
@@ -80,8 +81,7 @@ class ShortRuns:
         parts = as_data(data, self.x0) if data is not None else ()
         self._sampling = sampling_of(parts, batch_size, epochs, seed, steps)
         self.last = last_step(self._sampling, 1_000 if steps is None and epochs is None else steps, epochs)
-        if self.last < 1:
-            raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")
+        whole("steps", self.last)
         self.problem = prepare(objective, self.x0, maximize=maximize, data=parts, written_in_words=in_words)
         self.first, slope = self.problem.value_and_grad(self.x0, *parts)
         self.worst = self.first + margin(self.first, dtype_of(self.x0))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.arguments import whole
 from descend.descent import Outcome, Run
 from descend.descent.report import described
 from descend.fields import Range, nearest
@@ -122,8 +123,7 @@ def tune(
     if storage is not None and engine != "optuna":
         raise ValueError("storage is for engine='optuna': halving keeps nothing")
     rule = as_rule(method)
-    if isinstance(trials, bool) or not isinstance(trials, int | np.integer) or trials < _ONE_OF:
-        raise ValueError(f"trials must be a whole number >= {_ONE_OF}, got {trials!r}")
+    whole("trials", trials, least=_ONE_OF)
     runs = ShortRuns(
         objective, x0, steps=steps, maximize=maximize, data=data, batch_size=batch_size, epochs=epochs, seed=seed
     )

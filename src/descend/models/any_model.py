@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from descend.arguments import flag, share, whole
 from descend.descent.options import ready, sampling_of
 from descend.descent.outcome import Finding, Outcome
 from descend.descent.sampling import as_data
@@ -167,20 +168,16 @@ def train(
     )  # fmt: skip
     params = as_parameters(params)
     samples = Samples(as_data(data, jax.tree.leaves(params)[0]))
-    if not (isinstance(validation, int | float | np.number) and 0 <= validation < 1):
-        raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
+    share("validation", validation)
     if patience is not None and not validation:
         raise ValueError("patience looks at the validation loss: give validation=0.2, too")
     check_resume(checkpoint, resume)
-    counts = {
-        "batch_size": batch_size,
-        "epochs": epochs,
-        "patience": 1 if patience is None else patience,
-        "devices": devices,
-    }
-    for name, count in counts.items():
-        if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
-            raise ValueError(f"{name} must be a whole number >= 1, got {count!r}")
+    for name, count in (("batch_size", batch_size), ("epochs", epochs), ("devices", devices)):
+        whole(name, count)
+    whole("patience", patience, optional=True)
+    whole("seed", seed, least=0)
+    flag("shuffle", shuffle)
+    flag("resume", resume)
     samples, held_out = parted(samples, float(validation), int(seed))
     size = min(batch_size, len(samples))
     sampling = sampling_of(samples.parts, size, None, seed, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -23,6 +23,21 @@ class Classifier(ClassifierMixin):  # type: ignore[misc]
     def _many_classes(self) -> bool:
         """Whether more than two classes are legal."""
         return True
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from rows `X` (n, d) and the class of each, `y` (n,), of any type; see `Estimator`."""
+        self._classes_were_given = False
+        return super().fit(X, y, sample_weight)  # type: ignore[no-any-return]
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from some more rows; `classes` names all of them, in the first call."""
+        self._check_weights_are_numbers()
+        return super().partial_fit(X, y, classes, sample_weight)  # type: ignore[no-any-return]
+
+    def fit_blocks(self, blocks: Any) -> Self:
+        """Learn from more rows than memory holds: `blocks()` goes through them anew, as pairs (X, y) of some rows."""
+        self._check_weights_are_numbers()
+        return super().fit_blocks(blocks)  # type: ignore[no-any-return]
 
     def _take_classes(self, classes: Any, *, first: bool) -> None:
         """Take the classes that were given; after the `first` call they must be the same."""

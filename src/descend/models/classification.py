@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
@@ -71,24 +70,9 @@ class LinearClassifier(Classifier, LinearModel):
     def _outputs(self) -> int:
         return len(self.classes_) if len(self.classes_) > 2 else 1
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """See `LinearRegression.fit`; `y` holds classes of any type."""
-        self._classes_were_given = False
-        return super().fit(X, y, sample_weight)
-
     def _targets(self, y: Any, *, first: bool) -> np.ndarray:
         places = self._places(y, first=first)
         return places.astype(np.float64) if len(self.classes_) > 2 else np.where(places == 1, 1.0, -1.0)
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """See `LinearRegression.partial_fit`; `classes` names all of them, in the first call."""
-        self._check_weights_are_numbers()
-        return super().partial_fit(X, y, classes, sample_weight)
-
-    def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
-        """See `LinearRegression.fit_blocks`."""
-        self._check_weights_are_numbers()
-        return super().fit_blocks(blocks)
 
     def _as_attributes(self, coefficients: np.ndarray, intercept: np.ndarray) -> dict[str, Any]:
         return {"coef_": np.atleast_2d(coefficients), "intercept_": np.atleast_1d(intercept)}

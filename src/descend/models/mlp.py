@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from descend.arguments import share
 from descend.models.classes import Classifier
 from descend.models.network import cross_entropy, squared_error
 from descend.models.neural import NeuralNetwork
@@ -104,25 +104,9 @@ class MLPClassifier(Classifier, NeuralNetwork):
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """See `NeuralNetwork.fit`; `y` holds classes of any type."""
-        self._classes_were_given = False
-        return super().fit(X, y, sample_weight)
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """See `NeuralNetwork.partial_fit`; `classes` names all of them, in the first call."""
-        self._check_weights_are_numbers()
-        return super().partial_fit(X, y, classes, sample_weight)
-
-    def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
-        """See `NeuralNetwork.fit_blocks`."""
-        self._check_weights_are_numbers()
-        return super().fit_blocks(blocks)
-
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if not (isinstance(self.label_smoothing, int | float | np.number) and 0 <= self.label_smoothing < 1):
-            raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing!r}")
+        share("label_smoothing", self.label_smoothing)
 
     def _outputs(self) -> int:
         return len(self.classes_)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,10 +12,11 @@ import jax
 import numpy as np
 import scipy.sparse
 from sklearn.base import RegressorMixin
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from descend.arguments import share, whole
 from descend.data.errors import DataError
 from descend.data.images import open_image
 from descend.data.one_digit import like_mnist
@@ -26,23 +26,19 @@ from descend.descent.sampling import Sampling
 from descend.fields import nearest
 from descend.methods import Adam, Method, Rule, as_rule, method_named
 from descend.methods.in_files import as_json, known, of_json
-from descend.models.callbacks import told_of_epochs
-from descend.models.checkpoint import Checkpoint, about, check_resume, goes_on_in_form, written
-from descend.models.classes import Classifier
+from descend.models.blocks import Blocks, chunks_of_blocks, first_look
+from descend.models.checkpoint import goes_on_in_form, written
 from descend.models.descending import Descending
+from descend.models.estimator import Estimator
 from descend.models.files import load_file, save_file
 from descend.models.finite import finite_rows
 from descend.models.history import History
-from descend.models.kernels import shuffled
-from descend.models.mixing import mixed_up
 from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
-from descend.models.parameters import WithMethod
 from descend.models.rate_search import best_rate
 from descend.models.rows import rows_of
 from descend.models.samples import Samples
-from descend.models.some_rows import SomeRows, blocks_of
+from descend.models.some_rows import blocks_of
 from descend.models.training import (
-    Chunk,
     Chunks,
     Ending,
     Measured,
@@ -50,7 +46,6 @@ from descend.models.training import (
     chunks_of,
     parted,
     sample_of,
-    train_in_batches,
 )
 from descend.objectives.parameters import as_vector, from_vector
 
@@ -65,7 +60,7 @@ _DTYPES = ("float32", "bfloat16", "float64")
 _KIND = "network"
 
 
-class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
+class NeuralNetwork(Estimator):
     """What the networks have in common; see `MLPClassifier` for the parameters."""
 
     def __init__(
@@ -112,13 +107,8 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
     default_method: ClassVar[type[Method]] = Adam
 
     layers_: tuple[Layer, ...]
-    history_: History
-    outcome_: Outcome
-    message_: str
-    _finding: Finding | None  # for a diagnosis to start from
     _inputs: Inputs
     _trainer: Descending | None  # goes on where training ended
-    _made_with: dict[str, str]  # the parameters with which it began
     _image_shape: tuple[int, ...]  # of one row, where rows are images
     _is_centred: bool  # whether these are like MNIST's: ink on a black ground, its centre of mass in the middle
 
@@ -143,9 +133,6 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
     @abstractmethod
     def _constant(self, samples: Samples) -> np.ndarray:
         """The scores, (outputs,), that suit these rows best where no column is known."""
-
-    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
-        return sample_weight
 
     # -- fitting --------------------------------------------------------------------------------------------
 
@@ -172,7 +159,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         if not goes_on:
             self._begin(samples)
         samples, held_out = parted(samples, float(self.validation), int(self.seed))
-        size = min(int(self.batch_size), len(samples))
+        size = self._size(samples)
         if self._trainer is None:
             self._trainer = self._trainer_of(samples, size)
         self._finish(self._trained(self._chunks_of(samples, size), size, samples, held_out))
@@ -192,7 +179,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         samples = self._samples(X, y, sample_weight, first=first, balanced=False)
         if first:
             self._begin(samples)
-        size = min(int(self.batch_size), len(samples))
+        size = self._size(samples)
         if self._trainer is None:
             self._trainer = self._trainer_of(samples, size)
         self._trainer.run(samples, np.arange(len(samples)), size)
@@ -202,76 +189,43 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         self._finish(Ending(weights, outcome, message, 1.0))
         return self
 
-    def fit_blocks(self, blocks: Callable[[], Iterator[tuple[Any, Any]]]) -> Self:
+    def fit_blocks(self, blocks: Blocks) -> Self:
         """Learn from more rows than memory holds: `blocks()` goes through them anew, as pairs (X, y) of some rows.
 
         One pass looks for the scale of the columns and the classes; `epochs` more train (10 unless given), in an
         order of its own each, within a pool of rows that takes 64 MB.
         """
         self._check_parameters()
-        if self.validation:
-            raise ValueError("fit_blocks holds no rows out: leave validation at 0, and give blocks without those rows")
-        some, total, classes = SomeRows(int(self.seed)), 0, set[Any]()
-        for X, y in blocks_of(blocks):
-            _check_feature_names(self, X, reset=total == 0)
-            total += len(y)
-            if isinstance(self, Classifier):
-                classes.update(np.unique(y).tolist())
-            some.look(X, y)
-        if not total:
-            raise ValueError("there are no rows")
-        if classes:
-            self._take_classes(sorted(classes), first=True)
+        total, some = first_look(self, blocks, lambda X, y: None)
         names = getattr(self, "feature_names_in_", None)
-        first = self._samples(*some.rows(), None, first=True, balanced=False)
+        first = self._samples(some[0], some[1], None, first=True, balanced=False)
         if names is not None:
             self.feature_names_in_ = names
         self._begin(first)
-        size = min(int(self.batch_size), len(first))
+        size = self._size(first)
         self._trainer = self._trainer_of(first, size)
-        per_row = sum(part[:1].nbytes for part in first.parts)
 
-        def chunks(epoch: int) -> Iterator[Chunk]:
-            done, seed = 0, int(self.seed)
-            come: Iterator[tuple[Any, ...]] = (
-                self._samples(X, y, None, first=False, balanced=False).parts for X, y in blocks_of(blocks, total)
-            )
-            if self.shuffle:
-                room = min(total, max(1, _POOL // per_row))
-                come = mixed_up(come, room, np.random.default_rng([seed, epoch]))
-            for number, parts in enumerate(come):
-                rows = Samples(parts)
-                done += len(rows)
-                order = shuffled(len(rows), seed, (epoch << 20) + number) if self.shuffle else np.arange(len(rows))
-                yield Chunk(rows, order, done / total)
+        def come() -> Iterator[tuple[np.ndarray, ...]]:
+            passed = blocks_of(blocks, total)
+            return (self._samples(X, y, None, first=False, balanced=False).parts for X, y in passed)
 
-        self._finish(self._trained(chunks, size, first, None))
+        self._finish(self._trained(chunks_of_blocks(self, come, Samples, total), size, first, None))
         return self
 
     def _check_parameters(self) -> None:
-        for name in ("batch_size", "epochs", "patience", "devices"):
-            value = getattr(self, name)
-            if value is None and name in {"epochs", "patience"}:
-                continue
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
+        self._check_common()
+        whole("batch_size", self.batch_size)
+        whole("devices", self.devices)
+        share("dropout", self.dropout)
         for width in self._hidden():
             if not isinstance(width, int | np.integer) or isinstance(width, bool) or width < 1:
                 raise ValueError(f"hidden must be widths of layers, whole numbers >= 1, e.g. (128, 64), got {width!r}")
-        for name, high in (("l2", math.inf), ("dropout", 1.0), ("validation", 1.0)):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float | np.number) and 0 <= value < high):
-                legal = "a number >= 0" if math.isinf(high) else "in [0, 1)"
-                raise ValueError(f"{name} must be {legal}, got {value!r}")
         for name, words in (("activation", [*ACTIVATIONS]), ("init", INITIALISERS), ("dtype", [*_DTYPES])):
             value = getattr(self, name)
             if value not in words:
                 raise ValueError(
                     f"{name} must be one of {', '.join(words)}, got {value!r}.{nearest(str(value), words)}"
                 )
-        check_resume(self.checkpoint, self.resume)
-        if self.patience is not None and not self.validation:
-            raise ValueError("patience looks at the validation loss: give validation=0.2, too")
 
     def _hidden(self) -> tuple[Any, ...]:
         return tuple(self.hidden) if isinstance(self.hidden, list | tuple | np.ndarray) else (self.hidden,)
@@ -397,14 +351,16 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         network, blocks = self._network(X.shape[1]), range(0, len(X), _BLOCK)
         return np.concatenate([network.outputs(layers, self._inputs(X[i : i + _BLOCK])) for i in blocks])
 
+    def _size(self, samples: Samples) -> int:
+        return min(int(self.batch_size), len(samples))
+
     def planned_epochs(self, rows: int) -> int:
         """How many epochs `fit` makes of so many rows, unless it stops early."""
         return self.epochs or max(_EPOCHS, -(-_STEPS * min(int(self.batch_size), rows) // rows))
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def _trained(self, chunks: Chunks, size: int, samples: Samples, held_out: Samples | None) -> Ending:
-        sample, trainer = sample_of(samples, int(self.seed)), self._trainer
-        assert trainer is not None  # noqa: S101 - made by the caller
+        sample = sample_of(samples, int(self.seed))
 
         def measure(weights: np.ndarray) -> Measured:
             loss, score = self._measure(weights, sample)
@@ -412,14 +368,7 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
             return Measured(loss, of_held_out[0], score, of_held_out[1], np.nan)
 
         epochs = self.planned_epochs(len(samples))
-        common = (trainer, chunks, size, epochs, measure, self.history_, self.patience)
-        with told_of_epochs(self, epochs, self._attributes) as wants_to_stop:
-            if self.checkpoint is None:
-                ending = train_in_batches(*common, None, wants_to_stop)
-            else:
-                same = about({**self._written(), "rows": str(len(samples))}, samples.parts)
-                with Checkpoint(self.checkpoint, same, resume=bool(self.resume)) as checkpoint:
-                    ending = train_in_batches(*common, checkpoint, wants_to_stop)
+        ending = self._train(chunks, size, epochs, measure, {"rows": len(samples)}, samples.parts)
         _, y, row_weights = sample.parts
         constant = np.broadcast_to(self._constant(samples), (len(y), self._outputs()))
         return beside_a_constant(ending, measure(ending.weights).loss, self._seen(constant, y, row_weights)[0])
@@ -432,16 +381,10 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
         return written(self, "devices")
 
     def _finish(self, ending: Ending) -> None:
-        self._made_with = self._written()
         rate = np.nan if self._trainer is None else self._trainer.rate()
         if np.isnan(rate) and isinstance(getattr(self.method, "lr", None), float | int):
             rate = float(self.method.lr)  # it broke in the first steps
-        if ending.outcome is Outcome.DIVERGED or ending.has_gone_back:
-            self._trainer = None  # its state is not that of the weights that are kept
-        for name, value in self._attributes(ending.weights).items():
-            setattr(self, name, value)
-        self.n_iter_ = max(1, round(ending.epochs))
-        self.outcome_, self.message_, self._finding = ending.outcome, ending.message, ending.finding
+        self._take_over(ending)
         if ending.outcome in {Outcome.STALLED, Outcome.NOTHING_LEARNT}:
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
         if ending.outcome is Outcome.DIVERGED:
@@ -450,9 +393,6 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
             if not self.scale:
                 self.message_ += ", or scale=True"
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
-
-    def _take_classes(self, classes: Any, *, first: bool) -> None:
-        raise ValueError("classes is for classifiers")
 
     # -- what it has learnt ---------------------------------------------------------------------------------
 
@@ -500,16 +440,6 @@ class NeuralNetwork(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc
             return like_mnist(image)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
-
-    def explain(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
-        """Why training ended as it did: a `Diagnosis`.
-
-        With the rows that it was fitted on, trainings with one thing changed tell the causes apart, and the cure was
-        tried; they take as long as the fit, or two seconds. Without rows, what the losses on the way tell.
-        """
-        from descend.insight import explain_fit
-
-        return explain_fit(self, X, y, sample_weight)
 
     def save(self, path: str | Path) -> Path:
         """Write the network, with all it needs to predict, to one file (safetensors, checksummed, no pickle)."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import is_classifier
 
+from descend.arguments import share
 from descend.data import DataError, Encoder, source_of
 from descend.data.sources import Source
 from descend.data.svmlight import first_column, is_svmlight, read_svmlight, svmlight_blocks
@@ -238,7 +239,7 @@ def fit_table(
         The data or an option make no sense.
     """
     begin = time.perf_counter()
-    _check_share(validation)
+    share("validation", validation)
     table = _opened(data, target, model, ignore)
     if table.bytes > memory:
         return _fit_streaming(table, validation, options, begin)
@@ -266,7 +267,7 @@ def unfitted(
     ValueError
         Besides what `fit_table` raises: the table does not fit into memory.
     """
-    _check_share(validation)
+    share("validation", validation)
     table = _opened(data, target, model, ignore)
     if table.bytes > _AT_ONCE:
         raise ValueError(
@@ -324,11 +325,6 @@ def _opened(data: Any, target: str | None, model: str | None, ignore: Collection
 
 def _bytes(rows: int, columns: int) -> int:
     return rows * columns * 8
-
-
-def _check_share(validation: float) -> None:
-    if not 0 <= validation < 1:
-        raise ValueError(f"validation must be a share in [0, 1), got {validation!r}")
 
 
 def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any], validation: float) -> Any:

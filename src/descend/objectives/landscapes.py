@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.arguments import whole
 from descend.fields import nearest
 from descend.words import cos, exp, log1p, prod, sin, sqrt, sum
 
@@ -123,8 +124,7 @@ def landscape(name: str, n: int | None = None, kappa: float | None = None) -> La
         raise ValueError(
             f"unknown landscape {name!r}; legal: {', '.join(LANDSCAPES)}.{nearest(name, list(LANDSCAPES))}"
         )
-    if n is not None and not (isinstance(n, int | np.integer) and n >= 1):
-        raise ValueError(f"n must be a whole number >= 1, got {n!r}")
+    whole("n", n, optional=True)
     key = plain[_plain(name)]
     make = LANDSCAPES[key]
     if key == "ill-conditioned":

@@ -1,0 +1,112 @@
+"""What all estimators have in common: parameters, the loop of training in batches, what is known after it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from sklearn.callback import CallbackSupportMixin
+
+from descend.arguments import flag, nonnegative, share, whole
+from descend.descent.outcome import Finding, Outcome
+from descend.models.callbacks import told_of_epochs
+from descend.models.checkpoint import Checkpoint, about, check_resume
+from descend.models.history import History
+from descend.models.parameters import WithMethod
+from descend.models.training import Chunks, Ending, Measured, train_in_batches
+
+__all__ = ["Estimator"]
+
+
+class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
+    """What linear models and networks have in common."""
+
+    l2: float
+    epochs: int | None
+    scale: bool
+    shuffle: bool
+    validation: float
+    patience: int | None
+    warm_start: bool
+    checkpoint: Any
+    resume: bool
+    seed: int
+
+    history_: History
+    outcome_: Outcome
+    message_: str
+    n_iter_: int
+    _finding: Finding | None  # for a diagnosis to start from
+    _trainer: Any  # goes on where training in batches ended; None where it cannot
+    _made_with: dict[str, str]  # the parameters with which it began
+
+    @abstractmethod
+    def _attributes(self, weights: np.ndarray) -> dict[str, Any]:
+        """What `predict` needs, by name."""
+
+    @abstractmethod
+    def _written(self) -> dict[str, str]:
+        """The parameters as text, but for those that may change where training goes on."""
+
+    def _check_common(self) -> None:
+        """Refuse parameters that make no sense, as far as all estimators have them."""
+        for name in ("epochs", "patience"):
+            whole(name, getattr(self, name), optional=True)
+        whole("seed", self.seed, least=0)
+        for name in ("scale", "shuffle", "warm_start", "resume"):
+            flag(name, getattr(self, name))
+        nonnegative("l2", self.l2)
+        share("validation", self.validation)
+        if self.patience is not None and not self.validation:
+            raise ValueError("patience looks at the validation loss: give validation=0.2, too")
+        check_resume(self.checkpoint, self.resume)
+
+    def _take_classes(self, classes: Any, *, first: bool) -> None:
+        raise ValueError("classes is for classifiers")
+
+    def _row_weights(self, y: Any, sample_weight: Any) -> Any:
+        return sample_weight
+
+    def _train(
+        self,
+        chunks: Chunks,
+        size: int,
+        epochs: int,
+        measure: Callable[[np.ndarray], Measured],
+        of_rows: dict[str, Any],
+        arrays: Iterable[np.ndarray],
+        **free: Any,
+    ) -> Ending:
+        """Go through the chunks epoch by epoch, told to scikit-learn's callbacks and kept in a checkpoint if wanted.
+
+        `of_rows` and `arrays` are what a checkpoint knows the rows by; `free` is handed to `train_in_batches`.
+        """
+        common = (self._trainer, chunks, size, epochs, measure, self.history_, self.patience)
+        with told_of_epochs(self, epochs, self._attributes) as wants_to_stop:
+            if self.checkpoint is None:
+                return train_in_batches(*common, wants_to_stop=wants_to_stop, **free)
+            same = about({**self._written(), **{name: str(value) for name, value in of_rows.items()}}, arrays)
+            with Checkpoint(self.checkpoint, same, resume=bool(self.resume)) as checkpoint:
+                return train_in_batches(*common, checkpoint, wants_to_stop, **free)
+
+    def _take_over(self, ending: Ending) -> None:
+        """Make what training ended with what the estimator knows."""
+        self._made_with = self._written()
+        if ending.outcome is Outcome.DIVERGED or ending.has_gone_back:
+            self._trainer = None  # its state is not that of the parameters that are kept
+        for name, value in self._attributes(ending.weights).items():
+            setattr(self, name, value)
+        self.n_iter_ = max(1, round(ending.epochs))
+        self.outcome_, self.message_, self._finding = ending.outcome, ending.message, ending.finding
+
+    def explain(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Any:
+        """Why training ended as it did: a `Diagnosis`.
+
+        With the rows that it was fitted on, trainings with one thing changed tell the causes apart, and the cure was
+        tried; they take as long as the fit, or two seconds. Without rows, what the losses on the way tell.
+        """
+        from descend.insight import explain_fit
+
+        return explain_fit(self, X, y, sample_weight)
