@@ -32,7 +32,8 @@ from descend import (
     train,
 )
 from descend.insight import Cause, edge_over_training, explain_training, loss_slice, network_curvature, noise_scale
-from descend.insight.retraining import OfModel, OfTraining, _to_and_fro
+from descend.insight.retraining import OfModel, OfTraining
+from descend.insight.retraining_causes import goes_to_and_fro
 from descend.models.history import History
 
 pytestmark = pytest.mark.usefixtures("time_enough")
@@ -110,7 +111,7 @@ def test_what_time_did_not_allow_to_try_proves_nothing() -> None:
             self.was_cut = not changes
             return super().onward(**changes) if changes else None
 
-    assert _to_and_fro(Cut(_train(Adam(0.01), 8))) is None
+    assert goes_to_and_fro(Cut(_train(Adam(0.01), 8))) is None
 
 
 def line(noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

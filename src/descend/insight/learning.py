@@ -137,7 +137,8 @@ def explain_fit(
     if X is None:
         return replace(read, cure=_WITH_ROWS) if read.cause is Cause.UNKNOWN else read
     from descend.insight.by_heart import learnt_by_heart
-    from descend.insight.retraining import OfModel, explain_by_retraining
+    from descend.insight.by_retraining import explain_by_retraining
+    from descend.insight.retraining import OfModel
 
     trials = OfModel(model, X, y, sample_weight, names)
     if held_out is None or not len(held_out[1]) or model.outcome_ is Outcome.DIVERGED:

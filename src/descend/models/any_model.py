@@ -92,7 +92,8 @@ class Training:
         training, or two seconds.
         """
         from descend.insight import explain_training
-        from descend.insight.retraining import OfTraining, explain_by_retraining
+        from descend.insight.by_retraining import explain_by_retraining
+        from descend.insight.retraining import OfTraining
 
         return explain_by_retraining(OfTraining(self), explain_training(self.history, self.outcome, self.finding))
 

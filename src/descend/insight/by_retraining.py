@@ -1,0 +1,89 @@
+"""Why training ended as it did, found by training it again: for a moment, with one thing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from descend.descent import Outcome
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.retraining import OfTraining, Retraining
+from descend.insight.retraining_causes import (
+    at_chance,
+    boundless,
+    decayed,
+    diverged,
+    goes_to_and_fro,
+    ill_conditioned,
+    penalised,
+    plateau,
+    raw_columns,
+    swings,
+    too_few_epochs,
+    too_large,
+    too_small,
+    with_cure_tried,
+)
+from descend.insight.trials import FROZEN
+from descend.methods import Frozen, Rule
+
+__all__ = ["explain_by_retraining"]
+
+_FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
+_NOTHING = "no more than a prediction that is the same for all rows"
+
+
+def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
+    """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
+    certain = {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED, Cause.PRECISION_FLOOR}
+    has_diverged = trials.outcome is Outcome.DIVERGED
+    if trials.outcome is Outcome.CONVERGED:  # of one that was stopped early, the training loss is not the measure
+        if trials.in_batches and read.cause is Cause.HEALTHY and at_chance(trials):
+            return Diagnosis(Cause.UNKNOWN, {**read.evidence, "what it knows": _NOTHING}, outcome=trials.outcome)
+        found = None if trials.in_batches else penalised(trials)
+        return read if found is None else replace(found, outcome=trials.outcome)
+    if read.cause in certain:
+        return with_cure_tried(trials, read)
+    for look in (diverged,) if has_diverged else (boundless, *_looks(trials, read), ill_conditioned):
+        found = look(trials)
+        if found is not None:
+            return replace(found, outcome=trials.outcome)
+    evidence: dict[str, Any] = {"loss": float(trials.history.loss[-1])}
+    if trials.was_cut:
+        evidence["not all was tried"] = "that would have taken longer than the training"
+    if has_diverged:
+        return Diagnosis(read.cause, evidence, outcome=trials.outcome)
+    start, _, gained = trials.gained
+    if isinstance(trials.method, Rule) and (trials.history.loss == start).all():
+        cure = FROZEN if any(isinstance(part, Frozen) for part in trials.method.parts()) else ""
+        return Diagnosis(Cause.UNKNOWN, {**evidence, "loss at the start": start}, cure, outcome=trials.outcome)
+    evidence["trainings that were tried"] = trials.made
+    if np.isfinite(trials.lowest):
+        evidence["the lowest loss among them"] = trials.lowest
+    if at_chance(trials):
+        evidence["what it knows"] = _NOTHING
+        return Diagnosis(Cause.UNKNOWN, evidence, outcome=trials.outcome)
+    learnt = gained > 0.5 * abs(start)
+    # Training in batches ends when all epochs are made; what was to converge and has not is not called well.
+    ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
+    is_well = ended_well and (not trials.was_cut or (learnt and read.cause is Cause.HEALTHY))
+    return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
+
+
+def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
+    """What is looked for, in the order that a first glance at the losses suggests."""
+    start, end, gained = trials.gained
+    if end > 1.02 * start or trials.is_restless:  # the way led up
+        return decayed, too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
+    if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:
+        own_start = isinstance(trials, OfTraining) and not trials.unreached
+        first, second = (too_small, plateau) if own_start else (plateau, too_small)
+        return decayed, penalised, too_large, first, second, raw_columns, goes_to_and_fro, too_few_epochs
+    early = (plateau,) if isinstance(trials, OfTraining) else ()  # nobody else has drawn its start
+    late = () if early else (plateau,)
+    if len(trials.history) < _FEW_LOOKS:
+        return raw_columns, too_large, *early, goes_to_and_fro, too_few_epochs, too_small, penalised, *late
+    return decayed, too_large, *early, swings, raw_columns, too_small, goes_to_and_fro, too_few_epochs, penalised, *late

@@ -1,0 +1,358 @@
+"""The causes of a training that went badly, each told by trainings with one thing changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from descend.insight.chance import KNOWS, knows_nothing
+from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
+from descend.insight.rescaled import rates_in, rescaled
+from descend.insight.retraining import OfModel, OfTraining, Retraining, settled, told
+from descend.insight.slow import tires
+from descend.insight.to_and_fro import RISING
+from descend.insight.trials import calmer, highest_rate, lighter, rises, round_rate, with_rate
+from descend.methods import Around, Averaged, Method, Rule
+from descend.models.history import History
+from descend.models.linear import LinearModel
+from descend.models.rows import rows_of
+from descend.stepsizes.schedule import Schedule
+
+__all__ = [
+    "at_chance",
+    "boundless",
+    "decayed",
+    "diverged",
+    "goes_to_and_fro",
+    "ill_conditioned",
+    "penalised",
+    "plateau",
+    "raw_columns",
+    "swings",
+    "too_few_epochs",
+    "too_large",
+    "too_small",
+    "with_cure_tried",
+]
+
+_FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
+_ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
+_MATTERS = 0.02  # share of all that was gained, from which on a gain counts
+_MUCH = 0.3  # share of what could have been gained
+_L2 = 1e-4  # a penalty that gives a loss that falls for ever a lowest place
+_HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
+_ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
+_LEFT, _FOUND = 0.05, 0.9  # shares of the loss of a constant: so much is left, and so much is learnt something
+_LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
+_REST = 0.005  # share of the loss at the start: what is left is no trifle
+
+
+def boundless(trials: Retraining) -> Diagnosis | None:
+    """Whether the loss falls for ever: to zero as coefficients grow, or below zero as far as a larger rate lets it."""
+    model = trials.model
+    if isinstance(trials, OfModel) and isinstance(model, LinearModel) and model.falls_for_ever(*trials.rows):
+        evidence = {"loss": float(trials.history.loss[-1]), "with much larger coefficients": 0.0}
+        return with_cure_tried(trials, Diagnosis(Cause.UNBOUNDED, evidence, f"l2={_L2:g}"))
+    start, end, _ = trials.gained
+    if not end < min(0.0, start):
+        return None
+    for factor in (100, 10_000):
+        larger = rescaled(trials.method, factor)
+        lowest = np.inf if larger is None else trials.lowest_on_the_way(method=larger.method)
+        if larger is not None and lowest < -ENDLESS * max(1.0, abs(start)):
+            evidence = {"loss at the start": start, "loss": end, f"loss with {larger.how}": lowest}
+            return Diagnosis(Cause.UNBOUNDED, evidence, "look for a wrong sign in the loss, or bound it")
+    return None
+
+
+def with_cure_tried(trials: Retraining, read: Diagnosis) -> Diagnosis:
+    """What is certain from the losses alone; where a penalty is its cure, that is tried first."""
+    bounded = trials.fitted(l2=_L2) if read.cause is Cause.UNBOUNDED and isinstance(trials, OfModel) else None
+    if bounded is None:
+        return read
+    seen = f"with it training ends at loss {bounded.history_.loss[-1]:.4g} ({bounded.outcome_.name})"
+    return replace(read, cure=f"l2={_L2:g}", seen=seen)
+
+
+def diverged(trials: Retraining) -> Diagnosis | None:
+    """A training that diverged: columns of other scales, or a rate that is too large."""
+    start = float(trials.history.loss[0])
+    rates = trials.history.rate[np.isfinite(trials.history.rate)]
+    evidence: dict[str, Any] = {"learning rate": float(rates[-1])} if len(rates) else {}
+    if lost := trials.lost:
+        cure = "write the loss so that its slope is finite there: a root, a norm or a division at 0?"
+        return Diagnosis(Cause.LEFT_DOMAIN, {"the gradient at the start is not finite in": ", ".join(lost)}, cure)
+    cures: list[tuple[str, dict[str, Any]]] = []
+    if _is_raw(trials):
+        evidence |= _largest_columns(trials)
+        cures.append(("scale=True", {"scale": True}))
+    for k in range(1, 6):
+        smaller = rescaled(trials.method, 0.25**k)
+        if smaller is not None:
+            cures.append((smaller.how, {"method": smaller.method}))
+    cures.append(("leave method out", {"method": None}))
+    best: tuple[str, History] | None = None
+    for cure, changes in cures:
+        tried = trials.anew(**changes)
+        is_better = tried is not None and tried.loss[-1] < (start if best is None else best[1].loss[-1])
+        if best is not None and not is_better:
+            break  # of rates that end well the first may be at the edge, and is not taken
+        if tried is not None and is_better:
+            best = cure, tried
+            if "scale" in changes:
+                break
+    if best is None:
+        return None
+    return Diagnosis(Cause.RATE_TOO_LARGE, evidence, best[0], told(best[1], "from the start", start))
+
+
+def decayed(trials: Retraining) -> Diagnosis | None:
+    """Whether the schedule took the rate down before training was there."""
+    rates = trials.history.rate[np.isfinite(trials.history.rate)]
+    kept = trials.method
+    schedule = getattr(kept, "lr", None)
+    if not (len(rates) and isinstance(kept, Method | Around) and isinstance(schedule, Schedule)):
+        return None
+    highest = highest_rate(schedule, int(trials.history.steps[-1]), rates)
+    if not rates[-1] < 0.05 * highest:
+        return None
+    method = with_rate(kept, highest)
+    _, end, gained = trials.gained
+    tried = trials.onward(method=method)
+    if tried is None or end - tried.loss[-1] < _MATTERS * max(gained, end):
+        return None
+    evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
+    cure = f"let {type(schedule).__name__} take more steps to decay"
+    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, told(tried, f"more at lr={highest:.3g}", end))
+
+
+def too_large(trials: Retraining) -> Diagnosis | None:
+    """Whether much smaller rates get much farther from the start, also where the large one has led to no way back."""
+    start, end, level = float(trials.history.loss[0]), float(trials.history.loss[-1]), trials.level
+    is_lost = end > KNOWS * level
+    best: tuple[str, History, float] | None = None
+    for factor in (0.1, 0.01, 0.001):
+        smaller = rescaled(trials.method, factor)
+        tried = None if smaller is None else trials.anew(method=smaller.method)
+        if smaller is None or tried is None:
+            continue
+        before, after = trials.beside(tried), float(tried.loss[-1])
+        if best is None or after < best[1].loss[-1]:
+            best = smaller.how, tried, before
+        if after >= before and not is_lost:
+            break
+        if best[1] is not tried and best[1].loss[-1] < best[2]:
+            break
+    if best is None:
+        return None
+    cure, tried, before = best
+    won = before - float(tried.loss[-1])
+    went_astray = won > max(_MUCH * (start - tried.loss[-1]), _REST * abs(start))
+    halves = won > 0.5 * before > 0.5 * _LEFT * level
+    finds_back = is_lost and tried.loss[-1] < _FOUND * level
+    if not (went_astray or halves or finds_back):
+        return None
+    evidence = {"loss at the start": start, "loss": before}
+    return Diagnosis(Cause.RATE_TOO_LARGE, evidence, cure, told(tried, "from the start", before))
+
+
+def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
+    """Whether the noise of batches, or a rate that is too large, keeps the loss up: a smaller rate gets lower."""
+    start, end, gained = trials.gained
+    smaller = rescaled(trials.method, 0.1)
+    if smaller is None:
+        return None
+    slow, same = trials.onward(method=smaller.method), trials.onward()
+    won = 0.0 if slow is None else end - settled(slow)
+    as_it_was = 0.0 if same is None else end - settled(same)
+    is_unknown = same is None and trials.was_cut  # what going on as before would have come to
+    matters = won > _MATTERS * max(gained, end) or trials.is_much_of_rest(won)
+    goes_on = not trials.is_restless and not trials.is_at_rest  # going on as before is no cure where it has stopped
+    if slow is None or is_unknown or not matters or (won < 2 * as_it_was and goes_on):
+        return None
+    evidence = {"loss": end, "going on with a tenth of the rate": end - won}
+    if not trials.is_at_rest:
+        evidence["going on as before"] = np.inf if same is None else end - as_it_was
+    if end > 1.02 * start:
+        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told(slow, f"more at {smaller.how}", end))
+    cause = Cause.NOISE_FLOOR if trials.in_batches else Cause.OSCILLATING
+    others = _calmed(trials, end - won / 2) if trials.in_batches else []
+    cure = " or ".join([f"a rate that falls at the end, to {smaller.how}", *others])
+    return Diagnosis(cause, evidence, cure, told(slow, f"more at {smaller.how}", end))
+
+
+def _calmed(trials: Retraining, below: float) -> list[str]:
+    """What else lowers the noise so much that going on ends below a loss: larger batches, an average of the points."""
+    ways: dict[str, dict[str, Any]] = {"an average of the points, Averaged": {"method": Averaged(trials.method)}}
+    if trials.batch_size is not None:
+        ways[f"batch_size={4 * trials.batch_size}"] = {"batch_size": 4 * trials.batch_size}
+    tried = {cure: trials.onward(**changes) for cure, changes in ways.items()}
+    return [cure for cure, history in tried.items() if history is not None and history.loss[-1] < below]
+
+
+def swings(trials: Retraining) -> Diagnosis | None:
+    """Whether momentum takes the loss of all rows up and down."""
+    loss = trials.history.loss
+    found = calmer(trials.method)
+    if found is None or len(loss) < _FEW_LOOKS or not rises(loss) > RISING:
+        return None
+    name, method = found
+    tried = trials.anew(method=method)
+    if tried is None or not tried.loss[-1] < (before := trials.beside(tried)):
+        return None
+    evidence = {
+        "share of the moves of the loss that go up": rises(loss),
+        name: float(getattr(trials.method, name)),
+    }
+    cure = f"{name}={getattr(method, name):.3g}"
+    return Diagnosis(Cause.OSCILLATING, evidence, cure, told(tried, "from the start", before))
+
+
+def too_small(trials: Retraining) -> Diagnosis | None:
+    """Whether a much larger rate gets much farther in the same time."""
+    start, _, _ = trials.gained
+    best: tuple[str, History] | None = None
+    rates = rates_in(trials.method).values() if isinstance(trials.method, Rule) else ()
+    highest = max((float(rate) for rate in rates if isinstance(rate, float | int)), default=np.inf)
+    usual = [rate / highest for rate in _USUAL] if highest < _LOST else []
+    for factor in (*usual, 10_000, 100, 10, 1_000_000):  # the boldest last: it may do well by chance
+        larger = rescaled(trials.method, factor)
+        is_bold = factor > 10_000 and factor not in usual
+        tried = None if larger is None or (best and is_bold) else trials.anew(method=larger.method)
+        if larger is None or tried is None or (best and not tried.loss[-1] < best[1].loss[-1]):
+            continue
+        before = trials.beside(tried)
+        won = before - float(tried.loss[-1])
+        goes_farther = start - tried.loss[-1] > 1.5 * max(start - before, 0) and won > _MATTERS * abs(start)
+        halves = not trials.in_batches and won > 0.5 * before and trials.is_much_of_rest(won)
+        if goes_farther or halves:
+            best = larger.how, tried
+    if best is None:
+        return None
+    cure, tried = best
+    before = trials.beside(tried)
+    cause = Cause.STEP_VANISHED if isinstance(trials.method, Method) and tires(trials.method) else Cause.RATE_TOO_SMALL
+    evidence = {"loss at the start": start, "loss": before}
+    return Diagnosis(cause, evidence, cure, told(tried, "from the start", before))
+
+
+def raw_columns(trials: Retraining) -> Diagnosis | None:
+    """Whether columns that are not brought to one scale hold it up."""
+    if not _is_raw(trials):
+        return None
+    ways: dict[str, dict[str, Any]] = {"scale=True": {}, "scale=True, and leave method out": {"method": None}}
+    for cure, also in ways.items():
+        found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, learns=0.0, scale=True, **also)
+        if found is not None:
+            break
+    return found and replace(found, evidence={**found.evidence, **_largest_columns(trials)})
+
+
+def _changed(
+    trials: Retraining, cause: Cause, cure: str, *, half: bool = False, learns: float = 0.25, **changes: Any
+) -> Diagnosis | None:
+    """Whether something else than the rate makes it learn much more from the start, or, `half`, half the loss away.
+
+    At least the share `learns` of what is won must be learnt, rather than there from the start.
+    """
+    start, _, _ = trials.gained
+    tried = trials.anew(**changes)
+    if tried is None:
+        return None
+    before = trials.beside(tried)
+    is_much = before - tried.loss[-1] >= _MUCH * (max(start, tried.loss[0]) - tried.loss[-1])
+    learnt = tried.loss[0] - tried.loss[-1]
+    is_learnt = learnt > max(learns * (before - tried.loss[-1]), 0.1 * tried.loss[0])
+    is_half = 0 < tried.loss[-1] < 0.5 * before or trials.is_much_of_rest(before - float(tried.loss[-1]))
+    if not is_learnt or not (is_much or (half and is_half)):
+        return None
+    return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, told(tried, "from the start", before))
+
+
+def ill_conditioned(trials: Retraining) -> Diagnosis | None:
+    """Whether a linear model gets much lower without batches, where the default steps suit flat directions, too."""
+    if not isinstance(trials, OfModel) or not isinstance(trials.model, LinearModel) or not trials.in_batches:
+        return None
+    rows, columns = np.shape(trials.rows[0])
+    if columns > rows / _ROWS_A_COLUMN:  # it would learn the rows by heart
+        return None
+    _, end, gained = trials.gained
+    tried = trials.anew(method=None, batch_size=None, validation=0.0, epochs=_STEPS)
+    won = 0.0 if tried is None else end - float(tried.loss[-1])
+    if tried is None or not (won > max(_MATTERS * gained, _HELD_UP * end) or trials.is_much_of_rest(won)):
+        return None
+    evidence = {"loss": end, "loss on all rows, with the default steps": float(tried.loss[-1])}
+    seen = f"{tried.epoch[-1]:,.0f} steps end at loss {tried.loss[-1]:.4g}, where it was {end:.4g}"
+    return Diagnosis(Cause.ILL_CONDITIONED, evidence, "leave method and batch_size out", seen)
+
+
+def too_few_epochs(trials: Retraining) -> Diagnosis | None:
+    """Whether more of the same gets lower."""
+    if trials.is_at_rest:
+        return None
+    _, end, gained = trials.gained
+    more = trials.onward(epochs=max(trials.epochs, 5))
+    whole = max(gained, end) if trials.in_batches else end  # on all rows it should have converged
+    won = 0.0 if more is None else end - settled(more)
+    is_much = isinstance(trials.model, LinearModel) and trials.is_much_of_rest(won)
+    if more is None or not won > 0 or not (won >= _MATTERS * whole or is_much):
+        return None
+    if trials.in_batches and rises(more.loss) > RISING:  # it goes up and down, and a low end is luck
+        return None
+    return Diagnosis(Cause.TOO_FEW_STEPS, {"loss": end}, "more epochs", told(more, "more", end))
+
+
+def plateau(trials: Retraining) -> Diagnosis | None:
+    """Whether a network does not learn for what it is, or for where it began."""
+    start, end, _ = trials.gained
+    much_is_left = (isinstance(trials, OfTraining) and end > 0.05 * abs(start)) or at_chance(trials)
+    for cure, changes in trials.other_ways():
+        found = _changed(trials, Cause.PLATEAU, cure, half=much_is_left, **changes)
+        if found is not None:
+            evidence = {"no gradient reaches": ", ".join(trials.unreached)} if trials.unreached else {}
+            return replace(found, evidence={**found.evidence, **evidence})
+    return None
+
+
+def penalised(trials: Retraining) -> Diagnosis | None:
+    """Whether a penalty, or a decay of the parameters, keeps it from learning most of what could be learnt."""
+    has = {} if trials.model is None else trials.model.get_params()
+    given = {name: float(has[name]) for name in ("l2", "l1", "dropout") if has.get(name)}
+    changes: dict[str, Any] = {name: round_rate(value / 100) for name, value in given.items()}
+    cures = [f"{name}={value:g}" for name, value in changes.items()]
+    if (found := lighter(trials.method)) is not None:
+        changes["method"], how = found
+        cures.append(how)
+        given |= {name.split(".")[-1]: value for name, value in trials.method.penalties().items()}
+    lowest = trials.lowest
+    tried = trials.anew(**changes) if changes else None
+    trials.lowest = lowest  # without its penalty it is another cost
+    if tried is None:
+        return None
+    start, before = float(trials.history.loss[0]), trials.beside(tried)
+    if not before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1]):
+        return None
+    evidence = {**given, "loss at the start": start, "loss": before}
+    return Diagnosis(Cause.PENALTY, evidence, ", ".join(cures), told(tried, "from the start", before))
+
+
+def at_chance(trials: Retraining) -> bool:
+    """Whether the model has learnt no more than a constant."""
+    return isinstance(trials, OfModel) and knows_nothing(trials.model, trials.rows[1])
+
+
+def _is_raw(trials: Retraining) -> bool:
+    """Whether columns could be brought to one scale, and are not."""
+    return not getattr(trials.model, "scale", True)
+
+
+def _largest_columns(trials: Any) -> dict[str, str]:
+    """The columns whose numbers are largest, where columns differ in scale."""
+    X = trials.rows[0]
+    plain = X if hasattr(X, "tocsr") else np.asarray(X, float).reshape(np.shape(X)[0], -1)
+    numbered = [f"column {j}" for j in range(plain.shape[1])]
+    names = trials.names or getattr(trials.model, "feature_names_in_", numbered)
+    largest = rows_of(plain, np.zeros(plain.shape[0])).moments().largest(names)
+    return {"largest columns": largest} if largest else {}
