@@ -10,8 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import NotFittedError
 
-from descend import Adam, ClipNorm, Cosine, GradientDescent, Method, Momentum, fit_table
+from descend import (
+    Adam,
+    ClipNorm,
+    Cosine,
+    GradientDescent,
+    LinearClassifier,
+    LinearRegression,
+    LogisticRegression,
+    Method,
+    Momentum,
+    fit_table,
+)
 from descend.fields import positive
 from descend.models import MLPRegressor, TableModel, files
 from descend.models.files import ModelFileError, load_file, save_file
@@ -130,3 +142,25 @@ def test_where_a_file_cannot_hold_the_method_none_is_made_up(method: Any, tmp_pa
     linear = fit_table(load_diabetes(as_frame=True).frame, "target", method=method, batch_size=16, epochs=1)
     with pytest.raises(ValueError, match="needs its method"):
         TableModel.load(linear.save(tmp_path / "t.model")).estimator.partial_fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "model", [LinearRegression(), LogisticRegression(class_weight={0: 1.0, 1: 2.0}), LinearClassifier()]
+)
+def test_a_linear_model_is_kept_in_a_file(model: Any, tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    y = y if isinstance(model, LinearRegression) else (y > 140).astype(int)
+    fitted = model.fit(X, y)
+    again = type(model).load(fitted.save(tmp_path / "m.descend"))
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+    assert again.message_ == fitted.message_
+    with pytest.raises(ValueError, match="feature names should match"):
+        again.predict(pd.DataFrame({name: X[name] for name in reversed(X.columns)}))
+    other = LinearRegression if isinstance(model, LinearClassifier) else LinearClassifier
+    with pytest.raises(TypeError, match=f"holds a {type(model).__name__}: {type(model).__name__}.load reads it"):
+        other.load(tmp_path / "m.descend")
+    with pytest.raises(ModelFileError, match="holds a 'linear model', not a 'network'"):
+        MLPRegressor.load(tmp_path / "m.descend")
+    with pytest.raises(NotFittedError):
+        type(model)().save(tmp_path / "n.descend")

@@ -9,6 +9,7 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound
+from descend.insight.changed_methods import round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.gradient_check import check_gradient
 from descend.insight.stability import stability_limit
@@ -21,11 +22,9 @@ from descend.insight.trials import (
     fixed_rate,
     improved,
     points,
-    round_rate,
     start_cost,
     told,
     unbounded,
-    with_rate,
 )
 from descend.objectives.parameters import as_vector
 

@@ -12,6 +12,7 @@ import numpy as np
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, length, noise_of, surroundings
 from descend.descent.sweep import sweep
+from descend.insight.changed_methods import lighter
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import along_a_kink
@@ -27,7 +28,6 @@ from descend.insight.trials import (
     curvature_at,
     false_slopes,
     improved,
-    lighter,
     shown,
     start_cost,
     told,

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from descend.insight.chance import KNOWS, knows_nothing
+from descend.insight.changed_methods import calmer, highest_rate, lighter, rates_in, rescaled, round_rate, with_rate
 from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
-from descend.insight.rescaled import rates_in, rescaled
 from descend.insight.retraining import OfModel, OfTraining, Retraining, settled, told
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
-from descend.insight.trials import calmer, highest_rate, lighter, rises, round_rate, with_rate
+from descend.insight.trials import rises
 from descend.methods import Around, Averaged, Method, Rule
 from descend.models.history import History
 from descend.models.linear import LinearModel

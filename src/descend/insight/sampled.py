@@ -7,11 +7,12 @@ import numpy as np
 
 from descend.descent import Outcome, Run, minimize
 from descend.descent.outcome import length
+from descend.insight.changed_methods import with_rate
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.slow import too_small
 from descend.insight.to_and_fro import ILL, too_large
-from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told, unbounded, with_rate
+from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told, unbounded
 from descend.insight.without_end import falls_for_ever
 from descend.methods import Averaged
 

@@ -15,7 +15,7 @@ from descend.descent.options import last_step, ready, samples, sampling_of
 from descend.descent.outcome import gradient_scale, margin
 from descend.descent.sampling import as_data
 from descend.descent.watch import Tolerances
-from descend.insight.rescaled import rates_in
+from descend.insight.changed_methods import rates_in
 from descend.insight.trials import rises
 from descend.methods import Rule
 from descend.objectives.function import prepare

@@ -9,10 +9,10 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, noise_of
+from descend.insight.changed_methods import highest_rate, innermost, rescaled, round_rate, with_rate
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
-from descend.insight.rescaled import rescaled
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
 from descend.insight.to_and_fro import ILL, circling, swinging, too_large
 from descend.insight.trials import (
@@ -21,15 +21,11 @@ from descend.insight.trials import (
     cost,
     curvature_at,
     fixed_rate,
-    highest_rate,
     improved,
-    innermost,
-    round_rate,
     shown,
     start_cost,
     told,
     unbounded,
-    with_rate,
 )
 from descend.insight.without_end import falls_for_ever
 from descend.methods import Adam

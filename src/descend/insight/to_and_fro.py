@@ -7,21 +7,10 @@ from typing import Any
 import numpy as np
 
 from descend.descent import Run
+from descend.insight.changed_methods import calmer, round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
-from descend.insight.trials import (
-    again,
-    calmer,
-    cost,
-    fixed_rate,
-    improved,
-    onward,
-    rises,
-    round_rate,
-    start_cost,
-    told,
-    with_rate,
-)
+from descend.insight.trials import again, cost, fixed_rate, improved, onward, rises, start_cost, told
 
 __all__ = ["ILL", "RISING", "circling", "swinging", "too_large"]
 

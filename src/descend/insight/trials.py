@@ -12,42 +12,34 @@ import numpy as np
 from descend.descent import Outcome, Run, minimize
 from descend.insight.curvature import Curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.methods import Around, Method, Rule
+from descend.methods import Around, Method
 from descend.objectives.checks import slopes
 from descend.objectives.function import DIFFERENCES
 from descend.objectives.parameters import as_vector, from_vector
-from descend.stepsizes.schedule import Schedule
 
 __all__ = [
     "FROZEN",
     "RIGHT_RULE",
     "TRIED",
     "again",
-    "calmer",
     "cost",
     "curvature_at",
     "false_slopes",
     "fixed_rate",
-    "highest_rate",
     "improved",
-    "innermost",
-    "lighter",
     "onward",
     "points",
     "rises",
-    "round_rate",
     "shown",
     "start_cost",
     "told",
     "unbounded",
-    "with_rate",
 ]
 
 RIGHT_RULE = "make the derivative that of the function: look for stop_gradient, a rule of your own, or grad="  # too
 FROZEN = "let something move: what has a gradient is frozen"  # a cure
 TRIED = 500  # steps for which a cure is tried
 _SECONDS = 1.0  # that a trial may take, or as long as the run
-_CALM = 0.9  # momentum that is not called much
 _CURVED = 100_000  # variables up to which curvature is looked at
 
 
@@ -75,50 +67,6 @@ def points(run: Run) -> Iterator[tuple[int, Any]]:
 def fixed_rate(run: Run) -> float | None:
     """The learning rate, where it is one number of a method of this library, also inside of others around it."""
     return run.lr if isinstance(run.method, Method | Around) else None
-
-
-def highest_rate(stepsize: Any, steps: int, seen: np.ndarray) -> float:
-    """The highest rate of so many steps, also between those at which it was seen."""
-    made = stepsize(np.linspace(0, max(0, steps - 1), 1_000).round()) if isinstance(stepsize, Schedule) else seen
-    return float(np.max(made))
-
-
-def round_rate(lr: float) -> float:
-    """A rate as it is told, so that what was tried is what the user will try."""
-    return float(f"{lr:.3g}")
-
-
-def with_rate(method: Any, lr: float) -> Any:
-    """The same method with another rate, also where it stands inside of others."""
-    if isinstance(method, Around):
-        return replace(method, method=with_rate(method.method, lr))
-    return replace(method, lr=lr)
-
-
-def lighter(method: Any) -> tuple[Any, str] | None:
-    """The method with a hundredth of its penalties, and these in words; None where it has none."""
-    heavy = method.penalties() if isinstance(method, Rule) else {}
-    if not heavy:
-        return None
-    light = {name: round_rate(value / 100) for name, value in heavy.items()}
-    how = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in light.items())
-    return method.with_numbers(light.get), how
-
-
-def innermost(method: Any) -> Any:
-    """The method inside of all that is around it."""
-    while isinstance(method, Around):
-        method = method.method
-    return method
-
-
-def calmer(method: Any) -> tuple[str, Any] | None:
-    """The name of its momentum, and the method with much less of it; None where it has little or none."""
-    name = next((n for n in ("mu", "beta1", "beta") if isinstance(method, Method) and n in method.names()), "")
-    if not name or not float(getattr(method, name)) > _CALM:
-        return None
-    less = min(_CALM, max(0.0, 1 - 10 * (1 - float(getattr(method, name)))))
-    return name, replace(method, **{name: less})
 
 
 def rises(costs: np.ndarray) -> float:

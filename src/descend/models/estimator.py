@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.callback import CallbackSupportMixin
@@ -13,6 +14,7 @@ from descend.arguments import flag, nonnegative, share, whole
 from descend.descent.outcome import Finding, Outcome
 from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint, about, check_resume
+from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.parameters import WithMethod
 from descend.models.training import Chunks, Ending, Measured, train_in_batches
@@ -22,6 +24,8 @@ __all__ = ["Estimator"]
 
 class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     """What linear models and networks have in common."""
+
+    _FILE: ClassVar[str]  # what a file of it is called
 
     l2: float
     epochs: int | None
@@ -49,6 +53,15 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     @abstractmethod
     def _written(self) -> dict[str, str]:
         """The parameters as text, but for those that may change where training goes on."""
+
+    @abstractmethod
+    def to_file(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and plain values from which `of_file` makes it again."""
+
+    @classmethod
+    @abstractmethod
+    def of_file(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
+        """What `to_file` gave these."""
 
     def _check_common(self) -> None:
         """Refuse parameters that make no sense, as far as all estimators have them."""
@@ -110,3 +123,34 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         from descend.insight import explain_fit
 
         return explain_fit(self, X, y, sample_weight)
+
+    def save(self, path: str | Path) -> Path:
+        """Write it, with all that it needs to predict, to one file (safetensors, checksummed, no pickle).
+
+        Raises
+        ------
+        NotFittedError, OSError
+            It has learnt nothing yet; the file cannot be written.
+        """
+        return save_file(path, self._FILE, *self.to_file())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """What was saved to a file.
+
+        Raises
+        ------
+        FileNotFoundError, ModelFileError
+            There is no such file, or it is none that can be trusted.
+        TypeError
+            It holds an estimator of another class.
+        """
+        arrays, header = load_file(path, cls._FILE)
+        if header["model"] != cls.__name__:
+            held = header["model"]
+            raise TypeError(f"{Path(path).name} holds {_with_article(held)}: {held}.load reads it")
+        return cls.of_file(arrays, header)
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[:3] == 'MLP' else 'a'} {name}"

@@ -44,6 +44,7 @@ def written_down(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]
         "count": None if moments is None else moments.count,
         "sparse": bool(estimator._sparse),
         "method": as_json(estimator.method),
+        "columns": [str(name) for name in getattr(estimator, "feature_names_in_", [])],
         "options": {name: _plain(getattr(estimator, name)) for name in _OPTIONS},
     }
     return arrays, header
@@ -57,6 +58,8 @@ def read_into(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, A
     estimator.coef_ = arrays["coef"]
     estimator.intercept_ = arrays["intercept"] if is_classifier else float(arrays["intercept"][0])
     estimator.n_features_in_ = arrays["coef"].shape[-1]
+    if header.get("columns"):
+        estimator.feature_names_in_ = np.array(header["columns"], object)
     estimator.n_iter_ = header["epochs"]
     estimator.outcome_, estimator.message_ = Outcome[header["outcome"]], header["message"]
     estimator._finding = header.get("finding") and Finding[header["finding"]]

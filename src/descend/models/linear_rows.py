@@ -74,6 +74,7 @@ class LinearOnRows(Estimator):
         self.seed = seed
 
     default_method: ClassVar[type[Method]] = AdaGrad  # in batches
+    _FILE = "linear model"
 
     _moments: Moments | None
     _scaling: Scaling

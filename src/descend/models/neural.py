@@ -17,23 +17,21 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from descend.arguments import share, whole
-from descend.data.errors import DataError
-from descend.data.images import open_image
-from descend.data.one_digit import like_mnist
 from descend.descent.options import ready
-from descend.descent.outcome import Finding, Outcome
+from descend.descent.outcome import Outcome
 from descend.descent.sampling import Sampling
 from descend.fields import nearest
 from descend.methods import Adam, Method, Rule, as_rule, method_named
-from descend.methods.in_files import as_json, known, of_json
+from descend.methods.in_files import known
 from descend.models.blocks import Blocks, chunks_of_blocks, first_look
 from descend.models.checkpoint import goes_on_in_form, written
 from descend.models.descending import Descending
 from descend.models.estimator import Estimator
-from descend.models.files import load_file, save_file
 from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
+from descend.models.network_files import read_into, written_down
+from descend.models.pictures import are_centred, picture_as
 from descend.models.rate_search import best_rate
 from descend.models.rows import rows_of
 from descend.models.samples import Samples
@@ -47,7 +45,7 @@ from descend.models.training import (
     parted,
     sample_of,
 )
-from descend.objectives.parameters import as_vector, from_vector
+from descend.objectives.parameters import from_vector
 
 __all__ = ["NeuralNetwork"]
 
@@ -57,7 +55,6 @@ _BLOCK = 4_096  # rows that are predicted together
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 _FAR = 1e3  # standard deviations from zero, beyond which the digits of float32 would be missed
 _DTYPES = ("float32", "bfloat16", "float64")
-_KIND = "network"
 
 
 class NeuralNetwork(Estimator):
@@ -105,6 +102,7 @@ class NeuralNetwork(Estimator):
         self.seed = seed
 
     default_method: ClassVar[type[Method]] = Adam
+    _FILE = "network"
 
     layers_: tuple[Layer, ...]
     _inputs: Inputs
@@ -295,7 +293,7 @@ class NeuralNetwork(Estimator):
         for name in ("n_iter_", "_made_with"):  # what tells that it is fitted: until it is, nothing predicts
             self.__dict__.pop(name, None)
         self._inputs = Inputs(shift, scale)
-        self._is_centred = X.dtype == np.uint8 and self._image_shape == (28, 28) and _are_centred(X, self._image_shape)
+        self._is_centred = X.dtype == np.uint8 and self._image_shape == (28, 28) and are_centred(X, self._image_shape)
         self.layers_ = self._network(X.shape[1]).start(int(self.seed), self.init, kind)
         self.history_, self._trainer = History(), None
 
@@ -428,85 +426,21 @@ class NeuralNetwork(Estimator):
         """
         if len(self._image_shape) != 2 or not hasattr(self, "predict_proba"):
             raise TypeError("this network has not learnt from images in shades of grey: it cannot look at a picture")
-        size = (self._image_shape[0], self._image_shape[1])
-        shares: np.ndarray = self.predict_proba(np.stack([self._image_of(path, size) for path in paths]))
+        height, width = self._image_shape
+        images = [picture_as(path, (height, width), centred=self._is_centred) for path in paths]
+        shares: np.ndarray = self.predict_proba(np.stack(images))
         return shares
-
-    def _image_of(self, path: str | Path, size: tuple[int, int]) -> np.ndarray:
-        if not self._is_centred:
-            return open_image(path, size)
-        image = open_image(path)
-        try:
-            return like_mnist(image)
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from None
-
-    def save(self, path: str | Path) -> Path:
-        """Write the network, with all it needs to predict, to one file (safetensors, checksummed, no pickle)."""
-        return save_file(path, _KIND, *self.to_file())
 
     def to_file(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Arrays and plain values from which `of_file` makes the network again."""
         check_is_fitted(self, "n_iter_")
-        arrays, header = self._learnt()
-        arrays |= {"weights": as_vector(self.layers_), "shift": self._inputs.shift, "scale": self._inputs.scale}
-        if self._offset is not None:
-            arrays["offset"] = self._offset
-        arrays["history"] = np.array([*self.history_.columns().values()])
-        options = {n: v for n, v in self.get_params().items() if n not in {"method", "checkpoint", "resume"}}
-        options["hidden"] = [int(width) for width in self._hidden()]
-        if isinstance(options.get("class_weight"), dict):
-            options["class_weight"] = [[key, weight] for key, weight in options["class_weight"].items()]
-        header |= {
-            "model": type(self).__name__,
-            "options": options,
-            "inputs": self.layers_[0].W.shape[0],
-            "method": as_json(self.method),
-            "columns": [str(name) for name in getattr(self, "feature_names_in_", [])],
-            "image_shape": list(self._image_shape),
-            "is_centred": bool(self._is_centred),
-            "outcome": self.outcome_.name,
-            "message": self.message_,
-            "finding": None if self._finding is None else self._finding.name,
-            "epochs": self.n_iter_,
-        }
-        return arrays, header
+        return written_down(self)
 
     @classmethod
-    def load(cls, path: str | Path) -> Any:
-        """The network from its file.
-
-        Raises
-        ------
-        FileNotFoundError, ModelFileError
-            There is no such file, or it is none that can be trusted.
-        TypeError
-            It is a network of the other kind.
-        """
-        made = NeuralNetwork.of_file(*load_file(path, _KIND))
-        if not isinstance(made, cls):
-            raise TypeError(f"{Path(path).name} holds an {type(made).__name__}: {type(made).__name__}.load reads it")
-        return made
-
-    @staticmethod
-    def of_file(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Any:
+    def of_file(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
         """The network of which `to_file` gave these."""
-        made: Any = {kind.__name__: kind for kind in NeuralNetwork.__subclasses__()}[header["model"]]()
-        options = header["options"]
-        if isinstance(options.get("class_weight"), list):
-            options["class_weight"] = dict(options["class_weight"])
-        made.set_params(**{**options, "hidden": tuple(options["hidden"]), "method": of_json(header.get("method"))})
-        made._inputs, made._offset = Inputs(arrays["shift"], arrays["scale"]), arrays.get("offset")
-        made._relearn(arrays, header)
-        made.layers_ = made._network(header["inputs"]).start(0, made.init, made._kind())
-        made.layers_ = from_vector(arrays["weights"], made.layers_)
-        made.history_, made._trainer, made._made_with = History.of_table(arrays["history"]), None, made._written()
-        made._image_shape, made.n_features_in_ = tuple(header["image_shape"]), header["inputs"]
-        made._is_centred = header["is_centred"]
-        if header["columns"]:
-            made.feature_names_in_ = np.array(header["columns"], object)
-        made.outcome_, made.message_, made.n_iter_ = Outcome[header["outcome"]], header["message"], header["epochs"]
-        made._finding = header.get("finding") and Finding[header["finding"]]
+        made = cls()
+        read_into(made, arrays, header)
         return made
 
     @abstractmethod
@@ -525,13 +459,3 @@ def _offset_of(X: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
     moments = rows_of(X, np.zeros(len(X)), weights).moments()
     is_far = np.abs(moments.mean) > _FAR * moments.deviation
     return np.where(is_far, moments.mean, 0.0) if is_far.any() else None
-
-
-def _are_centred(X: np.ndarray, shape: tuple[int, ...]) -> bool:
-    """Whether the centre of mass of these images is in the middle, to a pixel, and their border is black."""
-    images = X[:1_000].reshape(-1, *shape).astype(float)
-    mass = np.maximum(images.sum(axis=(1, 2)), 1)
-    centres = [(images.sum(axis=2 - axis) @ np.arange(shape[axis])) / mass for axis in (0, 1)]
-    off = max(float(np.abs(c - shape[axis] / 2).mean()) for axis, c in enumerate(centres))
-    border = np.concatenate([images[:, 0].ravel(), images[:, -1].ravel()])
-    return off < 0.75 and float((border > 0).mean()) < 0.05

@@ -1,0 +1,99 @@
+"""The same method with a number changed: other rates (also inside schedules), less momentum, weaker penalties."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descend.methods import Around, Method, Optax, Rule, as_rule
+from descend.stepsizes.schedule import Schedule
+
+__all__ = [
+    "Rescaled",
+    "calmer",
+    "highest_rate",
+    "innermost",
+    "lighter",
+    "rates_in",
+    "rescaled",
+    "round_rate",
+    "with_rate",
+]
+
+_CALM = 0.9  # momentum that is not called much
+
+
+def highest_rate(stepsize: Any, steps: int, seen: np.ndarray) -> float:
+    """The highest rate of so many steps, also between those at which it was seen."""
+    made = stepsize(np.linspace(0, max(0, steps - 1), 1_000).round()) if isinstance(stepsize, Schedule) else seen
+    return float(np.max(made))
+
+
+def round_rate(lr: float) -> float:
+    """A rate as it is told, so that what was tried is what the user will try."""
+    return float(f"{lr:.3g}")
+
+
+def with_rate(method: Any, lr: float) -> Any:
+    """The same method with another rate, also where it stands inside of others."""
+    if isinstance(method, Around):
+        return replace(method, method=with_rate(method.method, lr))
+    return replace(method, lr=lr)
+
+
+def lighter(method: Any) -> tuple[Any, str] | None:
+    """The method with a hundredth of its penalties, and these in words; None where it has none."""
+    heavy = method.penalties() if isinstance(method, Rule) else {}
+    if not heavy:
+        return None
+    light = {name: round_rate(value / 100) for name, value in heavy.items()}
+    how = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in light.items())
+    return method.with_numbers(light.get), how
+
+
+def innermost(method: Any) -> Any:
+    """The method inside of all that is around it."""
+    while isinstance(method, Around):
+        method = method.method
+    return method
+
+
+def calmer(method: Any) -> tuple[str, Any] | None:
+    """The name of its momentum, and the method with much less of it; None where it has little or none."""
+    name = next((n for n in ("mu", "beta1", "beta") if isinstance(method, Method) and n in method.names()), "")
+    if not name or not float(getattr(method, name)) > _CALM:
+        return None
+    less = min(_CALM, max(0.0, 1 - 10 * (1 - float(getattr(method, name)))))
+    return name, replace(method, **{name: less})
+
+
+class Rescaled(NamedTuple):
+    """A method with other rates."""
+
+    method: Rule
+    how: str  # in words
+
+
+def rates_in(rule: Rule) -> dict[str, Any]:
+    """Name → its learning rates, also those inside schedules and of wrapped methods."""
+    return {name: value for name, value, _ in rule.numbers() if name.split(".")[-1] == "lr"}
+
+
+def rescaled(method: Any, factor: float) -> Rescaled | None:
+    """The same method with its rates times a factor; None if it has none, or they are still to be found."""
+    if method is None or isinstance(method, type | str):
+        return None
+    rule = as_rule(method)
+    if isinstance(rule, Optax):
+        return Rescaled(rule.scaled(factor), f"optax.chain(…, optax.scale({factor:g}))")
+    rates = rates_in(rule)
+    if not rates:
+        return None
+    made = rule.with_numbers(lambda name, v: _told_as(v * factor) if name in rates else v)
+    return Rescaled(made, f"lr={float(next(iter(rates_in(made).values()))):.3g}")
+
+
+def _told_as(rate: Any) -> Any:
+    return round_rate(rate) if np.ndim(rate) == 0 else rate
