@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import QHM, Adam, GradientDescent, Momentum, NAdamW, Outcome, Run, SignSGD, minimize
+from descend import Adam, GradientDescent, Momentum, NAdamW, Outcome, RMSProp, Run, SignSGD, minimize
 from descend.objectives import LANDSCAPES
 
 C, S, D, P, E = (
@@ -74,8 +74,18 @@ CASES: list[tuple[str, Outcome, str, Any]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kappa", [1e4, 1e5, 1e6])
+def test_what_momentum_carries_up_before_it_falls_goes_on(kappa: float) -> None:
+    bends = np.geomspace(1, kappa, 30)
+    run = minimize(
+        lambda x: 0.5 * np.sum(bends * (x - 1) ** 2), np.zeros(30), Momentum.optimal(L=kappa, mu=1), steps=20_000
+    )
+    assert run.outcome is C
+    assert run.trace.f.max() > 10 * run.trace.f[0]
+
+
 def test_a_cure_is_given_once() -> None:
-    run = minimize(lambda x: x**4 - 3 * x**3 + 2, 5.0, QHM())
+    run = minimize("rosenbrock", None, RMSProp(0.1))
     assert run.message.count("ftol=0") == 1
 
 

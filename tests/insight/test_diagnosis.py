@@ -43,7 +43,9 @@ def test_the_limit_of_stability_is_the_true_one_and_its_cure_works() -> None:
 
 
 def test_what_is_not_known_is_said() -> None:
-    assert minimize("x^2", 5.0, optax.sgd(1.2), steps=50).explain().cause is Cause.UNKNOWN
+    found = minimize("x^2", 5.0, optax.sgd(1.2), steps=50).explain()
+    assert (found.cause, found.cure) == (Cause.RATE_TOO_LARGE, "optax.chain(…, optax.scale(0.25))")
+    assert "not known" in found.evidence["limit of stability"]
     assert minimize("x^2", 5.0, Adam(0.1), steps=0).explain().cause is Cause.TOO_FEW_STEPS
 
 

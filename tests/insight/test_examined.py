@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_friedman1
@@ -15,12 +16,19 @@ from descend import (
     AdaGrad,
     Adam,
     ClipGlobalNorm,
+    Cosine,
+    DecoupledWeightDecay,
     GradientDescent,
     LinearRegression,
+    Lion,
     LogisticRegression,
     MLPClassifier,
     MLPRegressor,
+    Momentum,
+    Nesterov,
     RMSProp,
+    SignSGD,
+    Signum,
     Warmup,
     minimize,
     train,
@@ -189,3 +197,154 @@ def test_classes_that_are_told_apart_in_batches_without_a_penalty_have_no_best_c
     kept = LogisticRegression(GradientDescent(0.5), l2=1e-3, batch_size=10, epochs=100).fit(X, y == 0)
     assert kept.explain(X, y == 0).cause is not Cause.UNBOUNDED
     assert not LogisticRegression(l2=0.0).fit(X[50:], y[50:] == 1).falls_for_ever(X[50:], y[50:] == 1)
+
+
+# A second examiner's cases.
+
+
+def _saturated(start: list[float], method: Any, seed: int = 0) -> Any:
+    draw = np.random.default_rng(seed)
+    x = draw.normal(size=150)
+    y = (x + draw.logistic(size=150) > 0).astype(float)
+    return minimize(lambda p: np.mean((1 / (1 + np.exp(-(x * p[0] + p[1]))) - y) ** 2), start, method, steps=500)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("offset", [-20.0, -30.0, -40.0, -100.0, -800.0])
+def test_what_is_saturated_is_a_plateau_and_never_a_success(offset: float) -> None:
+    run = _saturated([1.0, offset], GradientDescent(0.5))
+    assert not run.success
+    found = run.explain()
+    assert found.cause is Cause.PLATEAU
+    if found.cure:
+        start = [float(part) for part in found.cure.split("[")[1].split("]")[0].split(",")]
+        method = None if "leave the method out" in found.cure else GradientDescent(0.5)
+        assert minimize(run.objective, start, method).fun < 0.5 * run.fun
+    assert "kink" not in _saturated([1.0, offset], None).message
+
+
+def test_a_start_that_is_advised_is_the_one_that_was_tried() -> None:
+    run = minimize(lambda x: np.sin(3 * x) + 0.1 * x**2, 6.0)
+    found = run.explain()
+    assert found.cause is Cause.LOCAL_MINIMUM
+    start = float(found.cure.split("[")[1].split("]")[0])
+    assert minimize(run.objective, start).fun == pytest.approx(found.evidence["better cost"])
+
+
+@pytest.mark.parametrize(
+    "method", [Momentum(0.02), Nesterov(0.02), GradientDescent(0.02), Adam(0.02)], ids=lambda m: m.name
+)
+@pytest.mark.parametrize("decay", [1.0, 10.0])
+def test_a_decay_that_holds_a_run_away_from_its_minimum_is_named(method: Any, decay: float) -> None:
+    A = np.random.default_rng(1).normal(size=(100, 3))
+    b = A @ [1.0, -2, 3]
+    held = DecoupledWeightDecay(method, decay=decay)
+    assert told(minimize(lambda w: np.mean((A @ w - b) ** 2), np.zeros(3), held, steps=2_000)) is Cause.PENALTY
+
+
+@pytest.mark.parametrize("rate", [1e-6, 1.1])
+def test_a_rate_of_optax_is_told_from_what_it_does(rate: float) -> None:
+    found = minimize(
+        lambda x: np.sum((x - 3) ** 2 * np.array([1, 2.0])), [1.0, 20.0], optax.sgd(rate), steps=500
+    ).explain()
+    assert found.cause is (Cause.RATE_TOO_SMALL if rate < 1 else Cause.RATE_TOO_LARGE)
+    assert "optax.scale" in found.cure
+
+
+def test_a_first_step_that_leapt_out_of_the_well_was_too_large() -> None:
+    run = minimize(lambda r: 4 * (r**-12.0 - r**-6.0), 0.8, GradientDescent(0.01), steps=500)
+    assert told(run) is Cause.RATE_TOO_LARGE
+
+
+@pytest.mark.parametrize("kind", [Lion, Signum, SignSGD])
+def test_a_run_that_has_arrived_is_healthy_whatever_its_method(kind: Any) -> None:
+    run = minimize(
+        lambda x: np.sum((x - 1) ** 2 * np.array([1, 10.0])), [4.0, -3.0], kind(Cosine(0.01, steps=3_000)), steps=3_000
+    )
+    assert told(run) is Cause.HEALTHY
+
+
+def test_a_likelihood_whose_width_collapses_has_no_bound() -> None:
+    run = minimize(
+        lambda p: p[1] + 0.5 * (3 - p[0]) ** 2 * np.exp(-2 * p[1]), [3.0, 0.0], GradientDescent(0.1), steps=1_000
+    )
+    assert told(run) is Cause.UNBOUNDED
+
+
+TABLE = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
+NUMBERS = TABLE @ np.array([1, -2, 0.5, 3], np.float32) + np.float32(0.5)
+CLASSES = (NUMBERS > 0).astype(np.int32)
+
+
+def _zeros() -> dict[str, Any]:
+    return {"w": np.zeros(4, np.float32), "b": np.float32(0)}
+
+
+def _squares(p: Any, X: Any, y: Any) -> Any:
+    return jnp.mean((X @ p["w"] + p["b"] - y) ** 2)
+
+
+CUT: dict[str, Any] = {
+    "stop_gradient": jax.lax.stop_gradient,
+    "floor": lambda z: jnp.floor(z * 4) / 4,
+    "sign": jnp.sign,
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_parameters_that_are_cut_off_from_the_loss_are_named(name: str) -> None:
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((CUT[name](X @ p["w"]) + p["b"] - y) ** 2)
+
+    found = train(loss, _zeros(), (TABLE, NUMBERS), Adam(0.05), epochs=30).explain()
+    assert (found.cause, found.evidence["no gradient reaches"]) == (Cause.WRONG_GRADIENT, "w")
+
+
+@pytest.mark.parametrize(
+    ("size", "method"), [(1e3, GradientDescent(1e-7)), (1e2, GradientDescent(1e-5)), (1e3, Momentum(5e-8))]
+)
+def test_columns_of_another_scale_among_the_data_of_a_loss_of_ones_own_are_told(size: float, method: Any) -> None:
+    X = TABLE * np.array([1, size, 1, 1], np.float32)
+    found = train(_squares, _zeros(), (X, NUMBERS), method, epochs=30).explain()
+    assert found.cause is Cause.ILL_CONDITIONED
+    assert found.cure.startswith("scale the columns of the data")
+    assert "column 1" in found.evidence["largest columns"]
+
+
+@pytest.mark.parametrize("method", [Adam(0.05), GradientDescent(0.5)], ids=lambda m: m.name)
+def test_a_loss_whose_sign_is_wrong_falls_as_far_as_the_rate_takes_it(method: Any) -> None:
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean(jax.nn.log_softmax(X @ p["W"])[jnp.arange(len(y)), y])
+
+    made = train(loss, {"W": np.zeros((4, 2), np.float32)}, (TABLE, CLASSES), method, epochs=20)
+    assert told(made) is Cause.UNBOUNDED
+
+
+@pytest.mark.parametrize("seed", [13, 4, 11])
+def test_a_gap_to_the_rows_held_out_is_learning_by_heart_also_where_their_loss_does_not_rise(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    X = draw.normal(size=(120, 40))
+    y = X[:, 0] + draw.normal(size=120)
+    model = MLPRegressor(Adam(0.01), hidden=(64,), epochs=150, validation=0.3).fit(X, y)
+    assert model.explain(X, y).cause is Cause.OVERFITTING
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_raw_columns_are_told_before_a_rate_that_does_worse_than_a_constant() -> None:
+    X = np.random.default_rng(3).normal(size=(400, 4))
+    y = (X @ [1, -2, 0.5, 3] + 0.5 > 0).astype(int)
+    model = MLPClassifier(Adam(1e-4), hidden=(16,), epochs=10, scale=False).fit(X - 50, y)
+    found = model.explain(X - 50, y)
+    assert found.cause is Cause.ILL_CONDITIONED
+    assert found.cure.startswith("scale=True")
+
+
+def test_a_rate_that_has_decayed_in_the_end_leaves_a_healthy_training_healthy() -> None:
+    draw = np.random.default_rng(1)
+    p = {"a": draw.normal(size=(4, 16)) * 0.5, "b": np.zeros(16), "c": draw.normal(size=16) * 0.3, "d": np.zeros(())}
+    start = {name: leaf.astype(np.float32) for name, leaf in p.items()}
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((jnp.tanh(X @ p["a"] + p["b"]) @ p["c"] + p["d"] - y) ** 2)
+
+    assert told(train(loss, start, (TABLE, NUMBERS), Adam(Cosine(0.01, steps=13 * 200)), epochs=200)) is Cause.HEALTHY

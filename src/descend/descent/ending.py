@@ -39,6 +39,8 @@ _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
 _DROWNED = 1e-7  # share of what was gained, below which differences of the values say nothing
 _LEVEL = 1e-4  # share of the first gradient
 _TRIFLE = 1e-9  # share of the cost, and of what was gained, that is no longer worth a step
+_LEAPT = 1e6  # times as far out as the start: numbers overflow there, and kinks are elsewhere
+_LARGE_CONSTANT = 1e6  # in which the digits of a cost may drown
 _TINY = 1e-30  # numbers that small are on their way to 0
 _FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
@@ -151,14 +153,17 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             f"the cost {run.fun:.6g} stands still around x and is lower a little further on: {_JUMPS}. Put a "
             "smooth cost in its place",
         )
-    if flat and f >= first - noise_of(run.problem, run.x_array, f):
+    drowns = abs(f) > _LARGE_CONSTANT
+    # A level place, also one that is wider than where it is looked around.
+    is_level = flat or (size == 0 and not drowns and is_lower_near(run, f))
+    if is_level and f >= first - noise_of(run.problem, run.x_array, f):
         if run.method.restricts and length(grad) > 1e3 * size:
             return Judgement(
                 Outcome.STALLED,
                 f"nothing that may move betters the cost {run.fun:.6g}: the rest, frozen or held by its set, has a "
                 f"gradient of norm {length(grad):.3g}",
             )
-        constant = ", or it drowns in the rounding of a large constant part: leave that out" if abs(f) > 1e6 else ""
+        constant = ", or it drowns in the rounding of a large constant part: leave that out" if drowns else ""
         return Judgement(
             Outcome.STALLED,
             f"the cost is flat around x, and no better than at the start ({run.fun:.6g}): a plateau{constant}. "
@@ -242,6 +247,12 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
                 f"{what}: the cost {run.fun:.6g} would fall further, but a little ahead it is {edge} (a log or root of "
                 "what becomes 0?); write it in a form that is finite there, e.g. np.logaddexp for a logistic loss",
             )
+    if gain == 0 and gained <= 0 and _is_plateau(run, f, grad):
+        return Judgement(
+            Outcome.STALLED,
+            f"{what}, for the cost is flat around x, and no better than at the start ({run.fun:.6g}): a plateau. Start "
+            "elsewhere",
+        )
     if gain == 0:
         return Judgement(
             Outcome.PRECISION_FLOOR,
@@ -266,6 +277,12 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
         f"{'x circles' if circles else what}, though a {kind}step along the gradient, of length {far:.2g}, would "
         f"change the cost from {run.fun:.6g} to {run.problem.sign * lowest:.6g}{advice}",
     )
+
+
+def _is_plateau(run: Run, f: float, grad: Any) -> bool:
+    """Whether the cost is flat around x, or lower further on by more than rounding: then it is no minimum."""
+    flat, _ = surroundings(run.problem, run.x_array, f, run.method.slope(run.x_array, grad), run.method.reach)
+    return flat or (not run.problem.noise and abs(f) <= _LARGE_CONSTANT and is_lower_near(run, f))
 
 
 def _at_kink(run: Run, far: float, lowest: float, grad: Any) -> Judgement | None:
@@ -342,7 +359,8 @@ def _no_gradient(run: Run, step: int, cost: float) -> Judgement:
         )
     zero = run.problem.zero_gradient()
     flat, toward = surroundings(run.problem, run.bad_x, cost, zero, run.method.reach)
-    if not toward and not flat and cost <= run.cost_and_gradient()[0]:
+    is_near = reach_of(run.bad_x) <= _LEAPT * reach_of(run.problem.x0)
+    if is_near and not toward and not flat and cost <= run.cost_and_gradient()[0]:
         run.move_to_bad_x(step)
         return _kink(run, step)
     return Judgement(

@@ -30,7 +30,7 @@ from descend.descent.progress import Progress
 from descend.descent.run import Run
 from descend.descent.sampling import as_data
 from descend.descent.trace import Trace
-from descend.descent.watch import REASONS, Ended, Tolerances, Watch
+from descend.descent.watch import REASONS, Ended, Tolerances, Watch, memory_of
 from descend.methods import Rule
 from descend.objectives.function import prepare
 from descend.objectives.named import named
@@ -125,7 +125,7 @@ def minimize(
     scale = gradient_scale(problem, x0, slope)
     one_evaluation = time.perf_counter() - before
     small = kind.type(-1 if samples(sampling) else tolerances.gradient(kind, scale))  # one batch tells nothing
-    watch = Watch(kind, tolerances, sampled=samples(sampling))
+    watch = Watch(kind, tolerances, sampled=samples(sampling), memory=memory_of(method))
     engine = engine_for(problem, sampling, one_step, method)
     trace = Trace()
     carry = start(method, x0)

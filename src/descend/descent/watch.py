@@ -10,11 +10,14 @@ import numpy as np
 
 from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT
 from descend.descent.trace import Trace
+from descend.methods import Rule
 
-__all__ = ["REASONS", "Ended", "Tolerances", "Watch"]
+__all__ = ["REASONS", "Ended", "Tolerances", "Watch", "memory_of"]
 
 _STILL_ROWS = 10
 _PATIENCE = 1_000  # steps without progress that are always granted
+_TIMES = 10  # the steps that momentum remembers, which are granted as well
+_FAR_BELOW = 0.5  # share of what a cost is above its lowest: from there it comes down
 
 
 class Ended(enum.Enum):
@@ -52,6 +55,12 @@ class Tolerances:
         return base * min(1.0, scale) if base else -1.0
 
 
+def memory_of(rule: Rule) -> float:
+    """How many steps a method with momentum μ remembers, 1/(1 - μ)."""
+    mus = [float(np.max(v)) for name, v, _ in rule.numbers() if name.split(".")[-1] in {"mu", "beta1", "beta"}]
+    return float(1 / max(1 - max(mus, default=0.0), 1e-3))
+
+
 class Watch:
     """Looks at the trace between chunks and says at which row the run got stuck.
 
@@ -59,7 +68,8 @@ class Watch:
     tell nothing about the whole, and without the points there is no row to go back to: then it never answers.
     """
 
-    def __init__(self, kind: np.dtype[Any], tolerances: Tolerances, *, sampled: bool) -> None:
+    def __init__(self, kind: np.dtype[Any], tolerances: Tolerances, *, sampled: bool, memory: float = 0.0) -> None:
+        self._patience = max(_PATIENCE, round(_TIMES * memory))
         eps = float(np.finfo(kind).eps)
         self._xtol = eps / 4 if tolerances.xtol is None else float(tolerances.xtol)
         self._ftol = eps if tolerances.ftol is None else float(tolerances.ftol)
@@ -89,10 +99,24 @@ class Watch:
         return first + _STILL_ROWS + int(np.argmax(windows)) if windows.any() else None
 
     def _no_progress(self, step: np.ndarray, f: np.ndarray, new: int) -> int | None:
-        """Compares the lowest cost so far with the lowest before the last 1,000 steps, or half the run."""
+        """Compares the lowest cost so far with the lowest before the last 1,000 steps, or half the run.
+
+        Momentum may carry a cost far up before it falls; what still comes down from there is no standstill.
+        """
         rows = np.arange(new, len(step))
-        before = step[rows] - np.maximum(_PATIENCE, step[rows] // 2)
+        before = step[rows] - np.maximum(self._patience, step[rows] // 2)
         earlier = np.searchsorted(step, before, side="right") - 1
         lowest = np.minimum.accumulate(f)
         idle = (earlier >= 0) & (lowest[earlier] - lowest[rows] <= self._ftol * np.abs(lowest[rows]))
-        return int(rows[np.argmax(idle)]) if self._ftol and idle.any() else None
+        if not self._ftol:
+            return None
+        return next((int(row) for row in rows[idle] if not _comes_down(step, f, int(row), self._patience)), None)
+
+
+def _comes_down(step: np.ndarray, f: np.ndarray, row: int, patience: int) -> bool:
+    """Whether the highest cost of the last quarter of the run, or 500 steps, is far below that of those before it."""
+    half = max(patience, int(step[row]) // 2) / 2
+    begin, middle = np.searchsorted(step, [step[row] - 2 * half, step[row] - half], side="right")
+    lowest = f[: row + 1].min()
+    before, after = (f[part].max(initial=lowest) - lowest for part in (slice(begin, middle), slice(middle, row + 1)))
+    return bool(after < _FAR_BELOW * before)

@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound
-from descend.insight.changed_methods import round_rate, with_rate
+from descend.insight.changed_methods import rescaled, round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.gradient_check import check_gradient
 from descend.insight.stability import stability_limit
@@ -26,6 +26,7 @@ from descend.insight.trials import (
     told,
     unbounded,
 )
+from descend.methods import Optax
 from descend.objectives.parameters import as_vector
 
 __all__ = ["diverged", "wrong_gradient"]
@@ -139,11 +140,22 @@ def _edge(run: Run) -> Diagnosis | None:
     return Diagnosis(Cause.LEFT_DOMAIN, evidence, "keep x inside, e.g. with Projected(method, Box(low, high))")
 
 
+def _smaller_of_another(run: Run) -> Diagnosis | None:
+    """The same of a method from elsewhere, whose updates can be scaled."""
+    evidence = {"limit of stability": "not known of a method from elsewhere: smaller steps were tried"}
+    for k in range(1, 8):
+        smaller = rescaled(run.method, 0.25**k) if isinstance(run.method, Optax) else None
+        tried = None if smaller is None else improved(run, smaller.method, below=start_cost(run))
+        if smaller is not None and tried is not None:
+            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told(tried))
+    return None
+
+
 def _smaller_helps(run: Run) -> Diagnosis | None:
     """Where no limit is known: whether a smaller rate ends well."""
     lr = fixed_rate(run)
     if lr is None:
-        return None
-    evidence = {"learning rate": lr, "limit of stability": "not known for this method: smaller rates were tried"}
+        return _smaller_of_another(run)
+    evidence = {"learning rate": lr, "limit of stability": "not known here: smaller rates were tried"}
     found = _smaller(run, lr / 4, evidence)
     return found if found is not None and found.cure else None

@@ -14,6 +14,7 @@ from descend.insight.retraining import OfTraining, Retraining
 from descend.insight.retraining_causes import (
     at_chance,
     boundless,
+    cut_off,
     decayed,
     diverged,
     goes_to_and_fro,
@@ -47,7 +48,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         return read if found is None else replace(found, outcome=trials.outcome)
     if read.cause in certain:
         return with_cure_tried(trials, read)
-    for look in (diverged,) if has_diverged else (boundless, *_looks(trials, read), ill_conditioned):
+    for look in (diverged,) if has_diverged else (boundless, cut_off, *_looks(trials, read), ill_conditioned):
         found = look(trials)
         if found is not None:
             return replace(found, outcome=trials.outcome)
@@ -69,21 +70,24 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     learnt = gained > 0.5 * abs(start)
     # Training in batches ends when all epochs are made; what was to converge and has not is not called well.
     ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
-    is_well = ended_well and (not trials.was_cut or (learnt and read.cause is Cause.HEALTHY))
+    # A rate that has fallen is looked at first: what nothing else speaks against is well.
+    speaks_for = read.cause is Cause.HEALTHY or "rate at the end" in read.evidence
+    is_well = ended_well and (not trials.was_cut or (learnt and speaks_for))
     return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
 
 
 def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
     """What is looked for, in the order that a first glance at the losses suggests."""
     start, end, gained = trials.gained
+    is_own = isinstance(trials, OfTraining)  # nobody else has drawn its start, or scaled its columns
+    early, late = ((raw_columns, plateau), ()) if is_own else ((), (plateau,))
     if end > 1.02 * start or trials.is_restless:  # the way led up
         return decayed, too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
     if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:
-        own_start = isinstance(trials, OfTraining) and not trials.unreached
-        first, second = (too_small, plateau) if own_start else (plateau, too_small)
-        return decayed, penalised, too_large, first, second, raw_columns, goes_to_and_fro, too_few_epochs
-    early = (plateau,) if isinstance(trials, OfTraining) else ()  # nobody else has drawn its start
-    late = () if early else (plateau,)
+        own_start = is_own and not trials.unreached
+        order = (too_small, plateau) if own_start else (plateau, too_small)
+        return decayed, penalised, *early[:1], too_large, *order, raw_columns, goes_to_and_fro, too_few_epochs
     if len(trials.history) < _FEW_LOOKS:
-        return raw_columns, too_large, *early, goes_to_and_fro, too_few_epochs, too_small, penalised, *late
-    return decayed, too_large, *early, swings, raw_columns, too_small, goes_to_and_fro, too_few_epochs, penalised, *late
+        return raw_columns, too_large, *early[1:], goes_to_and_fro, too_few_epochs, too_small, penalised, *late
+    first = (decayed, *early[:1], too_large, *early[1:], swings, raw_columns)
+    return *first, too_small, goes_to_and_fro, too_few_epochs, penalised, *late

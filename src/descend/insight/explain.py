@@ -7,11 +7,16 @@ import numpy as np
 from descend.descent import Run
 from descend.insight.astray import diverged, wrong_gradient
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.resting import converged, floor, frozen, penalised, stalled
+from descend.insight.resting import arrived, converged, floor, frozen, level, penalised, stalled
 from descend.insight.sampled import sampled
 from descend.insight.slow import on_its_way
 
 __all__ = ["explain"]
+
+
+_LOOKS = (
+    wrong_gradient, frozen, penalised, level, diverged, converged, floor, stalled, sampled, on_its_way, arrived,
+)  # fmt: skip
 
 
 def explain(run: Run) -> Diagnosis:
@@ -28,7 +33,7 @@ def explain(run: Run) -> Diagnosis:
     if run.outcome is None:
         raise ValueError("the run has not ended: explain it afterwards")
     with np.errstate(all="ignore"):
-        for look in (wrong_gradient, frozen, penalised, diverged, converged, floor, stalled, sampled, on_its_way):
+        for look in _LOOKS:
             found = look(run)
             if found is not None:
                 return Diagnosis(found.cause, found.evidence, found.cure, found.seen, run.outcome)

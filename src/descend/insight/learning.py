@@ -87,7 +87,8 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
         ):
             at = {"epoch of the lowest validation loss": float(history.epoch[whole[best]])}
             evidence = {**at, "validation loss there": float(seen[best]), "at the end": float(seen[-1])}
-            cure = f"patience={_patience_for(seen)}, which stops there and keeps those parameters; or l2, more rows"
+            stops = f"patience={_patience_for(seen)}, which stops there and keeps those parameters; or "
+            cure = f"{stops if best else ''}l2, more rows, or other columns"
             return Diagnosis(Cause.OVERFITTING, evidence, cure, outcome=outcome)
     if len(loss) < 3:
         return Diagnosis(Cause.UNKNOWN, {"looks at the loss": len(loss)}, outcome=outcome)
@@ -141,11 +142,15 @@ def explain_fit(
     from descend.insight.retraining import OfModel
 
     trials = OfModel(model, X, y, sample_weight, names)
-    if held_out is None or not len(held_out[1]) or model.outcome_ is Outcome.DIVERGED:
-        return explain_by_retraining(trials, read)
-    by_heart = learnt_by_heart(trials, held_out)
-    if by_heart is not None:
+    if held_out is not None and not len(held_out[1]):
+        held_out = None
+    # Of one that was stopped early the best parameters were kept, before it learnt by heart.
+    has_diverged = model.outcome_ is Outcome.DIVERGED
+    looks = model.outcome_ is Outcome.STEPS_EXHAUSTED or (held_out is not None and not has_diverged)
+    if looks and read.cause is not Cause.OVERFITTING and (by_heart := learnt_by_heart(trials, held_out)) is not None:
         return by_heart
+    if held_out is None or has_diverged:
+        return explain_by_retraining(trials, read)
     found, of_others = explain_by_retraining(trials, read), float(model.score(*held_out))
     evidence = {**found.evidence, "score of the rows held out": of_others}
     if of_others < _WORSE and found.cause in {Cause.HEALTHY, Cause.PRECISION_FLOOR}:

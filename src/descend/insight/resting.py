@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.outcome import Finding, has_no_bound, length, noise_of, surroundings
+from descend.descent.outcome import Finding, has_no_bound, length, noise_of, reach_of, surroundings
 from descend.descent.sweep import sweep
 from descend.insight.changed_methods import lighter
 from descend.insight.curvature import Curvature
@@ -33,14 +33,18 @@ from descend.insight.trials import (
     told,
     unbounded,
 )
+from descend.insight.without_end import falls_for_ever
 from descend.methods import Frozen, GradientDescent
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
 
-__all__ = ["converged", "floor", "frozen", "penalised", "stalled"]
+__all__ = ["arrived", "converged", "floor", "frozen", "level", "penalised", "stalled"]
 
+_PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a penalty; of a run that rests
 _ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
+_FLAT = 1e-9  # share of the cost by which it changes over the size of x
+_HARDLY = 1e-6  # share of the cost, or of what was gained: no more than a trifle
 _STEPS = 300  # from each start
 _BETWEEN = 65  # places on the way to a lower minimum
 _MUCH = 0.01  # of what the run has gained: more to gain down the same slope is what a tolerance must not hide
@@ -60,7 +64,14 @@ def converged(run: Run) -> Diagnosis | None:
         evidence |= {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
         return Diagnosis(Cause.HEALTHY, evidence)
     evidence = {"cost": run.fun, "better cost": better.fun, "found at x": as_vector(better.x_array)}
+    evidence["from x0"] = as_vector(better.problem.x0)
     return Diagnosis(Cause.LOCAL_MINIMUM, evidence, _elsewhere(run, better), told(better))
+
+
+def _typed(point: Any) -> np.ndarray:
+    """A point as it is told, with four digits, so that what was tried is what the user will try."""
+    flat = np.atleast_1d(np.asarray(point, float))
+    return np.array([float(f"{value:.4g}") for value in flat.ravel()]).reshape(np.shape(point))
 
 
 def _elsewhere(run: Run, better: Run) -> str:
@@ -83,7 +94,7 @@ def _better_minimum(run: Run) -> Run | None:
     reach, count = np.maximum(3.0, 2 * np.abs(x - start)), _STARTS if problem.is_traced else _STARTS // 4
     boxes = [reach, *([2 * np.abs(x)] if (2 * np.abs(x) > reach).any() else [])]  # |x| tells its units, too
     points = np.concatenate([sobol([*zip(x - box, x + box, strict=True)], count) for box in boxes])
-    starts = [run.method.reach(problem.x0, from_vector(point, problem.x0)) for point in points]
+    starts = [run.method.reach(problem.x0, from_vector(_typed(point), problem.x0)) for point in points]
     starts = [start for start in starts if _is_finite_at(problem, start)]
     if not starts:
         return None
@@ -104,7 +115,7 @@ def _better_minimum(run: Run) -> Run | None:
     for lane in np.argsort(costs)[:4]:
         if not costs[lane] < cost(run) - margin:
             break
-        there = jax.tree.map(lambda a, b: np.asarray(0.9 * a + 0.1 * b, a.dtype), lanes[int(lane)].x, starts[lane])
+        there = jax.tree.map(lambda a, b: _typed(0.9 * a + 0.1 * b).astype(a.dtype), lanes[int(lane)].x, starts[lane])
         for begin, own in ((starts[lane], run.method), (there, run.method), (starts[lane], within), (there, within)):
             made += 1
             if made > 4 and time.perf_counter() > until:
@@ -151,7 +162,8 @@ def penalised(run: Run) -> Diagnosis | None:
         return None
     method, cure = found
     tried = improved(run, method, steps=min(max(TRIED, run.nit), 20_000), below=cost(run))
-    if tried is None or not cost(run) - cost(tried) > 0.5 * (max(start_cost(run), cost(run)) - cost(tried)):
+    share = _AT_REST if run.outcome is Outcome.STALLED else _PENALISED
+    if tried is None or not cost(run) - cost(tried) > share * (max(start_cost(run), cost(run)) - cost(tried)):
         return None
     evidence = {name.split(".")[-1]: value for name, value in run.method.penalties().items()}
     return Diagnosis(Cause.PENALTY, {**evidence, "cost": run.fun}, cure, told(tried))
@@ -182,6 +194,8 @@ def stalled(run: Run) -> Diagnosis | None:
         return None
     if run.finding is Finding.KINK:
         return along_a_kink(run)
+    if straight_on := falls_for_ever(run):
+        return unbounded(straight_on)
     f, grad, size = run.cost_and_gradient()
     bend = curvature_at(run, run.x_array)
     slope = run.method.slope(run.x_array, grad)
@@ -216,7 +230,7 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     place = as_vector(run.x_array).astype(float)
     ways = (1e-2, -1e-2, 0.1, -0.1, 0.5)
     for method, far in (*((run.method, far) for far in ways), *((None, far) for far in ways)):
-        beside = place + far * scale * bend.of_smallest
+        beside = _typed(place + far * scale * bend.of_smallest)
         tried = again(run, method, x0=from_vector(beside, run.problem.x0))
         if tried is None or not cost(tried) < cost(run):
             continue
@@ -226,7 +240,7 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
             return Diagnosis(Cause.SADDLE, {**evidence, "beside it": "the cost has no bound"})  # no place to go to
         if tried.outcome is not Outcome.DIVERGED:
             cure = f"start a little beside it, at {shown(beside)}{_with_default(run, tried)}"
-            return Diagnosis(Cause.SADDLE, evidence, cure, told(tried))
+            return Diagnosis(Cause.SADDLE, {**evidence, "beside it": beside}, cure, told(tried))
     return Diagnosis(Cause.SADDLE, evidence)
 
 
@@ -236,3 +250,28 @@ def _plateau(run: Run, bend: Curvature, size: float) -> Diagnosis:
     if better is None:
         return Diagnosis(Cause.PLATEAU, evidence)
     return Diagnosis(Cause.PLATEAU, evidence, _elsewhere(run, better), told(better))
+
+
+def level(run: Run) -> Diagnosis | None:
+    """Of a run that has hardly gained anything: whether it stands on a plateau."""
+    f, _, size = run.cost_and_gradient()
+    first, at_start = start_cost(run), float(run.trace.gradient_norm[0]) * reach_of(run.problem.x0)
+    if run.outcome is Outcome.DIVERGED:  # a step size that is to be found may be anything there
+        is_level = run.lr is None and at_start <= _FLAT * abs(first)
+    else:
+        rests = run.outcome is Outcome.STALLED and run.finding is None
+        may_be = rests or run.outcome in {Outcome.STEPS_EXHAUSTED, Outcome.OUT_OF_TIME, Outcome.INTERRUPTED}
+        is_level = may_be and max(abs(first - f), size * reach_of(run.x_array)) <= _HARDLY * abs(f)
+    bend = curvature_at(run, run.x_array) if is_level else None
+    return None if bend is None else _plateau(run, bend, size)
+
+
+def arrived(run: Run) -> Diagnosis | None:
+    """Of a run in which nothing was found: whether the default steps get hardly lower from its end."""
+    if run.outcome is Outcome.DIVERGED or not cost(run) < start_cost(run):
+        return None
+    tried = again(run, None, x0=run.x) if run.sampling is None or not run.sampling.samples else None
+    if tried is None or not tried.success or cost(run) - cost(tried) > _HARDLY * (start_cost(run) - cost(tried)):
+        return None
+    evidence = {"cost": run.fun, "lowest near": tried.fun, "gradient norm": run.cost_and_gradient()[2]}
+    return Diagnosis(Cause.HEALTHY, evidence)

@@ -16,17 +16,21 @@ from sklearn.base import clone
 
 from descend.descent import Outcome
 from descend.insight.chance import knows_nothing, loss_of_a_constant
+from descend.insight.changed_methods import rescaled
 from descend.methods import method_named
 from descend.methods.in_files import known
 from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.linear import LinearModel
+from descend.models.rows import rows_of
+from descend.objectives.parameters import as_parameters
 
 __all__ = ["OfModel", "OfTraining", "Retraining", "settled", "told"]
 
 _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
+_OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
 _HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
 _REST = 0.005  # share of the loss at the start: what is left is no trifle
 _OF_REST, _OF_REST_OF_LINEAR = 0.2, 0.05  # and this is much of it; of a linear model one expects the best there is
@@ -63,9 +67,22 @@ class Retraining(ABC):
         return []
 
     @property
+    def never_reached(self) -> list[str]:
+        """Those on which the loss depends, and that no gradient reaches at the start or elsewhere either."""
+        return []
+
+    @property
     def lost(self) -> list[str]:
         """The parameters whose gradient is not finite at the start, by name, as far as that is known."""
         return []
+
+    @abstractmethod
+    def scaled(self) -> list[tuple[str, dict[str, Any]]]:
+        """What brings columns of different scale to one, where they are not: the cure, and the changes."""
+
+    @abstractmethod
+    def largest_columns(self) -> dict[str, str]:
+        """The columns whose numbers are largest, where columns differ in scale, as evidence."""
 
     def anew(self, **changes: Any) -> History | None:
         """The history of a training from the start; None where it diverges, cannot be made, or time is up."""
@@ -179,6 +196,19 @@ class OfModel(Retraining):
         """See `Retraining.level`."""
         return loss_of_a_constant(self.model, self.rows[1])
 
+    def scaled(self) -> list[tuple[str, dict[str, Any]]]:
+        """See `Retraining.scaled`."""
+        if getattr(self.model, "scale", True):
+            return []
+        return [("scale=True", {"scale": True}), ("scale=True, and leave method out", {"scale": True, "method": None})]
+
+    def largest_columns(self) -> dict[str, str]:
+        """See `Retraining.largest_columns`."""
+        X = self.rows[0]
+        plain = X if hasattr(X, "tocsr") else np.asarray(X, float).reshape(np.shape(X)[0], -1)
+        numbered = [f"column {j}" for j in range(plain.shape[1])]
+        return _largest(plain, self.names or getattr(self.model, "feature_names_in_", numbered))
+
     def fitted(self, **changes: Any) -> Any:
         """The model of a training from the start; None where it diverges, cannot be made, or time is up."""
         return None if self.anew(**changes) is None else self._latest
@@ -243,6 +273,59 @@ class OfTraining(Retraining):
         cure = "begin with random matrices, ±√(6/(rows + columns)), and zeros in the rest"
         return [(cure, {"params": jax.tree.map(begun, self._training.params)})]
 
+    @property
+    def never_reached(self) -> list[str]:
+        """See `Retraining.never_reached`."""
+        start = as_parameters(self._training.again.keywords["params"])
+        elsewhere = jax.tree.map(self._moved, start)
+        names = set(self.unreached)
+        for place in (start, elsewhere):  # units that have died are alive elsewhere
+            names &= {name for name, leaf in self._training.gradient(place) if not np.any(leaf)}
+        return [name for i, name in enumerate(self._names(start)) if name in names and self._matters(elsewhere, i)]
+
+    def _names(self, params: Any) -> list[str]:
+        return [name for name, _ in self._training.gradient(params)]
+
+    def _moved(self, leaf: Any) -> np.ndarray:
+        draw = np.random.default_rng(0)
+        return np.asarray(leaf + draw.normal(size=np.shape(leaf)) * (0.5 + np.abs(leaf)), leaf.dtype)
+
+    def _matters(self, params: Any, place: int) -> bool:
+        """Whether the loss depends on the array at that place."""
+        leaves, structure = jax.tree.flatten(params)
+        leaves[place] = self._moved(leaves[place])
+        return bool(self._training.loss(jax.tree.unflatten(structure, leaves)) != self._training.loss(params))
+
+    def scaled(self) -> list[tuple[str, dict[str, Any]]]:
+        """See `Retraining.scaled`: of the first table among the data."""
+        table = self._table
+        if table is None or not _differ(table):
+            return []
+        spread = table.std(axis=0)
+        made = ((table - table.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(table.dtype)
+        data = self._training.again.keywords["data"]
+        changed = tuple(made if part is table else part for part in data) if isinstance(data, tuple) else made
+        cure = "scale the columns of the data, (X - X.mean(axis=0)) / X.std(axis=0)"
+        ways: list[tuple[str, dict[str, Any]]] = [(cure, {"data": changed})]
+        for factor in (1e4, 1e6):  # the rate was small because a column was large
+            larger = rescaled(self.method, factor)
+            ways += (
+                [] if larger is None else [(f"{cure}, and {larger.how}", {"data": changed, "method": larger.method})]
+            )
+        return [*ways, (f"{cure}, and leave method out", {"data": changed, "method": None})]
+
+    def largest_columns(self) -> dict[str, str]:
+        """See `Retraining.largest_columns`."""
+        table = self._table
+        return {} if table is None else _largest(table, [f"column {j}" for j in range(table.shape[1])])
+
+    @property
+    def _table(self) -> np.ndarray | None:
+        data = self._training.again.keywords["data"]
+        parts = data if isinstance(data, tuple) else (data,)
+        first = next((part for part in parts if getattr(part, "ndim", 0) == 2), None)
+        return first if isinstance(first, np.ndarray) and first.dtype.kind == "f" else None
+
     @cached_property
     def unreached(self) -> list[str]:
         """See `Retraining.unreached`."""
@@ -265,3 +348,16 @@ def told(history: History, how: str, before: float) -> str:
 def settled(history: History) -> float:
     """The loss at the end, in the middle of the last looks: a low one among high ones is luck."""
     return float(np.median(history.loss[-max(1, len(history) // 4) :]))
+
+
+def _largest(table: Any, names: Any) -> dict[str, str]:
+    largest = rows_of(table, np.zeros(table.shape[0])).moments().largest(names)
+    return {"largest columns": largest} if largest else {}
+
+
+def _differ(table: np.ndarray) -> bool:
+    """Whether columns differ much in scale, or lie far from zero."""
+    spread, size = table.std(axis=0), np.abs(table).max(axis=0)
+    sizes = size[size > 0]
+    is_far = np.abs(table.mean(axis=0)) > _OTHER_SCALE * spread
+    return bool(len(sizes) and (sizes.max() > _OTHER_SCALE * sizes.min() or is_far.any()))

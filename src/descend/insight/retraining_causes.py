@@ -17,12 +17,12 @@ from descend.insight.trials import rises
 from descend.methods import Around, Averaged, Method, Rule
 from descend.models.history import History
 from descend.models.linear import LinearModel
-from descend.models.rows import rows_of
 from descend.stepsizes.schedule import Schedule
 
 __all__ = [
     "at_chance",
     "boundless",
+    "cut_off",
     "decayed",
     "diverged",
     "goes_to_and_fro",
@@ -45,6 +45,7 @@ _L2 = 1e-4  # a penalty that gives a loss that falls for ever a lowest place
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _LEFT, _FOUND = 0.05, 0.9  # shares of the loss of a constant: so much is left, and so much is learnt something
+_PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss falls as far as the rate takes it
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 _REST = 0.005  # share of the loss at the start: what is left is no trifle
 
@@ -58,10 +59,14 @@ def boundless(trials: Retraining) -> Diagnosis | None:
     start, end, _ = trials.gained
     if not end < min(0.0, start):
         return None
+    before = end
     for factor in (100, 10_000):
         larger = rescaled(trials.method, factor)
         lowest = np.inf if larger is None else trials.lowest_on_the_way(method=larger.method)
-        if larger is not None and lowest < -ENDLESS * max(1.0, abs(start)):
+        is_endless = lowest < -ENDLESS * max(1.0, abs(start))
+        keeps_pace = factor == 10_000 and lowest < _PACE * before < _PACE**2 * end  # as far as the rate takes it
+        before = lowest
+        if larger is not None and (is_endless or keeps_pace):
             evidence = {"loss at the start": start, "loss": end, f"loss with {larger.how}": lowest}
             return Diagnosis(Cause.UNBOUNDED, evidence, "look for a wrong sign in the loss, or bound it")
     return None
@@ -85,9 +90,9 @@ def diverged(trials: Retraining) -> Diagnosis | None:
         cure = "write the loss so that its slope is finite there: a root, a norm or a division at 0?"
         return Diagnosis(Cause.LEFT_DOMAIN, {"the gradient at the start is not finite in": ", ".join(lost)}, cure)
     cures: list[tuple[str, dict[str, Any]]] = []
-    if _is_raw(trials):
-        evidence |= _largest_columns(trials)
-        cures.append(("scale=True", {"scale": True}))
+    scaled = trials.scaled()[:1]
+    cures += scaled
+    evidence |= trials.largest_columns() if scaled else {}
     for k in range(1, 6):
         smaller = rescaled(trials.method, 0.25**k)
         if smaller is not None:
@@ -101,7 +106,7 @@ def diverged(trials: Retraining) -> Diagnosis | None:
             break  # of rates that end well the first may be at the edge, and is not taken
         if tried is not None and is_better:
             best = cure, tried
-            if "scale" in changes:
+            if (cure, changes) in scaled:
                 break
     if best is None:
         return None
@@ -149,9 +154,9 @@ def too_large(trials: Retraining) -> Diagnosis | None:
         return None
     cure, tried, before = best
     won = before - float(tried.loss[-1])
-    went_astray = won > max(_MUCH * (start - tried.loss[-1]), _REST * abs(start))
-    halves = won > 0.5 * before > 0.5 * _LEFT * level
     finds_back = is_lost and tried.loss[-1] < _FOUND * level
+    went_astray = (finds_back or not is_lost) and won > max(_MUCH * (start - tried.loss[-1]), _REST * abs(start))
+    halves = won > 0.5 * before > 0.5 * _LEFT * level
     if not (went_astray or halves or finds_back):
         return None
     evidence = {"loss at the start": start, "loss": before}
@@ -227,7 +232,7 @@ def too_small(trials: Retraining) -> Diagnosis | None:
         won = before - float(tried.loss[-1])
         goes_farther = start - tried.loss[-1] > 1.5 * max(start - before, 0) and won > _MATTERS * abs(start)
         halves = not trials.in_batches and won > 0.5 * before and trials.is_much_of_rest(won)
-        if goes_farther or halves:
+        if (goes_farther and tried.loss[-1] < trials.level) or halves:
             best = larger.how, tried
     if best is None:
         return None
@@ -240,14 +245,11 @@ def too_small(trials: Retraining) -> Diagnosis | None:
 
 def raw_columns(trials: Retraining) -> Diagnosis | None:
     """Whether columns that are not brought to one scale hold it up."""
-    if not _is_raw(trials):
-        return None
-    ways: dict[str, dict[str, Any]] = {"scale=True": {}, "scale=True, and leave method out": {"method": None}}
-    for cure, also in ways.items():
-        found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, learns=0.0, scale=True, **also)
+    for cure, changes in trials.scaled():
+        found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, learns=0.0, **changes)
         if found is not None:
-            break
-    return found and replace(found, evidence={**found.evidence, **_largest_columns(trials)})
+            return replace(found, evidence={**found.evidence, **trials.largest_columns()})
+    return None
 
 
 def _changed(
@@ -269,6 +271,16 @@ def _changed(
     if not is_learnt or not (is_much or (half and is_half)):
         return None
     return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, told(tried, "from the start", before))
+
+
+def cut_off(trials: Retraining) -> Diagnosis | None:
+    """Whether no gradient reaches some parameters, neither at the start nor at the end, and much is left to learn."""
+    start, end, _ = trials.gained
+    if not (names := trials.never_reached) or not end > _LEFT * min(abs(start), trials.level):
+        return None
+    cure = "look for stop_gradient, round, floor, sign, argmax or a comparison on their way to the loss"
+    evidence = {"no gradient reaches": ", ".join(names), "loss at the start": start, "loss": end}
+    return Diagnosis(Cause.WRONG_GRADIENT, evidence, cure)
 
 
 def ill_conditioned(trials: Retraining) -> Diagnosis | None:
@@ -341,18 +353,3 @@ def penalised(trials: Retraining) -> Diagnosis | None:
 def at_chance(trials: Retraining) -> bool:
     """Whether the model has learnt no more than a constant."""
     return isinstance(trials, OfModel) and knows_nothing(trials.model, trials.rows[1])
-
-
-def _is_raw(trials: Retraining) -> bool:
-    """Whether columns could be brought to one scale, and are not."""
-    return not getattr(trials.model, "scale", True)
-
-
-def _largest_columns(trials: Any) -> dict[str, str]:
-    """The columns whose numbers are largest, where columns differ in scale."""
-    X = trials.rows[0]
-    plain = X if hasattr(X, "tocsr") else np.asarray(X, float).reshape(np.shape(X)[0], -1)
-    numbered = [f"column {j}" for j in range(plain.shape[1])]
-    names = trials.names or getattr(trials.model, "feature_names_in_", numbered)
-    largest = rows_of(plain, np.zeros(plain.shape[0])).moments().largest(names)
-    return {"largest columns": largest} if largest else {}

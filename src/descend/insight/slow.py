@@ -28,7 +28,7 @@ from descend.insight.trials import (
     unbounded,
 )
 from descend.insight.without_end import falls_for_ever
-from descend.methods import Adam
+from descend.methods import Adam, Optax
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein, StepSize
 from descend.stepsizes.schedule import Schedule
@@ -37,6 +37,7 @@ __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _FACTORS, _HARDLY = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
+_HARDLY_ANYTHING = 1e-6  # share of the cost: with no more gained, and no more to gain, it stands on level ground
 _LATER = 1e9  # steps within which a schedule that warms up has done so
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
@@ -103,6 +104,8 @@ def decayed(run: Run) -> Diagnosis | None:
 def _gains(run: Run, tried: Run) -> bool:
     """Whether a run from its end gains more than a hundredth of what was gained so far, or quarters the gradient."""
     won = cost(run) - cost(tried)
+    if won < _HARDLY_ANYTHING * abs(cost(run)) and start_cost(run) - cost(run) < _HARDLY_ANYTHING * abs(cost(run)):
+        return False  # a plateau
     return won > 0.01 * max(start_cost(run) - cost(run), 0) or (
         tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
     )
@@ -202,7 +205,8 @@ def _far_too_small(run: Run) -> Diagnosis | None:
     """Whether the rates of a schedule, or of a method that tires, are so small that it has hardly begun."""
     schedule = getattr(run.method, "lr", None)
     has_one = fixed_rate(run) is not None
-    if run.nit == 0 or not (isinstance(schedule, Schedule) or (has_one and tires(run.method))):
+    is_known = isinstance(schedule, Schedule) or (has_one and tires(run.method)) or isinstance(run.method, Optax)
+    if run.nit == 0 or not is_known:
         return None
     best: tuple[str, Run] | None = None
     for factor in _FACTORS:
@@ -217,7 +221,8 @@ def _far_too_small(run: Run) -> Diagnosis | None:
                 break
     if best is None:
         return None
-    evidence = {"learning rate": run.lr, "cost at the start": run.problem.sign * start_cost(run), "cost": run.fun}
+    evidence = {"cost at the start": run.problem.sign * start_cost(run), "cost": run.fun}
+    evidence |= {} if run.lr is None else {"learning rate": run.lr}
     return Diagnosis(Cause.RATE_TOO_SMALL, evidence, best[0], told(best[1]))
 
 

@@ -148,7 +148,7 @@ def shown(x: Any) -> str:
     """A point as text; of many variables the first."""
     point = as_vector(x) + 0.0  # no -0.0
     point = np.where(np.abs(point) < 1e-12 * np.abs(point).max(initial=0), 0.0, point)
-    text = np.array2string(point[:6], precision=3, separator=", ")
+    text = np.array2string(point[:6], precision=4, separator=", ")
     return text if point.size <= 6 else f"{text[:-1]}, …]"
 
 

@@ -5,26 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 from descend.descent import Run
-from descend.descent.outcome import noise_of, reach_of
-from descend.objectives.parameters import as_vector, from_vector
+from descend.descent.outcome import reach_of
+from descend.insight.trials import start_cost
+from descend.objectives.parameters import as_vector, dtype_of, from_vector
 
 __all__ = ["falls_for_ever"]
 
 _FARTHEST = 1e9  # times the length of the way, or the size of x where that is more
-_LOOKS = 28  # places on the way there, three a decade
+_LOOKS, _LOOKS_A_DECADE = 28, 3  # places on the way there
+_FEWEST = 4  # of them that are numbers
+_AT_ONCE = 1e-3  # share of the whole fall that ten times the way must bring, where the cost comes to a level
 
 
 def falls_for_ever(run: Run) -> dict[str, float]:
     """What a cost comes to that never rises straight on, however far, as evidence; empty where it rises, or is level.
 
-    It is followed along the way since half of the steps, and along all of it.
+    It is followed along the way since half of the steps, and along all of it. A lower level beyond a step, as on the
+    other side of a plateau, is no end without a minimum; one that is reached little by little is.
     """
     problem, trace = run.problem, run.trace
     if trace.x is None or run.nit < 2 or run.method.restricts:
         return {}
     end = as_vector(run.x_array).astype(np.float64)
     here = float(problem.value(run.x_array, *problem.data))
-    rounding = noise_of(problem, run.x_array, here)
+    rounding = float(np.finfo(dtype_of(run.x_array)).eps) ** 0.75 * abs(here) + 4 * problem.noise
     half = int(np.searchsorted(trace.step, run.nit / 2, side="right")) - 1
     for row in (max(half, 0), 0):
         way = end - trace.x[row]
@@ -32,16 +36,24 @@ def falls_for_ever(run: Run) -> dict[str, float]:
         if not 0 < length < np.inf:
             continue
         farthest = _FARTHEST * max(1.0, reach_of(run.x_array) / length)
-        before = here
-        for far in np.geomspace(1, farthest, _LOOKS):
-            value = float(problem.value(from_vector(end + far * way, problem.x0), *problem.data))
-            if not value <= before + rounding:  # nor is it a number
-                break
-            before = value
-            if value == -np.inf:
-                break
-        else:
-            far = np.inf
-        if before < here - rounding and (np.isinf(far) or before == -np.inf):
-            return {"cost": run.fun, "cost far beyond, straight on": problem.sign * before}
+        places = end + np.geomspace(1, farthest, _LOOKS)[:, None] * way
+        values = [here, *(float(problem.value(from_vector(place, problem.x0), *problem.data)) for place in places)]
+        if _never_rises(np.array(values), rounding, start_cost(run) - here):
+            lowest = np.nanmin(values)
+            return {"cost": run.fun, "cost far beyond, straight on": problem.sign * float(lowest)}
     return {}
+
+
+def _never_rises(values: np.ndarray, rounding: float, gained: float) -> bool:
+    """Whether a cost falls all the way, until it leaves the numbers or comes to a level little by little."""
+    if (values == -np.inf).any():
+        values = values[: int(np.argmax(values == -np.inf)) + 1]
+        return not bool((np.diff(values) > rounding).any())
+    finite = np.isfinite(values)
+    seen = values[: len(values) if finite.all() else int(np.argmin(finite))]
+    if len(seen) < _FEWEST or (np.diff(seen) > rounding).any() or not seen[-1] < seen[0] - rounding:
+        return False
+    if len(seen) < len(values):  # beyond that the numbers end
+        return bool(seen[0] - seen[-1] > gained)
+    still_falls = seen[-1] < seen[-2] - rounding
+    return bool(still_falls or seen[0] - seen[_LOOKS_A_DECADE] > _AT_ONCE * (seen[0] - seen[-1]))

@@ -77,13 +77,20 @@ class Training:
 
     def gradient(self, params: Any) -> list[tuple[str, Any]]:
         """The gradient of the loss of many rows at some parameters, array by array, with their names."""
+        found = jax.tree_util.tree_leaves_with_path(self._of_sample(jax.grad, params))
+        return [(jax.tree_util.keystr(path, simple=True, separator="."), np.asarray(leaf)) for path, leaf in found]
+
+    def loss(self, params: Any) -> float:
+        """The loss of many rows at some parameters."""
+        return float(self._of_sample(lambda loss: loss, params))
+
+    def _of_sample(self, made: Callable[[Any], Any], params: Any) -> Any:
+        """What is made of the loss of many rows, at some parameters."""
         loss, leaf = self.again.args[0], jax.tree.leaves(self.params)[0]
         given = {"key": None} if "key" in inspect.signature(loss).parameters else {}
         rows = sample_of(Samples(as_data(self.again.keywords["data"], leaf)), 0).parts
         with precision(leaf.dtype):
-            grad = jax.jit(jax.grad(lambda x, *rows: loss(x, *rows, **given)))(params, *rows)
-        found = jax.tree_util.tree_leaves_with_path(grad)
-        return [(jax.tree_util.keystr(path, simple=True, separator="."), np.asarray(leaf)) for path, leaf in found]
+            return jax.jit(made(lambda x, *rows: loss(x, *rows, **given)))(params, *rows)
 
     def explain(self) -> Any:
         """Why training ended as it did: a `Diagnosis`.
