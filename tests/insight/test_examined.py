@@ -348,3 +348,8 @@ def test_a_rate_that_has_decayed_in_the_end_leaves_a_healthy_training_healthy() 
         return jnp.mean((jnp.tanh(X @ p["a"] + p["b"]) @ p["c"] + p["d"] - y) ** 2)
 
     assert told(train(loss, start, (TABLE, NUMBERS), Adam(Cosine(0.01, steps=13 * 200)), epochs=200)) is Cause.HEALTHY
+
+
+def test_a_way_down_beside_a_large_constant_is_no_plateau() -> None:
+    run = minimize(lambda x: 1e8 + np.sum((x - 1) ** 2), np.full(3, 5.0), GradientDescent(0.1), steps=10)
+    assert told(run) is Cause.TOO_FEW_STEPS

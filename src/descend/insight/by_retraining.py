@@ -10,7 +10,7 @@ import numpy as np
 
 from descend.descent import Outcome
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.retraining import OfTraining, Retraining
+from descend.insight.retraining import FEW_LOOKS, OfTraining, Retraining
 from descend.insight.retraining_causes import (
     at_chance,
     boundless,
@@ -33,7 +33,6 @@ from descend.methods import Frozen, Rule
 
 __all__ = ["explain_by_retraining"]
 
-_FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
 _NOTHING = "no more than a prediction that is the same for all rows"
 
 
@@ -87,7 +86,7 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
         own_start = is_own and not trials.unreached
         order = (too_small, plateau) if own_start else (plateau, too_small)
         return decayed, penalised, *early[:1], too_large, *order, raw_columns, goes_to_and_fro, too_few_epochs
-    if len(trials.history) < _FEW_LOOKS:
+    if len(trials.history) < FEW_LOOKS:
         return raw_columns, too_large, *early[1:], goes_to_and_fro, too_few_epochs, too_small, penalised, *late
     first = (decayed, *early[:1], too_large, *early[1:], swings, raw_columns)
     return *first, too_small, goes_to_and_fro, too_few_epochs, penalised, *late

@@ -10,9 +10,10 @@ import numpy as np
 
 from descend.descent import Outcome
 
-__all__ = ["Cause", "Diagnosis"]
+__all__ = ["ENDLESS", "WRONG_SIGN", "Cause", "Diagnosis"]
 
 
+WRONG_SIGN = "look for a wrong sign in the loss, or bound it"  # a cure
 ENDLESS = 1e6  # so many times its first size below zero a loss has no bound
 
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from descend.arguments import whole
 from descend.descent.outcome import Finding, Outcome
 from descend.insight.curvature import Curvature, curvature, curvature_of
-from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
+from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
 from descend.insight.edge import Edge, is_known_adaptive, shrink_of
 from descend.insight.stability import edge_of_stability
 from descend.objectives.function import prepare
@@ -59,7 +59,7 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
         return Diagnosis(Cause.OVERFITTING, evidence, "l2, more rows, or other columns", outcome=outcome)
     if len(loss) > 1 and loss[-1] < -ENDLESS * max(1.0, abs(loss[0])):
         evidence = {"loss at the start": float(loss[0]), "at the end": float(loss[-1])}
-        return Diagnosis(Cause.UNBOUNDED, evidence, "look for a wrong sign in the loss, or bound it", outcome=outcome)
+        return Diagnosis(Cause.UNBOUNDED, evidence, WRONG_SIGN, outcome=outcome)
     if outcome is Outcome.DIVERGED:
         if finding is Finding.NO_BOUND:
             return Diagnosis(Cause.UNBOUNDED, {"loss": float(loss[-1])}, "a penalty, l2=1e-4", outcome=outcome)

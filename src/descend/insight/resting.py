@@ -261,7 +261,8 @@ def level(run: Run) -> Diagnosis | None:
     else:
         rests = run.outcome is Outcome.STALLED and run.finding is None
         may_be = rests or run.outcome in {Outcome.STEPS_EXHAUSTED, Outcome.OUT_OF_TIME, Outcome.INTERRUPTED}
-        is_level = may_be and max(abs(first - f), size * reach_of(run.x_array)) <= _HARDLY * abs(f)
+        shrinks = size < 0.5 * float(run.trace.gradient_norm[0])  # as it does on a way down beside a large constant
+        is_level = may_be and not shrinks and max(abs(first - f), size * reach_of(run.x_array)) <= _HARDLY * abs(f)
     bend = curvature_at(run, run.x_array) if is_level else None
     return None if bend is None else _plateau(run, bend, size)
 

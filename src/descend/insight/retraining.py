@@ -25,14 +25,16 @@ from descend.models.linear import LinearModel
 from descend.models.rows import rows_of
 from descend.objectives.parameters import as_parameters
 
-__all__ = ["OfModel", "OfTraining", "Retraining", "settled", "told"]
+__all__ = ["FEW_LOOKS", "REST", "STEPS", "OfModel", "OfTraining", "Retraining", "settled", "told"]
+
+FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
 
 _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _TRIALS = 8  # so many are to find room in the time that training took
-_ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
+_ROWS, STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
 _HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
-_REST = 0.005  # share of the loss at the start: what is left is no trifle
+REST = 0.005  # share of the loss at the start: what is left is no trifle
 _OF_REST, _OF_REST_OF_LINEAR = 0.2, 0.05  # and this is much of it; of a linear model one expects the best there is
 
 
@@ -46,7 +48,7 @@ class Retraining(ABC):
         self.batch_size, self.in_batches = batch_size, batch_size is not None
         self._whole = max(1, round(float(history.epoch[-1])))
         self._ends = time.perf_counter() + max(_SECONDS, float(history.seconds[-1]))
-        room = _ROWS / rows if self.in_batches else _STEPS
+        room = _ROWS / rows if self.in_batches else STEPS
         lasts = max(float(history.seconds[-1]), 1e-9)
         in_time = 1.0 if self.in_batches else max(1.0, _SECONDS / lasts) / _TRIALS
         share = min(in_time, max(1 / _TRIALS, min(1.0, room / self._whole)))
@@ -157,7 +159,7 @@ class Retraining(ABC):
         """Whether so much is a large share of the loss that is left, and that is no trifle."""
         start, end = float(self.history.loss[0]), float(self.history.loss[-1])
         share = _OF_REST_OF_LINEAR if isinstance(self.model, LinearModel) else _OF_REST
-        return won > share * end and end > _REST * start
+        return won > share * end and end > REST * start
 
     def beside(self, tried: History) -> float:
         """What training had come to in as many epochs as a trial; at its end, where the trial came to rest itself."""
@@ -277,14 +279,14 @@ class OfTraining(Retraining):
     def never_reached(self) -> list[str]:
         """See `Retraining.never_reached`."""
         start = as_parameters(self._training.again.keywords["params"])
-        elsewhere = jax.tree.map(self._moved, start)
-        names = set(self.unreached)
-        for place in (start, elsewhere):  # units that have died are alive elsewhere
-            names &= {name for name, leaf in self._training.gradient(place) if not np.any(leaf)}
-        return [name for i, name in enumerate(self._names(start)) if name in names and self._matters(elsewhere, i)]
-
-    def _names(self, params: Any) -> list[str]:
-        return [name for name, _ in self._training.gradient(params)]
+        elsewhere = jax.tree.map(self._moved, start)  # units that have died are alive there
+        there = self._training.gradient(elsewhere)
+        cut = [
+            (place, name)
+            for place, (name, slope) in enumerate(self._training.gradient(start))
+            if name in self.unreached and not np.any(slope) and not np.any(there[place][1])
+        ]
+        return [name for place, name in cut if self._matters(elsewhere, place)]
 
     def _moved(self, leaf: Any) -> np.ndarray:
         draw = np.random.default_rng(0)
@@ -309,9 +311,8 @@ class OfTraining(Retraining):
         ways: list[tuple[str, dict[str, Any]]] = [(cure, {"data": changed})]
         for factor in (1e4, 1e6):  # the rate was small because a column was large
             larger = rescaled(self.method, factor)
-            ways += (
-                [] if larger is None else [(f"{cure}, and {larger.how}", {"data": changed, "method": larger.method})]
-            )
+            if larger is not None:
+                ways.append((f"{cure}, and {larger.how}", {"data": changed, "method": larger.method}))
         return [*ways, (f"{cure}, and leave method out", {"data": changed, "method": None})]
 
     def largest_columns(self) -> dict[str, str]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from descend.insight.chance import KNOWS, knows_nothing
 from descend.insight.changed_methods import calmer, highest_rate, lighter, rates_in, rescaled, round_rate, with_rate
-from descend.insight.diagnosis import ENDLESS, Cause, Diagnosis
-from descend.insight.retraining import OfModel, OfTraining, Retraining, settled, told
+from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
+from descend.insight.retraining import FEW_LOOKS, REST, STEPS, OfModel, OfTraining, Retraining, settled, told
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import rises
@@ -37,8 +37,6 @@ __all__ = [
     "with_cure_tried",
 ]
 
-_FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
-_ROWS, _STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
 _L2 = 1e-4  # a penalty that gives a loss that falls for ever a lowest place
@@ -47,7 +45,6 @@ _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _LEFT, _FOUND = 0.05, 0.9  # shares of the loss of a constant: so much is left, and so much is learnt something
 _PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss falls as far as the rate takes it
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
-_REST = 0.005  # share of the loss at the start: what is left is no trifle
 
 
 def boundless(trials: Retraining) -> Diagnosis | None:
@@ -68,7 +65,7 @@ def boundless(trials: Retraining) -> Diagnosis | None:
         before = lowest
         if larger is not None and (is_endless or keeps_pace):
             evidence = {"loss at the start": start, "loss": end, f"loss with {larger.how}": lowest}
-            return Diagnosis(Cause.UNBOUNDED, evidence, "look for a wrong sign in the loss, or bound it")
+            return Diagnosis(Cause.UNBOUNDED, evidence, WRONG_SIGN)
     return None
 
 
@@ -155,7 +152,7 @@ def too_large(trials: Retraining) -> Diagnosis | None:
     cure, tried, before = best
     won = before - float(tried.loss[-1])
     finds_back = is_lost and tried.loss[-1] < _FOUND * level
-    went_astray = (finds_back or not is_lost) and won > max(_MUCH * (start - tried.loss[-1]), _REST * abs(start))
+    went_astray = (finds_back or not is_lost) and won > max(_MUCH * (start - tried.loss[-1]), REST * abs(start))
     halves = won > 0.5 * before > 0.5 * _LEFT * level
     if not (went_astray or halves or finds_back):
         return None
@@ -201,7 +198,7 @@ def swings(trials: Retraining) -> Diagnosis | None:
     """Whether momentum takes the loss of all rows up and down."""
     loss = trials.history.loss
     found = calmer(trials.method)
-    if found is None or len(loss) < _FEW_LOOKS or not rises(loss) > RISING:
+    if found is None or len(loss) < FEW_LOOKS or not rises(loss) > RISING:
         return None
     name, method = found
     tried = trials.anew(method=method)
@@ -291,7 +288,7 @@ def ill_conditioned(trials: Retraining) -> Diagnosis | None:
     if columns > rows / _ROWS_A_COLUMN:  # it would learn the rows by heart
         return None
     _, end, gained = trials.gained
-    tried = trials.anew(method=None, batch_size=None, validation=0.0, epochs=_STEPS)
+    tried = trials.anew(method=None, batch_size=None, validation=0.0, epochs=STEPS)
     won = 0.0 if tried is None else end - float(tried.loss[-1])
     if tried is None or not (won > max(_MATTERS * gained, _HELD_UP * end) or trials.is_much_of_rest(won)):
         return None

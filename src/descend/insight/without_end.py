@@ -36,8 +36,8 @@ def falls_for_ever(run: Run) -> dict[str, float]:
         if not 0 < length < np.inf:
             continue
         farthest = _FARTHEST * max(1.0, reach_of(run.x_array) / length)
-        places = end + np.geomspace(1, farthest, _LOOKS)[:, None] * way
-        values = [here, *(float(problem.value(from_vector(place, problem.x0), *problem.data)) for place in places)]
+        places = (from_vector(end + far * way, problem.x0) for far in np.geomspace(1, farthest, _LOOKS))
+        values = [here, *(float(problem.value(place, *problem.data)) for place in places)]
         if _never_rises(np.array(values), rounding, start_cost(run) - here):
             lowest = np.nanmin(values)
             return {"cost": run.fun, "cost far beyond, straight on": problem.sign * float(lowest)}
