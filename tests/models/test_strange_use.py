@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -12,7 +13,17 @@ import pytest
 import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from descend import GradientDescent, LinearRegression, LogisticRegression, MLPClassifier, Outcome, TableModel, fit_table
+from descend import (
+    GradientDescent,
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    MLPRegressor,
+    Outcome,
+    TableModel,
+    fit_table,
+    train,
+)
 from descend.data import DataError
 
 DRAW = np.random.default_rng(0)
@@ -328,3 +339,47 @@ def test_what_would_be_ignored_or_blamed_on_another_is_told(tmp_path: Path) -> N
                 kind(class_weight=weights).fit(X, y)
     with pytest.raises(FileNotFoundError, match="there is no folder .*none: make it first"):
         MLPClassifier(epochs=1).fit(X, y).save(tmp_path / "none" / "m.descend")
+
+
+@pytest.mark.parametrize("kind", [LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor])
+def test_columns_of_a_frame_that_are_no_numbers_are_named(kind: Any) -> None:
+    frame, y = pd.DataFrame({"a": np.arange(60.0), "b": np.arange(60.0)}), np.arange(60) % 2
+    strange: dict[str, Any] = {
+        "'x'": list("xyz") * 20,
+        "'y'": pd.Categorical(list("yz") * 30),
+        "2020": pd.date_range("2020", periods=60),
+    }
+    for held, column in strange.items():
+        with pytest.raises(TypeError, match=f"column 'b' holds .*{held}.*OneHotEncoder"):
+            kind().fit(frame.assign(b=column), y)
+    with pytest.raises(ValueError, match="nan in row 1, column 'b', and 29 more"):
+        kind().fit(frame.assign(b=pd.array([1, None] * 30, dtype="Int64")), y)
+
+
+@pytest.mark.parametrize("kind", [LinearRegression, MLPRegressor])
+def test_a_target_of_text_or_dates_is_none_for_a_regression(kind: Any) -> None:
+    X = np.arange(60.0)[:, None]
+    for y in (np.array(list("ab") * 30), np.arange(60).astype("datetime64[D]")):
+        with pytest.raises(TypeError, match="the target holds '.*', which is no number: for classes"):
+            kind().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        (lambda f: (f, 1.0), "must return one number, got a tuple of 2"),
+        (lambda f: None, "must return one number, got None"),
+        (lambda f: f + 0j, "must return a real number"),
+    ],
+)
+def test_what_is_no_loss_is_told(result: Any, says: str) -> None:
+    rows = (np.ones((8, 2), np.float32), np.ones(8, np.float32))
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return result(jnp.mean((X @ p - y) ** 2))
+
+    with pytest.raises(TypeError, match=says):
+        train(loss, np.zeros(2, np.float32), rows)
+    name: Any = "accuracy"
+    with pytest.raises(TypeError, match="metric must be a function"):
+        train(lambda p, X, y: jnp.mean((X @ p - y) ** 2), np.zeros(2, np.float32), rows, metric=name)

@@ -183,6 +183,8 @@ def train(
     for name, count in (("batch_size", batch_size), ("epochs", epochs), ("devices", devices)):
         whole(name, count)
     whole("patience", patience, optional=True)
+    if metric is not None and not callable(metric):
+        raise TypeError(f"metric must be a function (params, *rows) -> number, got {metric!r}")
     whole("seed", seed, least=0)
     flag("shuffle", shuffle)
     flag("resume", resume)
@@ -252,8 +254,14 @@ def train(
 
 
 def _one_number(name: str, value: Any) -> Any:
+    """The value, if it is one real number."""
+    if value is None or isinstance(value, tuple | list | dict | str):
+        came = f"a {type(value).__name__} of {len(value)}" if value is not None else "None"
+        raise TypeError(f"the {name} must return one number, got {came}: return that number alone")
     if np.shape(value) != ():
         raise TypeError(f"the {name} must return one number, got an array of shape {np.shape(value)}: average it")
+    if np.iscomplexobj(value):
+        raise TypeError(f"the {name} must return a real number, got a complex one; take .real or jnp.abs")
     return value
 
 

@@ -17,17 +17,50 @@ def finite_rows(model: Any, X: Any, y: Any, **how: Any) -> tuple[Any, Any]:
 
     Raises
     ------
-    ValueError
-        As there; where there is a nan or an infinity, with the place of the first.
+    ValueError, TypeError
+        As there; where there is a nan or an infinity, with the place of the first; where a column of a DataFrame, or
+        a target, is not of numbers, with its name.
     """
+    if how.get("y_numeric"):
+        _refuse_target(y)
     try:
         checked: tuple[Any, Any] = validate_data(model, X, y, **how)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         for name, values in (("X", X), ("y", y)):
             if f"Input {name} contains" in str(error):
                 raise ValueError(_told(model, error, values)) from None
+        _refuse_columns(X)
         raise
     return checked
+
+
+def _refuse_columns(X: Any) -> None:
+    """Name the first column of a DataFrame that cannot be turned into numbers."""
+    for name in getattr(X, "columns", ()):
+        if (held := _no_number(X[name])) is not None:
+            raise TypeError(
+                f"column {name!r} holds {held}, which is no number: encode or fill it (scikit-learn's OneHotEncoder, "
+                "SimpleImputer), leave it out, or give the table to fit_table, which does"
+            )
+
+
+def _refuse_target(y: Any) -> None:
+    """Refuse a target of text or dates where numbers are wanted."""
+    if y is not None and (held := _no_number(y)) is not None:
+        raise TypeError(
+            f"the target holds {held}, which is no number: for classes there are LogisticRegression and MLPClassifier"
+        )
+
+
+def _no_number(values: Any) -> str | None:
+    """The first of some values that is no number, as text; None where all are."""
+    column = np.asarray(values)
+    for value in column.ravel() if column.dtype.kind in "OUSmM" else ():
+        try:
+            float(value if column.dtype.kind in "OUS" else str(value))
+        except (ValueError, TypeError):
+            return f"{str(value)!r}"
+    return None
 
 
 def check_features(model: Any, values: np.ndarray) -> None:
@@ -38,7 +71,7 @@ def check_features(model: Any, values: np.ndarray) -> None:
         raise ValueError(_told(model, error, values)) from None
 
 
-def _told(model: Any, error: ValueError, values: Any) -> str:
+def _told(model: Any, error: Exception, values: Any) -> str:
     """What scikit-learn says, and the place of the first number that is not finite, counted from 0."""
     said = str(error).splitlines()[0].rstrip(".")
     if scipy.sparse.issparse(values):
@@ -47,7 +80,7 @@ def _told(model: Any, error: ValueError, values: Any) -> str:
         rows, columns = entries.row[bad], entries.col[bad]
         numbers = entries.data[bad]
     else:
-        numbers = np.asarray(values, np.float64)
+        numbers = np.asarray(values.astype(np.float64) if hasattr(values, "astype") else values, np.float64)
         places = np.argwhere(~np.isfinite(numbers.reshape(len(numbers), -1)))
         rows, columns = places[:, 0], places[:, 1]
         numbers = numbers.reshape(len(numbers), -1)[rows, columns]
