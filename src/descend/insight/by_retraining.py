@@ -83,9 +83,10 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     if end > 1.02 * start or trials.is_restless:  # the way led up
         return decayed, too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
     if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:
-        own_start = is_own and not trials.unreached
-        order = (too_small, plateau) if own_start else (plateau, too_small)
-        return decayed, penalised, *early[:1], too_large, *order, raw_columns, goes_to_and_fro, too_few_epochs
+        order = (too_small, plateau) if is_own and not trials.unreached else (plateau, too_small)
+        has_leapt = float(np.abs(trials.history.loss - start).max()) > 0.01 * abs(start)
+        looks = (too_large, *order) if has_leapt else (*order, too_large)
+        return decayed, penalised, *early[:1], *looks, raw_columns, goes_to_and_fro, too_few_epochs
     if len(trials.history) < FEW_LOOKS:
         return raw_columns, too_large, *early[1:], goes_to_and_fro, too_few_epochs, too_small, penalised, *late
     first = (decayed, *early[:1], too_large, *early[1:], swings, raw_columns)

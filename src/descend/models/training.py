@@ -37,7 +37,7 @@ _SHARED = 8  # times as many rows for each of several threads, which take a whil
 _MEASURED = 4_096  # rows on which the loss is measured on the way
 _ROSE, _OF_GAINED = 0.1, 0.01  # shares of the training loss, and of what was gained: by so much more it bounces
 _ROSE_MUCH = 0.1  # share of the first loss: a model that begins at the best constant may end a little above it
-_WORSE, _NO_BETTER = 0.25, 0.001  # shares of the loss of a constant: by so much more, or less by no more than this
+_NO_BETTER = 0.001  # share of the loss of a constant by which something that was learnt is lower
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
 _SEEN = "loss {0:.4g}  score {1:.4f}  {2:,.0f} rows a second"
@@ -229,8 +229,7 @@ def beside_a_constant(ending: Ending, loss: float, of_constant: float) -> Ending
     """The ending, where `loss` is that of the model and `of_constant` that of the best prediction without columns."""
     if ending.outcome is not Outcome.STEPS_EXHAUSTED or of_constant == 0:  # all targets are the same
         return ending
-    gained, size = of_constant - loss, abs(of_constant)
-    if gained >= _NO_BETTER * size or -_WORSE * size <= gained < -_NO_BETTER * size:
+    if of_constant - loss >= _NO_BETTER * abs(of_constant):
         return ending
     outcome = Outcome.NOTHING_LEARNT
     message = f"{outcome.value}: {ending.message}, and a prediction that is the same for all rows has {of_constant:.6g}"
