@@ -383,6 +383,7 @@ def test_the_cure_of_scaled_columns_is_found_where_the_loss_began_far_above_chan
     assert model.explain(X + 1e4, Y).cure == "scale=True"
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_an_explanation_wants_the_rows_of_the_fit_and_ends_with_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     model = MLPClassifier(Adam(1e-6), hidden=16, epochs=5).fit(X, Y)
     with pytest.raises(ValueError, match="15 is none of its classes"):

@@ -236,7 +236,7 @@ BAD: list[tuple[str, Any, Any, Any, str]] = [
     ("nan", LinearRegression(), [[np.nan], [1.0]], [1, 2], "NaN"),
     ("inf", LinearRegression(), [[np.inf], [1.0]], [1, 2], "infinity"),
     ("one class", LogisticRegression(), [[0.0], [1.0]], [1, 1], "one class only, 1"),
-    ("text for numbers", LinearRegression(), [[0.0], [1.0]], ["a", "b"], "could not convert|dtype"),
+    ("text for numbers", LinearRegression(), [[0.0], [1.0]], ["a", "b"], "the target holds 'a', which is no number"),
     ("three classes", LinearClassifier(), [[0.0], [1.0], [2.0]], [0, 1, 2], "OneVsRestClassifier"),
     ("batch_size", LinearRegression(batch_size=0), [[0.0], [1.0]], [0, 1], "batch_size must be a whole number >= 1 or None, got 0"),
     ("tol", LinearRegression(tol=-1), [[0.0], [1.0]], [0, 1], "tol must be a number >= 0, got -1"),
@@ -457,8 +457,10 @@ def test_the_noise_of_batches_around_the_best_constant_is_no_divergence(method: 
     draw = np.random.default_rng(seed)
     X = draw.normal(size=(400, 5))
     y = np.where(draw.random(400) < 0.8, 0, np.exp(X @ draw.normal(size=5) / 2))  # 0 is nearly the best there is
-    model = LinearRegression(method, loss="absolute", batch_size=32).fit(X, y)
-    assert model.outcome_ is Outcome.STEPS_EXHAUSTED
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = LinearRegression(method, loss="absolute", batch_size=32).fit(X, y)
+    assert model.outcome_ is Outcome.NOTHING_LEARNT
 
 
 def test_sparse_columns_that_lie_far_from_zero_are_named() -> None:

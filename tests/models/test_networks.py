@@ -57,6 +57,7 @@ def by_hand(layers: Any, X: np.ndarray, y: np.ndarray, lr: float) -> list[Layer]
     ]
 
 
+@pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_an_epoch_is_that_of_the_chain_rule() -> None:
     draw = np.random.default_rng(0)
     X, y = draw.normal(size=(50, 4)), draw.integers(0, 3, 50)
