@@ -353,3 +353,24 @@ def test_a_rate_that_has_decayed_in_the_end_leaves_a_healthy_training_healthy() 
 def test_a_way_down_beside_a_large_constant_is_no_plateau() -> None:
     run = minimize(lambda x: 1e8 + np.sum((x - 1) ** 2), np.full(3, 5.0), GradientDescent(0.1), steps=10)
     assert told(run) is Cause.TOO_FEW_STEPS
+
+
+def test_a_minimum_far_away_and_a_hill_beyond_one_are_no_falls_without_end() -> None:
+    far = minimize(lambda x: np.sum((x - 1_000) ** 2), np.zeros(2), GradientDescent(1e-6), steps=100)
+    assert told(far) is Cause.RATE_TOO_SMALL
+    run = minimize(lambda x: (x - 2) ** 2 / (1 + (x - 2) ** 4), 2.5, GradientDescent(0.01), steps=20)
+    assert told(run) in {Cause.TOO_FEW_STEPS, Cause.RATE_TOO_SMALL}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_loss_of_ones_own_gets_no_cure_that_its_rows_held_out_speak_against(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    p = {"a": draw.normal(size=(20, 16)) * 0.3, "b": np.zeros(16), "c": draw.normal(size=16) * 0.3}
+    X, noise = (part.astype(np.float32) for part in (draw.normal(size=(300, 20)), draw.normal(size=300)))
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((jnp.tanh(X @ p["a"] + p["b"]) @ p["c"] - y) ** 2)
+
+    start = {name: leaf.astype(np.float32) for name, leaf in p.items()}
+    made = train(loss, start, (X, noise), Adam(0.001), epochs=8, validation=0.3)
+    assert told(made) not in {Cause.TOO_FEW_STEPS, Cause.RATE_TOO_SMALL}
