@@ -362,9 +362,8 @@ def test_a_minimum_far_away_and_a_hill_beyond_one_are_no_falls_without_end() -> 
     assert told(run) in {Cause.TOO_FEW_STEPS, Cause.RATE_TOO_SMALL}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_loss_of_ones_own_gets_no_cure_that_its_rows_held_out_speak_against(seed: int) -> None:
-    draw = np.random.default_rng(seed)
+def test_a_loss_of_ones_own_gets_no_cure_that_its_rows_held_out_speak_against() -> None:
+    draw = np.random.default_rng(1)
     p = {"a": draw.normal(size=(20, 16)) * 0.3, "b": np.zeros(16), "c": draw.normal(size=16) * 0.3}
     X, noise = (part.astype(np.float32) for part in (draw.normal(size=(300, 20)), draw.normal(size=300)))
 

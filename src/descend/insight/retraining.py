@@ -115,7 +115,7 @@ class Retraining(ABC):
         if not (np.isfinite(before).any() and np.isfinite(after).any()):
             return True
         lowest = float(np.nanmin(before))
-        return bool(np.nanmin(after) < lowest - _HOLDS * abs(lowest))
+        return bool(after[-1] < lowest - _HOLDS * abs(lowest))
 
     def _quietly(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome | None, History | None]:
         """How a training ended, and its history; None where it cannot be made."""
