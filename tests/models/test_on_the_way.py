@@ -100,7 +100,7 @@ def test_the_gradient_in_the_history_is_that_of_the_loss() -> None:
 def test_separable_classes_without_a_penalty_are_no_success(scale: bool) -> None:
     X, y = load_iris(return_X_y=True)
     X, y = X[:100], y[:100]
-    with pytest.warns(ConvergenceWarning, match="the loss falls for ever.*l2=1e-4"):
+    with pytest.warns(ConvergenceWarning, match="the loss falls for ever.*l2=0.0001"):
         model = LogisticRegression(l2=0.0, scale=scale).fit(X, y)
     assert model.outcome_.name == "DIVERGED"
     assert model.score(X, y) == 1
@@ -109,7 +109,7 @@ def test_separable_classes_without_a_penalty_are_no_success(scale: bool) -> None
 
 def test_separable_classes_are_told_before_training_has_come_to_its_end() -> None:
     X, y = load_breast_cancer(return_X_y=True)
-    with pytest.warns(ConvergenceWarning, match="the loss falls for ever.*l2=1e-4"):
+    with pytest.warns(ConvergenceWarning, match="the loss falls for ever.*l2=0.0001"):
         model = LogisticRegression(l2=0.0, epochs=3_000).fit(X, y)
     found = model.explain(X, y)
     assert (found.cause, found.cure) == (Cause.UNBOUNDED, "l2=0.0001")

@@ -114,7 +114,7 @@ class Watch:
 
 
 def _comes_down(step: np.ndarray, f: np.ndarray, row: int, patience: int) -> bool:
-    """Whether the highest cost of the last quarter of the run, or 500 steps, is far below that of those before it."""
+    """Whether of the steps that are looked back on the later half has a highest cost far below that of the earlier."""
     half = max(patience, int(step[row]) // 2) / 2
     begin, middle = np.searchsorted(step, [step[row] - 2 * half, step[row] - half], side="right")
     lowest = f[: row + 1].min()

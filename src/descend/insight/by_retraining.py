@@ -69,8 +69,8 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     learnt = gained > 0.5 * abs(start)
     # Training in batches ends when all epochs are made; what was to converge and has not is not called well.
     ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
-    # A rate that has fallen is looked at first: what nothing else speaks against is well.
-    speaks_for = read.cause is Cause.HEALTHY or "rate at the end" in read.evidence
+    # Whether a rate that has fallen did so too early is looked at first: then it speaks against nothing.
+    speaks_for = read.cause is Cause.HEALTHY or trials.has_decayed
     is_well = ended_well and (not trials.was_cut or (learnt and speaks_for))
     return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
 

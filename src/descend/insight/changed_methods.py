@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.methods import Around, Method, Optax, Rule, as_rule
+from descend.methods import Around, Averaged, Method, Optax, Rule, as_rule
 from descend.stepsizes.schedule import Schedule
 
 __all__ = [
     "Rescaled",
     "calmer",
+    "has_decayed",
     "highest_rate",
     "innermost",
+    "less_noise",
     "lighter",
     "rates_in",
     "rescaled",
@@ -23,12 +25,27 @@ __all__ = [
 ]
 
 _CALM = 0.9  # momentum that is not called much
+_DECAYED = 0.05  # share of the highest rate
+_LESS_NOISE = 4  # times as many rows in a batch
 
 
 def highest_rate(stepsize: Any, steps: int, seen: np.ndarray) -> float:
     """The highest rate of so many steps, also between those at which it was seen."""
     made = stepsize(np.linspace(0, max(0, steps - 1), 1_000).round()) if isinstance(stepsize, Schedule) else seen
     return float(np.max(made))
+
+
+def has_decayed(rate: float, highest: float) -> bool:
+    """Whether a schedule has taken the rate so far down that it hardly moves anything any more."""
+    return bool(rate < _DECAYED * highest)
+
+
+def less_noise(method: Any, batch_size: int) -> dict[str, dict[str, Any]]:
+    """What lowers the noise of batches, besides a smaller rate: the cure in words, and what it changes."""
+    return {
+        f"batch_size={_LESS_NOISE * batch_size}": {"batch_size": _LESS_NOISE * batch_size},
+        "an average of the points, Averaged": {"method": Averaged(method)},
+    }
 
 
 def round_rate(lr: float) -> float:

@@ -10,12 +10,14 @@ from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.resting import arrived, converged, floor, frozen, level, penalised, stalled
 from descend.insight.sampled import sampled
 from descend.insight.slow import on_its_way
+from descend.insight.without_end import falls_for_ever
 
 __all__ = ["explain"]
 
 
 _LOOKS = (
-    wrong_gradient, frozen, penalised, level, diverged, converged, floor, stalled, sampled, on_its_way, arrived,
+    wrong_gradient, frozen, penalised, level, diverged, converged, floor, falls_for_ever, stalled, sampled, on_its_way,
+    arrived,
 )  # fmt: skip
 
 

@@ -13,10 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from descend.arguments import whole
 from descend.descent.outcome import Finding, Outcome
+from descend.insight.changed_methods import has_decayed
 from descend.insight.curvature import Curvature, curvature, curvature_of
 from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
 from descend.insight.edge import Edge, is_known_adaptive, shrink_of
 from descend.insight.stability import edge_of_stability
+from descend.models.all_rows import BOUNDING_L2
 from descend.objectives.function import prepare
 from descend.objectives.parameters import as_vector, from_vector
 from descend.words import precision
@@ -62,7 +64,7 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
         return Diagnosis(Cause.UNBOUNDED, evidence, WRONG_SIGN, outcome=outcome)
     if outcome is Outcome.DIVERGED:
         if finding is Finding.NO_BOUND:
-            return Diagnosis(Cause.UNBOUNDED, {"loss": float(loss[-1])}, "a penalty, l2=1e-4", outcome=outcome)
+            return Diagnosis(Cause.UNBOUNDED, {"loss": float(loss[-1])}, f"l2={BOUNDING_L2:g}", outcome=outcome)
         if finding is Finding.NOT_FINITE and loss[-1] < _STILL_WELL * loss[0]:  # a rate that is too large drives it up
             evidence = {"loss at the start": float(loss[0]), "just before": float(loss[-1])}
             cure = "write the loss so that it is finite there, or keep the parameters from where it is not"
@@ -101,7 +103,7 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
     if late > 0.05 * gained:
         evidence = {"share of all gain in the last fifth": min(1.0, late / gained), "loss": float(loss[-1])}
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, "more epochs, or a larger rate", outcome=outcome)
-    if outcome is not Outcome.STEPS_EXHAUSTED or (len(rates) and rates[-1] < 0.05 * rates.max()):
+    if outcome is not Outcome.STEPS_EXHAUSTED or (len(rates) and has_decayed(rates[-1], rates.max())):
         evidence = {"loss": float(loss[-1]), "rate at the end": float(rates[-1]) if len(rates) else np.nan}
         return Diagnosis(Cause.UNKNOWN, evidence, outcome=outcome)
     if late < -0.02 * gained:

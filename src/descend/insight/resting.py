@@ -33,7 +33,6 @@ from descend.insight.trials import (
     told,
     unbounded,
 )
-from descend.insight.without_end import falls_for_ever
 from descend.methods import Frozen, GradientDescent
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, from_vector
@@ -194,8 +193,6 @@ def stalled(run: Run) -> Diagnosis | None:
         return None
     if run.finding is Finding.KINK:
         return along_a_kink(run)
-    if straight_on := falls_for_ever(run):
-        return unbounded(straight_on)
     f, grad, size = run.cost_and_gradient()
     bend = curvature_at(run, run.x_array)
     slope = run.method.slope(run.x_array, grad)

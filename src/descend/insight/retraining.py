@@ -16,7 +16,7 @@ from sklearn.base import clone
 
 from descend.descent import Outcome
 from descend.insight.chance import knows_nothing, loss_of_a_constant
-from descend.insight.changed_methods import rescaled
+from descend.insight.changed_methods import has_decayed, rescaled
 from descend.methods import method_named
 from descend.methods.in_files import known
 from descend.models.finite import finite_rows
@@ -133,6 +133,12 @@ class Retraining(ABC):
         was_stopped = self.outcome in {Outcome.CONVERGED, Outcome.STALLED} and np.isfinite(validation).any()
         end = float(loss[int(np.nanargmin(validation)) if was_stopped else -1])
         return float(loss[0]), end, max(float(loss[0]) - end, 0.0)
+
+    @property
+    def has_decayed(self) -> bool:
+        """Whether a schedule took the rate down."""
+        rates = self.history.rate[np.isfinite(self.history.rate)]
+        return bool(len(rates)) and has_decayed(rates[-1], rates.max())
 
     @property
     def is_restless(self) -> bool:

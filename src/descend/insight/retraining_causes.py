@@ -8,13 +8,24 @@ from typing import Any
 import numpy as np
 
 from descend.insight.chance import KNOWS, knows_nothing
-from descend.insight.changed_methods import calmer, highest_rate, lighter, rates_in, rescaled, round_rate, with_rate
+from descend.insight.changed_methods import (
+    calmer,
+    has_decayed,
+    highest_rate,
+    less_noise,
+    lighter,
+    rates_in,
+    rescaled,
+    round_rate,
+    with_rate,
+)
 from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
 from descend.insight.retraining import FEW_LOOKS, REST, STEPS, OfModel, OfTraining, Retraining, settled, told
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import rises
-from descend.methods import Around, Averaged, Method, Rule
+from descend.methods import Around, Method, Rule
+from descend.models.all_rows import BOUNDING_L2
 from descend.models.history import History
 from descend.models.linear import LinearModel
 from descend.stepsizes.schedule import Schedule
@@ -39,7 +50,6 @@ __all__ = [
 
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 _MUCH = 0.3  # share of what could have been gained
-_L2 = 1e-4  # a penalty that gives a loss that falls for ever a lowest place
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _LEFT, _FOUND = 0.05, 0.9  # shares of the loss of a constant: so much is left, and so much is learnt something
@@ -52,7 +62,7 @@ def boundless(trials: Retraining) -> Diagnosis | None:
     model = trials.model
     if isinstance(trials, OfModel) and isinstance(model, LinearModel) and model.falls_for_ever(*trials.rows):
         evidence = {"loss": float(trials.history.loss[-1]), "with much larger coefficients": 0.0}
-        return with_cure_tried(trials, Diagnosis(Cause.UNBOUNDED, evidence, f"l2={_L2:g}"))
+        return with_cure_tried(trials, Diagnosis(Cause.UNBOUNDED, evidence, f"l2={BOUNDING_L2:g}"))
     start, end, _ = trials.gained
     if not end < min(0.0, start):
         return None
@@ -71,11 +81,11 @@ def boundless(trials: Retraining) -> Diagnosis | None:
 
 def with_cure_tried(trials: Retraining, read: Diagnosis) -> Diagnosis:
     """What is certain from the losses alone; where a penalty is its cure, that is tried first."""
-    bounded = trials.fitted(l2=_L2) if read.cause is Cause.UNBOUNDED and isinstance(trials, OfModel) else None
+    bounded = trials.fitted(l2=BOUNDING_L2) if read.cause is Cause.UNBOUNDED and isinstance(trials, OfModel) else None
     if bounded is None:
         return read
     seen = f"with it training ends at loss {bounded.history_.loss[-1]:.4g} ({bounded.outcome_.name})"
-    return replace(read, cure=f"l2={_L2:g}", seen=seen)
+    return replace(read, cure=f"l2={BOUNDING_L2:g}", seen=seen)
 
 
 def diverged(trials: Retraining) -> Diagnosis | None:
@@ -118,7 +128,7 @@ def decayed(trials: Retraining) -> Diagnosis | None:
     if not (len(rates) and isinstance(kept, Method | Around) and isinstance(schedule, Schedule)):
         return None
     highest = highest_rate(schedule, int(trials.history.steps[-1]), rates)
-    if not rates[-1] < 0.05 * highest:
+    if not has_decayed(rates[-1], highest):
         return None
     method = with_rate(kept, highest)
     _, end, gained = trials.gained
@@ -187,10 +197,9 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
 
 def _calmed(trials: Retraining, below: float) -> list[str]:
     """What else lowers the noise so much that going on ends below a loss: larger batches, an average of the points."""
-    ways: dict[str, dict[str, Any]] = {"an average of the points, Averaged": {"method": Averaged(trials.method)}}
-    if trials.batch_size is not None:
-        ways[f"batch_size={4 * trials.batch_size}"] = {"batch_size": 4 * trials.batch_size}
-    tried = {cure: trials.onward(**changes) for cure, changes in ways.items()}
+    assert trials.batch_size is not None  # noqa: S101 - it trains in batches
+    ways = less_noise(trials.method, trials.batch_size).items()
+    tried = {cure: trials.onward(**changes) for cure, changes in ways}
     return [cure for cure, history in tried.items() if history is not None and history.loss[-1] < below]
 
 

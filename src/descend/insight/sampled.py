@@ -7,14 +7,12 @@ import numpy as np
 
 from descend.descent import Outcome, Run, minimize
 from descend.descent.outcome import length
-from descend.insight.changed_methods import with_rate
+from descend.insight.changed_methods import less_noise, with_rate
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.slow import too_small
 from descend.insight.to_and_fro import ILL, too_large
-from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told, unbounded
-from descend.insight.without_end import falls_for_ever
-from descend.methods import Averaged
+from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told
 
 __all__ = ["sampled"]
 
@@ -29,8 +27,6 @@ def sampled(run: Run) -> Diagnosis | None:
         return None
     if cost(run) > start_cost(run):
         return too_large(run)
-    if straight_on := falls_for_ever(run):
-        return unbounded(straight_on)
     problem, size = run.problem, run.sampling.size
     _, grad, whole = run.cost_and_gradient()
     draw, distances = np.random.default_rng(0), []
@@ -73,11 +69,8 @@ def sampled(run: Run) -> Diagnosis | None:
 def _calmed(run: Run, steps: int, below: float) -> list[str]:
     """What else lowers the noise so much that going on ends below a cost: larger batches, an average of the points."""
     assert run.sampling is not None  # noqa: S101 - it has batches
-    larger = 4 * run.sampling.size
-    tried = {
-        f"batch_size={larger}": again(run, run.method, x0=run.x, steps=steps, batch_size=larger),
-        "an average of the points, Averaged": again(run, Averaged(run.method), x0=run.x, steps=steps),
-    }
+    ways = less_noise(run.method, run.sampling.size).items()
+    tried = {cure: again(run, x0=run.x, steps=steps, **{"method": run.method, **changes}) for cure, changes in ways}
     return [cure for cure, made in tried.items() if made is not None and cost(made) < below]
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, noise_of
-from descend.insight.changed_methods import highest_rate, innermost, rescaled, round_rate, with_rate
+from descend.insight.changed_methods import (
+    Rescaled,
+    has_decayed,
+    highest_rate,
+    innermost,
+    rescaled,
+    round_rate,
+    with_rate,
+)
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
@@ -27,7 +36,6 @@ from descend.insight.trials import (
     told,
     unbounded,
 )
-from descend.insight.without_end import falls_for_ever
 from descend.methods import Adam, Optax
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein, StepSize
@@ -37,7 +45,6 @@ __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _FACTORS, _HARDLY = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
-_HARDLY_ANYTHING = 1e-6  # share of the cost: with no more gained, and no more to gain, it stands on level ground
 _LATER = 1e9  # steps within which a schedule that warms up has done so
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
@@ -73,9 +80,7 @@ def on_its_way(run: Run) -> Diagnosis | None:
 
 
 def _unbounded(run: Run) -> Diagnosis | None:
-    """Whether the cost falls for ever straight on, or the default method, which goes far, finds no bound either."""
-    if straight_on := falls_for_ever(run):
-        return unbounded(straight_on)
+    """Whether the default method, which goes as far as it can, finds no bound either."""
     tried = again(run, None)
     if tried is None or not (has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND):
         return None
@@ -89,7 +94,7 @@ def decayed(run: Run) -> Diagnosis | None:
     if not isinstance(stepsize, StepSize) or stepsize.compares or not len(rates):
         return None
     highest = highest_rate(stepsize, run.nit, rates)
-    if rates[-1] > 0.05 * highest:
+    if not has_decayed(rates[-1], highest):
         return None
     method = with_rate(run.method, highest)
     tried = improved(run, method, x0=run.x, steps=min(TRIED, max(50, run.nit)), below=cost(run))
@@ -104,8 +109,6 @@ def decayed(run: Run) -> Diagnosis | None:
 def _gains(run: Run, tried: Run) -> bool:
     """Whether a run from its end gains more than a hundredth of what was gained so far, or quarters the gradient."""
     won = cost(run) - cost(tried)
-    if won < _HARDLY_ANYTHING * abs(cost(run)) and start_cost(run) - cost(run) < _HARDLY_ANYTHING * abs(cost(run)):
-        return False  # a plateau
     return won > 0.01 * max(start_cost(run) - cost(run), 0) or (
         tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
     )
@@ -187,18 +190,13 @@ def _rises_too_slowly(run: Run) -> Diagnosis | None:
 def _clipped(run: Run) -> Diagnosis | None:
     """Whether a limit of the gradient, set around the method, is what keeps its steps short."""
     limits = {name: float(v) for name, v, _ in run.method.numbers() if name.split(".")[-1] == "limit"}
-    steps, best = min(max(run.nit, 50), 2_000), None
-    for factor in _FACTORS if limits else ():
-        higher = {name: round_rate(factor * value) for name, value in limits.items()}
-        tried = improved(run, run.method.with_numbers(higher.get), steps=steps, below=cost(run))
-        if tried is not None and start_cost(run) - cost(tried) > _HARDLY * max(start_cost(run) - cost(run), 0):
-            best = higher, tried
-            if tried.outcome is Outcome.CONVERGED:
-                break
-    if best is None:
-        return None
-    cure = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in best[0].items())
-    return Diagnosis(Cause.RATE_TOO_SMALL, {**limits, "cost": run.fun}, cure, told(best[1]))
+
+    def higher(factor: float) -> Rescaled | None:
+        new = {name: round_rate(factor * value) for name, value in limits.items()}
+        how = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in new.items())
+        return Rescaled(run.method.with_numbers(new.get), how) if new else None
+
+    return _much_farther(run, higher, limits)
 
 
 def _far_too_small(run: Run) -> Diagnosis | None:
@@ -208,22 +206,23 @@ def _far_too_small(run: Run) -> Diagnosis | None:
     is_known = isinstance(schedule, Schedule) or (has_one and tires(run.method)) or isinstance(run.method, Optax)
     if run.nit == 0 or not is_known:
         return None
+    return _much_farther(run, partial(rescaled, run.method), {} if run.lr is None else {"learning rate": run.lr})
+
+
+def _much_farther(run: Run, larger: Callable[[float], Rescaled | None], evidence: dict[str, float]) -> Diagnosis | None:
+    """Whether a number times a large factor gets many times as far in as many steps."""
     best: tuple[str, Run] | None = None
-    for factor in _FACTORS:
-        larger = rescaled(run.method, factor)
-        if larger is None:
-            return None
+    for changed, how in filter(None, map(larger, _FACTORS)):
         steps, below = min(max(run.nit, 20), 2_000), cost(run if best is None else best[1])
-        tried = improved(run, larger.method, steps=steps, below=below)
+        tried = improved(run, changed, steps=steps, below=below)
         if tried is not None and start_cost(run) - cost(tried) > _HARDLY * max(start_cost(run) - cost(run), 0):
-            best = larger.how, tried
-            if tried.outcome is Outcome.CONVERGED:  # a still larger rate would begin with a leap
+            best = how, tried
+            if tried.outcome is Outcome.CONVERGED:  # a still larger one would begin with a leap
                 break
     if best is None:
         return None
-    evidence = {"cost at the start": run.problem.sign * start_cost(run), "cost": run.fun}
-    evidence |= {} if run.lr is None else {"learning rate": run.lr}
-    return Diagnosis(Cause.RATE_TOO_SMALL, evidence, best[0], told(best[1]))
+    costs = {"cost at the start": run.problem.sign * start_cost(run), "cost": run.fun}
+    return Diagnosis(Cause.RATE_TOO_SMALL, {**evidence, **costs}, best[0], told(best[1]))
 
 
 def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:

@@ -81,10 +81,11 @@ def too_large(run: Run) -> Diagnosis | None:
     for factor in (0.1, 0.03, 0.01):
         smaller = round_rate(factor * lr)
         tried = improved(run, with_rate(run.method, smaller), steps=max(50, run.nit), below=cost(run))
-        won = 0.0 if tried is None else cost(run) - cost(tried)
-        fall = 0.0 if tried is None else start_cost(run) - cost(tried)
-        size = max(abs(cost(run)), abs(cost(run) - won))
-        if tried is not None and (won > 0.1 * fall or (won > 0.5 * size and won > 1e-3 * fall)):
+        if tried is None:
+            continue
+        won, fall = cost(run) - cost(tried), start_cost(run) - cost(tried)
+        size = max(abs(cost(run)), abs(cost(tried)))
+        if won > 0.1 * fall or (won > 0.5 * size and won > 1e-3 * fall):
             evidence = {"learning rate": lr, "cost": run.fun}
             return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={smaller:.3g}", told(tried))
     return None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from descend.descent import Run
+from descend.descent import Outcome, Run
 from descend.descent.outcome import reach_of
-from descend.insight.trials import start_cost
+from descend.insight.diagnosis import Diagnosis
+from descend.insight.trials import start_cost, unbounded
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
 
 __all__ = ["falls_for_ever"]
@@ -17,17 +18,20 @@ _FEWEST = 4  # of them that are numbers
 _AT_ONCE = 1e-3  # share of the whole fall that ten times the way must bring, where the cost comes to a level
 
 
-def falls_for_ever(run: Run) -> dict[str, float]:
-    """What a cost comes to that never rises straight on, however far, as evidence; empty where it rises, or is level.
+def falls_for_ever(run: Run) -> Diagnosis | None:
+    """Whether the cost of a run that got lower never rises straight on, however far.
 
     It is followed along the way since half of the steps, and along all of it. A lower level beyond a step, as on the
     other side of a plateau, is no end without a minimum; one that is reached little by little is.
     """
     problem, trace = run.problem, run.trace
-    if trace.x is None or run.nit < 2 or run.method.restricts:
-        return {}
+    if trace.x is None or run.nit < 2 or run.method.restricts or run.outcome is Outcome.DIVERGED:
+        return None
     end = as_vector(run.x_array).astype(np.float64)
     here = float(problem.value(run.x_array, *problem.data))
+    gained = start_cost(run) - here
+    if gained < 0:
+        return None
     rounding = float(np.finfo(dtype_of(run.x_array)).eps) ** 0.75 * abs(here) + 4 * problem.noise
     half = int(np.searchsorted(trace.step, run.nit / 2, side="right")) - 1
     for row in (max(half, 0), 0):
@@ -38,10 +42,10 @@ def falls_for_ever(run: Run) -> dict[str, float]:
         farthest = _FARTHEST * max(1.0, reach_of(run.x_array) / length)
         places = (from_vector(end + far * way, problem.x0) for far in np.geomspace(1, farthest, _LOOKS))
         values = [here, *(float(problem.value(place, *problem.data)) for place in places)]
-        if _never_rises(np.array(values), rounding, start_cost(run) - here):
-            lowest = np.nanmin(values)
-            return {"cost": run.fun, "cost far beyond, straight on": problem.sign * float(lowest)}
-    return {}
+        if _never_rises(np.array(values), rounding, gained):
+            lowest = problem.sign * float(np.nanmin(values))
+            return unbounded({"cost": run.fun, "cost far beyond, straight on": lowest})
+    return None
 
 
 def _never_rises(values: np.ndarray, rounding: float, gained: float) -> bool:

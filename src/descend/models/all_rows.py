@@ -15,12 +15,13 @@ from descend.models.costs import Cost, Parted
 from descend.objectives.function import prepare
 from descend.stepsizes import AdaptiveBarzilaiBorwein
 
-__all__ = ["falls_for_ever", "train_around_corners", "train_on_all_rows"]
+__all__ = ["BOUNDING_L2", "falls_for_ever", "train_around_corners", "train_on_all_rows"]
 
 _NARROWER = 10.0  # so much less is rounded off each time
 _EXACT = 5e-4  # share of the cost by which it may be larger for what is rounded off
 _NARROWEST = 1e-6  # of the first width
 _FAR = 1e3  # times as large weights
+BOUNDING_L2 = 1e-4  # a penalty that gives a loss that falls for ever a lowest place
 
 
 def train_on_all_rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -66,9 +67,4 @@ def chunks_of_blocks(
 def _mixed(come: Iterator[tuple[np.ndarray, ...]], total: int, draw: np.random.Generator) -> Any:
     first = next(come)
     room = max(1, _POOL // max(1, sum(array[:1].nbytes for array in first)))
-
-    def all_of_them() -> Iterator[tuple[np.ndarray, ...]]:
-        yield first
-        yield from come
-
-    return mixed_up(all_of_them(), min(room, total), draw)
+    return mixed_up(chain([first], come), min(room, total), draw)

@@ -63,6 +63,20 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     def of_file(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
         """What `to_file` gave these."""
 
+    def _ending_written(self) -> dict[str, Any]:
+        """How training ended, as plain values for a file."""
+        return {
+            "outcome": self.outcome_.name,
+            "message": self.message_,
+            "finding": None if self._finding is None else self._finding.name,
+            "epochs": self.n_iter_,
+        }
+
+    def _read_ending(self, header: dict[str, Any]) -> None:
+        """Take over what `_ending_written` gave; files of the first form know no finding."""
+        self.outcome_, self.message_, self.n_iter_ = Outcome[header["outcome"]], header["message"], header["epochs"]
+        self._finding = Finding[header["finding"]] if header.get("finding") else None
+
     def _check_common(self) -> None:
         """Refuse parameters that make no sense, as far as all estimators have them."""
         for name in ("epochs", "patience"):

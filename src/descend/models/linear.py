@@ -28,10 +28,7 @@ from descend.models.reading import read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.some_rows import blocks_of
 from descend.models.trainers import Updating
-from descend.models.training import (
-    Ending,
-    parted,
-)
+from descend.models.training import Ending, parted
 
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _OTHER_SCALE = 10.0  # times as large, or as small

@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from descend.descent import Run
 from descend.descent.outcome import Finding, Outcome
 from descend.methods import Method, Rule
-from descend.models.all_rows import falls_for_ever, train_around_corners, train_on_all_rows
+from descend.models.all_rows import BOUNDING_L2, falls_for_ever, train_around_corners, train_on_all_rows
 from descend.models.axes import Axes, axes_of_rows, axes_of_sums, is_flat
 from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, cost_of
 from descend.models.linear_rows import LinearOnRows
@@ -118,7 +118,7 @@ class OnAllRows(LinearOnRows):
             return Ending(
                 weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(run.nit),
                 cure=", as it does where some columns tell the classes apart without an error. They are kept as they "
-                "are after the last step; with a penalty, l2=1e-4, there is a best one"
+                f"are after the last step; with a penalty, l2={BOUNDING_L2:g}, there is a best one"
                 if isinstance(self, ClassifierMixin)
                 else ", as it does where all targets are zero, or those of the rows that some columns mark. They are "
                 "kept as they are after the last step", finding=Finding.NO_BOUND,

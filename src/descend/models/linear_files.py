@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from descend.descent.outcome import Finding, Outcome
 from descend.methods.in_files import as_json, of_json
 from descend.models.costs import Scaling
 from descend.models.history import History
@@ -37,10 +36,7 @@ def written_down(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]
         "model": type(estimator).__name__,
         "loss": [type(loss).__name__, *loss.arguments],
         "classes": None if classes is None else classes.tolist(),
-        "outcome": estimator.outcome_.name,
-        "message": estimator.message_,
-        "finding": None if estimator._finding is None else estimator._finding.name,
-        "epochs": estimator.n_iter_,
+        **estimator._ending_written(),
         "count": None if moments is None else moments.count,
         "sparse": bool(estimator._sparse),
         "method": as_json(estimator.method),
@@ -60,9 +56,7 @@ def read_into(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, A
     estimator.n_features_in_ = arrays["coef"].shape[-1]
     if header.get("columns"):
         estimator.feature_names_in_ = np.array(header["columns"], object)
-    estimator.n_iter_ = header["epochs"]
-    estimator.outcome_, estimator.message_ = Outcome[header["outcome"]], header["message"]
-    estimator._finding = header.get("finding") and Finding[header["finding"]]
+    estimator._read_ending(header)
     estimator.history_ = History.of_table(arrays["history"])
     if is_classifier:
         estimator.classes_ = np.array(header["classes"])

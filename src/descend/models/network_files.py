@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from descend.descent.outcome import Finding, Outcome
 from descend.methods.in_files import as_json, of_json
 from descend.models.history import History
 from descend.models.network import Inputs
@@ -34,10 +33,7 @@ def written_down(network: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "columns": [str(name) for name in getattr(network, "feature_names_in_", [])],
         "image_shape": list(network._image_shape),
         "is_centred": bool(network._is_centred),
-        "outcome": network.outcome_.name,
-        "message": network.message_,
-        "finding": None if network._finding is None else network._finding.name,
-        "epochs": network.n_iter_,
+        **network._ending_written(),
     }
     return arrays, header
 
@@ -61,9 +57,4 @@ def read_into(network: Any, arrays: dict[str, np.ndarray], header: dict[str, Any
     network._is_centred = header["is_centred"]
     if header["columns"]:
         network.feature_names_in_ = np.array(header["columns"], object)
-    network.outcome_, network.message_, network.n_iter_ = (
-        Outcome[header["outcome"]],
-        header["message"],
-        header["epochs"],
-    )
-    network._finding = header.get("finding") and Finding[header["finding"]]
+    network._read_ending(header)
