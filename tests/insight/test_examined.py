@@ -33,7 +33,9 @@ from descend import (
     minimize,
     train,
 )
-from descend.insight import Cause
+from descend.insight import Cause, explain_training, retraining_causes, sampled
+from descend.insight.by_retraining import explain_by_retraining
+from descend.insight.retraining import OfModel, OfTraining
 from descend.insight.trials import start_cost
 
 pytestmark = pytest.mark.usefixtures("time_enough")
@@ -347,7 +349,13 @@ def test_a_rate_that_has_decayed_in_the_end_leaves_a_healthy_training_healthy() 
     def loss(p: Any, X: Any, y: Any) -> Any:
         return jnp.mean((jnp.tanh(X @ p["a"] + p["b"]) @ p["c"] + p["d"] - y) ** 2)
 
-    assert told(train(loss, start, (TABLE, NUMBERS), Adam(Cosine(0.01, steps=13 * 200)), epochs=200)) is Cause.HEALTHY
+    made = train(loss, start, (TABLE, NUMBERS), Adam(Cosine(0.01, steps=13 * 200)), epochs=200)
+    assert told(made) is Cause.HEALTHY
+    in_haste = OfTraining(made)
+    in_haste._ends = 0.0  # time is up after the first trials
+    found = explain_by_retraining(in_haste, explain_training(made.history, made.outcome))
+    assert in_haste.was_cut
+    assert found.cause is Cause.HEALTHY
 
 
 def test_a_way_down_beside_a_large_constant_is_no_plateau() -> None:
@@ -373,3 +381,17 @@ def test_a_loss_of_ones_own_gets_no_cure_that_its_rows_held_out_speak_against() 
     start = {name: leaf.astype(np.float32) for name, leaf in p.items()}
     made = train(loss, start, (X, noise), Adam(0.001), epochs=8, validation=0.3)
     assert told(made) not in {Cause.TOO_FEW_STEPS, Cause.RATE_TOO_SMALL}
+
+
+def test_larger_batches_and_averages_are_advised_only_where_they_get_below() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(200, 3))
+    y = X @ [1.0, 2.0, 3.0] + draw.normal(size=200)
+    run = minimize(
+        lambda w, X, y: np.mean((X @ w - y) ** 2), np.zeros(3), GradientDescent(0.2), data=(X, y), batch_size=4
+    )
+    trials = OfModel(LinearRegression(GradientDescent(0.2), batch_size=4).fit(X, y), X, y)
+    both = ["batch_size=16", "an average of the points, Averaged"]
+    for below, advised in ((np.inf, both), (-np.inf, [])):
+        assert sampled._calmed(run, 200, below) == advised
+        assert retraining_causes._calmed(trials, below) == advised
