@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from descend.descent import Outcome, Run, Trace, minimize, scipy
+from descend.descent import Outcome, Run, Trace, minimize
+from descend.descent import scipy as scipy  # not in __all__: `import *` shall not hide SciPy
 from descend.methods import (
     QHM,
     AdaBelief,
@@ -174,7 +175,6 @@ __all__ = [
     "load_run",
     "minimize",
     "race",
-    "scipy",
     "sweep",
     "train",
 ]

@@ -339,7 +339,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"dtype": "float16"}, "dtype must be one of float32, bfloat16, float64"),
     ({"dropout": 1.0}, r"dropout must be a share in \[0, 1\), got 1.0"),
     ({"label_smoothing": -0.1}, r"label_smoothing must be a share in \[0, 1\)"),
-    ({"batch_size": 0}, "batch_size must be a whole number >= 1, got 0"),
+    ({"batch_size": 0}, "batch_size must be a whole number >= 1 or None, got 0"),
     ({"epochs": 2.5}, "epochs must be a whole number >= 1 or None, got 2.5"),
     ({"seed": -1}, "seed must be a whole number >= 0, got -1"),
     ({"scale": "no"}, "scale must be True or False, got 'no'"),
@@ -572,8 +572,20 @@ def test_the_numbers_of_a_training_are_those_of_its_parameters() -> None:
     assert made.kept < len(made.history) - 1
     assert f"validation {made.history.validation[made.kept]:.4g}" in repr(made)
     assert made.history.validation[made.kept] == np.nanmin(made.history.validation)
-    with pytest.raises(ValueError, match="batch_size must be a whole number >= 1, got None"):
-        train(loss, np.zeros(3, np.float32), (X, y), batch_size=None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="epochs must be a whole number >= 1, got None"):
+        train(loss, np.zeros(3, np.float32), (X, y), epochs=None)  # type: ignore[arg-type]
+
+
+def test_no_batch_size_means_all_rows() -> None:
+    X, y = np.eye(3, dtype=np.float32), np.ones(3, np.float32)
+
+    def loss(w: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((X @ w - y) ** 2)
+
+    weights = [train(loss, np.zeros(3, np.float32), (X, y), batch_size=size).params for size in (None, 3)]
+    assert np.array_equal(weights[0], weights[1])
+    networks = [MLPRegressor(hidden=(4,), batch_size=size, epochs=3).fit(X, y).predict(X) for size in (None, 3)]
+    assert np.array_equal(networks[0], networks[1])
 
 
 def test_a_network_of_the_other_kind_is_refused(tmp_path: Path) -> None:

@@ -349,7 +349,8 @@ def told(history: History, how: str, before: float) -> str:
     """How a trial ended, as a phrase, beside the loss that there was."""
     epochs = float(history.epoch[-1])
     count = f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.3g}"
-    return f"{count} epochs {how} end at loss {history.loss[-1]:.4g}, where it was {before:.4g}"
+    made = f"1 epoch {how} ends" if epochs == 1 else f"{count} epochs {how} end"
+    return f"{made} at loss {history.loss[-1]:.4g}, where it was {before:.4g}"
 
 
 def settled(history: History) -> float:

@@ -123,7 +123,7 @@ def train(
     data: Any,
     method: Any = None,
     *,
-    batch_size: int = 32,
+    batch_size: int | None = 32,
     epochs: int = 10,
     metric: Callable[..., Any] | None = None,
     validation: float = 0.0,
@@ -149,7 +149,7 @@ def train(
     method
         A method with its rate, its name, or an optax transformation. Default: `Adam(0.001)`.
     batch_size, epochs
-        Rows that make one step, and passes over the data. The last batch of an epoch may be short.
+        Rows that make one step, None for all; and passes over the data. The last batch of an epoch may be short.
     metric
         `metric(params, *rows)` → a number to be watched, such as the share told right; a mean over rows.
     validation, patience
@@ -180,8 +180,9 @@ def train(
     if patience is not None and not validation:
         raise ValueError("patience looks at the validation loss: give validation=0.2, too")
     check_resume(checkpoint, resume)
-    for name, count in (("batch_size", batch_size), ("epochs", epochs), ("devices", devices)):
-        whole(name, count)
+    whole("batch_size", batch_size, optional=True)
+    whole("epochs", epochs)
+    whole("devices", devices)
     whole("patience", patience, optional=True)
     if metric is not None and not callable(metric):
         raise TypeError(f"metric must be a function (params, *rows) -> number, got {metric!r}")
@@ -189,7 +190,7 @@ def train(
     flag("shuffle", shuffle)
     flag("resume", resume)
     samples, held_out = parted(samples, float(validation), int(seed))
-    size = min(batch_size, len(samples))
+    size = min(batch_size or len(samples), len(samples))
     sampling = sampling_of(samples.parts, size, None, seed, None)
     rule = ready(Adam(0.001) if method is None else method, sampling, params)
     takes_key = "key" in inspect.signature(loss).parameters

@@ -97,7 +97,7 @@ class LogisticRegression(LinearClassifier):
     """The probability of each class from a weighted sum of the columns; softmax for more than two.
 
     Parameters are those of `LinearRegression` and `class_weight` (None, "balanced", or {class: weight}); the loss is
-    the logarithmic one.
+    the logarithmic one, and l2 is 1e-4 by default, so that classes which can be separated have a best line.
     """
 
     def __init__(

@@ -41,7 +41,8 @@ class MLPClassifier(Classifier, NeuralNetwork):
     class_weight
         None, "balanced", or {class: weight}.
     batch_size, epochs
-        Rows that make one step, and passes over the data; default ten, or of few rows as many as make 1,000 steps.
+        Rows that make one step, None for all; and passes over the data: unless given ten, or of few rows as many as
+        make 1,000 steps.
     scale
         Standardise the columns; images of bytes (uint8) are divided by 255 instead.
     shuffle
@@ -83,7 +84,7 @@ class MLPClassifier(Classifier, NeuralNetwork):
         dropout: float = 0.0,
         label_smoothing: float = 0.0,
         class_weight: Any = None,
-        batch_size: int = 32,
+        batch_size: int | None = 32,
         epochs: int | None = None,
         scale: bool = True,
         shuffle: bool = True,

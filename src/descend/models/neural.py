@@ -69,7 +69,7 @@ class NeuralNetwork(Estimator):
         init: str = "glorot_uniform",
         l2: float = 0.0,
         dropout: float = 0.0,
-        batch_size: int = 32,
+        batch_size: int | None = 32,
         epochs: int | None = None,
         scale: bool = True,
         shuffle: bool = True,
@@ -212,7 +212,7 @@ class NeuralNetwork(Estimator):
 
     def _check_parameters(self) -> None:
         self._check_common()
-        whole("batch_size", self.batch_size)
+        whole("batch_size", self.batch_size, optional=True)
         whole("devices", self.devices)
         share("dropout", self.dropout)
         for width in self._hidden():
@@ -350,11 +350,11 @@ class NeuralNetwork(Estimator):
         return np.concatenate([network.outputs(layers, self._inputs(X[i : i + _BLOCK])) for i in blocks])
 
     def _size(self, samples: Samples) -> int:
-        return min(int(self.batch_size), len(samples))
+        return len(samples) if self.batch_size is None else min(int(self.batch_size), len(samples))
 
     def planned_epochs(self, rows: int) -> int:
         """How many epochs `fit` makes of so many rows, unless it stops early."""
-        return self.epochs or max(_EPOCHS, -(-_STEPS * min(int(self.batch_size), rows) // rows))
+        return self.epochs or max(_EPOCHS, -(-_STEPS * min(int(self.batch_size or rows), rows) // rows))
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def _trained(self, chunks: Chunks, size: int, samples: Samples, held_out: Samples | None) -> Ending:

@@ -28,7 +28,8 @@ class LinearRegression(RegressorMixin, LinearModel):  # type: ignore[misc]
     loss
         "squared", "absolute", "huber", "quantile", "poisson", or a loss with its numbers, `Huber(2.0)`.
     l2, l1
-        Add l2/2·|w|² + l1·Σ|w| of the scaled coefficients to the mean loss. With l1 coefficients become exactly zero.
+        Add l2/2·|w|² + l1·Σ|w| of the scaled coefficients to the mean loss; 0 by default. With l1 coefficients become
+        exactly zero.
     batch_size
         Rows that make one step; None for all.
     epochs
