@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import resource
 import subprocess
 import sys
@@ -335,10 +336,14 @@ DISGUISED = [
     ("percent", [f"{v / 7:.2f}%" for v in range(400)], "written as text, such as '0.00%'"),
     (
         "dates",
-        [f"{1 + v % 28:02}.{1 + v % 12:02}.20{v % 90 + 10}" for v in range(400)],
-        "dates that are not written as",
+        [f"{1 + v % 12:02}/{1 + v % 28:02}/20{v % 90 + 10}" for v in range(400)],
+        "dates that are not all written as",
     ),
-    ("words", [f"{1 + v % 28} Mar {1900 + v % 99}" for v in range(400)], "dates that are not written as 2020-12-31"),
+    (
+        "words",
+        [f"{1 + v % 28} Mar {1900 + v % 99}" for v in range(400)],
+        "dates that are not all written as 2020-12-31 or 31.12.2020",
+    ),
     ("a total", [*map(str, range(399)), "TOTAL"], "holds numbers, and 'TOTAL': leave such cells empty"),
 ]
 
@@ -431,8 +436,30 @@ def test_dates_that_are_written_as_text_are_dates_in_typed_tables_too(tmp_path: 
         encoder = Encoder.learnt(source_of(data), "y")
         assert [column.kind for column in encoder.columns] == ["date"]
     later = pa.Table.from_batches([*table.to_batches(), *pa.table({"day": ["soon"], "y": [1.0]}).to_batches()])
-    with pytest.raises(DataError, match="holds dates, written as 2020-12-31, and then 'soon'"):
+    with pytest.raises(DataError, match="holds dates, and then 'soon', which is not written as 2020-12-31"):
         Encoder.learnt(source_of(later), "y")
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y", "{d}.{m}.%Y", "%Y/%m/%d", "%d.%m.%Y %H:%M", "%Y-%m-%d %H:%M:%S"])
+def test_dates_in_the_forms_that_can_mean_one_thing_only(tmp_path: Path, form: str) -> None:
+    days = pd.date_range("2019-12-30", periods=200, freq="D")
+    written = [day.strftime(form.format(d=day.day, m=day.month)) for day in days]
+    frame = pd.DataFrame({"day": written, "y": np.arange(200.0)})
+    frame.to_csv(tmp_path / "a.csv", sep=";", index=False)
+    frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    for data in (frame, tmp_path / "a.csv", tmp_path / "a.jsonl"):
+        encoder = Encoder.learnt(source_of(data), "y")
+        assert [column.kind for column in encoder.columns] == ["date"]
+        X, _ = next(iter(encoder.blocks(source_of(data))))
+        assert X.ravel().tolist() == [18_260 + i for i in range(200)]
+
+
+@pytest.mark.parametrize("odd", ["31.02.2024", "1.13.2024", "01.03.24"])
+def test_a_date_that_does_not_exist_is_told(tmp_path: Path, odd: str) -> None:
+    days = [f"{1 + i % 28}.{1 + i // 28}.2024" for i in range(60)]
+    (tmp_path / "a.csv").write_text("day;y\n" + "".join(f"{day};1\n" for day in [*days, odd]))
+    with pytest.raises(DataError, match=re.escape(odd)):
+        fit_table(tmp_path / "a.csv", "y")
 
 
 def test_categories_of_polars_and_yes_or_no_as_text_are_read(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from descend.data.typed import is_date
+
 __all__ = ["disguised", "is_number", "strangers"]
 
 _TO_ONE = 3  # so many times as many values are numbers
@@ -47,7 +49,9 @@ def disguised(values: Collection[str], rows: int) -> str:
         return f"holds numbers, and {_shown(odd)}: {_MEND}"
     dates = [text for text in texts if _DATE.fullmatch(text)]
     if len(dates) >= enough:
-        return f"holds dates that are not written as 2020-12-31, such as {_shown(dates)}: write them so"
+        strange = [text for text in texts if not is_date(text)]
+        how = "holds dates that are not all written as 2020-12-31 or 31.12.2020, such as"
+        return f"{how} {_shown(strange)}: write them so or leave them empty" if strange else ""
     written = [found for text in texts if (found := _WRITTEN.fullmatch(text))]
     kinds = {(found["sign"], found["unit"]) for found in written}
     if len(written) >= enough and len(kinds) <= _MOST_UNITS:

@@ -110,7 +110,7 @@ class CsvSource(_File):
         parse, decimal, names = self._layout()
         while True:
             try:
-                yield from self._read(parse, decimal, names)
+                yield from typed(self._read(parse, decimal, names), self.name, self._text)
             except _TextInNumbersError as found:
                 self._text.add(found.column)
                 self._late[found.column] = found.seen

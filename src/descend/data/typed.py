@@ -1,4 +1,4 @@
-"""Columns of typed tables as a CSV file would give them: text is text, and dates that are written as text are dates."""
+"""The columns of all tables in the same types: text is text, and dates that are written as text are dates."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ import pyarrow.compute as pc
 
 from descend.data.errors import DataError
 
-__all__ = ["typed"]
+__all__ = ["is_date", "typed"]
 
-_DATE = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?$"
+_ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?$"
+# 31.12.2020 and 2020/12/31 mean one thing only; 12/10/2020 is October here and December there.
+_TO_ISO = (
+    (r"^(\d)\.", r"0\1."),
+    (r"^(\d{2})\.(\d)\.", r"\1.0\2."),
+    (r"^(\d{2})\.(\d{2})\.(\d{4})", r"\3-\2-\1"),
+    (r"^(\d{4})/(\d{2})/(\d{2})", r"\1-\2-\3"),
+)
 
 
 def typed(batches: Iterable[pa.RecordBatch], name: str, text: Collection[str]) -> Iterator[pa.RecordBatch]:
     """The batches of a table of that name.
 
-    A column of text whose first batch holds dates alone, written as 2020-12-31, is one of dates, unless it is among
-    those that are to be taken for `text`.
+    A column of text whose first batch holds dates alone, written as 2020-12-31, 2020/12/31 or 31.12.2020, is one of
+    dates, unless it is among those that are to be taken for `text`.
 
     Raises
     ------
@@ -33,16 +40,8 @@ def typed(batches: Iterable[pa.RecordBatch], name: str, text: Collection[str]) -
             dates = {n for n, column in named if n not in text and _holds_dates(column)}
         for i, column in enumerate(columns):
             if names[i] in dates and pa.types.is_string(column.type):
-                try:
-                    columns[i] = column.cast(pa.timestamp("s"))
-                except pa.ArrowInvalid:
-                    odd = column.filter(pc.invert(pc.match_substring_regex(column, _DATE)))
-                    example = odd[0].as_py() if len(odd) else "a date that does not exist"
-                    raise DataError(
-                        f"{name}: column {batch.schema.names[i]!r} holds dates, written as 2020-12-31, and then "
-                        f"{example!r}: write it so, or leave the column out with ignore"
-                    ) from None
-        yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+                columns[i] = _as_dates(column, name, names[i])
+        yield pa.RecordBatch.from_arrays(columns, names=names)
 
 
 def _as_text(column: pa.Array) -> pa.Array:
@@ -59,7 +58,33 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_string_view(kind) or pa.types.is_large_string(kind))
 
 
+def _as_iso(column: pa.Array) -> pa.Array:
+    for form, rewritten in _TO_ISO:
+        column = pc.replace_substring_regex(column, form, rewritten)
+    return column
+
+
 def _holds_dates(column: pa.Array) -> bool:
     if not pa.types.is_string(column.type) or column.null_count == len(column):
         return False
-    return bool(pc.all(pc.match_substring_regex(column, _DATE)).as_py())
+    return bool(pc.all(pc.match_substring_regex(_as_iso(column), _ISO)).as_py())
+
+
+def _as_dates(column: pa.Array, table: str, name: str) -> pa.Array:
+    try:
+        return _as_iso(column).cast(pa.timestamp("s"))
+    except pa.ArrowInvalid:
+        odd = next(text for text in column.drop_null().to_pylist() if not is_date(text))
+        raise DataError(
+            f"{table}: column {name!r} holds dates, and then {odd!r}, which is not written as 2020-12-31 or 31.12.2020 "
+            "or does not exist: correct it, or leave the column out with ignore"
+        ) from None
+
+
+def is_date(text: str) -> bool:
+    """Whether it is a date that exists, in one of the forms that are read."""
+    try:
+        _as_iso(pa.array([text])).cast(pa.timestamp("s"))
+    except pa.ArrowInvalid:
+        return False
+    return True
