@@ -96,9 +96,33 @@ def test_a_start_without_a_slope_leads_to_no_minimum() -> None:
 
 
 def test_points_that_were_found_once_tell_of_others() -> None:
-    with pytest.warns(UserWarning, match=r"172 points were found, 101 of them from one start only.*starts=1,024"):
+    with pytest.warns(UserWarning, match=r"174 points were found, 103 of them from one start only.*starts=1,024"):
         critical_points("sin(100*x)", (0, 6.283))
     assert len(critical_points("sin(x) + 0.1*x^2", (-4, 6))) == 3
+
+
+@pytest.mark.parametrize(
+    ("formula", "domain", "at"),
+    [
+        ("-1/(1+x^2)", [(-100, 100)], [[0.0]]),  # Newton's method leads out of the box from nearly all starts
+        ("exp(x)", [(-10, 10)], []),
+        ("1e-12*(sin(x) + x^2/10)", [(-10, 10)], [[-1.30644], [3.83747], [1.97738]]),
+        ("x^4", [(-2, 2)], [[0.0]]),
+    ],
+)
+def test_a_tail_is_no_stationary_point(formula: str, domain: list[tuple[float, float]], at: list[list[float]]) -> None:
+    found = critical_points(formula, domain)
+    np.testing.assert_allclose([point.x for point in found] or np.empty((0, 1)), np.reshape(at, (-1, 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("formula", "domain", "at"),
+    [("-exp(-x^2)", [(-50, 50)], [0.0]), ("-exp(-(x-3)^2-y^2)", [(-12, 15), (-12, 12)], [3.0, 0.0])],
+)
+def test_a_plateau_is_no_stationary_point(formula: str, domain: list[tuple[float, float]], at: list[float]) -> None:
+    with pytest.warns(UserWarning, match="the gradient is zero to rounding at .* a plateau, whose points are left out"):
+        (found,) = critical_points(formula, domain)
+    np.testing.assert_allclose(found.x, at, atol=1e-6)
 
 
 def test_a_function_of_one_number_in_a_vector_has_critical_points_too() -> None:

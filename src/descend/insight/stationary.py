@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import root
+from scipy.optimize import minimize, root
 from scipy.stats import qmc
 
 from descend.insight.curvature import Curvature, curvature_of, hessian_product
@@ -19,6 +19,9 @@ from descend.objectives.parameters import as_parameters
 __all__ = ["StationaryPoint", "critical_points", "kind_of", "prepared_within", "sobol"]
 
 _TRIED = 32  # points at which an objective may be undefined
+_FLAT = 1e-12  # times the largest gradient at a start: none, as far as rounding lets one tell
+_BESIDE = 0.01  # of the box: so far around a point the gradient is looked at
+_ANEW = 8  # starts from which a point is sought downhill, and so many from which it is sought uphill
 _MISSED = 0.05  # share of further starts that would lead to new points, from which on it is warned of
 
 
@@ -62,6 +65,9 @@ def critical_points(
 ) -> list[StationaryPoint]:  # fmt: skip
     """The stationary points of a box that Newton's method finds from many starts, lowest cost first.
 
+    Of the starts that lead it nowhere, it begins anew where L-BFGS-B ends below the lowest and above the highest.
+    Points amid a plateau, where all gradients around are zero, too, are left out, and warned of.
+
     Parameters
     ----------
     objective
@@ -83,19 +89,22 @@ def critical_points(
         raise ValueError(f"domain must be (low, high) of each variable, low < high, got {domain!r}")
     points = sobol([*zip(low, high, strict=True)], starts, seed)
     problem = prepared_within(objective, box)
-    start = problem.x0
+    start, span = problem.x0, high - low
+    field = _Field(problem, box, points)
     found: list[tuple[np.ndarray, int]] = []
-    span = high - low
-    for point in points:
-        x = _newton(problem, point, start.shape)
-        if x is None or (x < low - 1e-6 * span).any() or (x > high + 1e-6 * span).any():
-            continue
+    for x in field.stationary_points():
         for k, (known, count) in enumerate(found):
             if (np.abs(known - x) <= 1e-4 * span).all():
                 found[k] = (known, count + 1)
                 break
         else:
             found.append((x, 1))
+    if field.flat:
+        warnings.warn(
+            f"the gradient is zero to rounding at {field.flat} of {len(points)} starts: a plateau, whose points are "
+            "left out",
+            stacklevel=2,
+        )
     once, reached = sum(count == 1 for _, count in found), sum(count for _, count in found)
     if once > _MISSED * reached:
         warnings.warn(
@@ -121,20 +130,64 @@ def prepared_within(objective: Any, box: np.ndarray) -> Problem:
     raise first
 
 
-def _newton(problem: Problem, point: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    def gradient(x: np.ndarray) -> np.ndarray:
-        return np.atleast_1d(problem.value_and_grad(np.asarray(x.reshape(shape)), *problem.data)[1]).astype(float)
+class _Field:
+    """The gradient in a box, and the starts in it."""
 
-    def hessian(x: np.ndarray) -> np.ndarray:
-        product = hessian_product(problem, x.reshape(shape))
-        return np.stack([product(way) for way in np.eye(x.size)])
+    def __init__(self, problem: Problem, box: np.ndarray, starts: np.ndarray) -> None:
+        self._problem, self._box, self._span = problem, box, box[:, 1] - box[:, 0]
+        with np.errstate(all="ignore"):
+            seen = [self._at(start) for start in starts]
+        sizes = np.array([np.linalg.norm(gradient) for _, gradient in seen])
+        self._least = _FLAT * max(sizes[np.isfinite(sizes)], default=0.0)
+        self.flat = int((sizes <= self._least).sum())
+        lowest_first = np.argsort([value for value, _ in seen])
+        self._starts = [starts[i] for i in lowest_first if sizes[i] > self._least]
 
-    with np.errstate(all="ignore"):
-        size = np.linalg.norm(gradient(point))
-        ended = root(gradient, point, jac=hessian, tol=1e-12)
-        left = np.linalg.norm(gradient(ended.x))
-    is_zero = np.isfinite(left) and left <= 1e-8 * max(1.0, float(size))
-    return np.asarray(ended.x) if is_zero else None
+    def stationary_points(self) -> Iterator[np.ndarray]:
+        """Those to which the starts lead, with repetitions."""
+        with np.errstate(all="ignore"):
+            failed = []
+            for start in self._starts:
+                x = self._newton(start)
+                if x is None:
+                    failed.append(start)
+                else:
+                    yield x
+            for sign, some in ((1.0, failed[:_ANEW]), (-1.0, failed[-_ANEW:])):
+                for start in some:
+                    end = minimize(self._at, start, (sign,), "L-BFGS-B", jac=True, bounds=self._box).x
+                    x = self._newton(end)
+                    if x is not None:
+                        yield x
+
+    def _at(self, x: np.ndarray, sign: float = 1.0) -> tuple[float, np.ndarray]:
+        """Value and gradient, times the sign."""
+        problem = self._problem
+        value, gradient = problem.value_and_grad(x.reshape(problem.x0.shape), *problem.data)
+        return sign * float(value), sign * np.asarray(gradient, float).ravel()
+
+    def _size(self, x: np.ndarray) -> float:
+        return float(np.linalg.norm(self._at(x)[1]))
+
+    def _newton(self, start: np.ndarray) -> np.ndarray | None:
+        def hessian(x: np.ndarray) -> np.ndarray:
+            product = hessian_product(self._problem, x.reshape(self._problem.x0.shape))
+            return np.stack([product(way) for way in np.eye(x.size)])
+
+        ended = root(lambda x: self._at(x)[1], start, jac=hessian, tol=1e-12, options={"maxfev": 100})
+        x, (low, high), slack = np.asarray(ended.x), self._box.T, 1e-6 * self._span
+        is_within = ((x >= low - slack) & (x <= high + slack)).all()
+        left = self._size(x)
+        is_zero = left <= 1e-8 * self._size(start) or (ended.success and left <= self._least)
+        return x if is_within and is_zero and self._stands_out(x, left) else None
+
+    def _stands_out(self, x: np.ndarray, left: float) -> bool:
+        """Whether the gradient grows around the point: on the way down a tail it does so on one side only."""
+        steps = np.diag(_BESIDE * self._span)
+        pairs = [(self._size(x - step), self._size(x + step)) for step in steps]
+        flat = [max(pair) <= self._least for pair in pairs]
+        grows = [left <= min(pair) for pair in pairs]
+        return not all(flat) and all(f or g for f, g in zip(flat, grows, strict=True))
 
 
 def kind_of(bend: Curvature) -> str:
