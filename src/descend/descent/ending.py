@@ -8,6 +8,7 @@ import numpy as np
 
 from descend.descent.jumps import has_no_slope_near, is_lower_near, jumps_beside, stands_in_steps
 from descend.descent.kinks import fall_from_kink
+from descend.descent.leaps import leapt_over
 from descend.descent.outcome import (
     Finding,
     Judgement,
@@ -112,6 +113,14 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
         return Judgement(
             Outcome.DIVERGED,
             f"{_worse(run, first)}, where the gradient is as good as zero; try a smaller learning rate",
+        )
+    if (lower := leapt_over(run, f, first)) is not None:
+        return Judgement(
+            Outcome.STALLED,
+            f"the gradient norm {size:.2g} is as good as zero because the cost {run.fun:.6g} is flat there: a plateau, "
+            f"on to which a long step has led; short steps reach {run.problem.sign * lower:.6g}. Try a smaller "
+            "learning rate",
+            Finding.LEAPT_OVER,
         )
     slope, go = run.method.slope(run.x_array, grad), run.method.reach
     # So near to the edge of a set, what is left of the way to it is no fall.

@@ -32,6 +32,7 @@ from descend.objectives.parameters import as_vector
 __all__ = ["diverged", "wrong_gradient"]
 
 _INEXACT = 1e-5  # of the first gradient: differences that a user makes are as inexact as that
+_FEWEST = 50  # steps for which a cure is tried
 _AS_LONG = 5_000  # steps: a cure is tried for longer than it took to diverge, up to so many
 
 
@@ -72,7 +73,9 @@ def _unsigned(problem: Any, x: Any, data: Any) -> Any:
 
 
 def diverged(run: Run) -> Diagnosis | None:
-    """Of a run that diverged: why."""
+    """Of a run that diverged, or was thrown past a minimum on to flat ground: why."""
+    if run.finding is Finding.LEAPT_OVER:
+        return None if fixed_rate(run) is None else _above_the_limit(run) or _smaller_helps(run)
     if run.outcome is not Outcome.DIVERGED:
         return None
     first, last = start_cost(run), float(run.problem.sign * run.trace.f[-1])
@@ -99,10 +102,12 @@ def _above_the_limit(run: Run) -> Diagnosis | None:
 
 def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
     """The cure is a smaller rate: of a few, the first that works, or one that halves the cost once more."""
-    fixed, steps = fixed_rate(run) is not None, min(max(TRIED, 4 * run.nit), _AS_LONG)
+    was_cut = run.bad_x is not None or run.finding is Finding.LEAPT_OVER  # before all steps were made
+    steps = min(max(TRIED, 4 * run.nit), _AS_LONG) if was_cut else max(run.nit, _FEWEST)
+    fixed = fixed_rate(run) is not None
     best: tuple[float, Run] | None = None
     for _ in range(10 if fixed else 0):
-        below = start_cost(run) if best is None else cost(best[1]) - 0.5 * abs(cost(best[1]))
+        below = min(start_cost(run), cost(run)) if best is None else cost(best[1]) - 0.5 * abs(cost(best[1]))
         lr = round_rate(lr)
         tried = improved(run, with_rate(run.method, lr), below=below, steps=steps)
         if tried is not None:

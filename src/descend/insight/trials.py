@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from descend.descent import Outcome, Run, minimize
+from descend.descent.outcome import Finding
 from descend.insight.curvature import Curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.methods import Around, Method
@@ -92,9 +93,10 @@ def again(run: Run, method: Any, *, x0: Any = None, steps: int = TRIED, **how: A
 
 
 def improved(run: Run, method: Any, *, below: float, x0: Any = None, steps: int = TRIED) -> Run | None:
-    """A run with something changed, if it does not diverge and ends below a cost; else None: then it is no cure."""
+    """A run with something changed, if it does not go astray and ends below a cost; else None: then it is no cure."""
     tried = again(run, method, x0=x0, steps=steps)
-    return tried if tried is not None and tried.outcome is not Outcome.DIVERGED and cost(tried) < below else None
+    astray = tried is None or tried.outcome is Outcome.DIVERGED or tried.finding is Finding.LEAPT_OVER
+    return tried if tried is not None and not astray and cost(tried) < below else None
 
 
 def onward(run: Run, count: int = 24) -> np.ndarray | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from descend.descent import Outcome, Run
@@ -14,6 +16,7 @@ __all__ = ["falls_for_ever"]
 
 _FARTHEST = 1e9  # times the length of the way, or the size of x where that is more
 _LOOKS, _LOOKS_A_DECADE = 28, 3  # places on the way there
+_BETWEEN = 17  # places from one of them to the next: it may have a minimum in between
 _FEWEST = 4  # of them that are numbers
 _AT_ONCE = 1e-3  # share of the whole fall that ten times the way must bring, where the cost comes to a level
 
@@ -32,7 +35,8 @@ def falls_for_ever(run: Run) -> Diagnosis | None:
     gained = start_cost(run) - here
     if gained < 0:
         return None
-    rounding = float(np.finfo(dtype_of(run.x_array)).eps) ** 0.75 * abs(here) + 4 * problem.noise
+    digits = float(np.finfo(dtype_of(run.x_array)).eps) ** 0.75
+    rounding = digits * abs(here) + 4 * problem.noise
     half = int(np.searchsorted(trace.step, run.nit / 2, side="right")) - 1
     for row in (max(half, 0), 0):
         way = end - trace.x[row]
@@ -40,12 +44,27 @@ def falls_for_ever(run: Run) -> Diagnosis | None:
         if not 0 < length < np.inf:
             continue
         farthest = _FARTHEST * max(1.0, reach_of(run.x_array) / length)
-        places = (from_vector(end + far * way, problem.x0) for far in np.geomspace(1, farthest, _LOOKS))
-        values = [here, *(float(problem.value(place, *problem.data)) for place in places)]
-        if _never_rises(np.array(values), rounding, gained):
+        far = np.concatenate([[0.0], np.geomspace(1, farthest, _LOOKS)])
+
+        def cost(by: float, way: np.ndarray = way) -> float:
+            return float(problem.value(from_vector(end + by * way, problem.x0), *problem.data))
+
+        values = np.array([here, *map(cost, far[1:])])
+        if _never_rises(values, rounding, gained) and not _rises_between(far, values, cost, digits):
             lowest = problem.sign * float(np.nanmin(values))
             return unbounded({"cost": run.fun, "cost far beyond, straight on": lowest})
     return None
+
+
+def _rises_between(far: np.ndarray, values: np.ndarray, cost: Callable[[float], float], digits: float) -> bool:
+    """Whether the cost rises between two looks, by more than its own digits, up to the first that is no number."""
+    seen = len(values) if np.isfinite(values).all() else int(np.argmin(np.isfinite(values))) + 1
+    for k in range(1, seen):
+        between = np.array([values[k - 1], *map(cost, np.linspace(far[k - 1], far[k], _BETWEEN)[1:])])
+        between = between[np.isfinite(between)]
+        if (np.diff(between) > digits * np.abs(between[:-1])).any():
+            return True
+    return False
 
 
 def _never_rises(values: np.ndarray, rounding: float, gained: float) -> bool:
