@@ -12,12 +12,14 @@ from descend.descent import Outcome
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.retraining import FEW_LOOKS, OfTraining, Retraining
 from descend.insight.retraining_causes import (
+    FEW_STEPS,
     at_chance,
     boundless,
     cut_off,
     decayed,
     diverged,
     goes_to_and_fro,
+    hardly_begun,
     ill_conditioned,
     penalised,
     plateau,
@@ -27,6 +29,7 @@ from descend.insight.retraining_causes import (
     too_large,
     too_small,
     with_cure_tried,
+    wrong_rule,
 )
 from descend.insight.trials import FROZEN
 from descend.methods import Frozen, Rule
@@ -47,7 +50,8 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         return read if found is None else replace(found, outcome=trials.outcome)
     if read.cause in certain:
         return with_cure_tried(trials, read)
-    for look in (diverged,) if has_diverged else (boundless, cut_off, *_looks(trials, read), ill_conditioned):
+    looks = boundless, cut_off, wrong_rule, *_looks(trials, read), ill_conditioned
+    for look in (diverged,) if has_diverged else looks:
         found = look(trials)
         if found is not None:
             return replace(found, outcome=trials.outcome)
@@ -56,7 +60,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         evidence["not all was tried"] = "that would have taken longer than the training"
     if has_diverged:
         return Diagnosis(read.cause, evidence, outcome=trials.outcome)
-    start, _, gained = trials.gained
+    start, end, gained = trials.gained
     if isinstance(trials.method, Rule) and (trials.history.loss == start).all():
         cure = FROZEN if any(isinstance(part, Frozen) for part in trials.method.parts()) else ""
         return Diagnosis(Cause.UNKNOWN, {**evidence, "loss at the start": start}, cure, outcome=trials.outcome)
@@ -71,7 +75,8 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
     # Whether a rate that has fallen did so too early is looked at first: then it speaks against nothing.
     speaks_for = read.cause is Cause.HEALTHY or trials.has_decayed
-    is_well = ended_well and (not trials.was_cut or (learnt and speaks_for))
+    has_begun = trials.history.steps[-1] >= FEW_STEPS or not end > 0.5 * trials.level
+    is_well = ended_well and has_begun and (not trials.was_cut or (learnt and speaks_for))
     return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
 
 
@@ -86,8 +91,18 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
         order = (too_small, plateau) if is_own and not trials.unreached else (plateau, too_small)
         has_leapt = float(np.abs(trials.history.loss - start).max()) > 0.01 * abs(start)
         looks = (too_large, *order) if has_leapt else (*order, too_large)
-        return decayed, penalised, *early[:1], *looks, raw_columns, goes_to_and_fro, too_few_epochs
+        return decayed, penalised, *early[:1], *looks, raw_columns, goes_to_and_fro, too_few_epochs, hardly_begun
     if len(trials.history) < FEW_LOOKS:
-        return raw_columns, too_large, *early[1:], goes_to_and_fro, too_few_epochs, too_small, penalised, *late
+        return (
+            raw_columns,
+            too_large,
+            *early[1:],
+            goes_to_and_fro,
+            too_few_epochs,
+            too_small,
+            hardly_begun,
+            penalised,
+            *late,
+        )
     first = (decayed, *early[:1], too_large, *early[1:], swings, raw_columns)
-    return *first, too_small, goes_to_and_fro, too_few_epochs, penalised, *late
+    return *first, too_small, goes_to_and_fro, too_few_epochs, penalised, hardly_begun, *late

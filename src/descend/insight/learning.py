@@ -34,6 +34,7 @@ __all__ = [
 
 _WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by training again with one thing changed"
 _LEARNT = 0.2  # share of the first loss, which has to be gained where nothing else tells that all is well
+_BY_HEART, _HARDLY_LOWER = 0.1, 0.25  # shares of the loss of rows held out, and of what that was at the start
 _STILL_WELL = 0.9  # of the loss at the start
 _WORSE = -0.1  # R² of rows held out, below which a constant does better, and not by chance
 _FAR = 1e3  # times as far from the median as usual
@@ -78,7 +79,7 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
     if outcome is Outcome.PRECISION_FLOOR:
         return Diagnosis(Cause.PRECISION_FLOOR, {"loss": float(loss[-1])}, outcome=outcome)
     seen = validation[whole]
-    if len(whole) > 3 and np.isfinite(seen).all():
+    if len(whole) > 3 and np.isfinite(seen).all() and outcome is not Outcome.NOTHING_LEARNT:
         best = int(np.argmin(seen))
         worse = seen[-1] - seen[best]
         fell = loss[whole[best]] - loss[whole[-1]]
@@ -92,6 +93,11 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
             stops = f"patience={_patience_for(seen)}, which stops there and keeps those parameters; or "
             cure = f"{stops if best else ''}l2, more rows, or other columns"
             return Diagnosis(Cause.OVERFITTING, evidence, cure, outcome=outcome)
+    is_small = 0 < loss[-1] < _BY_HEART * validation[-1]  # false where nothing was held out
+    if is_small and validation[-1] > _HARDLY_LOWER * validation[0]:
+        evidence = {"loss": float(loss[-1]), "loss of the rows held out": float(validation[-1])}
+        evidence["which was at the start"] = float(validation[0])
+        return Diagnosis(Cause.OVERFITTING, evidence, "more rows, a smaller model, or a penalty", outcome=outcome)
     if len(loss) < 3:
         return Diagnosis(Cause.UNKNOWN, {"looks at the loss": len(loss)}, outcome=outcome)
     gained = float(loss[0] - loss[-1])

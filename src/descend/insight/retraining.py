@@ -33,6 +33,10 @@ _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
+_STEPS_ASIDE = (0.02, 0.01, 0.005)  # of the length of an array: by differences over these its slope is measured
+_USUAL, _REPEATED = 4.0, 0.5  # times as large or small as usual; share of numbers that are their own
+_ARRAYS, _LEAST_SIZE = 16, 0.1  # so many are looked at; the size of numbers that are zero
+_AGREE, _DIFFER = 0.03, 0.1  # shares by which slopes that are one agree, and by which two slopes differ
 _HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
 REST = 0.005  # share of the loss at the start: what is left is no trifle
 _OF_REST, _OF_REST_OF_LINEAR = 0.2, 0.05  # and this is much of it; of a linear model one expects the best there is
@@ -77,6 +81,11 @@ class Retraining(ABC):
     def lost(self) -> list[str]:
         """The parameters whose gradient is not finite at the start, by name, as far as that is known."""
         return []
+
+    @property
+    def false_slopes(self) -> dict[str, float]:
+        """A slope by differences of the loss that the gradient does not have, as evidence, as far as that is known."""
+        return {}
 
     @abstractmethod
     def scaled(self) -> list[tuple[str, dict[str, Any]]]:
@@ -267,16 +276,14 @@ class OfTraining(Retraining):
 
     def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
         """Matrices drawn at random. Source: Glorot & Bengio (2010), AISTATS."""
-        draw, leaves = np.random.default_rng(0), jax.tree.leaves(self._training.params)
-        if max(np.ndim(leaf) for leaf in leaves) < 2:
+        draw, leaves = np.random.default_rng(0), jax.tree.leaves(self._training.again.keywords["params"])
+        if not self.unreached and all(_is_drawn(leaf) for leaf in leaves if np.ndim(leaf) >= 2):
             return []
 
         def begun(leaf: Any) -> Any:
             if np.ndim(leaf) < 2:
                 return np.zeros_like(leaf)
-            *field, inputs, outputs = np.shape(leaf)
-            bound = (6 / (np.prod(field) * (inputs + outputs))) ** 0.5
-            return draw.uniform(-bound, bound, np.shape(leaf)).astype(leaf.dtype)
+            return draw.uniform(-1, 1, np.shape(leaf)).astype(leaf.dtype) * leaf.dtype.type(_bound_of(leaf))
 
         cure = "begin with random matrices, ±√(6/(rows + columns)), and zeros in the rest"
         return [(cure, {"params": jax.tree.map(begun, self._training.params)})]
@@ -303,6 +310,32 @@ class OfTraining(Retraining):
         leaves, structure = jax.tree.flatten(params)
         leaves[place] = self._moved(leaves[place])
         return bool(self._training.loss(jax.tree.unflatten(structure, leaves)) != self._training.loss(params))
+
+    @property
+    def false_slopes(self) -> dict[str, float]:
+        """See `Retraining.false_slopes`: array by array, along the gradient, at the start and at the end."""
+        for params in (as_parameters(self._training.again.keywords["params"]), self._training.params):
+            for place, (name, gradient) in enumerate(self._training.gradient(params)[:_ARRAYS]):
+                slope = float(np.linalg.norm(gradient.astype(float)))
+                quotients = self._quotients(params, place, gradient / slope) if 0 < slope < np.inf else []
+                quotient = float(np.median(quotients)) if quotients else slope
+                agree = bool(quotients) and np.ptp(quotients) <= _AGREE * abs(quotient)
+                if agree and abs(slope - quotient) > _DIFFER * max(slope, abs(quotient)):
+                    where = f"slope along {name}" if name else "slope"
+                    return {f"{where}, by the gradient": slope, "by differences of the loss": quotient}
+        return {}
+
+    def _quotients(self, params: Any, place: int, way: np.ndarray) -> list[float]:
+        """The slope of the loss along a way of one array, by differences over some lengths."""
+        leaves, structure = jax.tree.flatten(params)
+        at = leaves[place]
+        reach = max(float(np.linalg.norm(at)), _LEAST_SIZE * at.size**0.5)
+
+        def loss(far: float) -> float:
+            leaves[place] = np.asarray(at + far * way, at.dtype)
+            return float(self._training.loss(jax.tree.unflatten(structure, leaves)))
+
+        return [(loss(by * reach) - loss(-by * reach)) / (2 * by * reach) for by in _STEPS_ASIDE]
 
     def scaled(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.scaled`: of the first table among the data."""
@@ -369,3 +402,15 @@ def _differ(table: np.ndarray) -> bool:
     sizes = size[size > 0]
     is_far = np.abs(table.mean(axis=0)) > _OTHER_SCALE * spread
     return bool(len(sizes) and (sizes.max() > _OTHER_SCALE * sizes.min() or is_far.any()))
+
+
+def _bound_of(leaf: Any) -> float:
+    """How large the numbers of a matrix begin. Source: Glorot & Bengio (2010), AISTATS."""
+    *field, inputs, outputs = np.shape(leaf)
+    return float((6 / (np.prod(field) * (inputs + outputs))) ** 0.5)
+
+
+def _is_drawn(leaf: Any) -> bool:
+    """Whether a matrix looks as if it was drawn at random, with numbers of a usual size."""
+    size = float(np.std(leaf)) * 3**0.5 / _bound_of(leaf)
+    return 1 / _USUAL < size < _USUAL and len(np.unique(leaf)) > _REPEATED * np.size(leaf)

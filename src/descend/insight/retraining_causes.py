@@ -23,7 +23,7 @@ from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
 from descend.insight.retraining import FEW_LOOKS, REST, STEPS, OfModel, OfTraining, Retraining, settled, told
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
-from descend.insight.trials import rises
+from descend.insight.trials import RIGHT_RULE, rises
 from descend.methods import Around, Method, Rule
 from descend.models.all_rows import BOUNDING_L2
 from descend.models.history import History
@@ -31,12 +31,14 @@ from descend.models.linear import LinearModel
 from descend.stepsizes.schedule import Schedule
 
 __all__ = [
+    "FEW_STEPS",
     "at_chance",
     "boundless",
     "cut_off",
     "decayed",
     "diverged",
     "goes_to_and_fro",
+    "hardly_begun",
     "ill_conditioned",
     "penalised",
     "plateau",
@@ -46,6 +48,7 @@ __all__ = [
     "too_large",
     "too_small",
     "with_cure_tried",
+    "wrong_rule",
 ]
 
 _MATTERS = 0.02  # share of all that was gained, from which on a gain counts
@@ -53,6 +56,8 @@ _MUCH = 0.3  # share of what could have been gained
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _LEFT, _FOUND = 0.05, 0.9  # shares of the loss of a constant: so much is left, and so much is learnt something
+FEW_STEPS = 1_000  # of which training in batches usually makes more
+_STILL_FALLS = 0.2  # share of what was gained, won in the second half
 _PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss falls as far as the rate takes it
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 
@@ -289,6 +294,14 @@ def cut_off(trials: Retraining) -> Diagnosis | None:
     return Diagnosis(Cause.WRONG_GRADIENT, evidence, cure)
 
 
+def wrong_rule(trials: Retraining) -> Diagnosis | None:
+    """Whether a derivative is not that of the loss, and much is left to learn."""
+    start, end, _ = trials.gained
+    if not end > _LEFT * min(abs(start), trials.level) or not (false := trials.false_slopes):
+        return None
+    return Diagnosis(Cause.WRONG_GRADIENT, {**false, "loss at the start": start, "loss": end}, RIGHT_RULE)
+
+
 def ill_conditioned(trials: Retraining) -> Diagnosis | None:
     """Whether a linear model gets much lower without batches, where the default steps suit flat directions, too."""
     if not isinstance(trials, OfModel) or not isinstance(trials.model, LinearModel) or not trials.in_batches:
@@ -322,9 +335,25 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
     return Diagnosis(Cause.TOO_FEW_STEPS, {"loss": end}, "more epochs", told(more, "more", end))
 
 
+def hardly_begun(trials: Retraining) -> Diagnosis | None:
+    """Whether so few steps were made that many more, which take no time either, get much lower."""
+    _, end, _ = trials.gained
+    steps, epochs = float(trials.history.steps[-1]), float(trials.history.epoch[-1])
+    if trials.is_at_rest or steps >= FEW_STEPS or not end > _LEFT * trials.level:
+        return None
+    more = trials.onward(epochs=int(np.ceil(epochs * FEW_STEPS / steps)))
+    if more is None or not end - settled(more) > _MUCH * end:
+        return None
+    evidence = {"steps": int(steps), "loss": end}
+    return Diagnosis(Cause.TOO_FEW_STEPS, evidence, "more epochs", told(more, "more", end))
+
+
 def plateau(trials: Retraining) -> Diagnosis | None:
     """Whether a network does not learn for what it is, or for where it began."""
-    start, end, _ = trials.gained
+    start, end, gained = trials.gained
+    half = float(trials.history.loss[len(trials.history) // 2])
+    if half - end > _STILL_FALLS * gained > _STILL_FALLS * _MUCH * abs(start):
+        return None
     much_is_left = (isinstance(trials, OfTraining) and end > 0.05 * abs(start)) or at_chance(trials)
     for cure, changes in trials.other_ways():
         found = _changed(trials, Cause.PLATEAU, cure, half=much_is_left, **changes)

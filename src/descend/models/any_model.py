@@ -24,7 +24,7 @@ from descend.models.history import History
 from descend.models.samples import Samples
 from descend.models.training import Ending, Measured, chunks_of, parted, sample_of, train_in_batches
 from descend.objectives.parameters import as_parameters, from_vector
-from descend.objectives.tracing import same_constants
+from descend.objectives.tracing import compiled, same_constants
 from descend.words import precision
 
 __all__ = ["Training", "train"]
@@ -90,7 +90,7 @@ class Training:
         given = {"key": None} if "key" in inspect.signature(loss).parameters else {}
         rows = sample_of(Samples(as_data(self.again.keywords["data"], leaf)), 0).parts
         with precision(leaf.dtype):
-            return jax.jit(made(lambda x, *rows: loss(x, *rows, **given)))(params, *rows)
+            return compiled(made(lambda x, *rows: loss(x, *rows, **given)))(params, *rows)
 
     def explain(self) -> Any:
         """Why training ended as it did: a `Diagnosis`.
@@ -206,7 +206,7 @@ def train(
 
     with precision(kind):
         _refuse_frozen_randomness(seen, params, *samples.taken(np.arange(size)).parts)
-    look = jax.jit(seen)
+    look = compiled(seen)
 
     def measured(weights: np.ndarray, some: Samples) -> tuple[float, float]:
         x, total = from_vector(weights, params), np.zeros(2)

@@ -109,4 +109,9 @@ class InBatches(LinearOnRows):
         of_rows = {"rows": len(rows), "columns": rows.features, "dtype": rows.kind}
         arrays = (rows.values, rows.columns, rows.starts, rows.y, rows.weights)
         ending = self._train(chunks, size, epochs, measure, of_rows, arrays, as_good_as_zero=rounding)
-        return beside_a_constant(ending, cost(ending.weights), of_constant)
+
+        def of_both(some: Rows) -> tuple[float, float]:
+            cost = self._loss_of(some)
+            return cost(ending.weights), cost(constant)
+
+        return beside_a_constant(ending, of_both, sample, held_out)

@@ -367,9 +367,14 @@ class NeuralNetwork(Estimator):
 
         epochs = self.planned_epochs(len(samples))
         ending = self._train(chunks, size, epochs, measure, {"rows": len(samples)}, samples.parts)
-        _, y, row_weights = sample.parts
-        constant = np.broadcast_to(self._constant(samples), (len(y), self._outputs()))
-        return beside_a_constant(ending, measure(ending.weights).loss, self._seen(constant, y, row_weights)[0])
+        constant = self._constant(samples)
+
+        def beside(rows: Samples) -> tuple[float, float]:
+            _, y, row_weights = rows.parts
+            everywhere = np.broadcast_to(constant, (len(y), self._outputs()))
+            return self._measure(ending.weights, rows)[0], self._seen(everywhere, y, row_weights)[0]
+
+        return beside_a_constant(ending, beside, sample, held_out)
 
     def _attributes(self, weights: np.ndarray) -> dict[str, Any]:
         """What `predict` needs, by name."""

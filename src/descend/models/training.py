@@ -38,6 +38,7 @@ _MEASURED = 4_096  # rows on which the loss is measured on the way
 _ROSE, _OF_GAINED = 0.1, 0.01  # shares of the training loss, and of what was gained: by so much more it bounces
 _ROSE_MUCH = 0.1  # share of the first loss: a model that begins at the best constant may end a little above it
 _NO_BETTER = 0.001  # share of the loss of a constant by which something that was learnt is lower
+_BY_CHANCE = 6.0  # over the rows held out: such a share is lost and won by chance, where the best epoch was kept
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
 _SEEN = "loss {0:.4g}  score {1:.4f}  {2:,.0f} rows a second"
@@ -225,14 +226,24 @@ def train_in_batches(
     return Ending(kept, outcome, message, float(at.epoch), has_gone_back=patience is not None)
 
 
-def beside_a_constant(ending: Ending, loss: float, of_constant: float) -> Ending:
-    """The ending, where `loss` is that of the model and `of_constant` that of the best prediction without columns."""
-    if ending.outcome is not Outcome.STEPS_EXHAUSTED or of_constant == 0:  # all targets are the same
+def beside_a_constant(
+    ending: Ending, losses: Callable[[Any], tuple[float, float]], sample: Any, held_out: Any
+) -> Ending:
+    """The ending, or that nothing was learnt, where the model does no better than the best prediction without columns.
+
+    `losses(rows)` are those of both. Of a training that was stopped early the rows held out are the judges.
+    """
+    if ending.outcome not in {Outcome.STEPS_EXHAUSTED, Outcome.CONVERGED}:
         return ending
-    if of_constant - loss >= _NO_BETTER * abs(of_constant):
+    was_stopped = ending.outcome is Outcome.CONVERGED
+    loss, of_constant = losses(held_out if was_stopped else sample)
+    least = max(_NO_BETTER, _BY_CHANCE / len(held_out)) if was_stopped else _NO_BETTER
+    if of_constant == 0 or of_constant - loss >= least * abs(of_constant):  # 0: all targets are the same
         return ending
     outcome = Outcome.NOTHING_LEARNT
     message = f"{outcome.value}: {ending.message}, and a prediction that is the same for all rows has {of_constant:.6g}"
+    if loss < of_constant and was_stopped:
+        message += f": no more than chance brings about with {len(held_out)} rows"
     return replace(ending, outcome=outcome, message=message)
 
 

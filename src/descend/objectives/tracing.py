@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["NO_OPTIONS", "Traced", "is_float64", "once", "same_constants", "trace"]
+__all__ = ["NO_OPTIONS", "Traced", "compiled", "is_float64", "once", "same_constants", "trace"]
 
 NO_OPTIONS: Mapping[str, Any] = {}  # of XLA, besides those that all programs are compiled with
 
@@ -85,6 +85,24 @@ def trace(value: Callable[..., Any], grad: Callable[..., Any] | None, x: Any, *d
         return lambda *args: _evaluated(closed.jaxpr, closed.consts, args, structure)
 
     return replace(forward, program=once(("gradient", forward.key), forward.jaxpr, derive))
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function(x, *data)` of JAX code, compiled once for all functions of the same program and shapes.
+
+    Must be called in the float64 context that it is to run in.
+    """
+    programs: dict[Any, Traced] = {}
+
+    def call(x: Any, *data: Any) -> Any:
+        leaves, structure = jax.tree.flatten((x, data))
+        shapes = (structure, is_float64(), *((np.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves))
+        if shapes not in programs:
+            programs[shapes] = _traced(function, partial(function), x, *data)
+        found = programs[shapes]
+        return found.compiled("as it is", lambda: found.program)(found.consts, x, *data)
+
+    return call
 
 
 def _traced(origin: Callable[..., Any], function: Callable[..., Any], x: Any, *data: Any) -> Traced:

@@ -1,0 +1,109 @@
+"""Trainings of few steps, of a wrong derivative, and by heart: what short trainings must not be taken for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from descend import Adam, GradientDescent, LogisticRegression, MLPClassifier, MLPRegressor, Outcome, train
+from descend.insight import Cause
+
+pytestmark = [
+    pytest.mark.usefixtures("time_enough"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+_DRAW = np.random.default_rng(0)
+PLACES = np.sort(_DRAW.uniform(-3, 3, 400))[:, None]
+WAVE = np.sin(2 * PLACES[:, 0]) + 0.05 * _DRAW.normal(size=400)
+ROWS = _DRAW.normal(size=(600, 4)).astype(np.float32)
+NOISE, SIDES = _DRAW.normal(size=600).astype(np.float32), _DRAW.integers(0, 2, 600)
+BENT = (np.sin(2 * ROWS[:, 0]) + ROWS[:, 1] * ROWS[:, 2]).astype(np.float32)
+
+
+def drawn(inputs: int, outputs: int, seed: int = 0) -> np.ndarray:
+    numbers: np.ndarray = np.random.default_rng(seed).normal(size=(inputs, outputs)).astype(np.float32)
+    return numbers * np.float32((2 / inputs) ** 0.5)
+
+
+@pytest.mark.parametrize(("lr", "epochs"), [(0.05, 5), (0.05, 40), (0.1, 15)])
+def test_a_network_of_few_steps_needs_more(lr: float, epochs: int) -> None:
+    network = MLPRegressor(GradientDescent(lr), hidden=(32,), activation="tanh", batch_size=400, epochs=epochs, seed=1)
+    found = network.fit(PLACES, WAVE).explain(PLACES, WAVE)
+    assert found.cause is Cause.TOO_FEW_STEPS
+    assert "more end at loss" in found.seen
+
+
+def test_what_has_hardly_learnt_in_few_steps_is_not_called_well() -> None:
+    network = MLPRegressor(GradientDescent(0.01), hidden=(32,), activation="tanh", batch_size=400, epochs=15, seed=1)
+    assert network.fit(PLACES, WAVE).explain(PLACES, WAVE).cause is not Cause.HEALTHY
+
+
+@pytest.mark.parametrize("kind", [MLPRegressor, MLPClassifier])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_who_was_stopped_early_and_knows_nothing_has_learnt_nothing(kind: Any, seed: int) -> None:
+    network = kind(Adam(0.01), hidden=(64,), epochs=100, validation=0.25, patience=8, seed=seed)
+    target = NOISE if kind is MLPRegressor else SIDES
+    network.fit(ROWS, target)
+    assert network.outcome_ in {Outcome.NOTHING_LEARNT, Outcome.STALLED}
+    assert network.explain(ROWS, target).cause in {Cause.UNKNOWN, Cause.OVERFITTING}
+
+
+def test_who_was_stopped_early_and_knows_something_has_converged() -> None:
+    model = LogisticRegression(Adam(0.02), batch_size=8, epochs=100, validation=0.3, patience=8, l2=0.0)
+    assert model.fit(ROWS, (ROWS[:, 0] + NOISE) > 0).outcome_ is Outcome.CONVERGED
+
+
+def wrong(derivative: Any) -> Any:
+    @jax.custom_vjp
+    def activation(z: Any) -> Any:
+        return jnp.tanh(z)
+
+    activation.defvjp(lambda z: (jnp.tanh(z), z), lambda z, ct: (ct * derivative(z),))
+    return activation
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [lambda z: 0.5 * (1 - jnp.tanh(z) ** 2), lambda z: 1 + jnp.tanh(z) ** 2, lambda z: -(1 - jnp.tanh(z) ** 2)],
+    ids=["half", "a sign within", "negated"],
+)
+def test_a_wrong_derivative_rule_in_a_training_is_told(derivative: Any) -> None:
+    activation = wrong(derivative)
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean(((activation(X @ p["W"] + p["b"]) @ p["V"])[:, 0] - y) ** 2)
+
+    start = {"W": drawn(4, 32), "b": np.zeros(32, np.float32), "V": drawn(32, 1, 1)}
+    found = train(loss, start, (ROWS, BENT), Adam(0.005), epochs=10).explain()
+    assert found.cause is Cause.WRONG_GRADIENT
+    assert {"slope along W, by the gradient", "by differences of the loss"} <= found.evidence.keys()
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_an_autoencoder_of_few_epochs_rests_on_no_plateau(epochs: int) -> None:
+    def loss(p: Any, X: Any) -> Any:
+        return jnp.mean((jax.nn.relu(X @ p["W"]) @ p["V"] - X) ** 2)
+
+    factors = np.random.default_rng(1).normal(size=(1_500, 8))
+    pictures = (factors @ np.random.default_rng(2).normal(size=(8, 64)) / 3).astype(np.float32)
+    training = train(loss, {"W": drawn(64, 16), "V": drawn(16, 64, 1)}, (pictures,), Adam(0.001), epochs=epochs)
+    assert training.explain().cause in {Cause.TOO_FEW_STEPS, Cause.RATE_TOO_SMALL}
+
+
+def test_a_table_of_ratings_learnt_by_heart_is_told() -> None:
+    draw = np.random.default_rng(0)
+    pairs = draw.integers(0, 60, (600, 2)).astype(np.int32)
+    tastes = draw.normal(size=(2, 60, 3))
+    ratings = np.sum(tastes[0][pairs[:, 0]] * tastes[1][pairs[:, 1]], axis=1).astype(np.float32)
+
+    def loss(p: Any, pairs: Any, ratings: Any) -> Any:
+        return jnp.mean((jnp.sum(p["U"][pairs[:, 0]] * p["V"][pairs[:, 1]], axis=1) - ratings) ** 2)
+
+    start = {name: draw.normal(size=(60, 30)).astype(np.float32) * 0.3 for name in "UV"}
+    training = train(loss, start, (pairs, ratings), Adam(0.01), epochs=60, validation=0.3)
+    assert training.explain().cause is Cause.OVERFITTING
