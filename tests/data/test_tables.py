@@ -118,11 +118,81 @@ def test_text_that_turns_up_late_makes_a_column_text(tmp_path: Path) -> None:
 
 
 def test_a_column_of_many_words_is_hashed() -> None:
-    table = pd.DataFrame({"name": [f"n{i}" for i in range(500)], "price": np.arange(500.0)})
-    encoder, X, _ = encoded(table)
+    table = pd.DataFrame({"name": [f"n{i % 400}" for i in range(500)], "price": np.arange(500.0)})
+    with pytest.warns(UserWarning, match="'name' holds 400 different texts or more, which share 256 columns"):
+        encoder, X, _ = encoded(table)
     assert encoder.columns[0].kind == "hashed"
     assert X.shape == (500, 256)
     np.testing.assert_array_equal(X.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("rows", [30, 500])
+def test_a_column_of_another_text_in_each_row_is_left_out(rows: int) -> None:
+    table = pd.DataFrame({"id": [f"n{i}" for i in range(rows)], "x": np.arange(rows) % 7, "price": np.arange(rows)})
+    assert encoded(table)[0].left_out == {"id": "it is another text in each row"}
+
+
+def test_spaces_around_text_make_no_other_class(tmp_path: Path) -> None:
+    kinds = ["Yes", "No ", " No", "Yes "] * 30
+    table = pd.DataFrame({"kind": kinds, "x": np.arange(120) % 7, "told": kinds})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    for data in (table, tmp_path / "t.csv"):
+        model = fit_table(data, "told")
+        assert model.estimator.classes_.tolist() == ["No", "Yes"]
+        assert model.features == ["kind = No", "kind = Yes", "x"]
+
+
+def test_points_for_thousands_are_no_fractions(tmp_path: Path) -> None:
+    sales = [f"{value:,}".replace(",", ".") for value in (950, 2_013, 14_500, 120, 7_001, 1_204_000)]
+    (tmp_path / "t.csv").write_text("sales;y\n" + "".join(f"{value};1\n" for value in sales))
+    with pytest.raises(DataError, match=r"holds '2.013' in column 'sales'.* a point for thousands\?"):
+        fit_table(tmp_path / "t.csv", "y")
+    (tmp_path / "f.csv").write_text("weight;y\n0.950;1\n2.013;2\n14.500;3\n3;2\n1.204;1\n5.001;2\n")
+    assert encoded(tmp_path / "f.csv", "y")[1].ravel().tolist() == [0.95, 2.013, 14.5, 3, 1.204, 5.001]
+
+
+def test_fractions_as_text_are_refused_and_whole_numbers_are_codes() -> None:
+    numbers = np.random.default_rng(0).normal(size=300)
+    for column in ("x", "y"):
+        table = pd.DataFrame({"x": numbers, "y": numbers})
+        table[column] = [f"{value:.3f}" for value in numbers]
+        with pytest.raises(DataError, match=f"'{column}' holds numbers as text, such as '-0.0"):
+            fit_table(table, "y")
+    codes = pd.DataFrame({"x": [f"{v % 90:05d}" for v in range(300)], "y": np.arange(300) % 90})
+    assert [column.kind for column in Encoder.learnt(source_of(codes), "y").columns] == ["category"]
+
+
+@pytest.mark.parametrize(
+    ("column", "came", "says"),
+    [
+        ("when", [19_723], "column 'when' should hold dates, and holds int64"),
+        ("flag", [5, 0], "column 'flag' should hold yes or no, and holds 5"),
+    ],
+)
+def test_a_column_of_another_kind_is_refused(column: str, came: list[int], says: str) -> None:
+    when = pd.date_range("2020-01-01", periods=60)
+    learnt = pd.DataFrame({"when": when, "flag": np.arange(60) % 3 == 0, "y": np.arange(60.0)})
+    model = fit_table(learnt, "y")
+    rows = learnt.iloc[: len(came)].assign(**{column: came})
+    with pytest.raises(DataError, match=says):
+        model.predict(rows)
+
+
+def test_a_value_that_is_missing_first_when_it_predicts_is_told() -> None:
+    learnt = pd.DataFrame({"x": np.arange(60.0), "kind": ["a", "b"] * 30, "y": np.arange(60.0)})
+    model = fit_table(learnt, "y")
+    with pytest.warns(UserWarning, match="'x': 2 rows have no value, .* the mean stands for it"):
+        model.predict(pd.DataFrame({"x": [np.nan, np.nan, 1.0], "kind": ["a", "b", "a"]}))
+    with pytest.warns(UserWarning, match="'kind': 1 rows have no value, .* none of the categories"):
+        model.predict(pd.DataFrame({"x": [0.0], "kind": [None]}))
+
+
+@pytest.mark.parametrize("seed", [10, 52, 91])
+def test_categories_of_which_one_follows_from_the_others_are_no_saddle(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    kinds, x = draw.choice(list("uvw"), 500), draw.normal(90, 25, 500)
+    model = fit_table(pd.DataFrame({"x": x, "kind": kinds, "y": 3 * x + draw.normal(0, 15, 500)}), "y")
+    assert model.outcome is Outcome.CONVERGED
 
 
 def test_what_tells_nothing_is_left_out() -> None:
@@ -401,7 +471,9 @@ def test_targets_keep_their_kind(tmp_path: Path) -> None:
 def test_a_date_that_is_missing_in_the_only_row_is_filled(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("when,y\n2020-01-01,1\n2020-01-02,2\n2020-01-05,5\n2020-01-09,9\n2020-02-01,32\n")
     (tmp_path / "p.csv").write_text('when\n""\n')
-    assert np.isfinite(fit_table(tmp_path / "d.csv", "y", validation=0.0).predict(tmp_path / "p.csv")).all()
+    model = fit_table(tmp_path / "d.csv", "y", validation=0.0)
+    with pytest.warns(UserWarning, match="1 rows have no value"):
+        assert np.isfinite(model.predict(tmp_path / "p.csv")).all()
 
 
 def test_three_digits_after_a_comma_are_a_fraction_where_a_zero_is_before_it(tmp_path: Path) -> None:
@@ -501,7 +573,7 @@ def test_quoted_text_may_hold_ends_of_lines(tmp_path: Path) -> None:
     table.to_csv(tmp_path / "notes.csv", index=False)
     read = pa.Table.from_batches([*source_of(tmp_path / "notes.csv").batches()])
     assert read.num_rows == n
-    assert read["note"][n - 1].as_py() == table["note"].iloc[-1]
+    assert read["note"][n - 1].as_py() == table["note"].iloc[-1].strip()
 
 
 @pytest.mark.parametrize("count", [101, 256])

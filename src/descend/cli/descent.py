@@ -168,7 +168,7 @@ def _report(run: Run) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     head, body = report.table(run.trace)
     table = Table(box=None, header_style="bold")
     for name in head:

@@ -133,7 +133,7 @@ def _report(network: Any, images: Any, predicted: Any, found: dict[str, Any]) ->
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     widths = [network.layers_[0].W.shape[0], *(layer.W.shape[1] for layer in network.layers_)]
     shape = " × ".join(map(str, images.X.shape[1:]))
     console.print(
@@ -157,7 +157,7 @@ def _report(network: Any, images: Any, predicted: Any, found: dict[str, Any]) ->
     good = exit_code(network.outcome_) == 0
     console.print(f"{100 * found['test_accuracy']:.2f} % of the test images are told right", style="bold")
     message = network.message_
-    console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True, markup=False)
+    console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True)
 
 
 def _pictures(folder: Path, network: Any, images: Any, predicted: Any, certainty: Any) -> list[Any]:

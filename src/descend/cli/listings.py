@@ -23,7 +23,7 @@ def methods_command(
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False)
     if name is not None:
         others = {kind.__name__.lower(): kind for kind in (*_step_sizes(), *_wrappers())}
         plain = plain_name(name)
@@ -52,7 +52,7 @@ def landscapes_command(name: Annotated[str | None, typer.Argument(help="One of t
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False)
     if name is not None:
         _show_landscape(landscape(name), console)
         return
@@ -70,28 +70,28 @@ def _show_method(method: type[Method], console: Any) -> None:
 
     console.print(f"{method.__name__}  ({method.name})", style="bold")
     for paragraph in re.split(r"\n\s*\n", inspect.getdoc(method) or ""):
-        console.print(" ".join(paragraph.split()), markup=False, highlight=False)
+        console.print(" ".join(paragraph.split()), highlight=False)
         console.print()
     for equation in method.equations():
-        console.print(sympy.pretty(equation, use_unicode=True), markup=False, highlight=False)
+        console.print(sympy.pretty(equation, use_unicode=True), highlight=False)
         console.print()
     table = Table("name", "default", "legal", "meaning", box=None, header_style="bold")
     for name, legal in method.ranges().items():
         table.add_row(name, f"{getattr(method(), name):g}", str(legal), legal.meaning)
     console.print(table)
-    console.print(f"\n{method.paper}", markup=False, style="dim", soft_wrap=True)
+    console.print(f"\n{method.paper}", style="dim", soft_wrap=True)
 
 
 def _show_other(kind: Any, console: Any) -> None:
     """A step size, or what goes around a method: text, numbers, paper."""
     console.print(kind.__name__, style="bold")
     for paragraph in re.split(r"\n\s*\n", inspect.getdoc(kind) or ""):
-        console.print(" ".join(paragraph.split()), markup=False, highlight=False)
+        console.print(" ".join(paragraph.split()), highlight=False)
         console.print()
     for name, legal in kind.ranges().items():
-        console.print(f"{name}: {legal}; {legal.meaning}", markup=False, highlight=False)
+        console.print(f"{name}: {legal}; {legal.meaning}", highlight=False)
     if kind.paper:
-        console.print(f"\n{kind.paper}", markup=False, style="dim", soft_wrap=True)
+        console.print(f"\n{kind.paper}", style="dim", soft_wrap=True)
 
 
 def _show_landscape(found: Landscape, console: Any) -> None:
@@ -99,7 +99,7 @@ def _show_landscape(found: Landscape, console: Any) -> None:
 
     console.print(f"{found.name}: {found.title}", style="bold", soft_wrap=True)
     console.print()
-    console.print(sympy.pretty(found.expression(), use_unicode=True, num_columns=100), markup=False, highlight=False)
+    console.print(sympy.pretty(found.expression(), use_unicode=True, num_columns=100), highlight=False)
     console.print()
     minima = "; ".join(_point(m) for m in found.minima) or "none"
     lines = {"start": _point(found.start), "minima": minima, "lowest cost": f"{found.fmin:g}"}
@@ -110,7 +110,7 @@ def _show_landscape(found: Landscape, console: Any) -> None:
         "source": found.source,
     }
     for key, value in lines.items():
-        console.print(f"{key:<24}{value}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{key:<24}{value}", highlight=False, soft_wrap=True)
 
 
 def _point(point: Any) -> str:

@@ -59,13 +59,14 @@ def evaluate_pictures(model: Path, folder: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"rows": len(true), "score": score}))
         return
-    confused(Console(highlight=False), names, true, told)
+    confused(Console(highlight=False, markup=False), names, true, told)
     print(f"{100 * score:.2f} % of {len(true):,} pictures are told right")
 
 
 def confused(console: Any, classes: Any, true: Any, predicted: Any) -> None:
     """The confusion matrix, or of many classes the commonest confusions."""
     from rich.table import Table
+    from rich.text import Text
     from sklearn.metrics import confusion_matrix
 
     counts = confusion_matrix(true, predicted, labels=classes)
@@ -77,7 +78,7 @@ def confused(console: Any, classes: Any, true: Any, predicted: Any) -> None:
         for column in table.columns[1:]:
             column.justify = "right"
         for i, name in enumerate(classes):
-            cells = [f"[bold]{n}[/]" if i == j else (str(n) if n else "·") for j, n in enumerate(counts[i])]
+            cells = [Text(str(n) if n or i == j else "·", "bold" if i == j else "") for j, n in enumerate(counts[i])]
             table.add_row(str(name), *cells)
         console.print(table)
     else:
@@ -85,7 +86,7 @@ def confused(console: Any, classes: Any, true: Any, predicted: Any) -> None:
         for at in np.argsort(-wrong, axis=None)[:8]:
             i, j = np.unravel_index(at, wrong.shape)
             if wrong[i, j]:
-                console.print(f"{wrong[i, j]:>6} × {classes[i]} taken for {classes[j]}", markup=False)
+                console.print(f"{wrong[i, j]:>6} × {classes[i]} taken for {classes[j]}")
     console.print()
 
 

@@ -254,7 +254,9 @@ def _draw(fitted: Any, path: Path) -> None:
 
     history = fitted.estimator.history_
     if fitted.is_linear:
-        figure = plots.training_overview(history, fitted.names_of_strengths(), fitted.strengths())
+        figure = plots.training_overview(
+            history, fitted.names_of_strengths(), fitted.strengths(), fitted.what_strengths_change()
+        )
     else:
         figure = plots.learning(history, name="accuracy" if fitted.is_classifier else "R²")
     figure.savefig(path, dpi=150)
@@ -264,7 +266,7 @@ def _report(fitted: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     history, encoder = fitted.estimator.history_, fitted.encoder
     head = f"{fitted.rows + fitted.rows_held_out:,} rows, {len(fitted.features):,} features"
     if encoder is not None:
@@ -276,10 +278,10 @@ def _report(fitted: Any) -> None:
         console.print(f"{fitted.rows:,} rows to learn from, {fitted.rows_held_out:,} held out")
     if encoder is not None:
         for name, why in encoder.left_out.items():
-            console.print(f"left out: {name}: {why}", markup=False, soft_wrap=True)
+            console.print(f"left out: {name}: {why}", soft_wrap=True)
         filled = [column.name for column in encoder.columns if column.has_missing]
         if filled:
-            console.print(f"missing values filled, and marked: {', '.join(filled)}", markup=False, soft_wrap=True)
+            console.print(f"missing values filled, and marked: {', '.join(filled)}", soft_wrap=True)
     console.print("columns standardised" if fitted.estimator.scale else "columns not scaled")
     console.print()
     table = Table("epoch", "loss", "rate", "seconds", box=None, header_style="bold")
@@ -298,7 +300,7 @@ def _report(fitted: Any) -> None:
         console.print(shown, style="bold", soft_wrap=True)
     good = _code(fitted) == 0
     message = fitted.estimator.message_
-    console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True, markup=False)
+    console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True)
 
 
 def _knows_nothing(fitted: Any) -> bool:
@@ -315,7 +317,7 @@ def _report_coefficients(fitted: Any, console: Any) -> None:
 
     strengths, names = fitted.strengths(), fitted.names_of_strengths()
     which = "strongest columns → class" if names is not fitted.features else "strongest columns"
-    table = Table(which, "change per deviation", box=None, header_style="bold")
+    table = Table(which, f"change of the {fitted.what_strengths_change()} per deviation", box=None, header_style="bold")
     for j in abs(strengths).argsort()[::-1][:8]:
         table.add_row(names[j], f"{strengths[j]:+.4g}")
     console.print(table)

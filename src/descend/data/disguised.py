@@ -43,8 +43,9 @@ def disguised(values: Collection[str], rows: int) -> str:
     enough = _MOST * len(values)
     texts = sorted(value.strip() for value in values)
     odd = [text for text in texts if not is_number(text)]
-    if not odd:  # a column of numbers that somebody has made text on purpose
-        return ""
+    if not odd:  # whole ones may be codes, which somebody has made text on purpose
+        fractions = [text for text in texts if "." in text]
+        return f"holds numbers as text, such as {_shown(fractions)}: make them numbers" if fractions else ""
     if len(texts) - len(odd) >= enough:
         return f"holds numbers, and {_shown(odd)}: {_MEND}"
     dates = [text for text in texts if _DATE.fullmatch(text)]

@@ -20,6 +20,7 @@ __all__ = ["Column", "Encoder"]
 
 _MOST_CATEGORIES = 256  # with more a column of text is hashed
 _BUCKETS = 256  # into so many
+_FEW = 20  # texts that may well be classes, though each is there once
 _SECONDS_A_DAY = 86_400
 _UNNAMED = {"", "Unnamed: 0"}  # a column that may only count the rows
 
@@ -82,8 +83,18 @@ class Column:
             numbers = _numbers(values, self.kind, self.name)
             out[:, 0] = numbers
             out[np.isnan(numbers), 0] = self.fill
+        missing = pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)
         if self.has_missing:
-            out[:, -1] = pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)
+            out[:, -1] = missing
+        elif missing.any():
+            is_text = self.kind in {"category", "hashed"}
+            stands = "it counts as none of the categories" if is_text else "the mean stands for it"
+            warnings.warn(
+                f"column {self.name!r}: {missing.sum():,} rows have no value, which none lacked when the model was "
+                f"made; {stands}",
+                UserWarning,
+                stacklevel=2,
+            )
 
 
 def _bucket(value: str | None) -> int:
@@ -96,6 +107,8 @@ def _numbers(values: pa.Array, kind: str, name: str) -> np.ndarray:
     if values.null_count == len(values):
         return np.full(len(values), np.nan)
     try:
+        if kind == "date" and _kind_of(values.type) != "date" and not pa.types.is_string(values.type):
+            raise DataError(f"column {name!r} should hold dates, and holds {values.type}")
         if kind == "date":
             values = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
         elif kind == "boolean" and pa.types.is_string(values.type):
@@ -108,6 +121,9 @@ def _numbers(values: pa.Array, kind: str, name: str) -> np.ndarray:
         ) from None
     if kind == "date":
         numbers = numbers / _SECONDS_A_DAY
+    if kind == "boolean" and not np.isin(numbers[~np.isnan(numbers)], (0, 1)).all():
+        odd_one = numbers[~np.isnan(numbers) & ~np.isin(numbers, (0, 1))][0]
+        raise DataError(f"column {name!r} should hold yes or no, and holds {odd_one:g}")
     if np.isinf(numbers).any():
         raise DataError(f"column {name!r} holds an infinite number; replace it, or leave such rows out")
     return numbers
@@ -265,12 +281,15 @@ class _Seen:
     categories: set[str] = field(default_factory=set)
     some: set[float] = field(default_factory=set)  # of the numbers; no more than a few are kept
     is_many: bool = False
+    repeats: bool = False  # whether some text came twice
     is_whole: bool = True
 
     def look(self, values: pa.Array, name: str) -> None:
         if self.kind == "category":
             self.missing += values.null_count
-            self.categories.update(v for v in pc.unique(values.cast(pa.string())).to_pylist() if v is not None)
+            texts = {text for text in pc.unique(values.cast(pa.string())).to_pylist() if text is not None}
+            came_twice = len(texts) < len(values) - values.null_count or not texts.isdisjoint(self.categories)
+            self.repeats, self.categories = self.repeats or came_twice, self.categories | texts
             self.is_many = self.is_many or len(self.categories) > _MOST_CATEGORIES
             if len(self.categories) > 100 * _MOST_CATEGORIES:
                 self.categories = set(list(self.categories)[: 2 * _MOST_CATEGORIES])
@@ -332,6 +351,8 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
             left_out[name or "(without a name)"] = "all its values are missing"
         elif column.kind == "category" and (said := disguised(column.categories, rows)):
             raise DataError(f"column {name!r} {said}; or leave the column out with ignore")
+        elif column.kind == "category" and not column.repeats and len(column.categories) > _FEW:
+            left_out[name] = "it is another text in each row"
         elif column.kind == "category" and not column.is_many:
             known = sorted(column.categories)
             if len(known) == 1 and not column.missing:
@@ -342,6 +363,8 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
                 columns.append(Column(name, "category", has_missing=column.missing > 0, categories=known))
         elif column.kind == "category":
             columns.append(Column(name, "hashed", has_missing=False))
+            many = f"{len(column.categories):,} different texts or more, which share {_BUCKETS} columns"
+            warnings.warn(f"column {name!r} holds {many}: they are not told apart", UserWarning, stacklevel=3)
         elif column.low == column.high and not column.missing:
             left_out[name] = f"it is {column.low:g} in all rows"
         else:

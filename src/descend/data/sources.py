@@ -12,7 +12,7 @@ import io
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ _BATCH = 65_536  # rows of a batch
 _SNIFFED = 1 << 16  # bytes by which delimiter and decimal point are told
 _NUMBER_WITH_COMMA = re.compile(r"[-+]?\d+,\d+(e[-+]?\d+)?", re.IGNORECASE)
 _NUMBER_WITH_POINT = re.compile(r"[-+]?\d+\.\d+(e[-+]?\d+)?", re.IGNORECASE)
+_FEWEST_POINTED = 3  # numbers like 2.013 that make one think of thousands
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
 _MISSING = [
     "", " ", "NA", "na", "N/A", "n/a", "n.a.", "N.A.", "NaN", "nan", "NAN", "-nan", "null", "NULL", "None", "missing",
@@ -153,6 +154,13 @@ class CsvSource(_File):
                 f"{self.path.name} holds {commas[0].strip()!r}, which may be thousands or a fraction: write numbers "
                 "without separators of thousands, and fractions with a point"
             )
+        columns = zip(*(row for row in rows[1:] if len(row) == len(rows[0])), strict=True) if delimiter != "," else ()
+        for name, column in zip(rows[0], columns, strict=False):
+            if example := _with_points_for_thousands(column):
+                raise DataError(
+                    f"{self.path.name} holds {example!r} in column {name!r}, where all others are whole and below "
+                    "1,000: a point for thousands? Write numbers without separators of thousands"
+                )
         decimal = "," if delimiter != "," and commas and not points else "."
         names = [name.strip() for name in rows[0]]
         twice = _repeated(names)
@@ -219,6 +227,17 @@ class CsvSource(_File):
         if "invalid UTF8" in text or "UTF8" in text:
             return DataError(f"{self.path.name} is not UTF-8 text: save it as UTF-8")
         return DataError(f"{self.path.name} cannot be read: {text}")
+
+
+def _with_points_for_thousands(values: Sequence[str]) -> str:
+    """A number of a column that is written as 2.013 and means two thousand; empty if there seems to be none."""
+    texts = [value.strip() for value in values if value.strip()]
+    pointed = [text for text in texts if "." in text]
+    whole = [text for text in texts if "." not in text]
+    if not whole or len(pointed) < _FEWEST_POINTED or not all(re.fullmatch(r"-?\d{1,3}", text) for text in whole):
+        return ""
+    are_thousands = all(re.fullmatch(r"-?[1-9]\d{0,2}(\.\d{3})+", text) for text in pointed)
+    return pointed[0] if are_thousands else ""
 
 
 class _TextInNumbersError(Exception):

@@ -45,13 +45,16 @@ def typed(batches: Iterable[pa.RecordBatch], name: str, text: Collection[str]) -
 
 
 def _as_text(column: pa.Array) -> pa.Array:
-    """Text in its plain form: some functions know no other."""
+    """Text in its plain form, without spaces around; what is empty then is missing, as in a file of text."""
     kind = column.type
     if pa.types.is_dictionary(kind) and _is_text(kind.value_type):
         values = _as_text(column.dictionary)
         column = pa.DictionaryArray.from_arrays(column.indices, values).dictionary_decode()
         kind = column.type
-    return column.cast(pa.string()) if _is_text(kind) else column
+    if not _is_text(kind):
+        return column
+    column = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 def _is_text(kind: pa.DataType) -> bool:

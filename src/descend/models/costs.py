@@ -67,6 +67,7 @@ class Cost(ABC):
 
     how: str  # how the gradient is made, in words
     runs_eagerly = True  # it is compiled code already
+    is_convex = True  # as all losses of linear models are
 
     def __init__(self, scaling: Scaling, l2: float) -> None:
         self.scaling = scaling
@@ -256,6 +257,7 @@ class Parted:
     """
 
     runs_eagerly = True
+    is_convex = True
 
     def __init__(self, cost: Cost, l1: float, start: np.ndarray) -> None:
         self._cost = cost

@@ -98,6 +98,13 @@ class TableModel:
         place = np.abs(strengths).argmax(axis=0)
         return np.asarray(strengths[place, np.arange(strengths.shape[1])])
 
+    def what_strengths_change(self) -> str:
+        """What a column raises whose strength is above zero."""
+        if not self.is_classifier:
+            return "prediction"
+        classes = self.estimator.classes_
+        return f"score of {classes[1]}" if len(classes) == 2 else "score of the class"
+
     def names_of_strengths(self) -> list[str]:
         """What each of `strengths` belongs to: the column, and of several classes that which it speaks for most."""
         coef = np.atleast_2d(self.estimator.coef_)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from descend.plots.style import BLUE, ORANGE, axes
+from descend.plots.style import BLUE, ORANGE, axes, plain
 from descend.plots.training import training
 
 __all__ = ["confusion", "first_weights", "learning", "loss_landscape", "scores", "wrong_images"]
@@ -63,8 +63,8 @@ def confusion(classes: Sequence[Any], true: np.ndarray, predicted: np.ndarray, a
                     j, i, f"{count:,}", ha="center", va="center", fontsize=8, color="white" if dark else "black",
                     weight="bold" if i == j else "normal",
                 )  # fmt: skip
-        ax.set_xticks(range(len(names)), [str(name) for name in names], rotation=90 * (max(map(_width, names)) > 3))
-        ax.set_yticks(range(len(names)), [str(name) for name in names])
+        ax.set_xticks(range(len(names)), [plain(name) for name in names], rotation=90 * (max(map(_width, names)) > 3))
+        ax.set_yticks(range(len(names)), [plain(name) for name in names])
     share = np.trace(counts) / max(1, counts.sum())
     ax.set(xlabel="told", ylabel="true", title=f"{100 * share:.2f} % right; errors in colour")
     return ax
@@ -89,7 +89,7 @@ def wrong_images(
         if place < min(most, len(wrong)):
             at = wrong[place]
             ax.imshow(images[at], cmap="gray_r")
-            ax.set_title(f"{true[at]} → {predicted[at]}  {100 * certainty[at]:.0f} %", fontsize=8)
+            ax.set_title(f"{plain(true[at])} → {plain(predicted[at])}  {100 * certainty[at]:.0f} %", fontsize=8)
     return figure
 
 

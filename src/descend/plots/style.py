@@ -27,6 +27,7 @@ __all__ = [
     "mark",
     "names_of",
     "objective_at",
+    "plain",
     "shown",
 ]
 
@@ -46,6 +47,11 @@ def axes(ax: Axes | None, **kwargs: Any) -> Axes:
     figure = plt.figure(layout="constrained")
     new: Axes = figure.add_subplot(**kwargs)
     return new
+
+
+def plain(name: object) -> str:
+    """A name of the user's as text, in which a dollar is one and begins no formula."""
+    return str(name).replace("$", r"\$")
 
 
 def mark(ax: Axes, *points: Any, kind: str) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from descend.plots.style import BLUE, GREY, ORANGE, axes, drawable
+from descend.plots.style import BLUE, GREY, ORANGE, axes, drawable, plain
 
 __all__ = ["coefficients", "training", "training_overview"]
 
-_SHOWN = 15  # bars
+_SHOWN, _FEWEST = 15, 5  # bars; and so many have room
 
 
 def training(history: Any, ax: Axes | None = None) -> Axes:
@@ -38,15 +38,18 @@ def training(history: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def coefficients(names: Sequence[str], strengths: np.ndarray, ax: Axes | None = None) -> Axes:
+def coefficients(
+    names: Sequence[str], strengths: np.ndarray, ax: Axes | None = None, *, of: str = "prediction"
+) -> Axes:
     """The strongest coefficients as bars: the change of the prediction when a column grows by its deviation."""
     ax = axes(ax)
     order = np.argsort(-np.abs(strengths))[:_SHOWN][::-1]
     colours = [BLUE if strengths[i] > 0 else ORANGE for i in order]
-    ax.barh([_short(names[i]) for i in order], strengths[order], color=colours)
+    ax.barh([plain(_short(names[i])) for i in order], strengths[order], color=colours)
+    ax.set_ylim(-0.6, max(len(order), _FEWEST) - 0.4)
     ax.axvline(0, color=GREY, linewidth=0.8)
     title = "Coefficients" if len(names) <= _SHOWN else f"The {_SHOWN} strongest of {len(names)} coefficients"
-    ax.set(title=title, xlabel="change of the prediction per deviation of the column")
+    ax.set(title=title, xlabel=f"change of the {plain(_short(of))} per deviation of the column")
     ax.grid(alpha=0.25, axis="x")
     return ax
 
@@ -55,10 +58,10 @@ def _short(name: str) -> str:
     return name if len(name) <= 28 else f"{name[:27]}…"
 
 
-def training_overview(history: Any, names: Sequence[str], strengths: np.ndarray) -> Figure:
+def training_overview(history: Any, names: Sequence[str], strengths: np.ndarray, of: str = "prediction") -> Figure:
     """Losses and coefficients side by side, as `descend fit --plot` draws them."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
     training(history, left)
-    coefficients(names, strengths, right)
+    coefficients(names, strengths, right, of=of)
     return figure
