@@ -560,6 +560,11 @@ def test_own_pictures_of_mixed_sizes_are_learnt_told_and_scored(descend: Any, tm
     lines = told.read_text().splitlines()
     assert lines[0] == '"picture","label","probability"'
     assert [line.split(",")[1] for line in lines[1:]] == ['"lying"'] * 60
+    (folder / "lying" / "broken.png").write_bytes(b"no picture")
+    code, text, error = descend("predict", str(out), str(folder / "lying"))
+    assert (code, len(text.splitlines())) == (0, 60)
+    assert "note: broken.png is left out: " in error
+    (folder / "lying" / "broken.png").unlink()
     (folder / "strange").mkdir()
     first.rename(folder / "strange" / "1.png")
     code, _, error = descend("evaluate", str(out), str(folder))
@@ -811,3 +816,37 @@ def test_a_fit_that_ends_badly_prints_the_diagnosis_unasked(descend: Any, tmp_pa
     assert json.loads(descend("fit", str(table), *options, "--json")[1])["outcome"] == "DIVERGED"
     code, _, error = descend("evaluate", str(tmp_path / "none.descend"), str(table))
     assert (code, "does not exist: give the file that a model was saved to" in error) == (4, True)
+
+
+def test_brackets_and_dollars_in_names_are_text(descend: Any, tmp_path: Path) -> None:
+    rows = "".join(f"{i},{i % 7},{'[/x]' if i % 3 else '[red]'},{2 * i + i % 7 + i % 3}\n" for i in range(300))
+    (tmp_path / "t.csv").write_text("price [/kg],$b_{$,kind,y\n" + rows)
+    out = tmp_path / "t.descend"
+    code, text, error = descend(
+        "fit", str(tmp_path / "t.csv"), "--target", "y", "--out", str(out), "--plot", str(tmp_path / "t.png")
+    )
+    assert (code, error) == (0, "")
+    assert {"price [/kg]", "$b_{$", "kind = [/x]", "kind = [red]"} <= set(re.split(r"\s{2,}|\n ?", text))
+    assert out.exists()
+    assert (tmp_path / "t.png").exists()
+
+
+def test_of_rare_classes_it_is_told_how_many_are_found(descend: Any, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=2_000)
+    kinds = np.where(x + 2 * draw.normal(size=2_000) > 4.6, "fraud", "ok")
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{a:.4f},{k}\n" for a, k in zip(x, kinds, strict=True)))
+    code, text, _ = descend("fit", str(tmp_path / "t.csv"), "--target", "y", "--out", str(tmp_path / "t.descend"))
+    assert code == 0
+    assert re.search(r"of each class: fraud 0.0 % of \d+, ok 100.0 % of \d+", text)
+    assert "change of the score of 'ok' per deviation" in text
+    assert "of the most frequent class alone" in text.split("I cannot tell.")[1]
+    found = json.loads(descend("evaluate", str(tmp_path / "t.descend"), str(tmp_path / "t.csv"), "--json")[1])
+    assert found["recall"] == {"fraud": 0.0, "ok": 1.0}
+
+
+def test_what_has_no_score_says_why(descend: Any, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i},{i * i}\n" for i in range(10)))
+    assert "no R²: one row held out is too few" in descend("fit", str(tmp_path / "t.csv"), "--target", "y")[1]
+    (tmp_path / "c.csv").write_text("x,y\n" + "".join(f"{i},3\n" for i in range(80)))
+    assert "no R²: the rows held out have one target" in descend("fit", str(tmp_path / "c.csv"), "--target", "y")[1]

@@ -147,6 +147,13 @@ def test_what_is_transparent_is_white(tmp_path: Path) -> None:
     assert (open_image(tmp_path / "a.png") == 255).all()
 
 
+def test_white_ink_on_what_is_transparent_is_seen(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (3, 2), (255, 255, 255, 0))
+    picture.putpixel((1, 0), (255, 255, 255, 255))
+    picture.save(tmp_path / "a.png")
+    assert open_image(tmp_path / "a.png").tolist() == [[0, 255, 0], [0, 0, 0]]
+
+
 def bar(size: tuple[int, int], *, dark: bool) -> np.ndarray:
     """An upright bar, away from the middle, as ink on paper or as light on black."""
     image = np.full(size, 240 if dark else 5, np.uint8)

@@ -187,6 +187,44 @@ def test_a_value_that_is_missing_first_when_it_predicts_is_told() -> None:
         model.predict(pd.DataFrame({"x": [0.0], "kind": [None]}))
 
 
+Y = np.random.default_rng(0).normal(size=60)
+ODD: dict[str, tuple[dict[str, Any], tuple[Any, ...], str]] = {
+    "beyond 64 bits": ({"a": np.array([2**63 + 5] * 60, object)}, ("y",), "too large to convert"),
+    "numbers and text": ({"a": [1, "x", 2.5] * 20}, ("y",), "Could not convert 'x'"),
+    "the column itself": ({"a": Y}, (Y,), "the target is the name of a column of the table, not the column itself"),
+    "numbers as classes": ({"a": Y}, ("y", "logistic"), r"numbers that are no classes \(0.12573, …\): take linear"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_makes_no_sense_is_told_in_words(name: str) -> None:
+    columns, wanted, says = ODD[name]
+    with pytest.raises((DataError, TypeError), match=says):
+        fit_table(pd.DataFrame({**columns, "y": Y}), *wanted)
+
+
+def test_a_loss_of_numbers_for_classes_is_refused() -> None:
+    table = pd.DataFrame({"a": Y, "y": np.where(Y > 0, "p", "n")})
+    with pytest.raises(TypeError, match="LogisticRegression has a loss of its own: loss is for linear models of num"):
+        fit_table(table, "y", loss="absolute")
+
+
+def test_sparse_columns_of_pandas_are_read() -> None:
+    thin = pd.DataFrame({"a": pd.arrays.SparseArray(np.arange(60) % 3 / 2), "y": Y})
+    assert encoded(thin, "y")[1].ravel().tolist() == (np.arange(60) % 3 / 2).tolist()
+
+
+def test_a_title_above_the_names_and_the_file_that_is_odd_are_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("Report,,\na,b,y\n1,2,3\n2,3,4\n")
+    with pytest.raises(DataError, match="its first line must hold the names of the columns, and no title"):
+        fit_table(tmp_path / "t.csv", "y")
+    good = "a,y\n" + "".join(f"{i},{i}\n" for i in range(30))
+    (tmp_path / "p1.csv").write_text(good)
+    (tmp_path / "p2.csv").write_text(good + "x,3\n")
+    with pytest.raises(DataError, match="p2.csv: column 'a' should hold numbers, and holds 'x'"):
+        fit_table(str(tmp_path / "p*.csv"), "y")
+
+
 @pytest.mark.parametrize("seed", [10, 52, 91])
 def test_categories_of_which_one_follows_from_the_others_are_no_saddle(seed: int) -> None:
     draw = np.random.default_rng(seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,24 @@ def tell_picture(model: Path, picture: Path) -> None:
 
 def tell_pictures(model: Path, folder: Path) -> dict[str, np.ndarray]:
     """Columns with what a network sees on each picture of a directory: the file, the class, and its probability."""
+    from descend.data import DataError
     from descend.data.images import pictures_in
 
     paths = pictures_in(folder)
     if not paths:
         raise BadInputError(f"{folder} holds no pictures; for folders of classes there is descend evaluate")
-    network = _network(model)
-    shares = network.predict_proba_of_pictures(paths)
+    network, names, rows = _network(model), [], []
+    for path in paths:
+        try:
+            rows.append(network.predict_proba_of_pictures([path])[0])
+            names.append(path.name)
+        except DataError as error:
+            print(f"note: {path.name} is left out: {error}", file=sys.stderr)
+    if not names:
+        raise BadInputError(f"none of the {len(paths)} pictures in {folder} can be told")
+    shares = np.stack(rows)
     told = network.classes_[shares.argmax(axis=1)]
-    return {"picture": np.array([path.name for path in paths]), "label": told, "probability": shares.max(axis=1)}
+    return {"picture": np.array(names), "label": told, "probability": shares.max(axis=1)}
 
 
 def evaluate_pictures(model: Path, folder: Path, *, as_json: bool) -> None:

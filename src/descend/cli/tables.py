@@ -47,6 +47,7 @@ from descend.methods import Adam, GradientDescent, Method
 Data = Annotated[str, typer.Argument(metavar="DATA", help="CSV, TSV, Parquet, Feather, JSON lines, LIBSVM; also .gz")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A file that descend fit or descend mnist has written.")]
 
+_MOST_CLASSES = 10  # of which each is told
 _NOTHING = 0.01  # R²: so little is chance
 _BUNDLED = ("diabetes", "breast_cancer", "wine", "iris", "digits")
 
@@ -188,10 +189,13 @@ def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(finite(found)))
         return
+    recalls = found.pop("recall", {})
     for name, value in found.items():
         print(
             f"{name.replace('_', ' '):<24}{value:,}" if name == "rows" else f"{name.replace('_', ' '):<24}{value:.6g}"
         )
+    for name, value in recalls.items():
+        print(f"{'recall of ' + name:<24}{value:.6g}")
 
 
 def _code(fitted: Any) -> int:
@@ -298,6 +302,12 @@ def _report(fitted: Any) -> None:
             shown = f"{100 * fitted.score:.2f} % of the held-out rows are told right ({fitted.rows_held_out:,})"
             shown += f"; the most frequent class alone would be {100 * fitted.baseline:.2f} %"
         console.print(shown, style="bold", soft_wrap=True)
+        if 1 < len(fitted.recalls) <= _MOST_CLASSES:
+            each = (f"{name} {100 * right:.1f} % of {rows:,}" for name, (rows, right) in fitted.recalls.items())
+            console.print(f"of each class: {', '.join(each)}", soft_wrap=True)
+    elif fitted.rows_held_out:
+        why = "one row held out is too few" if fitted.rows_held_out == 1 else "the rows held out have one target"
+        console.print(f"no R²: {why}", style="bold")
     good = _code(fitted) == 0
     message = fitted.estimator.message_
     console.print(message[0].upper() + message[1:] + ".", style="" if good else "yellow", soft_wrap=True)
@@ -305,7 +315,9 @@ def _report(fitted: Any) -> None:
 
 def _knows_nothing(fitted: Any) -> bool:
     """Whether the rows held out are told no better than by the same prediction for all of them."""
-    return bool(fitted.score < (fitted.baseline if fitted.is_classifier else _NOTHING))
+    if fitted.is_classifier:
+        return bool(fitted.score <= fitted.baseline < 1)
+    return bool(fitted.score < _NOTHING)
 
 
 def _of_r2(score: float) -> str:

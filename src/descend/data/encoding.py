@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import warnings
@@ -227,9 +228,10 @@ class Encoder:
             place = 0
             for column in self.columns:
                 width = len(column.features)
-                column.encode(batch.column(there[column.name]), X[:, place : place + width])
+                with _named(source):
+                    column.encode(batch.column(there[column.name]), X[:, place : place + width])
                 place += width
-            yield X, self.targets(batch, source.name) if with_target else None
+            yield X, self.targets(batch, source.under_way) if with_target else None
 
     def targets(self, batch: pa.RecordBatch, name: str) -> np.ndarray:
         """The targets of one batch: numbers (whole ones int64), true and false, or the classes as text."""
@@ -337,7 +339,8 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
                 seen[name] = _Seen(found)
             if name == target:
                 _check_target(batch.column(name), name, rows, source.name)
-            seen[name].look(batch.column(name), name)
+            with _named(source):
+                seen[name].look(batch.column(name), name)
         rows += batch.num_rows
     if rows == 0:
         raise DataError(f"{source.name} has no rows")
@@ -386,6 +389,15 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
     classes = sorted(goal.categories) if goal.kind == "category" else []
     has_two_values = len(goal.some) == 2 and all(value == round(value) for value in goal.some)
     return Encoder(columns, target, goal.kind, classes, left_out, rows, has_two_values, goal.is_whole)
+
+
+@contextlib.contextmanager
+def _named(source: Source) -> Iterator[None]:
+    """Name the file in what is wrong with a column of it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{source.under_way}: {error}") from None
 
 
 def _why_absent(names: list[str]) -> str:

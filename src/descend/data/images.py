@@ -195,6 +195,8 @@ def pictures_in(folder: Path, pattern: str = "*") -> list[Path]:
 def open_image(path: str | Path, size: int | tuple[int, int] | None = None) -> np.ndarray:
     """A picture in shades of grey, (height, width), uint8; where it is transparent it is white.
 
+    It is black there instead where all else is white, too, so that white ink is seen.
+
     Raises
     ------
     DataError
@@ -209,7 +211,10 @@ def open_image(path: str | Path, size: int | tuple[int, int] | None = None) -> n
             if file.mode.startswith(("I", "F")):
                 file = _eight_bits(file, path)
             clear = file.convert("RGBA")
-            grey = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("L")
+            grounds = (Image.new("RGBA", clear.size, ground) for ground in ("white", "black"))
+            on_white, on_black = (Image.alpha_composite(ground, clear).convert("L") for ground in grounds)
+            is_white = on_white.getextrema() == (255, 255) and on_black.getextrema() != (0, 0)
+            grey = on_black if is_white else on_white
             if height:
                 grey = grey.resize((width, height), Image.Resampling.BOX if grey.width > width else None)
             return np.asarray(grey)

@@ -70,6 +70,11 @@ class Source(ABC):
         """Column → what was strange about it, as far as the rows were read."""
         return {}
 
+    @property
+    def under_way(self) -> str:
+        """The name of the file whose rows are being read."""
+        return self.name
+
     @abstractmethod
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows from the first to the last, in batches with the same columns."""
@@ -165,7 +170,8 @@ class CsvSource(_File):
         names = [name.strip() for name in rows[0]]
         twice = _repeated(names)
         if twice:
-            raise DataError(f"{self.path.name} has the column {twice[0]!r} {names.count(twice[0])} times: rename them")
+            cure = f"{NAMES_FIRST}, and no title" if not twice[0] else "rename them"
+            raise DataError(f"{self.path.name} has the column {twice[0]!r} {names.count(twice[0])} times: {cure}")
         if whole and len(rows) < 2:
             raise DataError(f"{self.path.name} has a header and no rows")
         has_quotes = '"' in text  # then a value may hold the end of a line
@@ -336,6 +342,7 @@ class _Several(Source):
     """Files with the same columns, one after the other."""
 
     parts: list[Source]
+    under_way: str = ""
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -360,6 +367,7 @@ class _Several(Source):
         """See `Source.batches`."""
         names = None
         for part in self.parts:
+            self.under_way = part.name
             for batch in part.batches():
                 names = names or batch.schema.names
                 if sorted(batch.schema.names) != sorted(names):
@@ -403,11 +411,12 @@ def source_of(data: Any) -> Source:
         return ArrowSource(data)
     try:
         if type(data).__module__.startswith("pandas") and hasattr(data, "columns"):
-            return ArrowSource(pa.Table.from_pandas(data, preserve_index=False))
+            thin = {name: kind.subtype for name, kind in data.dtypes.items() if hasattr(kind, "subtype")}
+            return ArrowSource(pa.Table.from_pandas(data.astype(thin), preserve_index=False))
         if hasattr(data, "__arrow_c_stream__"):
             return ArrowSource(pa.table(data))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"a column of the table cannot be read: {error}") from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+        raise DataError(f"a column of the table cannot be read: {'; '.join(map(str, error.args))}") from None
     raise TypeError(f"data must be a path, a pandas, polars or PyArrow table, got {type(data).__name__}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from descend.descent import Outcome
-from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.diagnosis import NO_MORE, Cause, Diagnosis
 from descend.insight.retraining import FEW_LOOKS, OfTraining, Retraining
 from descend.insight.retraining_causes import (
     FEW_STEPS,
@@ -36,8 +36,6 @@ from descend.methods import Frozen, Rule
 
 __all__ = ["explain_by_retraining"]
 
-_NOTHING = "no more than a prediction that is the same for all rows"
-
 
 def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
@@ -45,7 +43,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     has_diverged = trials.outcome is Outcome.DIVERGED
     if trials.outcome is Outcome.CONVERGED:  # of one that was stopped early, the training loss is not the measure
         if trials.in_batches and read.cause is Cause.HEALTHY and at_chance(trials):
-            return Diagnosis(Cause.UNKNOWN, {**read.evidence, "what it knows": _NOTHING}, outcome=trials.outcome)
+            return Diagnosis(Cause.UNKNOWN, {**read.evidence, "what it knows": NO_MORE}, outcome=trials.outcome)
         found = None if trials.in_batches else penalised(trials)
         return read if found is None else replace(found, outcome=trials.outcome)
     if read.cause in certain:
@@ -68,7 +66,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     if np.isfinite(trials.lowest):
         evidence["the lowest loss among them"] = trials.lowest
     if at_chance(trials):
-        evidence["what it knows"] = _NOTHING
+        evidence["what it knows"] = NO_MORE
         return Diagnosis(Cause.UNKNOWN, evidence, outcome=trials.outcome)
     learnt = gained > 0.5 * abs(start)
     # Training in batches ends when all epochs are made; what was to converge and has not is not called well.

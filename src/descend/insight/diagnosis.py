@@ -10,10 +10,11 @@ import numpy as np
 
 from descend.descent import Outcome
 
-__all__ = ["ENDLESS", "WRONG_SIGN", "Cause", "Diagnosis"]
+__all__ = ["ENDLESS", "NO_MORE", "WRONG_SIGN", "Cause", "Diagnosis"]
 
 
 WRONG_SIGN = "look for a wrong sign in the loss, or bound it"  # a cure
+NO_MORE = "no more than a prediction that is the same for all rows"  # what a model knows
 ENDLESS = 1e6  # so many times its first size below zero a loss has no bound
 
 

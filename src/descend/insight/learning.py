@@ -15,7 +15,7 @@ from descend.arguments import whole
 from descend.descent.outcome import Finding, Outcome
 from descend.insight.changed_methods import has_decayed
 from descend.insight.curvature import Curvature, curvature, curvature_of
-from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
+from descend.insight.diagnosis import ENDLESS, NO_MORE, WRONG_SIGN, Cause, Diagnosis
 from descend.insight.edge import Edge, is_known_adaptive, shrink_of
 from descend.insight.stability import edge_of_stability
 from descend.models.all_rows import BOUNDING_L2
@@ -36,7 +36,7 @@ _WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by t
 _LEARNT = 0.2  # share of the first loss, which has to be gained where nothing else tells that all is well
 _BY_HEART, _HARDLY_LOWER = 0.1, 0.25  # shares of the loss of rows held out, and of what that was at the start
 _STILL_WELL = 0.9  # of the loss at the start
-_WORSE = -0.1  # R² of rows held out, below which a constant does better, and not by chance
+_NO_BETTER = 0.01  # R² of rows held out, below which a constant does as well, but for chance
 _FAR = 1e3  # times as far from the median as usual
 _MOST_ROWS = 2_048  # on which a network is looked at
 
@@ -161,7 +161,14 @@ def explain_fit(
         return explain_by_retraining(trials, read)
     found, of_others = explain_by_retraining(trials, read), float(model.score(*held_out))
     evidence = {**found.evidence, "score of the rows held out": of_others}
-    if of_others < _WORSE and found.cause in {Cause.HEALTHY, Cause.PRECISION_FLOOR}:
+    speaks_well = found.cause in {Cause.HEALTHY, Cause.PRECISION_FLOOR}
+    if hasattr(model, "classes_"):
+        most_frequent = float(np.unique(held_out[1], return_counts=True)[1].max() / len(held_out[1]))
+        if speaks_well and of_others <= most_frequent < 1:
+            evidence["of the most frequent class alone"] = most_frequent
+            return replace(found, cause=Cause.UNKNOWN, evidence=evidence)
+    elif speaks_well and of_others < _NO_BETTER:
+        evidence["what it knows"] = NO_MORE
         return replace(found, cause=Cause.UNKNOWN, evidence={**evidence, **_far_target(y, held_out[1])})
     return replace(found, evidence=evidence)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +62,8 @@ class TableModel:
         On the rows held out: R², or the share of right classes; nan if there are none.
     baseline
         Of classes: the share of the most frequent one among the rows held out, which is the score without learning.
+    recalls
+        Of classes: of each the rows held out, and the share of them that is told right.
     seconds
         From reading to score.
     """
@@ -75,6 +77,7 @@ class TableModel:
     score: float
     seconds: float
     baseline: float = np.nan
+    recalls: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     @property
     def outcome(self) -> Outcome:
@@ -103,7 +106,7 @@ class TableModel:
         if not self.is_classifier:
             return "prediction"
         classes = self.estimator.classes_
-        return f"score of {classes[1]}" if len(classes) == 2 else "score of the class"
+        return f"score of {str(classes[1])!r}" if len(classes) == 2 else "score of the class"
 
     def names_of_strengths(self) -> list[str]:
         """What each of `strengths` belongs to: the column, and of several classes that which it speaks for most."""
@@ -129,9 +132,9 @@ class TableModel:
     def evaluate(self, data: Any) -> dict[str, Any]:
         """Rows, score and, of numbers, the mean absolute and the root mean squared error, on other data."""
         predicted, y = _predicted(self.estimator, self._pairs(data))
-        found = {"rows": len(y), "score": _score(self.estimator, y, predicted)}
+        found: dict[str, Any] = {"rows": len(y), "score": _score(self.estimator, y, predicted)}
         if self.is_classifier:
-            return found
+            return {**found, "recall": {name: right for name, (_, right) in _recalls(y, predicted).items()}}
         error = predicted - y
         return {
             **found,
@@ -184,6 +187,7 @@ class TableModel:
             "rows_held_out": self.rows_held_out,
             "score": _none_for_nan(self.score),
             "baseline": _none_for_nan(self.baseline),
+            "recalls": self.recalls,
             "seconds": self.seconds,
         }
         return save_file(path, _KIND_OF_LINEAR if self.is_linear else _KIND_OF_NETWORK, arrays, header)
@@ -202,9 +206,10 @@ class TableModel:
         estimator = kinds[header["model"]].of_file(arrays, header)
         encoder = None if header["encoder"] is None else Encoder.of_json(header["encoder"])
         score, baseline = (np.nan if (value := header.get(name)) is None else value for name in ("score", "baseline"))
+        recalls = {name: (rows, right) for name, (rows, right) in header.get("recalls", {}).items()}
         return TableModel(
             estimator, encoder, header["features"], arrays["deviations"], header["rows"], header["rows_held_out"],
-            score, header["seconds"], baseline,
+            score, header["seconds"], baseline, recalls,
         )  # fmt: skip
 
 
@@ -252,10 +257,12 @@ def fit_table(
         return _fit_streaming(table, validation, options, begin)
     (X, y), (X_held, y_held) = table.in_two(validation)
     estimator = _estimator(table.wanted, y, options, validation).fit(X, y)
-    score = _score(estimator, y_held, estimator.predict(X_held)) if len(y_held) else np.nan
+    judged = _judged(estimator, y_held, estimator.predict(X_held)) if len(y_held) else _UNJUDGED
     seconds = time.perf_counter() - begin
-    deviations, least = _deviations(X), _baseline(estimator, y_held)
-    return TableModel(estimator, table.encoder, table.names, deviations, len(y), len(y_held), score, seconds, least)
+    return TableModel(
+        estimator, table.encoder, table.names, _deviations(X), len(y), len(y_held), judged.score, seconds,
+        judged.baseline, judged.recalls,
+    )  # fmt: skip
 
 
 def unfitted(
@@ -324,6 +331,10 @@ def _opened(data: Any, target: str | None, model: str | None, ignore: Collection
         return _Table(names, (model or ("logistic" if is_class else "linear"), is_class), None, (X, y))
     if target is None:
         raise ValueError("give the target: the column to predict")
+    if np.ndim(target):
+        raise TypeError(
+            f"the target is the name of a column of the table, not the column itself, a {type(target).__name__}"
+        )
     source, target = source_of(data), str(target)
     encoder = Encoder.learnt(source, target, ignore)
     is_class = encoder.target_kind != "number" or encoder.has_two_values
@@ -343,9 +354,14 @@ def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any], validati
         raise ValueError(f"model must be one of {', '.join(_MODELS)}, got {model!r}")
     if model == "linear" and are_classes:
         raise DataError(f"the target holds classes ({y[0]}, …), of which no linear model is made: take logistic")
+    if model in {"logistic", "svm"} and y.dtype.kind == "f" and (y != np.round(y)).any():
+        odd = y[y != np.round(y)][0]
+        raise DataError(f"the target holds numbers that are no classes ({odd:g}, …): take linear, or network")
     kind = _MODELS[model][is_class]
     legal = kind().get_params()
     for name in options:
+        if name == "loss" and name not in legal:
+            raise TypeError(f"{kind.__name__} has a loss of its own: loss is for linear models of numbers, and svm")
         if name not in legal:
             raise TypeError(
                 f"{kind.__name__} has no option {name!r}; it has {', '.join(legal)}.{nearest(name, list(legal))}"
@@ -415,14 +431,17 @@ def _fit_streaming(table: _Table, validation: float, options: dict[str, Any], be
     if is_linear and not estimator.learns_from_sums(first[0].shape[1]):
         estimator.set_params(**{"batch_size": 1, "epochs": 2, **options})
     estimator.fit_blocks(blocks)
-    held, score, least = 0, np.nan, np.nan
+    held, judged = 0, _UNJUDGED
     if any(True for _ in blocks(held_out=True)):
         predicted, y = _predicted(estimator, blocks(held_out=True))
-        held, score, least = len(y), _score(estimator, y, predicted), _baseline(estimator, y)
+        held, judged = len(y), _judged(estimator, y, predicted)
     deviations = estimator._moments.deviation if is_linear and estimator._moments is not None else first[0].std(axis=0)
     seconds = time.perf_counter() - begin
     rows = encoder.rows - held
-    return TableModel(estimator, encoder, encoder.features, deviations, rows, held, score, seconds, least)
+    return TableModel(
+        estimator, encoder, encoder.features, deviations, rows, held, judged.score, seconds, judged.baseline,
+        judged.recalls,
+    )  # fmt: skip
 
 
 def _predicted(estimator: Any, pairs: Iterator[Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -452,9 +471,28 @@ def _score(estimator: Any, y: np.ndarray, predicted: np.ndarray) -> float:
     return 1 - float(((y - predicted) ** 2).sum()) / spread if spread else np.nan
 
 
-def _baseline(estimator: Any, y: np.ndarray) -> float:
-    """The share of the most frequent class; nan of numbers, and of no rows."""
-    return float(np.unique(y, return_counts=True)[1].max() / len(y)) if is_classifier(estimator) and len(y) else np.nan
+class _Judged(NamedTuple):
+    """What the rows held out say of a model; see `TableModel`."""
+
+    score: float
+    baseline: float
+    recalls: dict[str, tuple[int, float]]
+
+
+_UNJUDGED = _Judged(np.nan, np.nan, {})
+
+
+def _judged(estimator: Any, y: np.ndarray, predicted: np.ndarray) -> _Judged:
+    score = _score(estimator, y, predicted)
+    if not is_classifier(estimator):
+        return _Judged(score, np.nan, {})
+    return _Judged(score, float(np.unique(y, return_counts=True)[1].max() / len(y)), _recalls(y, predicted))
+
+
+def _recalls(y: np.ndarray, predicted: np.ndarray) -> dict[str, tuple[int, float]]:
+    """Of each class its rows, and the share of them that is told right."""
+    right = predicted == y
+    return {str(c): (int((y == c).sum()), float(right[y == c].mean())) for c in np.unique(y)}
 
 
 def _none_for_nan(value: float) -> float | None:

@@ -46,7 +46,8 @@ def coefficients(
     order = np.argsort(-np.abs(strengths))[:_SHOWN][::-1]
     colours = [BLUE if strengths[i] > 0 else ORANGE for i in order]
     ax.barh([plain(_short(names[i])) for i in order], strengths[order], color=colours)
-    ax.set_ylim(-0.6, max(len(order), _FEWEST) - 0.4)
+    middle, room = (len(order) - 1) / 2, max(len(order), _FEWEST) / 2 + 0.1
+    ax.set_ylim(middle - room, middle + room)
     ax.axvline(0, color=GREY, linewidth=0.8)
     title = "Coefficients" if len(names) <= _SHOWN else f"The {_SHOWN} strongest of {len(names)} coefficients"
     ax.set(title=title, xlabel=f"change of the {plain(_short(of))} per deviation of the column")
