@@ -9,7 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import Adam, GradientDescent, LogisticRegression, MLPClassifier, MLPRegressor, Outcome, train
+from descend import (
+    Adam,
+    GradientDescent,
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    MLPRegressor,
+    Outcome,
+    train,
+)
 from descend.insight import Cause
 
 pytestmark = [
@@ -82,6 +91,26 @@ def test_a_wrong_derivative_rule_in_a_training_is_told(derivative: Any) -> None:
     found = train(loss, start, (ROWS, BENT), Adam(0.005), epochs=10).explain()
     assert found.cause is Cause.WRONG_GRADIENT
     assert {"slope along W, by the gradient", "by differences of the loss"} <= found.evidence.keys()
+
+
+@pytest.mark.parametrize("kind", ["twins", "powers"])
+def test_columns_that_nearly_follow_from_others_are_told_from_too_few_steps(kind: str) -> None:
+    draw = np.random.default_rng(0)
+    x = draw.uniform(size=400)
+    twins = np.column_stack([x, x + 0.001 * draw.normal(size=400), draw.normal(size=400)])
+    X = twins if kind == "twins" else x[:, None] ** np.arange(1, 10)
+    y = 400 * (X[:, 0] - X[:, 1]) + X[:, 2] if kind == "twins" else np.sin(6 * x)
+    found = LinearRegression(GradientDescent(0.2), epochs=2_000).fit(X, y).explain(X, y)
+    assert (found.cause, found.cure) == (Cause.ILL_CONDITIONED, "leave method out")
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    values = np.linalg.eigvalsh(scaled.T @ scaled)
+    assert found.evidence["condition of the columns"] == pytest.approx(values[-1] / values[0], rel=1e-2)
+
+
+def test_columns_apart_from_each_other_with_a_rate_that_is_small_are_not_ill_conditioned() -> None:
+    X = np.random.default_rng(0).normal(size=(400, 5))
+    found = LinearRegression(GradientDescent(0.01), epochs=60).fit(X, X.sum(axis=1)).explain(X, X.sum(axis=1))
+    assert found.cause is Cause.RATE_TOO_SMALL
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

@@ -44,6 +44,12 @@ THROWN: dict[str, tuple[Any, Any, float, int]] = {
         1.6,
         100,
     ),
+    "an exponential of float32": (
+        lambda w: jnp.sum((jnp.exp(10 * w) - 1) ** 2),
+        np.array([2.0], np.float32),
+        2e-18,
+        500,
+    ),
     "a saturated square": (lambda x: (1 - jnp.exp(-x[0])) ** 2, [-3.0], 0.1, 500),
 }
 
@@ -57,6 +63,11 @@ def test_who_is_thrown_on_to_flat_ground_has_not_converged(name: str) -> None:
     found = run.explain()
     assert found.cause is Cause.RATE_TOO_LARGE
     assert found.cure
+
+
+def test_a_saturated_neuron_is_on_no_saddle() -> None:
+    run = minimize(lambda w: (jax.nn.sigmoid(w[0]) - 0.2) ** 2, [400.0], GradientDescent(5.0), steps=50)
+    assert run.explain().cause is Cause.PLATEAU
 
 
 @pytest.mark.parametrize(("x0", "lr"), [(-5.0, 20.0), (0.9, 0.2)])

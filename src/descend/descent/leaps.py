@@ -17,8 +17,8 @@ __all__ = ["leapt_over"]
 
 _AROUND = 0.1  # of the way from the start: so far before and behind the end the ground is to be flat
 _SHORT = 1e-3  # share of x at the start: who has gone no farther has leapt over nothing
-_FLAT = 1e-9  # share of what was gained, by which the cost may change there
-_LOWER = 1e-6  # share of what was gained: what is lower by less was no place to reach
+_FLAT = 1e-9  # share of the cost, and of what was gained, by which it may change there
+_LOWER = 1e-6  # share of the same: what is lower by less was no place to reach
 _SLOPE = 0.5  # share of the slope that is left after a short step: it follows the ground
 _EVALUATIONS = 200  # of the cost, on a way in short steps
 
@@ -32,8 +32,8 @@ def leapt_over(run: Run, f: float, first: float) -> float | None:
     start, end = as_vector(run.problem.x0).astype(np.float64), as_vector(run.x_array).astype(np.float64)
     if np.abs(end - start).max() <= _SHORT * np.abs(start).max():
         return None
-    rounding = noise_of(run.problem, run.x_array, f)
-    level = max(_FLAT * (first - f), rounding)
+    rounding, size = noise_of(run.problem, run.x_array, f), min(first - f, abs(f))
+    level = max(_FLAT * size, rounding)
     places = (from_vector(end + by * (end - start), run.x_array) for by in (_AROUND, -_AROUND))
     if not all(abs(float(run.problem.value(place, *run.problem.data)) - f) <= level for place in places):
         return None
@@ -42,7 +42,7 @@ def leapt_over(run: Run, f: float, first: float) -> float | None:
         moves = np.abs(np.diff(run.trace.x.astype(np.float64), axis=0)).max(axis=1)
         begins.append(from_vector(run.trace.x[moves.argmax()], run.problem.x0))
     lowest = min(_in_short_steps(run, begin) for begin in begins)
-    return lowest if lowest < f - max(_LOWER * (first - f), 10 * rounding) else None
+    return lowest if lowest < f - max(_LOWER * size, 10 * rounding) else None
 
 
 def _in_short_steps(run: Run, x: Any) -> float:

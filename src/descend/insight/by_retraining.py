@@ -103,4 +103,5 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
             *late,
         )
     first = (decayed, *early[:1], too_large, *early[1:], swings, raw_columns)
-    return *first, too_small, goes_to_and_fro, too_few_epochs, penalised, hardly_begun, *late
+    held_up = () if trials.in_batches else (ill_conditioned,)  # else that is looked for last
+    return *first, too_small, goes_to_and_fro, *held_up, too_few_epochs, penalised, hardly_begun, *late

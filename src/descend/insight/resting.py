@@ -205,6 +205,8 @@ def stalled(run: Run) -> Diagnosis | None:
     rests = run.finding is Finding.NO_EXTREME or size <= 1e-5 * max(1.0, abs(f))
     if run.finding is Finding.NO_EXTREME and not sharp and (false := false_slopes(run, run.x_array)):
         return Diagnosis(Cause.WRONG_GRADIENT, false, RIGHT_RULE)
+    if rests and bend is not None and bend.sharpness * scale**2 <= _FLAT * abs(f):
+        return _plateau(run, bend, size)
     if rests and bend is not None and (toward or flat):
         if sharp:
             return _saddle(run, bend, scale)

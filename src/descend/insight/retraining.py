@@ -35,6 +35,7 @@ _ROWS, STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go t
 _OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
 _STEPS_ASIDE = (0.02, 0.01, 0.005)  # of the length of an array: by differences over these its slope is measured
 _USUAL, _REPEATED = 4.0, 0.5  # times as large or small as usual; share of numbers that are their own
+_COLUMNS, _MOST_ROWS = 500, 5_000  # of which the condition is computed
 _ARRAYS, _LEAST_SIZE = 16, 0.1  # so many are looked at; the size of numbers that are zero
 _AGREE, _DIFFER = 0.03, 0.1  # shares by which slopes that are one agree, and by which two slopes differ
 _HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
@@ -212,6 +213,22 @@ class OfModel(Retraining):
     def level(self) -> float:
         """See `Retraining.level`."""
         return loss_of_a_constant(self.model, self.rows[1])
+
+    @property
+    def condition(self) -> float:
+        """The condition of the columns as they are trained on, from some of the rows: largest to least spread."""
+        X = self.rows[0]
+        if hasattr(X, "tocsr") or np.shape(X)[1] > _COLUMNS:
+            return np.nan
+        some = np.asarray(X, float)[:: max(1, len(X) // _MOST_ROWS)]
+        some = some - some.mean(axis=0)
+        spread = some.std(axis=0)
+        some = some[:, spread > 0] / (spread[spread > 0] if self.model.scale else 1)
+        if not some.size:
+            return np.nan
+        squares = np.linalg.svd(some, compute_uv=False) ** 2
+        above = squares[squares > squares[0] * np.finfo(float).eps * len(some)]
+        return float(above[0] / above[-1])
 
     def scaled(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.scaled`."""

@@ -22,7 +22,7 @@ from descend.insight.changed_methods import (
 from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
 from descend.insight.retraining import FEW_LOOKS, REST, STEPS, OfModel, OfTraining, Retraining, settled, told
 from descend.insight.slow import tires
-from descend.insight.to_and_fro import RISING
+from descend.insight.to_and_fro import ILL, RISING
 from descend.insight.trials import RIGHT_RULE, rises
 from descend.methods import Around, Method, Rule
 from descend.models.all_rows import BOUNDING_L2
@@ -303,20 +303,27 @@ def wrong_rule(trials: Retraining) -> Diagnosis | None:
 
 
 def ill_conditioned(trials: Retraining) -> Diagnosis | None:
-    """Whether a linear model gets much lower without batches, where the default steps suit flat directions, too."""
-    if not isinstance(trials, OfModel) or not isinstance(trials.model, LinearModel) or not trials.in_batches:
+    """Whether a linear model gets much lower on all rows with the default steps, which suit flat directions, too."""
+    if not isinstance(trials, OfModel) or not isinstance(trials.model, LinearModel):
         return None
     rows, columns = np.shape(trials.rows[0])
     if columns > rows / _ROWS_A_COLUMN:  # it would learn the rows by heart
         return None
+    evidence: dict[str, Any] = {}
+    if not trials.in_batches:
+        condition = trials.condition
+        if trials.is_at_rest or not condition > ILL:
+            return None
+        evidence["condition of the columns"] = condition
     _, end, gained = trials.gained
     tried = trials.anew(method=None, batch_size=None, validation=0.0, epochs=STEPS)
     won = 0.0 if tried is None else end - float(tried.loss[-1])
     if tried is None or not (won > max(_MATTERS * gained, _HELD_UP * end) or trials.is_much_of_rest(won)):
         return None
-    evidence = {"loss": end, "loss on all rows, with the default steps": float(tried.loss[-1])}
+    evidence |= {"loss": end, "loss on all rows, with the default steps": float(tried.loss[-1])}
     seen = f"{tried.epoch[-1]:,.0f} steps end at loss {tried.loss[-1]:.4g}, where it was {end:.4g}"
-    return Diagnosis(Cause.ILL_CONDITIONED, evidence, "leave method and batch_size out", seen)
+    cure = "leave method and batch_size out" if trials.in_batches else "leave method out"
+    return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, seen)
 
 
 def too_few_epochs(trials: Retraining) -> Diagnosis | None:
