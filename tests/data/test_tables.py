@@ -422,9 +422,9 @@ def test_real_tables_as_well_as_scikit_learn(file: str, target: str, least: floa
     model = fit_table(SHARED / file, target)
     assert model.outcome is Outcome.CONVERGED
     _, X, y = encoded(SHARED / file, target)
-    from descend.models.tables import _are_out
+    from descend.models.held_out import are_out
 
-    out = _are_out(np.arange(len(y)), 0.2)
+    out = are_out(np.arange(len(y)), 0.2)
     theirs = linear_model.LinearRegression().fit(X[~out], y[~out]).score(X[out], y[out])
     assert model.score == pytest.approx(theirs, abs=1e-6)
     assert model.score > least

@@ -35,7 +35,8 @@ from descend import (
 )
 from descend.insight import Cause, explain_training, retraining_causes, sampled
 from descend.insight.by_retraining import explain_by_retraining
-from descend.insight.retraining import OfModel, OfTraining
+from descend.insight.retrained_losses import OfTraining
+from descend.insight.retrained_models import OfModel
 from descend.insight.trials import start_cost
 
 pytestmark = pytest.mark.usefixtures("time_enough")

@@ -32,7 +32,8 @@ from descend import (
     train,
 )
 from descend.insight import Cause, edge_over_training, explain_training, loss_slice, network_curvature, noise_scale
-from descend.insight.retraining import OfModel, OfTraining
+from descend.insight.retrained_losses import OfTraining
+from descend.insight.retrained_models import OfModel
 from descend.insight.retraining_causes import goes_to_and_fro
 from descend.models.history import History
 

@@ -95,7 +95,8 @@ def fit_command(
     as_json: AsJson = False,
 ) -> None:
     """Learn one column of a table from the others, by gradient descent: a linear model, or a network."""
-    from descend.models.tables import fit_table, summary
+    from descend.models.table_model import summary
+    from descend.models.tables import fit_table
 
     check_target(plot, PICTURES)
     check_target(out, MODELS)
@@ -143,7 +144,7 @@ def predict_command(
     import pyarrow.parquet
 
     from descend.data.images import PICTURES as PHOTOS
-    from descend.models.tables import TableModel
+    from descend.models.table_model import TableModel
 
     check_target(out, {".csv", ".parquet"})
     if Path(data).suffix.lower() in PHOTOS:
@@ -177,7 +178,7 @@ def predict_command(
 @app.command("evaluate")
 def evaluate_command(model: Model, data: Data, as_json: AsJson = False) -> None:
     """Score a model on other rows whose target is known; a network of images on a directory of pictures by class."""
-    from descend.models.tables import TableModel
+    from descend.models.table_model import TableModel
 
     if Path(data).is_dir():
         evaluate_pictures(model, Path(data), as_json=as_json)

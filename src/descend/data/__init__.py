@@ -1,9 +1,12 @@
 """Where data come from: tables in files and in memory, sparse text, images, as numbers to learn from."""
 
-from descend.data.encoding import Column, Encoder
+from descend.data.column import Column
+from descend.data.encoding import Encoder
+from descend.data.errors import DataError
 from descend.data.images import ImageSet, fashion_mnist, image_folder, image_set, mnist, open_image
 from descend.data.one_digit import like_mnist
-from descend.data.sources import DataError, Source, source_of
+from descend.data.source import Source
+from descend.data.sources import source_of
 
 __all__ = [
     "Column",

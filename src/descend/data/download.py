@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from descend.data.sources import DataError
+from descend.data.errors import DataError
 from descend.descent.progress import Progress
 
 __all__ = ["fetch"]

@@ -1,10 +1,8 @@
-"""From columns of a table to numbers: what each column becomes, learnt in one pass and kept with the model."""
+"""From columns of a table to numbers: learnt in one pass and kept with the model."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import re
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -14,138 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from descend.data.column import BUCKETS, Column, are_whole, kind_of, numbers_of
 from descend.data.disguised import disguised, is_number, strangers
-from descend.data.sources import NAMES_FIRST, DataError, RestartError, Source
+from descend.data.errors import DataError
+from descend.data.source import NAMES_FIRST, RestartError, Source
 
-__all__ = ["Column", "Encoder"]
+__all__ = ["Encoder"]
 
 _MOST_CATEGORIES = 256  # with more a column of text is hashed
-_BUCKETS = 256  # into so many
 _FEW = 20  # texts that may well be classes, though each is there once
-_SECONDS_A_DAY = 86_400
 _UNNAMED = {"", "Unnamed: 0"}  # a column that may only count the rows
-
-
-@dataclass
-class Column:
-    """What becomes of one column.
-
-    Attributes
-    ----------
-    kind
-        "number", "boolean", "date" (days since 1970), "category" (one column of zeros and ones each), or "hashed".
-    fill
-        What stands for a missing number: the mean.
-    has_missing
-        Whether some values were missing; then a column of zeros and ones tells where.
-    categories
-        The known ones, in order.
-    """
-
-    name: str
-    kind: str
-    fill: float = 0.0
-    has_missing: bool = False
-    categories: list[str] = field(default_factory=list)
-
-    @property
-    def features(self) -> list[str]:
-        """The names of the numbers that it becomes."""
-        missing = [f"{self.name} is missing"] if self.has_missing else []
-        if self.kind == "category":
-            return [f"{self.name} = {category}" for category in self.categories] + missing
-        if self.kind == "hashed":
-            return [f"{self.name} # {i}" for i in range(_BUCKETS)]
-        return [self.name, *missing]
-
-    def encode(self, values: pa.Array, out: np.ndarray) -> None:
-        """Write the numbers of some rows into `out`, shape (rows, features), which holds zeros."""
-        if self.kind in {"category", "hashed"}:
-            text = values.cast(pa.string())
-            if self.kind == "hashed":
-                places = np.array([_bucket(v) for v in text.to_pylist()])
-                out[np.arange(len(places)), places] = 1
-                return
-            found = pc.index_in(text, pa.array(self.categories, pa.string()), skip_nulls=True)
-            places = found.fill_null(-1).to_numpy(zero_copy_only=False)
-            rows = np.flatnonzero(places >= 0)
-            there = pc.is_valid(text).to_numpy(zero_copy_only=False)
-            if there.sum() > len(rows):
-                unseen = sorted(set(text.filter(pa.array(there & (places < 0))).to_pylist()))
-                some = ", ".join(map(repr, unseen[:3])) + (", …" if len(unseen) > 3 else "")
-                warnings.warn(
-                    f"column {self.name!r}: {there.sum() - len(rows)} rows hold {some}, which was not there when the "
-                    "model was made; it counts as none of the categories",
-                    UserWarning,
-                    stacklevel=2,
-                )
-            out[rows, places[rows]] = 1
-        else:
-            numbers = _numbers(values, self.kind, self.name)
-            out[:, 0] = numbers
-            out[np.isnan(numbers), 0] = self.fill
-        missing = pc.is_null(values, nan_is_null=True).to_numpy(zero_copy_only=False)
-        if self.has_missing:
-            out[:, -1] = missing
-        elif missing.any():
-            is_text = self.kind in {"category", "hashed"}
-            stands = "it counts as none of the categories" if is_text else "the mean stands for it"
-            warnings.warn(
-                f"column {self.name!r}: {missing.sum():,} rows have no value, which none lacked when the model was "
-                f"made; {stands}",
-                UserWarning,
-                stacklevel=2,
-            )
-
-
-def _bucket(value: str | None) -> int:
-    digest = hashlib.blake2b(repr(value).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") % _BUCKETS
-
-
-def _numbers(values: pa.Array, kind: str, name: str) -> np.ndarray:
-    """A column as float64, nan where a value is missing."""
-    if values.null_count == len(values):
-        return np.full(len(values), np.nan)
-    try:
-        if kind == "date" and _kind_of(values.type) != "date" and not pa.types.is_string(values.type):
-            raise DataError(f"column {name!r} should hold dates, and holds {values.type}")
-        if kind == "date":
-            values = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
-        elif kind == "boolean" and pa.types.is_string(values.type):
-            values = values.cast(pa.bool_())
-        numbers = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        odd = re.search(r"Failed to parse (?:string: '|value: )(.*?)(?:'|$)", str(error))
-        raise DataError(
-            f"column {name!r} should hold {kind}s, and holds {repr(odd[1]) if odd else values.type}"
-        ) from None
-    if kind == "date":
-        numbers = numbers / _SECONDS_A_DAY
-    if kind == "boolean" and not np.isin(numbers[~np.isnan(numbers)], (0, 1)).all():
-        odd_one = numbers[~np.isnan(numbers) & ~np.isin(numbers, (0, 1))][0]
-        raise DataError(f"column {name!r} should hold yes or no, and holds {odd_one:g}")
-    if np.isinf(numbers).any():
-        raise DataError(f"column {name!r} holds an infinite number; replace it, or leave such rows out")
-    return numbers
-
-
-def _are_whole(numbers: np.ndarray) -> bool:
-    return bool(((numbers == np.round(numbers)) & (np.abs(numbers) < 2**53)).all())
-
-
-def _kind_of(kind: pa.DataType) -> str:
-    if pa.types.is_boolean(kind):
-        return "boolean"
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return "number"
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return "date"
-    if pa.types.is_dictionary(kind):
-        return "category" if _kind_of(kind.value_type) else ""
-    if pa.types.is_string(kind) or pa.types.is_null(kind):  # text of other kinds has become this
-        return "category"
-    return ""
 
 
 @dataclass
@@ -241,8 +117,8 @@ class Encoder:
         if pc.any(pc.is_null(values, nan_is_null=True)).as_py():
             raise DataError(f"the target {self.target!r} is missing in some rows of {name}: leave such rows out first")
         if self.target_kind == "number":
-            numbers = _numbers(values, "number", self.target)
-            return numbers.astype(np.int64) if self.is_whole and _are_whole(numbers) else numbers
+            numbers = numbers_of(values, "number", self.target)
+            return numbers.astype(np.int64) if self.is_whole and are_whole(numbers) else numbers
         if self.target_kind == "boolean":
             try:
                 return np.asarray(values.cast(pa.bool_()).to_numpy(zero_copy_only=False), bool)
@@ -297,12 +173,12 @@ class _Seen:
                 self.categories = set(list(self.categories)[: 2 * _MOST_CATEGORIES])
             self.rises_by_one = False
             return
-        numbers = _numbers(values, self.kind, name)
+        numbers = numbers_of(values, self.kind, name)
         is_missing = np.isnan(numbers)
         there = numbers[~is_missing] if is_missing.any() else numbers
         self.missing += len(numbers) - len(there)
         self.total, self.count = self.total + float(there.sum()), self.count + len(there)
-        self.is_whole = self.is_whole and _are_whole(there)
+        self.is_whole = self.is_whole and are_whole(there)
         if len(there) and len(self.some) < 3:
             self.some.update(np.unique(there)[:3].tolist())
         if len(there):
@@ -329,7 +205,7 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
             if name in left_out:
                 continue
             if name not in seen:
-                found = _kind_of(kind)
+                found = kind_of(kind)
                 if not found and name == target:
                     raise DataError(f"the target {target!r} holds {kind}, which is no number and no class")
                 if not found:
@@ -366,7 +242,7 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
                 columns.append(Column(name, "category", has_missing=column.missing > 0, categories=known))
         elif column.kind == "category":
             columns.append(Column(name, "hashed", has_missing=False))
-            many = f"{len(column.categories):,} different texts or more, which share {_BUCKETS} columns"
+            many = f"{len(column.categories):,} different texts or more, which share {BUCKETS} columns"
             warnings.warn(f"column {name!r} holds {many}: they are not told apart", UserWarning, stacklevel=3)
         elif column.low == column.high and not column.missing:
             left_out[name] = f"it is {column.low:g} in all rows"

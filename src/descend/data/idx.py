@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from descend.data.sources import DataError
+from descend.data.errors import DataError
 
 __all__ = ["read_idx"]
 

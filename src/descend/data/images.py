@@ -9,8 +9,8 @@ import numpy as np
 import platformdirs
 
 from descend.data.download import fetch
+from descend.data.errors import DataError
 from descend.data.idx import read_idx
-from descend.data.sources import DataError
 
 __all__ = ["PICTURES", "ImageSet", "fashion_mnist", "image_folder", "image_set", "mnist", "open_image", "pictures_in"]
 

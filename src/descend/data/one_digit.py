@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.data.sources import DataError
+from descend.data.errors import DataError
 
 __all__ = ["like_mnist"]
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import scipy.sparse
 from numba import njit
 
-from descend.data.sources import DataError
+from descend.data.errors import DataError
 from descend.kernel_cache import cached_on_disk
 
 __all__ = ["SparseRows", "first_column", "is_svmlight", "read_svmlight", "svmlight_blocks"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.retraining import OfModel
+from descend.insight.retrained_models import OfModel
 
 __all__ = ["learnt_by_heart"]
 

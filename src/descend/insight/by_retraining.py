@@ -10,7 +10,8 @@ import numpy as np
 
 from descend.descent import Outcome
 from descend.insight.diagnosis import NO_MORE, Cause, Diagnosis
-from descend.insight.retraining import FEW_LOOKS, OfTraining, Retraining
+from descend.insight.retrained_losses import OfTraining
+from descend.insight.retraining import FEW_LOOKS, Retraining
 from descend.insight.retraining_causes import (
     FEW_STEPS,
     at_chance,

@@ -147,7 +147,7 @@ def explain_fit(
         return replace(read, cure=_WITH_ROWS) if read.cause is Cause.UNKNOWN else read
     from descend.insight.by_heart import learnt_by_heart
     from descend.insight.by_retraining import explain_by_retraining
-    from descend.insight.retraining import OfModel
+    from descend.insight.retrained_models import OfModel
 
     trials = OfModel(model, X, y, sample_weight, names)
     if held_out is not None and not len(held_out[1]):

@@ -1,43 +1,27 @@
-"""Short trainings of what was trained, with one thing changed: of an estimator, and of `train`."""
+"""Short trainings of what was trained, with one thing changed."""
 
 from __future__ import annotations
 
-import copy
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
-from sklearn.base import clone
 
 from descend.descent import Outcome
-from descend.insight.chance import knows_nothing, loss_of_a_constant
-from descend.insight.changed_methods import has_decayed, rescaled
-from descend.methods import method_named
-from descend.methods.in_files import known
-from descend.models.finite import finite_rows
+from descend.insight.changed_methods import has_decayed
 from descend.models.history import History
 from descend.models.linear import LinearModel
 from descend.models.rows import rows_of
-from descend.objectives.parameters import as_parameters
 
-__all__ = ["FEW_LOOKS", "REST", "STEPS", "OfModel", "OfTraining", "Retraining", "settled", "told"]
+__all__ = ["FEW_LOOKS", "REST", "STEPS", "Retraining", "largest", "settled", "told"]
 
 FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
 
 _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
-_OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
-_STEPS_ASIDE = (0.02, 0.01, 0.005)  # of the length of an array: by differences over these its slope is measured
-_USUAL, _REPEATED = 4.0, 0.5  # times as large or small as usual; share of numbers that are their own
-_COLUMNS, _MOST_ROWS = 500, 5_000  # of which the condition is computed
-_ARRAYS, _LEAST_SIZE = 16, 0.1  # so many are looked at; the size of numbers that are zero
-_AGREE, _DIFFER = 0.03, 0.1  # shares by which slopes that are one agree, and by which two slopes differ
 _HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
 REST = 0.005  # share of the loss at the start: what is left is no trifle
 _OF_REST, _OF_REST_OF_LINEAR = 0.2, 0.05  # and this is much of it; of a linear model one expects the best there is
@@ -185,216 +169,6 @@ class Retraining(ABC):
         return float(self.history.loss[max(row, 0)])
 
 
-class OfModel(Retraining):
-    """Of an estimator, on the rows that it was fitted on."""
-
-    def __init__(
-        self, model: Any, X: Any, y: Any, sample_weight: Any = None, names: Sequence[str] | None = None
-    ) -> None:
-        size = model.get_params().get("batch_size")
-        super().__init__(model.history_, model.outcome_, _method_of(model), np.shape(X)[0], size)
-        self.model, self.rows, self.names = model, (X, y, sample_weight), names
-        self._latest: Any = None
-        _check_rows(model, X, y)
-
-    def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
-        made = copy.copy(self.model) if onward else clone(self.model)
-        if onward:
-            made.history_, made._trainer = History(), None
-        plain = {"checkpoint": None, "resume": False, "patience": None, "warm_start": onward}
-        self._latest = made.set_params(**{**plain, **changes}).fit(*self.rows)
-        return made.outcome_, made.history_
-
-    def _holds_elsewhere(self, tried: History) -> bool:
-        is_held_out = np.isfinite(tried.validation).any()
-        return super()._holds_elsewhere(tried) and not (is_held_out and knows_nothing(self._latest, self.rows[1]))
-
-    @property
-    def level(self) -> float:
-        """See `Retraining.level`."""
-        return loss_of_a_constant(self.model, self.rows[1])
-
-    @property
-    def condition(self) -> float:
-        """The condition of the columns as they are trained on, from some of the rows: largest to least spread."""
-        X = self.rows[0]
-        if hasattr(X, "tocsr") or np.shape(X)[1] > _COLUMNS:
-            return np.nan
-        some = np.asarray(X, float)[:: max(1, len(X) // _MOST_ROWS)]
-        some = some - some.mean(axis=0)
-        spread = some.std(axis=0)
-        some = some[:, spread > 0] / (spread[spread > 0] if self.model.scale else 1)
-        if not some.size:
-            return np.nan
-        squares = np.linalg.svd(some, compute_uv=False) ** 2
-        above = squares[squares > squares[0] * np.finfo(float).eps * len(some)]
-        return float(above[0] / above[-1])
-
-    def scaled(self) -> list[tuple[str, dict[str, Any]]]:
-        """See `Retraining.scaled`."""
-        if getattr(self.model, "scale", True):
-            return []
-        return [("scale=True", {"scale": True}), ("scale=True, and leave method out", {"scale": True, "method": None})]
-
-    def largest_columns(self) -> dict[str, str]:
-        """See `Retraining.largest_columns`."""
-        X = self.rows[0]
-        plain = X if hasattr(X, "tocsr") else np.asarray(X, float).reshape(np.shape(X)[0], -1)
-        numbered = [f"column {j}" for j in range(plain.shape[1])]
-        return _largest(plain, self.names or getattr(self.model, "feature_names_in_", numbered))
-
-    def fitted(self, **changes: Any) -> Any:
-        """The model of a training from the start; None where it diverges, cannot be made, or time is up."""
-        return None if self.anew(**changes) is None else self._latest
-
-    def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
-        """See `Retraining.other_ways`."""
-        has = self.model.get_params()
-        if "activation" not in has:
-            return []
-        ways: list[tuple[str, dict[str, Any]]] = [] if has["scale"] else [("scale=True", {"scale": True})]
-        hidden = np.atleast_1d(np.asarray(has["hidden"]))
-        ways += [] if hidden.size else [("hidden=(128,)", {"hidden": (128,)})]
-        ways += [] if has["activation"] == "relu" else [('activation="relu"', {"activation": "relu"})]
-        return [*ways, (f"seed={has['seed'] + 1}, another start", {"seed": has["seed"] + 1})]
-
-
-def _method_of(model: Any) -> Any:
-    """The method of an estimator, with the rate that was found for it."""
-    method: Any = known(model.method)
-    if not isinstance(method, str | type) or not hasattr(model, "rate_"):
-        return method
-    kind: Any = method_named(method) if isinstance(method, str) else method
-    return kind(lr=model.rate_) if "lr" in kind.names() else kind()
-
-
-def _check_rows(model: Any, X: Any, y: Any) -> None:
-    """Refuse what the model would refuse: a trial that cannot be made proves nothing."""
-    flat = X if hasattr(X, "tocsr") or np.ndim(X) < 3 else np.asarray(X).reshape(len(X), -1)
-    finite_rows(model, flat, y, reset=False, accept_sparse="csr", multi_output=True)
-    if hasattr(model, "classes_") and len(strange := np.setdiff1d(np.asarray(y), model.classes_)):
-        raise ValueError(
-            f"explain takes the rows that the model was fitted on: {strange.tolist()[0]!r} is none of its classes, "
-            f"{', '.join(map(repr, model.classes_[:5].tolist()))}"
-        )
-
-
-class OfTraining(Retraining):
-    """Of what `train` has trained."""
-
-    def __init__(self, training: Any) -> None:
-        size = training.again.keywords["batch_size"]
-        super().__init__(training.history, training.outcome, training.method, training.rows, size)
-        self._training = training
-
-    def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
-        made = self._training.again(**({"params": self._training.params} if onward else {}), **changes)
-        return made.outcome, made.history
-
-    def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
-        """Matrices drawn at random. Source: Glorot & Bengio (2010), AISTATS."""
-        draw, leaves = np.random.default_rng(0), jax.tree.leaves(self._training.again.keywords["params"])
-        if not self.unreached and all(_is_drawn(leaf) for leaf in leaves if np.ndim(leaf) >= 2):
-            return []
-
-        def begun(leaf: Any) -> Any:
-            if np.ndim(leaf) < 2:
-                return np.zeros_like(leaf)
-            return draw.uniform(-1, 1, np.shape(leaf)).astype(leaf.dtype) * leaf.dtype.type(_bound_of(leaf))
-
-        cure = "begin with random matrices, ±√(6/(rows + columns)), and zeros in the rest"
-        return [(cure, {"params": jax.tree.map(begun, self._training.params)})]
-
-    @property
-    def never_reached(self) -> list[str]:
-        """See `Retraining.never_reached`."""
-        start = as_parameters(self._training.again.keywords["params"])
-        elsewhere = jax.tree.map(self._moved, start)  # units that have died are alive there
-        there = self._training.gradient(elsewhere)
-        cut = [
-            (place, name)
-            for place, (name, slope) in enumerate(self._training.gradient(start))
-            if name in self.unreached and not np.any(slope) and not np.any(there[place][1])
-        ]
-        return [name for place, name in cut if self._matters(elsewhere, place)]
-
-    def _moved(self, leaf: Any) -> np.ndarray:
-        draw = np.random.default_rng(0)
-        return np.asarray(leaf + draw.normal(size=np.shape(leaf)) * (0.5 + np.abs(leaf)), leaf.dtype)
-
-    def _matters(self, params: Any, place: int) -> bool:
-        """Whether the loss depends on the array at that place."""
-        leaves, structure = jax.tree.flatten(params)
-        leaves[place] = self._moved(leaves[place])
-        return bool(self._training.loss(jax.tree.unflatten(structure, leaves)) != self._training.loss(params))
-
-    @property
-    def false_slopes(self) -> dict[str, float]:
-        """See `Retraining.false_slopes`: array by array, along the gradient, at the start and at the end."""
-        for params in (as_parameters(self._training.again.keywords["params"]), self._training.params):
-            for place, (name, gradient) in enumerate(self._training.gradient(params)[:_ARRAYS]):
-                slope = float(np.linalg.norm(gradient.astype(float)))
-                quotients = self._quotients(params, place, gradient / slope) if 0 < slope < np.inf else []
-                quotient = float(np.median(quotients)) if quotients else slope
-                agree = bool(quotients) and np.ptp(quotients) <= _AGREE * abs(quotient)
-                if agree and abs(slope - quotient) > _DIFFER * max(slope, abs(quotient)):
-                    where = f"slope along {name}" if name else "slope"
-                    return {f"{where}, by the gradient": slope, "by differences of the loss": quotient}
-        return {}
-
-    def _quotients(self, params: Any, place: int, way: np.ndarray) -> list[float]:
-        """The slope of the loss along a way of one array, by differences over some lengths."""
-        leaves, structure = jax.tree.flatten(params)
-        at = leaves[place]
-        reach = max(float(np.linalg.norm(at)), _LEAST_SIZE * at.size**0.5)
-
-        def loss(far: float) -> float:
-            leaves[place] = np.asarray(at + far * way, at.dtype)
-            return float(self._training.loss(jax.tree.unflatten(structure, leaves)))
-
-        return [(loss(by * reach) - loss(-by * reach)) / (2 * by * reach) for by in _STEPS_ASIDE]
-
-    def scaled(self) -> list[tuple[str, dict[str, Any]]]:
-        """See `Retraining.scaled`: of the first table among the data."""
-        table = self._table
-        if table is None or not _differ(table):
-            return []
-        spread = table.std(axis=0)
-        made = ((table - table.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(table.dtype)
-        data = self._training.again.keywords["data"]
-        changed = tuple(made if part is table else part for part in data) if isinstance(data, tuple) else made
-        cure = "scale the columns of the data, (X - X.mean(axis=0)) / X.std(axis=0)"
-        ways: list[tuple[str, dict[str, Any]]] = [(cure, {"data": changed})]
-        for factor in (1e4, 1e6):  # the rate was small because a column was large
-            larger = rescaled(self.method, factor)
-            if larger is not None:
-                ways.append((f"{cure}, and {larger.how}", {"data": changed, "method": larger.method}))
-        return [*ways, (f"{cure}, and leave method out", {"data": changed, "method": None})]
-
-    def largest_columns(self) -> dict[str, str]:
-        """See `Retraining.largest_columns`."""
-        table = self._table
-        return {} if table is None else _largest(table, [f"column {j}" for j in range(table.shape[1])])
-
-    @property
-    def _table(self) -> np.ndarray | None:
-        data = self._training.again.keywords["data"]
-        parts = data if isinstance(data, tuple) else (data,)
-        first = next((part for part in parts if getattr(part, "ndim", 0) == 2), None)
-        return first if isinstance(first, np.ndarray) and first.dtype.kind == "f" else None
-
-    @cached_property
-    def unreached(self) -> list[str]:
-        """See `Retraining.unreached`."""
-        return [name for name, leaf in self._training.gradient(self._training.params) if not np.any(leaf)]
-
-    @property
-    def lost(self) -> list[str]:
-        """See `Retraining.lost`."""
-        start = self._training.again.keywords["params"]
-        return [name for name, leaf in self._training.gradient(start) if not np.isfinite(leaf).all()]
-
-
 def told(history: History, how: str, before: float) -> str:
     """How a trial ended, as a phrase, beside the loss that there was."""
     epochs = float(history.epoch[-1])
@@ -408,26 +182,7 @@ def settled(history: History) -> float:
     return float(np.median(history.loss[-max(1, len(history) // 4) :]))
 
 
-def _largest(table: Any, names: Any) -> dict[str, str]:
-    largest = rows_of(table, np.zeros(table.shape[0])).moments().largest(names)
-    return {"largest columns": largest} if largest else {}
-
-
-def _differ(table: np.ndarray) -> bool:
-    """Whether columns differ much in scale, or lie far from zero."""
-    spread, size = table.std(axis=0), np.abs(table).max(axis=0)
-    sizes = size[size > 0]
-    is_far = np.abs(table.mean(axis=0)) > _OTHER_SCALE * spread
-    return bool(len(sizes) and (sizes.max() > _OTHER_SCALE * sizes.min() or is_far.any()))
-
-
-def _bound_of(leaf: Any) -> float:
-    """How large the numbers of a matrix begin. Source: Glorot & Bengio (2010), AISTATS."""
-    *field, inputs, outputs = np.shape(leaf)
-    return float((6 / (np.prod(field) * (inputs + outputs))) ** 0.5)
-
-
-def _is_drawn(leaf: Any) -> bool:
-    """Whether a matrix looks as if it was drawn at random, with numbers of a usual size."""
-    size = float(np.std(leaf)) * 3**0.5 / _bound_of(leaf)
-    return 1 / _USUAL < size < _USUAL and len(np.unique(leaf)) > _REPEATED * np.size(leaf)
+def largest(table: Any, names: Any) -> dict[str, str]:
+    """The columns whose numbers are largest, as evidence."""
+    found = rows_of(table, np.zeros(table.shape[0])).moments().largest(names)
+    return {"largest columns": found} if found else {}

@@ -20,7 +20,9 @@ from descend.insight.changed_methods import (
     with_rate,
 )
 from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
-from descend.insight.retraining import FEW_LOOKS, REST, STEPS, OfModel, OfTraining, Retraining, settled, told
+from descend.insight.retrained_losses import OfTraining
+from descend.insight.retrained_models import OfModel
+from descend.insight.retraining import FEW_LOOKS, REST, STEPS, Retraining, settled, told
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import ILL, RISING
 from descend.insight.trials import RIGHT_RULE, rises

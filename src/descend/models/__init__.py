@@ -6,7 +6,8 @@ from descend.models.history import History
 from descend.models.losses import Absolute, Hinge, Huber, Log, Loss, Poisson, Quantile, Squared, SquaredHinge
 from descend.models.mlp import MLPClassifier, MLPRegressor
 from descend.models.regression import LinearRegression
-from descend.models.tables import TableModel, fit_table
+from descend.models.table_model import TableModel
+from descend.models.tables import fit_table
 
 __all__ = [
     "Absolute",

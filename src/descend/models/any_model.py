@@ -100,7 +100,7 @@ class Training:
         """
         from descend.insight import explain_training
         from descend.insight.by_retraining import explain_by_retraining
-        from descend.insight.retraining import OfTraining
+        from descend.insight.retrained_losses import OfTraining
 
         return explain_by_retraining(OfTraining(self), explain_training(self.history, self.outcome, self.finding))
 

@@ -1,0 +1,159 @@
+"""Short trainings of a loss of the user's own, which `train` has trained."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.descent import Outcome
+from descend.insight.changed_methods import rescaled
+from descend.insight.retraining import Retraining, largest
+from descend.models.history import History
+from descend.objectives.parameters import as_parameters
+
+__all__ = ["OfTraining"]
+
+_OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
+_STEPS_ASIDE = (0.02, 0.01, 0.005)  # of the length of an array: by differences over these its slope is measured
+_USUAL, _REPEATED = 4.0, 0.5  # times as large or small as usual; share of numbers that are their own
+_ARRAYS, _LEAST_SIZE = 16, 0.1  # so many are looked at; the size of numbers that are zero
+_AGREE, _DIFFER = 0.03, 0.1  # shares by which slopes that are one agree, and by which two slopes differ
+
+
+class OfTraining(Retraining):
+    """Of what `train` has trained."""
+
+    def __init__(self, training: Any) -> None:
+        size = training.again.keywords["batch_size"]
+        super().__init__(training.history, training.outcome, training.method, training.rows, size)
+        self._training = training
+
+    def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
+        made = self._training.again(**({"params": self._training.params} if onward else {}), **changes)
+        return made.outcome, made.history
+
+    def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
+        """Matrices drawn at random. Source: Glorot & Bengio (2010), AISTATS."""
+        draw, leaves = np.random.default_rng(0), jax.tree.leaves(self._training.again.keywords["params"])
+        if not self.unreached and all(_is_drawn(leaf) for leaf in leaves if np.ndim(leaf) >= 2):
+            return []
+
+        def begun(leaf: Any) -> Any:
+            if np.ndim(leaf) < 2:
+                return np.zeros_like(leaf)
+            return draw.uniform(-1, 1, np.shape(leaf)).astype(leaf.dtype) * leaf.dtype.type(_bound_of(leaf))
+
+        cure = "begin with random matrices, ±√(6/(rows + columns)), and zeros in the rest"
+        return [(cure, {"params": jax.tree.map(begun, self._training.params)})]
+
+    @property
+    def never_reached(self) -> list[str]:
+        """See `Retraining.never_reached`."""
+        start = as_parameters(self._training.again.keywords["params"])
+        elsewhere = jax.tree.map(self._moved, start)  # units that have died are alive there
+        there = self._training.gradient(elsewhere)
+        cut = [
+            (place, name)
+            for place, (name, slope) in enumerate(self._training.gradient(start))
+            if name in self.unreached and not np.any(slope) and not np.any(there[place][1])
+        ]
+        return [name for place, name in cut if self._matters(elsewhere, place)]
+
+    def _moved(self, leaf: Any) -> np.ndarray:
+        draw = np.random.default_rng(0)
+        return np.asarray(leaf + draw.normal(size=np.shape(leaf)) * (0.5 + np.abs(leaf)), leaf.dtype)
+
+    def _matters(self, params: Any, place: int) -> bool:
+        """Whether the loss depends on the array at that place."""
+        leaves, structure = jax.tree.flatten(params)
+        leaves[place] = self._moved(leaves[place])
+        return bool(self._training.loss(jax.tree.unflatten(structure, leaves)) != self._training.loss(params))
+
+    @property
+    def false_slopes(self) -> dict[str, float]:
+        """See `Retraining.false_slopes`: array by array, along the gradient, at the start and at the end."""
+        for params in (as_parameters(self._training.again.keywords["params"]), self._training.params):
+            for place, (name, gradient) in enumerate(self._training.gradient(params)[:_ARRAYS]):
+                slope = float(np.linalg.norm(gradient.astype(float)))
+                quotients = self._quotients(params, place, gradient / slope) if 0 < slope < np.inf else []
+                quotient = float(np.median(quotients)) if quotients else slope
+                agree = bool(quotients) and np.ptp(quotients) <= _AGREE * abs(quotient)
+                if agree and abs(slope - quotient) > _DIFFER * max(slope, abs(quotient)):
+                    where = f"slope along {name}" if name else "slope"
+                    return {f"{where}, by the gradient": slope, "by differences of the loss": quotient}
+        return {}
+
+    def _quotients(self, params: Any, place: int, way: np.ndarray) -> list[float]:
+        """The slope of the loss along a way of one array, by differences over some lengths."""
+        leaves, structure = jax.tree.flatten(params)
+        at = leaves[place]
+        reach = max(float(np.linalg.norm(at)), _LEAST_SIZE * at.size**0.5)
+
+        def loss(far: float) -> float:
+            leaves[place] = np.asarray(at + far * way, at.dtype)
+            return float(self._training.loss(jax.tree.unflatten(structure, leaves)))
+
+        return [(loss(by * reach) - loss(-by * reach)) / (2 * by * reach) for by in _STEPS_ASIDE]
+
+    def scaled(self) -> list[tuple[str, dict[str, Any]]]:
+        """See `Retraining.scaled`: of the first table among the data."""
+        table = self._table
+        if table is None or not _differ(table):
+            return []
+        spread = table.std(axis=0)
+        made = ((table - table.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(table.dtype)
+        data = self._training.again.keywords["data"]
+        changed = tuple(made if part is table else part for part in data) if isinstance(data, tuple) else made
+        cure = "scale the columns of the data, (X - X.mean(axis=0)) / X.std(axis=0)"
+        ways: list[tuple[str, dict[str, Any]]] = [(cure, {"data": changed})]
+        for factor in (1e4, 1e6):  # the rate was small because a column was large
+            larger = rescaled(self.method, factor)
+            if larger is not None:
+                ways.append((f"{cure}, and {larger.how}", {"data": changed, "method": larger.method}))
+        return [*ways, (f"{cure}, and leave method out", {"data": changed, "method": None})]
+
+    def largest_columns(self) -> dict[str, str]:
+        """See `Retraining.largest_columns`."""
+        table = self._table
+        return {} if table is None else largest(table, [f"column {j}" for j in range(table.shape[1])])
+
+    @property
+    def _table(self) -> np.ndarray | None:
+        data = self._training.again.keywords["data"]
+        parts = data if isinstance(data, tuple) else (data,)
+        first = next((part for part in parts if getattr(part, "ndim", 0) == 2), None)
+        return first if isinstance(first, np.ndarray) and first.dtype.kind == "f" else None
+
+    @cached_property
+    def unreached(self) -> list[str]:
+        """See `Retraining.unreached`."""
+        return [name for name, leaf in self._training.gradient(self._training.params) if not np.any(leaf)]
+
+    @property
+    def lost(self) -> list[str]:
+        """See `Retraining.lost`."""
+        start = self._training.again.keywords["params"]
+        return [name for name, leaf in self._training.gradient(start) if not np.isfinite(leaf).all()]
+
+
+def _differ(table: np.ndarray) -> bool:
+    """Whether columns differ much in scale, or lie far from zero."""
+    spread, size = table.std(axis=0), np.abs(table).max(axis=0)
+    sizes = size[size > 0]
+    is_far = np.abs(table.mean(axis=0)) > _OTHER_SCALE * spread
+    return bool(len(sizes) and (sizes.max() > _OTHER_SCALE * sizes.min() or is_far.any()))
+
+
+def _bound_of(leaf: Any) -> float:
+    """How large the numbers of a matrix begin. Source: Glorot & Bengio (2010), AISTATS."""
+    *field, inputs, outputs = np.shape(leaf)
+    return float((6 / (np.prod(field) * (inputs + outputs))) ** 0.5)
+
+
+def _is_drawn(leaf: Any) -> bool:
+    """Whether a matrix looks as if it was drawn at random, with numbers of a usual size."""
+    size = float(np.std(leaf)) * 3**0.5 / _bound_of(leaf)
+    return 1 / _USUAL < size < _USUAL and len(np.unique(leaf)) > _REPEATED * np.size(leaf)
