@@ -7,14 +7,8 @@ from descend.insight.edge import Edge, edge_along
 from descend.insight.escape import Escape, Way, escape
 from descend.insight.explain import explain
 from descend.insight.gradient_check import GradientCheck, check_gradient
-from descend.insight.learning import (
-    edge_over_training,
-    explain_fit,
-    explain_training,
-    loss_slice,
-    network_curvature,
-    noise_scale,
-)
+from descend.insight.learning import explain_fit, explain_training
+from descend.insight.network import edge_over_training, loss_slice, network_curvature, noise_scale
 from descend.insight.rates import FoundRate, find_lr
 from descend.insight.stability import convergence_factor, edge_of_stability, stability_limit
 from descend.insight.stationary import StationaryPoint, critical_points
