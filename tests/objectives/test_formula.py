@@ -68,8 +68,11 @@ def test_a_formula_means_what_it_says(text: str, x: Any, value: float) -> None:
         ("", 1, "empty"),
         ("   ", 1, "empty"),
         ("2x", 2, "write the product with"),
-        ("2(x + 1)", 1, "write the product with"),
-        ("(x + 1)(x + 2)", 1, "write the product with"),
+        ("3(x - 1)^2", 1, "write the product with \\*: 3\\*(x - 1)"),
+        ("(x + 1)(x + 2)", 1, "(x + 1)\\*(x + 2)"),
+        ("sin x + 1", 1, "sin needs brackets: sin(x)"),
+        ("x^2 + ln y", 7, "ln needs brackets: ln(y)"),
+        ("x y", 3, "write the product with \\*: x\\*y"),
         ("x(2)", 1, "write the product with"),
         ("x +", 3, "ends in the middle"),
         ("(x", 2, "closing bracket is missing"),
@@ -104,7 +107,7 @@ def test_a_formula_means_what_it_says(text: str, x: Any, value: float) -> None:
     ],
 )
 def test_what_is_no_formula_is_refused_at_its_column(text: str, column: int, says: str) -> None:
-    with pytest.raises(FormulaError, match=says.replace("(", r"\(").replace(")", r"\)")) as caught:
+    with pytest.raises(FormulaError, match=says.replace("(", r"\(").replace(")", r"\)").replace("+", r"\+")) as caught:
         Formula(text)
     assert caught.value.column == column
     assert len(str(caught.value)) < 1_000

@@ -211,6 +211,10 @@ class _Reading:
             return self.error(f"write the product with *: {number}*{letter}…", product.start(2))
         if product := re.search(r"\)\s*([A-Za-z0-9(])", parsed):
             return self.error("write the product with *: (…)*…", product.start(1))
+        if call := re.search(rf"\b({'|'.join(FUNCTIONS)})\s+([A-Za-z0-9.]+)", parsed):
+            return self.error(f"{call[1]} needs brackets: {call[1]}({call[2]})", call.start(1))
+        if product := re.search(r"\b(x\d*|y|z)\s+(x\d*|y|z|\d)", parsed):
+            return self.error(f"write the product with *: {product[1]}*{product[2]}", product.start(2))
         if parsed.count("(") != parsed.count(")"):
             if parsed.count("(") > parsed.count(")"):
                 return self.error("a closing bracket is missing", len(parsed))
@@ -244,8 +248,8 @@ class _Reading:
                 return None if a is None or b is None else self._finite(lambda: OPERATORS[type(op)](a, b), node)
             case ast.Call(func=ast.Name(id=name) as func, args=args, keywords=[]):
                 return self._check_call(name, func, args, depth)
-            case ast.Call(func=ast.Constant() | ast.BinOp() | ast.Call()):
-                raise self.error("write the product with *: 2*(x + 1)", node)
+            case ast.Call(func=ast.Constant() | ast.BinOp() | ast.Call(), args=[_]):
+                raise self.error(f"write the product with *: {_factor(node.func)}*{_factor(node.args[0])}", node)
             case ast.Attribute():
                 raise self.error("a formula has no attributes (no dot between names)", node)
         raise self.error("only numbers, variables, + - * / ^, brackets and functions like sin(x) are legal here", node)
@@ -361,3 +365,9 @@ class _Reading:
         is_pow = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "pow"
         is_power = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
         return is_pow or is_power or isinstance(node, ast.Constant | ast.Name)
+
+
+def _factor(node: ast.expr) -> str:
+    """A part of a formula as it is written in a product."""
+    text = ast.unparse(node).replace("**", "^")
+    return f"({text})" if isinstance(node, ast.BinOp) else text
