@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import Adam, GradientDescent, Momentum, NAdamW, Outcome, RMSProp, Run, SignSGD, minimize
+from descend import Adam, GradientDescent, Momentum, NAdamW, Outcome, RMSProp, Run, SignSGD, WeightDecay, minimize
 from descend.objectives import LANDSCAPES
 
 C, S, D, P, E = (
@@ -85,8 +85,14 @@ def test_what_momentum_carries_up_before_it_falls_goes_on(kappa: float) -> None:
 
 
 def test_a_cure_is_given_once() -> None:
-    run = minimize("rosenbrock", None, RMSProp(0.1))
+    A = np.random.default_rng(1).normal(size=(300, 4))
+    method = WeightDecay(GradientDescent(0.1), decay=1e-4)
+    run = minimize(lambda w: np.mean((A @ w - A @ [1.0, -2.0, 0.5, 0.0]) ** 2), np.zeros(4), method, steps=3_000)
     assert run.message.count("ftol=0") == 1
+
+
+def test_what_goes_to_and_fro_in_a_long_run_is_seen_to_circle() -> None:
+    assert "x circles" in minimize("rosenbrock", None, RMSProp(0.1)).message
 
 
 @pytest.mark.parametrize(("name", "outcome", "says", "run"), CASES, ids=[c[0] for c in CASES])

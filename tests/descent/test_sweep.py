@@ -173,7 +173,7 @@ def test_more_lanes_than_fit_are_made_in_groups(monkeypatch: pytest.MonkeyPatch)
 
 def test_rows_are_bounded_and_thinned() -> None:
     lanes = sweep("x^2 + y^2", [3.0, 4.0], GradientDescent(np.array([1e-4, 1e-5])), steps=1_000, rows=11)
-    assert lanes[0].trace.step.tolist() == list(range(0, 1_001, 100))
+    assert lanes[0].trace.step.tolist() == [*range(0, 1_000, 101), 1_000]
     few = sweep("x^2 + y^2", [3.0, 4.0], GradientDescent(np.array([1e-4, 1e-5])), steps=1_000, rows=2)
     assert few[1].trace.step.tolist() == [0, 1_000]
     np.testing.assert_array_equal(few.x, lanes.x)

@@ -11,6 +11,7 @@ import pytest
 
 from descend import (
     Adam,
+    Cosine,
     GradientDescent,
     LinearRegression,
     LogisticRegression,
@@ -44,7 +45,7 @@ def test_a_network_of_few_steps_needs_more(lr: float, epochs: int) -> None:
     network = MLPRegressor(GradientDescent(lr), hidden=(32,), activation="tanh", batch_size=400, epochs=epochs, seed=1)
     found = network.fit(PLACES, WAVE).explain(PLACES, WAVE)
     assert found.cause is Cause.TOO_FEW_STEPS
-    assert "more end at loss" in found.seen
+    assert "going on for 1,000 steps ends at loss" in found.seen
 
 
 def test_what_has_hardly_learnt_in_few_steps_is_not_called_well() -> None:
@@ -65,6 +66,38 @@ def test_who_was_stopped_early_and_knows_nothing_has_learnt_nothing(kind: Any, s
 def test_who_was_stopped_early_and_knows_something_has_converged() -> None:
     model = LogisticRegression(Adam(0.02), batch_size=8, epochs=100, validation=0.3, patience=8, l2=0.0)
     assert model.fit(ROWS, (ROWS[:, 0] + NOISE) > 0).outcome_ is Outcome.CONVERGED
+
+
+def logistic(p: Any, X: Any, y: Any) -> Any:
+    return jnp.mean(jnp.logaddexp(0, X @ p["w"]) - y * (X @ p["w"]))
+
+
+def test_a_likelihood_that_cannot_get_lower_is_healthy_however_few_steps_it_took() -> None:
+    X = np.random.default_rng(0).normal(size=(1_024, 6)).astype(np.float32)
+    chances = 1 / (1 + np.exp(-X @ [1.0, -2.0, 0.5, 0.0, 1.0, 0.0]))
+    y = (np.random.default_rng(1).random(1_024) < chances).astype(np.float32)
+    method = Adam(Cosine(0.1, steps=640))
+    assert train(logistic, {"w": np.zeros(6, np.float32)}, (X, y), method, epochs=20).explain().cause is Cause.HEALTHY
+    model = LogisticRegression(method, batch_size=32, epochs=20, l2=0.0).fit(X, y)
+    assert model.explain(X, y).cause is Cause.HEALTHY
+
+
+@pytest.mark.parametrize(("share", "cause"), [(0.0, Cause.UNKNOWN), (0.7, Cause.HEALTHY)])
+def test_a_loss_that_does_not_mind_the_order_of_rows_held_out_is_not_called_well(share: float, cause: Cause) -> None:
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean(((jnp.tanh(X @ p["W"]) @ p["V"])[:, 0] - y) ** 2)
+
+    start = {"W": drawn(4, 16), "V": drawn(16, 1, 1) / 2}
+    y = NOISE + np.float32(share) * ROWS[:, 0]
+    training = train(loss, start, (ROWS, y), Adam(0.005), epochs=40, validation=0.3, patience=4)
+    assert (training.outcome, training.explain().cause) == (Outcome.CONVERGED, cause)
+
+
+def test_who_was_stopped_at_once_and_gained_nothing_has_learnt_nothing_by_heart() -> None:
+    X, y = np.random.default_rng(1).normal(size=(600, 3)), np.random.default_rng(1).integers(0, 2, 600)
+    model = LogisticRegression(Adam(0.01), batch_size=16, epochs=30, validation=0.3, patience=4).fit(X, y)
+    assert model.outcome_ in {Outcome.STALLED, Outcome.NOTHING_LEARNT}
+    assert model.explain(X, y).cause is Cause.UNKNOWN
 
 
 def wrong(derivative: Any) -> Any:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import GradientDescent, Outcome, minimize
+from descend import GradientDescent, Outcome, WeightDecay, minimize
 from descend.insight import Cause
 
 pytestmark = pytest.mark.usefixtures("time_enough")
@@ -63,6 +63,33 @@ def test_who_is_thrown_on_to_flat_ground_has_not_converged(name: str) -> None:
     found = run.explain()
     assert found.cause is Cause.RATE_TOO_LARGE
     assert found.cure
+
+
+@pytest.mark.parametrize("method", [None, GradientDescent(0.01)], ids=["default", "gradient descent"])
+def test_above_the_known_minimum_of_a_landscape_nothing_is_called_well(method: Any) -> None:
+    found = minimize("ackley", [3.0, 2.0], method).explain()
+    assert found.cause is Cause.LOCAL_MINIMUM
+    assert found.evidence["lowest cost that is known"] == 0.0
+
+
+_X = np.random.default_rng(1).normal(size=(300, 4))
+_Y = (np.random.default_rng(2).random(300) < 1 / (1 + np.exp(-_X @ [1.0, -2.0, 0.5, 0.0]))) * 1.0
+
+
+@pytest.mark.parametrize(("size", "cause"), [(30.0, Cause.LOCAL_MINIMUM), (300.0, Cause.PLATEAU)])
+def test_what_is_saturated_is_led_to_a_start_nearer_to_zero(size: float, cause: Cause) -> None:
+    run = minimize(lambda w: jnp.mean((jax.nn.sigmoid(_X @ w) - _Y) ** 2), np.full(4, size))
+    found = run.explain()
+    assert found.cause is cause
+    assert "0.133366 (CONVERGED)" in found.seen
+
+
+def test_what_stands_still_but_for_its_last_digit_does_not_circle() -> None:
+    A = np.random.default_rng(1).normal(size=(300, 4))
+    method = WeightDecay(GradientDescent(0.1), decay=1e-3)
+    run = minimize(lambda w: jnp.mean((A @ w - A @ [1.0, -2.0, 0.5, 0.0]) ** 2), np.zeros(4), method, steps=3_000)
+    assert run.outcome is Outcome.STALLED
+    assert "circles" not in run.message
 
 
 def test_a_saturated_neuron_is_on_no_saddle() -> None:

@@ -79,7 +79,7 @@ def sweep_command(
     start: Start = None,
     method: Annotated[str, typer.Option(help="See descend methods; or your own, MODULE:CLASS.")] = "gradient-descent",
     lr: Annotated[
-        str | None, typer.Option(help="low:high:count (by ratios; evenly from 0), or 0.1,0.2. Default: 1e-4:100:61.")
+        str | None, typer.Option(help="low:high:count (by ratios; evenly from 0), or 0.1,0.2. Default: 1e-4:1e2:61.")
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9, or more values of it: mu=0:0.99:12.")
@@ -96,7 +96,7 @@ def sweep_command(
     check_target(save, SAVED_AS)
     chosen = method_class(method)
     if lr is None and "lr" in chosen.names():
-        lr = "1e-4:100:61"
+        lr = "1e-4:1e2:61"
     values = {} if lr is None else {"lr": values_of("lr", lr)}
     for setting in settings or []:
         key, _, text = setting.partition("=")

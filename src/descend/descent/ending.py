@@ -195,12 +195,14 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
 
 
 def _circles(run: Run) -> bool:
-    """Whether the last kept points lie on a way that leads nowhere, or are the same again and again."""
+    """Whether the last kept points lie on a way that leads nowhere."""
     if run.trace.x is None or len(run.trace) < _FEW_ROWS:
         return False
     last = run.trace.x[-_FEW_ROWS:]
     way = float(np.linalg.norm(np.diff(last, axis=0), axis=1).sum())
-    return way == 0 < run.trace.stride - 1 or length(last[-1] - last[0]) < 0.2 * way
+    if way <= _FEW_ROWS * 4 * float(np.spacing(np.abs(last).max())):  # the last digit goes to and fro
+        return False
+    return length(last[-1] - last[0]) < 0.2 * way
 
 
 def _last_step(run: Run) -> float:

@@ -244,8 +244,8 @@ def _one_by_one(
 
 
 def _stride(rows: int, last: int) -> int:
-    """How many steps lie between two of so many rows."""
-    return max(1, -(-last // (rows - 1)))
+    """How many steps lie between two of so many rows: an odd number, see `Trace.stride`."""
+    return max(1, -(-last // (rows - 1))) | 1
 
 
 def _numbers_of_rows(rows: Rows) -> np.ndarray:

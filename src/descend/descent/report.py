@@ -23,7 +23,7 @@ def table(trace: Trace) -> tuple[list[str], list[list[str]]]:
     """Head and rows of a short trace: the first, some middle and the last steps."""
     names = [name for name in trace.columns() if name.startswith("x")]
     xs = trace.x if trace.x is not None and len(names) <= _MOST_X else np.empty((len(trace), 0))
-    head = ["step", *names[: xs.shape[1]], "cost", "gradient", "lr"]
+    head = ["step", *names[: xs.shape[1]], "cost", "|gradient|", "lr"]
     body: list[list[str]] = []
     before = -1
     for row in _chosen(len(trace)):

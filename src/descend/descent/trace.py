@@ -15,6 +15,7 @@ __all__ = ["MOST_ROWS", "Rows", "Trace"]
 
 MOST_ROWS = 1_024  # a run of a thousand steps keeps them all
 MOST_BYTES_OF_X = 64 * 2**20
+_THINNER = 3  # so many times fewer rows are kept: with an even number a zigzag would look like a straight line
 
 
 @dataclass
@@ -37,7 +38,8 @@ class Trace(Columns):
     ----------
     step
         Number of the step, int64. Step 0 (the start) and the last step are always there; between them every
-        `stride`-th step, with the stride doubled whenever the rows become too many.
+        `stride`-th step, with the stride tripled whenever the rows become too many: it stays odd, so that what goes to
+        and fro from step to step is seen to do so.
     f
         Cost at that step: of the batch, where the run samples.
     gradient_norm
@@ -80,7 +82,7 @@ class Trace(Columns):
 
     @property
     def room(self) -> int:
-        """How many rows may come before the stride doubles. No chunk crosses that: it is always the same step."""
+        """How many rows may come before the stride grows. No chunk crosses that: it is always the same step."""
         return MOST_ROWS + 1 - len(self)
 
     def extend(self, rows: Rows, since: float, until: float) -> None:
@@ -101,7 +103,7 @@ class Trace(Columns):
     def thin(self) -> None:
         """Keep within the bound. Between `extend` and this all new rows can be looked at."""
         while len(self) > MOST_ROWS:
-            self.stride *= 2
+            self.stride *= _THINNER
             chosen = self.step % self.stride == 0
             chosen[-1] = True  # the point where the run stands
             self._keep(chosen)

@@ -17,6 +17,7 @@ __all__ = ["REASONS", "Ended", "Tolerances", "Watch", "memory_of"]
 _STILL_ROWS = 10
 _PATIENCE = 1_000  # steps without progress that are always granted
 _TIMES = 10  # the steps that momentum remembers, which are granted as well
+_LOWER = 0.99  # of the highest rate before: it is being taken down
 _FAR_BELOW = 0.5  # share of what a cost is above its lowest: from there it comes down
 
 
@@ -82,7 +83,7 @@ class Watch:
             return None
         new = int(np.searchsorted(trace.step, self._looked_at, side="right"))
         self._looked_at = int(trace.step[-1])
-        still, idle = self._stands_still(trace.x, new), self._no_progress(trace.step, trace.f, new)
+        still, idle = self._stands_still(trace.x, new), self._no_progress(trace, new)
         if still is None and idle is None:
             return None
         if idle is None or (still is not None and still <= idle):
@@ -98,11 +99,13 @@ class Watch:
         windows = np.lib.stride_tricks.sliding_window_view(still, _STILL_ROWS).all(axis=1)
         return first + _STILL_ROWS + int(np.argmax(windows)) if windows.any() else None
 
-    def _no_progress(self, step: np.ndarray, f: np.ndarray, new: int) -> int | None:
+    def _no_progress(self, trace: Trace, new: int) -> int | None:
         """Compares the lowest cost so far with the lowest before the last 1,000 steps, or half the run.
 
-        Momentum may carry a cost far up before it falls; what still comes down from there is no standstill.
+        Momentum may carry a cost far up before it falls; what still comes down from there is no standstill. Nor is it
+        where a schedule still takes the rate down: with a smaller one the cost gets lower.
         """
+        step, f = trace.step, trace.f
         rows = np.arange(new, len(step))
         before = step[rows] - np.maximum(self._patience, step[rows] // 2)
         earlier = np.searchsorted(step, before, side="right") - 1
@@ -110,13 +113,15 @@ class Watch:
         idle = (earlier >= 0) & (lowest[earlier] - lowest[rows] <= self._ftol * np.abs(lowest[rows]))
         if not self._ftol:
             return None
-        return next((int(row) for row in rows[idle] if not _comes_down(step, f, int(row), self._patience)), None)
+        return next((int(row) for row in rows[idle] if not _goes_on(trace, int(row), self._patience)), None)
 
 
-def _comes_down(step: np.ndarray, f: np.ndarray, row: int, patience: int) -> bool:
-    """Whether of the steps that are looked back on the later half has a highest cost far below that of the earlier."""
+def _goes_on(trace: Trace, row: int, patience: int) -> bool:
+    """Whether in the later half of the steps that are looked back on the highest cost is far lower, or the rate is."""
+    step, f = trace.step, trace.f
     half = max(patience, int(step[row]) // 2) / 2
     begin, middle = np.searchsorted(step, [step[row] - 2 * half, step[row] - half], side="right")
-    lowest = f[: row + 1].min()
-    before, after = (f[part].max(initial=lowest) - lowest for part in (slice(begin, middle), slice(middle, row + 1)))
-    return bool(after < _FAR_BELOW * before)
+    parts, lowest = (slice(begin, middle), slice(middle, row + 1)), f[: row + 1].min()
+    before, after = (f[part].max(initial=lowest) - lowest for part in parts)
+    rate_before, rate_after = (np.nanmax(trace.lr[part], initial=0.0) for part in parts)
+    return bool(after < _FAR_BELOW * before or rate_after < _LOWER * rate_before)

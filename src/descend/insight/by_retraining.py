@@ -11,9 +11,8 @@ import numpy as np
 from descend.descent import Outcome
 from descend.insight.diagnosis import NO_MORE, Cause, Diagnosis
 from descend.insight.retrained_losses import OfTraining
-from descend.insight.retraining import FEW_LOOKS, Retraining
+from descend.insight.retraining import FEW_LOOKS, FEW_STEPS, Retraining
 from descend.insight.retraining_causes import (
-    FEW_STEPS,
     at_chance,
     boundless,
     cut_off,
@@ -37,13 +36,15 @@ from descend.methods import Frozen, Rule
 
 __all__ = ["explain_by_retraining"]
 
+_TRIFLE = 0.01  # share of the loss that more steps may win where nothing is left to learn
+
 
 def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
     certain = {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED, Cause.PRECISION_FLOOR}
     has_diverged = trials.outcome is Outcome.DIVERGED
     if trials.outcome is Outcome.CONVERGED:  # of one that was stopped early, the training loss is not the measure
-        if trials.in_batches and read.cause is Cause.HEALTHY and at_chance(trials):
+        if trials.in_batches and read.cause is Cause.HEALTHY and not trials.knows_rows_held_out:
             return Diagnosis(Cause.UNKNOWN, {**read.evidence, "what it knows": NO_MORE}, outcome=trials.outcome)
         found = None if trials.in_batches else penalised(trials)
         return read if found is None else replace(found, outcome=trials.outcome)
@@ -74,7 +75,8 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
     # Whether a rate that has fallen did so too early is looked at first: then it speaks against nothing.
     speaks_for = read.cause is Cause.HEALTHY or trials.has_decayed
-    has_begun = trials.history.steps[-1] >= FEW_STEPS or not end > 0.5 * trials.level
+    is_short = trials.history.steps[-1] < FEW_STEPS and end > 0.5 * trials.level
+    has_begun = not is_short or ((won := trials.won_by_many_more) is not None and won < _TRIFLE)
     is_well = ended_well and has_begun and (not trials.was_cut or (learnt and speaks_for))
     return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
 

@@ -19,6 +19,7 @@ __all__ = ["explain_fit", "explain_training"]
 _WITH_ROWS = "explain(X, y), with the rows that it was fitted on, finds out by training again with one thing changed"
 _LEARNT = 0.2  # share of the first loss, which has to be gained where nothing else tells that all is well
 _BY_HEART, _HARDLY_LOWER = 0.1, 0.25  # shares of the loss of rows held out, and of what that was at the start
+_BY_HEART_AT_LEAST = 0.02  # share of the loss that is gained where rows are learnt by heart
 _STILL_WELL = 0.9  # of the loss at the start
 _NO_BETTER = 0.01  # R² of rows held out, below which a constant does as well, but for chance
 _FAR = 1e3  # times as far from the median as usual
@@ -42,6 +43,9 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
         return Diagnosis(Cause.LEFT_DOMAIN, evidence, "begin where the loss is finite", outcome=outcome)
     if outcome is Outcome.STALLED and np.isfinite(validation).any() and finding is not Finding.RESTLESS:
         evidence = {"validation loss at the start": float(validation[0]), "at the end": float(validation[-1])}
+        if not loss[0] - loss[-1] > _BY_HEART_AT_LEAST * abs(loss[0]):
+            evidence |= {"training loss at the start": float(loss[0]), "then": float(loss[-1])}
+            return Diagnosis(Cause.UNKNOWN, evidence, outcome=outcome)
         return Diagnosis(Cause.OVERFITTING, evidence, "l2, more rows, or other columns", outcome=outcome)
     if len(loss) > 1 and loss[-1] < -ENDLESS * max(1.0, abs(loss[0])):
         evidence = {"loss at the start": float(loss[0]), "at the end": float(loss[-1])}

@@ -34,6 +34,7 @@ from descend.insight.trials import (
     unbounded,
 )
 from descend.methods import Frozen, GradientDescent
+from descend.objectives import Landscape
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
@@ -42,12 +43,14 @@ __all__ = ["arrived", "converged", "floor", "frozen", "level", "penalised", "sta
 
 _PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a penalty; of a run that rests
 _ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
+_LARGE_CONSTANT = 1e6  # in a cost as large as that curvature may drown
 _FLAT = 1e-9  # share of the cost by which it changes over the size of x
 _HARDLY = 1e-6  # share of the cost, or of what was gained: no more than a trifle
 _STEPS = 300  # from each start
 _BETWEEN = 65  # places on the way to a lower minimum
 _MUCH = 0.01  # of what the run has gained: more to gain down the same slope is what a tolerance must not hide
 _SECONDS = 0.5  # after which no fifth trial is begun to reach a lower minimum that other starts hint at
+_NEARER = (0.0, 0.01, 0.1)  # of x: starts that are nearer to 0
 _STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
 
@@ -55,16 +58,30 @@ def converged(run: Run) -> Diagnosis | None:
     """Of a run that converged: whether there is a lower minimum."""
     if run.outcome is not Outcome.CONVERGED:
         return None
+    evidence: dict[str, Any]
     better = _better_minimum(run)
+    if better is None and (known := _known_minimum(run)) is not None:
+        evidence = {"cost": run.fun, **known}
+        return Diagnosis(Cause.LOCAL_MINIMUM, evidence, "start elsewhere, nearer to it")
     if better is None:
         size = run.cost_and_gradient()[2]
-        evidence: dict[str, Any] = {"cost": run.fun, "gradient norm": size, "steps": run.nit}
+        evidence = {"cost": run.fun, "gradient norm": size, "steps": run.nit}
         many = as_vector(run.x_array).size > _FEW
         evidence |= {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
         return Diagnosis(Cause.HEALTHY, evidence)
     evidence = {"cost": run.fun, "better cost": better.fun, "found at x": as_vector(better.x_array)}
     evidence["from x0"] = as_vector(better.problem.x0)
     return Diagnosis(Cause.LOCAL_MINIMUM, evidence, _elsewhere(run, better), told(better))
+
+
+def _known_minimum(run: Run) -> dict[str, Any] | None:
+    """The lowest cost of a landscape that knows it, where the run is well above; as evidence."""
+    found = run.objective
+    if not isinstance(found, Landscape) or run.problem.sign < 0:
+        return None
+    if not cost(run) - found.fmin > _MUCH * (start_cost(run) - found.fmin):
+        return None
+    return {"lowest cost that is known": found.fmin, "at x": np.ravel(found.minima[0])}
 
 
 def _typed(point: Any) -> np.ndarray:
@@ -93,6 +110,7 @@ def _better_minimum(run: Run) -> Run | None:
     reach, count = np.maximum(3.0, 2 * np.abs(x - start)), _STARTS if problem.is_traced else _STARTS // 4
     boxes = [reach, *([2 * np.abs(x)] if (2 * np.abs(x) > reach).any() else [])]  # |x| tells its units, too
     points = np.concatenate([sobol([*zip(x - box, x + box, strict=True)], count) for box in boxes])
+    points = np.concatenate([points, np.outer(_NEARER, x)])  # what is saturated is so on all sides, but not near 0
     starts = [run.method.reach(problem.x0, from_vector(_typed(point), problem.x0)) for point in points]
     starts = [start for start in starts if _is_finite_at(problem, start)]
     if not starts:
@@ -205,12 +223,13 @@ def stalled(run: Run) -> Diagnosis | None:
     rests = run.finding is Finding.NO_EXTREME or size <= 1e-5 * max(1.0, abs(f))
     if run.finding is Finding.NO_EXTREME and not sharp and (false := false_slopes(run, run.x_array)):
         return Diagnosis(Cause.WRONG_GRADIENT, false, RIGHT_RULE)
-    if rests and bend is not None and bend.sharpness * scale**2 <= _FLAT * abs(f):
+    drowns = abs(f) > _LARGE_CONSTANT
+    if rests and bend is not None and not drowns and bend.sharpness * scale**2 <= _FLAT * abs(f):
         return _plateau(run, bend, size)
     if rests and bend is not None and (toward or flat):
         if sharp:
             return _saddle(run, bend, scale)
-        if (toward and bend.smallest < 0 and moved) or (run.finding is Finding.NO_EXTREME and not flat):
+        if bend.smallest <= 0 and ((toward and moved) or (run.finding is Finding.NO_EXTREME and not flat)):
             return _saddle(run, bend, scale)
         if flat and bend.smallest > 0:  # it rises on all sides, by less than the numbers can tell
             constant = "leave the large constant part of the cost out" if abs(f) > 1e3 * bend.largest else ""

@@ -50,6 +50,11 @@ class OfTraining(Retraining):
         return [(cure, {"params": jax.tree.map(begun, self._training.params)})]
 
     @property
+    def knows_rows_held_out(self) -> bool:
+        """See `Retraining.knows_rows_held_out`."""
+        return bool(self._training.knows_rows_held_out())
+
+    @property
     def never_reached(self) -> list[str]:
         """See `Retraining.never_reached`."""
         start = as_parameters(self._training.again.keywords["params"])

@@ -67,6 +67,11 @@ class OfModel(Retraining):
         above = squares[squares > squares[0] * np.finfo(float).eps * len(some)]
         return float(above[0] / above[-1])
 
+    @property
+    def knows_rows_held_out(self) -> bool:
+        """See `Retraining.knows_rows_held_out`."""
+        return not knows_nothing(self.model, self.rows[1])
+
     def scaled(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.scaled`."""
         if getattr(self.model, "scale", True):

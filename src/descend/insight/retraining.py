@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from descend.models.history import History
 from descend.models.linear import LinearModel
 from descend.models.rows import rows_of
 
-__all__ = ["FEW_LOOKS", "REST", "STEPS", "Retraining", "largest", "settled", "told"]
+__all__ = ["FEW_LOOKS", "FEW_STEPS", "REST", "STEPS", "Retraining", "largest", "settled", "told"]
 
+FEW_STEPS = 1_000  # of which training in batches usually makes more
 FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
 
 _SECONDS = 2.0  # that all trials together may take, or as long as training took
@@ -66,6 +68,11 @@ class Retraining(ABC):
     def lost(self) -> list[str]:
         """The parameters whose gradient is not finite at the start, by name, as far as that is known."""
         return []
+
+    @property
+    def knows_rows_held_out(self) -> bool:
+        """Whether it knows more of rows held out than chance, as far as that is known."""
+        return True
 
     @property
     def false_slopes(self) -> dict[str, float]:
@@ -127,6 +134,14 @@ class Retraining(ABC):
         was_stopped = self.outcome in {Outcome.CONVERGED, Outcome.STALLED} and np.isfinite(validation).any()
         end = float(loss[int(np.nanargmin(validation)) if was_stopped else -1])
         return float(loss[0]), end, max(float(loss[0]) - end, 0.0)
+
+    @cached_property
+    def won_by_many_more(self) -> float | None:
+        """The share of the loss that going on for `FEW_STEPS` steps would win; None where that is not known."""
+        steps, epochs = float(self.history.steps[-1]), float(self.history.epoch[-1])
+        more = self.onward(epochs=int(np.ceil(epochs * FEW_STEPS / max(steps, 1))))
+        end = self.gained[1]
+        return None if more is None or end <= 0 else (end - settled(more)) / end
 
     @property
     def has_decayed(self) -> bool:

@@ -22,7 +22,7 @@ from descend.insight.changed_methods import (
 from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
 from descend.insight.retrained_losses import OfTraining
 from descend.insight.retrained_models import OfModel
-from descend.insight.retraining import FEW_LOOKS, REST, STEPS, Retraining, settled, told
+from descend.insight.retraining import FEW_LOOKS, FEW_STEPS, REST, STEPS, Retraining, settled, told
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import ILL, RISING
 from descend.insight.trials import RIGHT_RULE, rises
@@ -33,7 +33,6 @@ from descend.models.linear import LinearModel
 from descend.stepsizes.schedule import Schedule
 
 __all__ = [
-    "FEW_STEPS",
     "at_chance",
     "boundless",
     "cut_off",
@@ -58,7 +57,6 @@ _MUCH = 0.3  # share of what could have been gained
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _LEFT, _FOUND = 0.05, 0.9  # shares of the loss of a constant: so much is left, and so much is learnt something
-FEW_STEPS = 1_000  # of which training in batches usually makes more
 _STILL_FALLS = 0.2  # share of what was gained, won in the second half
 _PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss falls as far as the rate takes it
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
@@ -347,14 +345,14 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
 def hardly_begun(trials: Retraining) -> Diagnosis | None:
     """Whether so few steps were made that many more, which take no time either, get much lower."""
     _, end, _ = trials.gained
-    steps, epochs = float(trials.history.steps[-1]), float(trials.history.epoch[-1])
+    steps = int(trials.history.steps[-1])
     if trials.is_at_rest or steps >= FEW_STEPS or not end > _LEFT * trials.level:
         return None
-    more = trials.onward(epochs=int(np.ceil(epochs * FEW_STEPS / steps)))
-    if more is None or not end - settled(more) > _MUCH * end:
+    won = trials.won_by_many_more
+    if won is None or not won > _MUCH:
         return None
-    evidence = {"steps": int(steps), "loss": end}
-    return Diagnosis(Cause.TOO_FEW_STEPS, evidence, "more epochs", told(more, "more", end))
+    seen = f"going on for {FEW_STEPS:,} steps ends at loss {(1 - won) * end:.4g}, where it was {end:.4g}"
+    return Diagnosis(Cause.TOO_FEW_STEPS, {"steps": steps, "loss": end}, "more epochs", seen)
 
 
 def plateau(trials: Retraining) -> Diagnosis | None:

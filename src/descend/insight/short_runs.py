@@ -44,9 +44,13 @@ class Ended(NamedTuple):
 
     @property
     def arrival(self) -> float:
-        """After which share of its looks the cost was as low as it stays: as in the median of their last quarter."""
-        level = np.median(self.costs[-max(1, len(self.costs) // 4) :])
-        return float(np.argmax(self.costs <= level)) / len(self.costs)
+        """After which share of its looks the cost was as low as it stays: as in the median of their last quarter.
+
+        Of two looks in a row the mean counts: what goes to and fro is low at every other one long before.
+        """
+        costs = (self.costs[:-1] + self.costs[1:]) / 2 if len(self.costs) > 1 else self.costs
+        level = np.median(costs[-max(1, len(costs) // 4) :])
+        return float(np.argmax(costs <= level)) / len(costs)
 
 
 class ShortRuns:

@@ -77,20 +77,47 @@ class Training:
 
     def gradient(self, params: Any) -> list[tuple[str, Any]]:
         """The gradient of the loss of many rows at some parameters, array by array, with their names."""
-        found = jax.tree_util.tree_leaves_with_path(self._of_sample(jax.grad, params))
+        found = jax.tree_util.tree_leaves_with_path(self._of(jax.grad)(params, *self._sample()))
         return [(jax.tree_util.keystr(path, simple=True, separator="."), np.asarray(leaf)) for path, leaf in found]
 
     def loss(self, params: Any) -> float:
         """The loss of many rows at some parameters."""
-        return float(self._of_sample(lambda loss: loss, params))
+        return float(self._of(lambda loss: loss)(params, *self._sample()))
 
-    def _of_sample(self, made: Callable[[Any], Any], params: Any) -> Any:
-        """What is made of the loss of many rows, at some parameters."""
-        loss, leaf = self.again.args[0], jax.tree.leaves(self.params)[0]
+    def knows_rows_held_out(self, orders: int = 39) -> bool:
+        """Whether the loss of rows held out is lower than with the first part of the data in so many other orders.
+
+        By chance it is so once in `orders` + 1. True where nothing was held out, or the data have one part only.
+        """
+        share, seed = float(self.again.keywords["validation"]), int(self.again.keywords["seed"])
+        parts = self._data()
+        if not share or len(parts) < 2:
+            return True
+        first, *others = sample_of(parted(Samples(parts), share, seed)[1], 0).parts
+        loss, draw = self._of(lambda loss: loss), np.random.default_rng(seed)
+        own = float(loss(self.params, first, *others))
+        count = len(jax.tree.leaves(first)[0])
+        mixed = (Samples((first,)).taken(draw.permutation(count)).parts[0] for _ in range(orders))
+        return all(own < float(loss(self.params, other, *others)) for other in mixed)
+
+    def _data(self) -> tuple[Any, ...]:
+        return as_data(self.again.keywords["data"], jax.tree.leaves(self.params)[0])
+
+    def _sample(self) -> tuple[Any, ...]:
+        parts: tuple[Any, ...] = sample_of(Samples(self._data()), 0).parts
+        return parts
+
+    def _of(self, made: Callable[[Any], Any]) -> Callable[..., Any]:
+        """What is made of the loss, as a function of parameters and rows."""
+        loss = self.again.args[0]
         given = {"key": None} if "key" in inspect.signature(loss).parameters else {}
-        rows = sample_of(Samples(as_data(self.again.keywords["data"], leaf)), 0).parts
-        with precision(leaf.dtype):
-            return compiled(made(lambda x, *rows: loss(x, *rows, **given)))(params, *rows)
+        of_rows = compiled(made(lambda x, *rows: loss(x, *rows, **given)))
+
+        def of(params: Any, *rows: Any) -> Any:
+            with precision(jax.tree.leaves(params)[0].dtype):
+                return of_rows(params, *rows)
+
+        return of
 
     def explain(self) -> Any:
         """Why training ended as it did: a `Diagnosis`.

@@ -72,7 +72,8 @@ class Bridged(NDArrayOperatorsMixin):
         if dtype is not None and np.dtype(dtype) != object:
             raise UntraceableError(
                 f"np.asarray(x, dtype={np.dtype(dtype).name}), or a plain array into which x is stored, cannot hold "
-                "traced numbers: write np.asarray(x); build arrays with np.array([...]) or np.zeros_like(x)"
+                "traced numbers: write np.asarray(x); build arrays with np.array([...]) or np.zeros_like(x). X.dot(x) "
+                "of a plain array X is such a case, too: write X @ x"
             )
         if self.value.size > _LARGEST_OBJECT_ARRAY:
             raise UntraceableError(

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from descend.descent import Run
+from descend.descent.report import described
 from descend.plots.style import BLUE, CYCLE, ORANGE, axes, drawable
 
 __all__ = ["history", "rates"]
@@ -56,11 +57,12 @@ def rates(runs: Sequence[Run] | Run, ax: Axes | None = None) -> Axes:
     ax = axes(ax)
     shows_x = all(run.trace.x is not None and run.trace.x.shape[1] == 1 for run in runs)
     calm: list[np.ndarray] = []
+    same = len({(type(run.method), run.lr is None) for run in runs}) == 1 and len({run.lr for run in runs}) == len(runs)
     for run, colour in zip(runs, _colours(len(runs)), strict=True):
         values = run.trace.x[:, 0] if shows_x and run.trace.x is not None else run.trace.f
         failed = run.outcome is not None and run.outcome.name == "DIVERGED"
-        rate = "chosen by " + type(run.method.lr).__name__ if run.lr is None else f"{run.lr:g}"  # type: ignore[attr-defined]
-        label = f"lr = {rate}" + (" (diverged)" if failed else "")
+        rate = "chosen by " + type(run.method.lr).__name__ if run.lr is None else f"{run.lr:.4g}"  # type: ignore[attr-defined]
+        label = (f"lr = {rate}" if same else described(run.method)) + (" (diverged)" if failed else "")
         ax.plot(run.trace.step, values, color=colour, label=label, linestyle=":" if failed else "-")
         if not failed:
             ax.plot(run.trace.step[-1:], values[-1:], color=colour, marker="o", markersize=4)
