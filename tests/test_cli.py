@@ -40,7 +40,7 @@ def test_minimize_prints_a_table_and_the_outcome(descend: Any) -> None:
     code, out, err = descend("minimize", "sin(x) + x**2/10", "--from", "5")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].split() == ["step", "x", "cost", "gradient", "lr"]
+    assert lines[0].split() == ["step", "x", "cost", "|gradient|", "lr"]
     assert lines[1].split()[:2] == ["0", "5"]
     assert out.rstrip().endswith("(minimum 0.831559).")
 
