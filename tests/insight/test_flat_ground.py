@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import GradientDescent, Outcome, WeightDecay, minimize
+from descend import Adam, GradientDescent, Outcome, WeightDecay, minimize
 from descend.insight import Cause
 
 pytestmark = pytest.mark.usefixtures("time_enough")
@@ -95,6 +95,15 @@ def test_what_stands_still_but_for_its_last_digit_does_not_circle() -> None:
 def test_a_saturated_neuron_is_on_no_saddle() -> None:
     run = minimize(lambda w: (jax.nn.sigmoid(w[0]) - 0.2) ** 2, [400.0], GradientDescent(5.0), steps=50)
     assert run.explain().cause is Cause.PLATEAU
+
+
+def test_a_smaller_rate_is_advised_that_gets_there_in_as_many_steps() -> None:
+    run = minimize(lambda p: jnp.sum((p - 1) ** 2), [2.0, 3.0], Adam(100.0), steps=60)
+    found = run.explain()
+    assert (run.outcome, found.cause) == (Outcome.DIVERGED, Cause.RATE_TOO_LARGE)
+    lr = float(found.cure.removeprefix("lr="))
+    assert found.seen.startswith("60 steps end at cost")
+    assert minimize(lambda p: jnp.sum((p - 1) ** 2), [2.0, 3.0], Adam(lr), steps=60).fun < 0.01
 
 
 @pytest.mark.parametrize(("x0", "lr"), [(-5.0, 20.0), (0.9, 0.2)])

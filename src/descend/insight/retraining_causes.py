@@ -57,7 +57,6 @@ _MUCH = 0.3  # share of what could have been gained
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _LEFT, _FOUND = 0.05, 0.9  # shares of the loss of a constant: so much is left, and so much is learnt something
-_STILL_FALLS = 0.2  # share of what was gained, won in the second half
 _PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss falls as far as the rate takes it
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 
@@ -357,10 +356,7 @@ def hardly_begun(trials: Retraining) -> Diagnosis | None:
 
 def plateau(trials: Retraining) -> Diagnosis | None:
     """Whether a network does not learn for what it is, or for where it began."""
-    start, end, gained = trials.gained
-    half = float(trials.history.loss[len(trials.history) // 2])
-    if half - end > _STILL_FALLS * gained > _STILL_FALLS * _MUCH * abs(start):
-        return None
+    start, end, _ = trials.gained
     much_is_left = (isinstance(trials, OfTraining) and end > 0.05 * abs(start)) or at_chance(trials)
     for cure, changes in trials.other_ways():
         found = _changed(trials, Cause.PLATEAU, cure, half=much_is_left, **changes)
