@@ -229,7 +229,8 @@ def stalled(run: Run) -> Diagnosis | None:
     if rests and bend is not None and (toward or flat):
         if sharp:
             return _saddle(run, bend, scale)
-        if bend.smallest <= 0 and ((toward and moved) or (run.finding is Finding.NO_EXTREME and not flat)):
+        bends_down = bend.smallest == 0 or bend.smallest < -_HARDLY * bend.sharpness  # and not by rounding
+        if bends_down and ((toward and moved) or (run.finding is Finding.NO_EXTREME and not flat)):
             return _saddle(run, bend, scale)
         if flat and bend.smallest > 0:  # it rises on all sides, by less than the numbers can tell
             constant = "leave the large constant part of the cost out" if abs(f) > 1e3 * bend.largest else ""
