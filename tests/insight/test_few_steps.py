@@ -21,6 +21,7 @@ from descend import (
     train,
 )
 from descend.insight import Cause
+from descend.insight.retrained_losses import OfTraining
 
 pytestmark = [
     pytest.mark.usefixtures("time_enough"),
@@ -157,6 +158,15 @@ def test_an_autoencoder_of_few_epochs_rests_on_no_plateau(epochs: int) -> None:
     pictures = (factors @ np.random.default_rng(2).normal(size=(8, 64)) / 3).astype(np.float32)
     training = train(loss, {"W": drawn(64, 16), "V": drawn(16, 64, 1)}, (pictures,), Adam(0.001), epochs=epochs)
     assert training.explain().cause in {Cause.TOO_FEW_STEPS, Cause.RATE_TOO_SMALL}
+
+
+def test_who_has_no_matrices_is_not_told_to_draw_them() -> None:
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((jax.nn.relu(X @ p["w"] - 1e3) - y) ** 2)
+
+    training = train(loss, {"w": np.ones(4, np.float32)}, (ROWS, BENT), Adam(0.01), epochs=3)
+    trials = OfTraining(training)
+    assert (trials.unreached, trials.other_ways()) == (["w"], [])
 
 
 def test_a_table_of_ratings_learnt_by_heart_is_told() -> None:

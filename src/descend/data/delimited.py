@@ -15,9 +15,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.feather
-import pyarrow.json
-import pyarrow.parquet
 
 from descend.data.errors import DataError
 from descend.data.source import BLOCK, NAMES_FIRST, FileSource, RestartError, repeated

@@ -9,10 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.feather
-import pyarrow.json
-import pyarrow.parquet
 
 __all__ = ["BLOCK", "NAMES_FIRST", "FileSource", "RestartError", "Source", "repeated"]
 

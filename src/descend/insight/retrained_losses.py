@@ -38,7 +38,8 @@ class OfTraining(Retraining):
     def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
         """Matrices drawn at random. Source: Glorot & Bengio (2010), AISTATS."""
         draw, leaves = np.random.default_rng(0), jax.tree.leaves(self._training.again.keywords["params"])
-        if not self.unreached and all(_is_drawn(leaf) for leaf in leaves if np.ndim(leaf) >= 2):
+        matrices = [leaf for leaf in leaves if np.ndim(leaf) >= 2]
+        if not matrices or (not self.unreached and all(map(_is_drawn, matrices))):
             return []
 
         def begun(leaf: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.insight.chance import KNOWS, knows_nothing
+from descend.insight.chance import KNOWS
 from descend.insight.changed_methods import (
     calmer,
     has_decayed,
@@ -390,4 +390,4 @@ def penalised(trials: Retraining) -> Diagnosis | None:
 
 def at_chance(trials: Retraining) -> bool:
     """Whether the model has learnt no more than a constant."""
-    return isinstance(trials, OfModel) and knows_nothing(trials.model, trials.rows[1])
+    return isinstance(trials, OfModel) and not trials.knows_rows_held_out
