@@ -661,6 +661,24 @@ def test_find_lr_and_check_gradient(descend: Any, tmp_path: Path, monkeypatch: p
     assert "has no 'nothing'" in descend("check-gradient", "my_costs:nothing", "my_costs:bad", "--from", "1")[2]
 
 
+def test_a_function_of_ones_own_is_taken_wherever_a_formula_is(
+    descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_bowls.py").write_text(
+        "def bowl(x, y):\n    return (x - 1)**2 + 10 * (y + 2)**2\ndef broken(x):\n    return {}['k']\n"
+    )
+    code, out, _ = descend("minimize", str(tmp_path / "own_bowls.py:bowl"), "--from", "0,0", "--json")
+    assert (code, json.loads(out)["x"]) == (0, pytest.approx([1, -2]))
+    monkeypatch.chdir(tmp_path)
+    for command in ("minimize", "sweep", "race", "find-lr", "explain"):
+        chosen = ("--methods", "adam,momentum") if command == "race" else ()
+        assert descend(command, "own_bowls:bowl", "--from", "0,0", *chosen)[0] == 0, command
+        assert "own_bowls.py, line 4" in descend(command, "own_bowls.py:broken", "--from", "1", *chosen)[2], command
+    assert "x0 is missing" in descend("minimize", "own_bowls:bowl")[2]
+    for unnamed in (":bowl", "own_bowls:"):
+        assert "MODULE:NAME" in descend("minimize", unnamed, "--from", "1")[2]
+
+
 def test_what_fails_in_the_users_own_code_is_told_with_its_line(
     descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,9 @@ from descend.cli.values import (
     may_be_cut,
     method_class,
     method_of,
+    objective_of,
     start_of,
+    users_code,
     values_of,
     write_files,
 )
@@ -50,18 +52,19 @@ def minimize_command(
     save: Annotated[Path | None, typer.Option(help="Trace: .parquet, .csv or .json.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Minimise a formula or a landscape, and tell how it went."""
+    """Minimise a formula, a landscape or a function of yours, and tell how it went."""
     for target, kinds in ((plot, PLOTTED_AS), (save, SAVED_AS)):
         check_target(target, kinds)
-    run = minimize(
-        objective,
-        start_of(start, dtype, objective),
-        method_of(method, lr, settings or []),
-        steps=steps,
-        gtol=tol,
-        maximize=maximize,
-        time_limit=time_limit,
-    )
+    with users_code(objective):
+        run = minimize(
+            objective_of(objective),
+            start_of(start, dtype, objective),
+            method_of(method, lr, settings or []),
+            steps=steps,
+            gtol=tol,
+            maximize=maximize,
+            time_limit=time_limit,
+        )
     with may_be_cut():
         if as_json:
             print(json.dumps(finite(run.summary())), flush=True)
@@ -104,7 +107,9 @@ def sweep_command(
     numbers: dict[str, Any] = {key: v if len(v) > 1 else v[0] for key, v in values.items()}
     if plot is not None and sum(len(v) > 1 for v in values.values()) > 2:
         raise BadInputError("a picture shows one axis or two: give fewer, or --save the table")
-    result = sweep(objective, start_of(start, dtype, objective), chosen(**numbers), steps=steps, maximize=maximize)
+    x0 = start_of(start, dtype, objective)
+    with users_code(objective):
+        result = sweep(objective_of(objective), x0, chosen(**numbers), steps=steps, maximize=maximize)
     _hand_out(result, "sweep_overview", as_json=as_json, plot=plot, save=save)
     raise typer.Exit(exit_code(result.best.outcome))
 
@@ -112,7 +117,8 @@ def sweep_command(
 @app.command("race")
 def race_command(
     objectives: Annotated[
-        list[str], typer.Argument(metavar="FORMULA|LANDSCAPE...", help="One, or several landscapes.")
+        list[str],
+        typer.Argument(metavar="FORMULA|LANDSCAPE|MODULE:FUNCTION...", help="One, or several landscapes."),
     ],
     start: Annotated[str | None, typer.Option("--from", help="Start of a single one. A landscape has its own.")] = None,
     methods: Annotated[
@@ -131,13 +137,15 @@ def race_command(
     """Race methods against each other, each at its best rate."""
     check_target(plot, PICTURES)
     check_target(save, SAVED_AS)
-    what = objectives if len(objectives) > 1 else objectives[0]
+    what = objectives if len(objectives) > 1 else objective_of(objectives[0])
     mine = [method_class(name) for name in own or []]  # declared by now, so that they are among all methods
     named = None if methods is None else [*map(method_class, filter(None, re.split(r"[,\s]+", methods))), *mine]
     if start is not None and len(objectives) > 1:
         raise BadInputError("--from is for one objective: of several landscapes each has its own start. Leave it out")
     x0 = start_of(start, "float64", objectives[0]) if len(objectives) == 1 else None
-    result = race(what, x0, named, steps=steps, rates=values_of("--rates", rates), target=target)
+    tried = values_of("--rates", rates)
+    with users_code(objectives[0]):
+        result = race(what, x0, named, steps=steps, rates=tried, target=target)
     _hand_out(result, "race_overview", as_json=as_json, plot=plot, save=save)
 
 

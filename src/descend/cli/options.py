@@ -27,7 +27,13 @@ __all__ = [
     "WrittenModel",
 ]
 
-Objective = Annotated[str, typer.Argument(metavar="FORMULA|LANDSCAPE", help='"sin(x) + x**2/10", or rosenbrock')]
+Objective = Annotated[
+    str,
+    typer.Argument(
+        metavar="FORMULA|LANDSCAPE|MODULE:FUNCTION",
+        help='"sin(x) + x**2/10", rosenbrock, or costs:loss for loss(x) in your costs.py.',
+    ),
+]
 Start = Annotated[str | None, typer.Option("--from", help="Start: 5, or -1.2,1. A landscape has its own.")]
 MethodName = Annotated[str | None, typer.Option(help="See descend methods; or your own, MODULE:CLASS.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, mu=0.9. May repeat.")]

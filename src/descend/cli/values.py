@@ -31,6 +31,7 @@ __all__ = [
     "may_be_cut",
     "method_class",
     "method_of",
+    "objective_of",
     "size_of",
     "start_of",
     "users_code",
@@ -108,19 +109,25 @@ def method_class(name: str) -> type[Method]:
     return found
 
 
+def objective_of(text: str) -> Any:
+    """A formula or the name of a landscape as it is; `MODULE:FUNCTION` is a function of the user's own."""
+    return imported(text) if ":" in text else text
+
+
 def imported(text: str) -> Any:
-    """What `MODULE:NAME` names, in a module that Python finds from here."""
-    module, _, name = text.partition(":")
-    if not name:
+    """What `MODULE:NAME` names, in a module that Python finds from here, or in the file `FOLDER/MODULE.py`."""
+    module, _, name = text.rpartition(":")
+    if not (module and name):
         raise BadInputError(f"give what is your own as MODULE:NAME, e.g. costs:loss, got {text!r}")
-    sys.path.insert(0, "")
+    folder, file = os.path.split(module) if module.endswith(".py") else ("", module)
+    sys.path.insert(0, folder)
     try:
         with users_code(module):
-            found = importlib.import_module(module)
+            found = importlib.import_module(file.removesuffix(".py"))
     except ImportError as error:
         raise BadInputError(f"{module} cannot be imported: {error}") from None
     finally:
-        sys.path.remove("")
+        sys.path.remove(folder)
     if not hasattr(found, name):
         raise BadInputError(f"{module} has no {name!r}")
     return getattr(found, name)

@@ -31,6 +31,7 @@ from descend.cli.values import (
     finite,
     imported,
     method_of,
+    objective_of,
     start_of,
     users_code,
     widths,
@@ -50,7 +51,11 @@ def _option(name: str) -> str:
 def explain_command(
     context: typer.Context,
     objective: Annotated[
-        str, typer.Argument(metavar="FORMULA|LANDSCAPE|RUN.parquet", help='"x**4", rosenbrock, or a run that was saved')
+        str,
+        typer.Argument(
+            metavar="FORMULA|LANDSCAPE|MODULE:FUNCTION|RUN.parquet",
+            help='"x**4", rosenbrock, your costs:loss, or a run that was saved',
+        ),
     ],
     start: Start = None,
     method: MethodName = None,
@@ -74,7 +79,9 @@ def explain_command(
         raise BadInputError("--function is for a run that was saved: descend explain RUN.parquet --function costs:loss")
     else:
         method_asked = method_of(method, lr, settings or [])
-        run = minimize(objective, start_of(start, dtype, objective), method_asked, steps=steps, maximize=maximize)
+        x0 = start_of(start, dtype, objective)
+        with users_code(objective):
+            run = minimize(objective_of(objective), x0, method_asked, steps=steps, maximize=maximize)
     found = run.explain()
     if as_json:
         outcome = run.outcome.name if run.outcome is not None else None
@@ -96,7 +103,10 @@ def find_lr_command(
     context: typer.Context,
     objective: Annotated[
         str,
-        typer.Argument(metavar="FORMULA|LANDSCAPE|TABLE", help='"sin(x) + x**2/10", rosenbrock, or a table to learn.'),
+        typer.Argument(
+            metavar="FORMULA|LANDSCAPE|MODULE:FUNCTION|TABLE",
+            help='"sin(x) + x**2/10", rosenbrock, your costs:loss, or a table to learn.',
+        ),
     ],
     start: Start = None,
     method: MethodName = None,
@@ -126,7 +136,8 @@ def find_lr_command(
     else:
         of_tables = ("model", "hidden", "batch_size", "epochs")
         _refuse(context, of_tables, f"{objective} is a formula or a landscape, and no table")
-        found = find_lr(objective, start_of(start, dtype, objective), method_asked, steps=steps)
+        with users_code(objective):
+            found = find_lr(objective_of(objective), start_of(start, dtype, objective), method_asked, steps=steps)
         end = f"after {steps:,} steps, the cost"
     if as_json:
         limit = found.limit
