@@ -14,7 +14,7 @@ import descend
 ROOT = Path(descend.__file__).parent
 # Lowest floor first; a module may import from its own floor and from those below.
 FLOORS = [
-    {"arguments", "words", "fields", "kernel_cache", "columns"},
+    {"arguments", "words", "fields", "kernel_cache", "columns", "sentences"},
     {"stepsizes"},
     {"methods", "objectives"},
     {"descent", "data"},

@@ -347,7 +347,7 @@ def test_a_run_shows_table_and_picture_in_a_notebook() -> None:
 
 
 def test_the_table_has_the_first_some_middle_and_the_last_steps() -> None:
-    head, body = report.table(minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=100).trace)
+    head, body = report.table(minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=100))
     assert head == ["step", "x1", "x2", "cost", "|gradient|", "lr"]
     steps = [row[0] for row in body]
     assert steps[:6] == ["0", "1", "2", "3", "4", "5"]
@@ -396,3 +396,17 @@ def test_a_run_can_be_pickled_and_is_the_same_run(make: Any) -> None:
     assert (again.fun, again.outcome, again.message) == (run.fun, run.outcome, run.message)
     np.testing.assert_array_equal(again.trace.f, run.trace.f)
     assert again.explain().cause is run.explain().cause
+
+
+def test_a_trace_tells_how_much_it_holds_and_not_all_of_it() -> None:
+    whole = minimize("x^2", 5.0, GradientDescent(0.1), steps=1).trace
+    assert repr(whole) == "<Trace: 2 rows, each step, to step 1, cost 16>"
+    thinned = minimize("rosenbrock", None, GradientDescent(1e-3), steps=2_000).trace
+    assert repr(thinned) == f"<Trace: {len(thinned)} rows, one of 3 steps, to step 2,000, cost {thinned.f[-1]:.6g}>"
+    assert repr(type(whole)()) == "<Trace: 0 rows>"
+
+
+def test_one_step_is_one_step() -> None:
+    run = minimize("x^2", 5.0, GradientDescent(0.1), steps=1)
+    assert "after 1 step the cost" in run.message
+    assert "after 2 steps the cost" in minimize("x^2", 5.0, GradientDescent(0.1), steps=2).message

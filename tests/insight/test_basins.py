@@ -32,6 +32,12 @@ def test_the_four_minima_of_himmelblau_each_hold_the_starts_beside_them() -> Non
     assert found.which.min() == 0
 
 
+def test_ends_of_equal_cost_are_in_the_order_of_their_place() -> None:
+    for rate in (0.004, 0.005, 0.006):  # each with other rounding
+        found = basins("himmelblau", [(-6, 6), (-6, 6)], GradientDescent(rate), resolution=12)
+        assert found.ends.round(1).tolist() == [[-3.8, -3.3], [-2.8, 3.1], [3.0, 2.0], [3.6, -1.8]]
+
+
 def test_a_run_that_does_not_converge_has_no_end() -> None:
     found = basins("(x^2 - 1)^2", [(-3, 3)], GradientDescent(0.1), resolution=60)
     (x,) = found.axes

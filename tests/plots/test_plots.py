@@ -10,8 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from PIL import Image, ImageSequence
 
-from descend import Adam, GradientDescent, Run, minimize, plots, sweep
+from descend import Adam, GradientDescent, Momentum, Run, minimize, plots, sweep
 
 
 def rosen(x: Any) -> Any:
@@ -123,7 +124,11 @@ def test_rates_compares_runs_and_marks_divergence() -> None:
 def test_the_surface_carries_the_path() -> None:
     run = minimize(rosen, [-1.2, 1.0], Adam(0.1), steps=50)
     assert labels(plots.surface(run)) == {"path", "start", "end"}
-    assert plots.surface("x^2 + y^2").get_title() == "Cost"
+    assert plots.surface("x^2 + y^2").get_title() == "x^2 + y^2"
+    steep: Any = plots.surface("rosenbrock", [(-2, 2), (-1, 3)])
+    heights, costs = steep.get_zticks(), [float(text.get_text()) for text in steep.get_zticklabels()]
+    assert heights[0] == 0
+    assert (costs[0], costs[-1]) == pytest.approx((0, 2509), rel=0.01, abs=0.1)
 
 
 @pytest.mark.parametrize(("suffix", "begins"), [(".gif", b"GIF8"), (".html", b"\n<link")])
@@ -131,6 +136,10 @@ def test_animations(tmp_path: Path, suffix: str, begins: bytes) -> None:
     run = minimize("x^2 + 3*y^2", [5.0, 5.0], GradientDescent(0.1), steps=6)
     path = plots.save_animation(run, tmp_path / f"film{suffix}")
     assert path.read_bytes().startswith(begins)
+    if suffix == ".gif":
+        with Image.open(path) as film:
+            frames = [frame.info["duration"] for frame in ImageSequence.Iterator(film)]
+        assert frames[-1] > 10 * frames[0]  # the end is held, as one frame
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="an .mp4 film is written by ffmpeg, which is not installed")
@@ -181,6 +190,52 @@ def test_poles_tiny_paths_and_sweeps_without_a_survivor_are_drawn_as_they_are() 
 
 
 def test_axes_are_called_as_the_formula_calls_its_variables() -> None:
-    for text, names in (("x^2 + 3*y^2", ("x", "y")), ("x1^2 + x2^2", ("x1", "x2")), ("beale", ("x1", "x2"))):
+    for text, names in (("x^2 + 3*y^2", ("x", "y")), ("x1^2 + x2^2", ("x1", "x2")), ("beale", ("x", "y"))):
         for ax in (plots.contours(text), minimize(text, [1.0, 2.0], GradientDescent(0.001), steps=5).plot()):
             assert (ax.get_xlabel(), ax.get_ylabel()) == names
+    own = minimize(lambda slope, intercept: (slope - 1) ** 2 + intercept**2, [3.0, 2.0], GradientDescent(0.1), steps=5)
+    assert (own.plot().get_xlabel(), own.plot().get_ylabel()) == own.variables == ("slope", "intercept")
+    assert minimize(lambda w: (w**2).sum(), [3.0, 2.0], steps=5).variables == ("x1", "x2")
+    rows = (np.eye(3), np.ones(3))
+    fitted = minimize(lambda w, X, y: ((X @ w - y) ** 2).sum(), np.zeros(3), data=rows, steps=5)
+    assert fitted.variables == ("x1", "x2", "x3")
+
+
+def test_a_picture_tells_what_was_minimised_by_what_and_how_it_ended() -> None:
+    run = minimize("x^2 + 3*y^2", [5.0, 5.0], GradientDescent(0.1), steps=1)
+    told = "x^2 + 3*y^2\nGradientDescent(lr=0.1), 1 step: all steps made, not yet\nconverged"
+    assert plots.contours(run).get_title() == told
+    assert plots.cost_curve(lambda x: x**2).get_title() == "Cost"
+    assert plots.cost_curve(np.square).get_title() == "square"
+    assert plots.gradient_curve("parabola").get_title() == "Gradient of parabola"
+
+
+def test_contours_have_one_scale_where_that_leaves_something_to_see() -> None:
+    alike = plots.contours(minimize("x^2 + 3*y^2", [5.0, 2.0], GradientDescent(0.1)))
+    assert alike.get_aspect() == 1
+    assert np.ptp(alike.get_xlim()) == pytest.approx(np.ptp(alike.get_ylim()))
+    assert plots.contours("x^2 + y^2", [(-1, 1), (-100, 100)]).get_aspect() == "auto"
+
+
+@pytest.mark.parametrize(("start", "end"), [(10.0, 3.0), (-7.0, 3.0)])
+def test_the_end_of_a_path_does_not_lie_at_the_border(start: float, end: float) -> None:
+    low, high = minimize("(x - 3)^2", start).plot().get_xlim()
+    assert low < end - 0.5 * abs(start - end)
+    assert end + 0.5 * abs(start - end) < high
+
+
+def test_a_heat_map_has_the_scale_of_its_numbers() -> None:
+    rule = Momentum(lr=np.array([0.1, 1e-3, 1e-2]), mu=np.array([0.9, 0.0]))
+    found = sweep("x^2 + 3*y^2", [5.0, 2.0], rule, steps=50)
+    ax = found.plot()
+    assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
+    best = ax.lines[0]
+    assert (best.get_xdata()[0], best.get_ydata()[0]) == tuple(
+        found.axes[n][i]
+        for n, i in zip(("mu", "lr"), np.unravel_index(found.best_lane, found.shape)[::-1], strict=True)
+    )
+    costs = np.log10(found.fun.reshape(3, 2))[[1, 2, 0]][:, [1, 0]]
+    np.testing.assert_allclose(ax.collections[0].get_array(), costs)
+    np.testing.assert_allclose(ax.collections[0].get_coordinates()[:, 0, 1], 10.0 ** np.array([-3.5, -2.5, -1.5, -0.5]))
+    twice = sweep("x^2", 5.0, GradientDescent(np.array([0.1, 0.1])), steps=5)
+    assert [text.get_text() for text in plots.rates_by_step(twice).get_yticklabels()] == ["0.1", "0.1"]

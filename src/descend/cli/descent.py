@@ -177,7 +177,7 @@ def _report(run: Run) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, markup=False)
-    head, body = report.table(run.trace)
+    head, body = report.table(run)
     table = Table(box=None, header_style="bold")
     for name in head:
         table.add_column(name, justify="right")

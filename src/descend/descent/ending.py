@@ -27,6 +27,7 @@ from descend.descent.watch import Ended, Tolerances
 from descend.methods import GradientDescent
 from descend.objectives.function import DIFFERENCES
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
+from descend.sentences import counted
 from descend.words import along
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     if ended is Ended.INTERRUPTED:
         return Judgement(Outcome.INTERRUPTED, f"after step {run.nit:,}, at cost {run.fun:.6g}")
     if ended is Ended.OUT_OF_TIME:
-        return Judgement(Outcome.OUT_OF_TIME, f"after {run.seconds:.3g} s and {run.nit:,} steps, at cost {run.fun:.6g}")
+        made = f"after {run.seconds:.3g} s and {counted(run.nit, 'step')}, at cost {run.fun:.6g}"
+        return Judgement(Outcome.OUT_OF_TIME, made)
     start, end = as_vector(run.problem.x0).astype(np.float64), as_vector(run.x_array).astype(np.float64)
     gone = float(max(np.abs(start).max(), np.abs(end - start).max()))
     scale = gradient_scale(run.problem, run.x_array, grad, gone)
@@ -83,12 +85,12 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     if has_no_bound(f, first_f, _FAR_DOWN):
         return Judgement(
             Outcome.DIVERGED,
-            f"after {run.nit:,} steps the cost has gone to {run.fun:.3g}: it seems to have no bound",
+            f"after {counted(run.nit, 'step')} the cost has gone to {run.fun:.3g}: it seems to have no bound",
             Finding.NO_BOUND,
         )
     return Judgement(
         Outcome.STEPS_EXHAUSTED,
-        f"after {run.nit:,} steps the cost is {run.fun:.6g} and the gradient norm {size:.3g}"
+        f"after {counted(run.nit, 'step')} the cost is {run.fun:.6g} and the gradient norm {size:.3g}"
         + (f" (tolerance {small:.2g})" if small > 0 else ""),
     )
 
@@ -99,7 +101,8 @@ def _is_worse(run: Run, f: float, first: float) -> bool:
 
 
 def _worse(run: Run, first: float) -> str:
-    return f"after {run.nit:,} steps the cost is {run.fun:.6g}, worse than {run.problem.sign * first:.6g} at the start"
+    before = f"worse than {run.problem.sign * first:.6g} at the start"
+    return f"after {counted(run.nit, 'step')} the cost is {run.fun:.6g}, {before}"
 
 
 def _falls(run: Run) -> str:
@@ -190,7 +193,8 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
     where = "all over the data, " if run.sampling is not None else ""
     return Judgement(
         Outcome.CONVERGED,
-        f"{where}the gradient norm {size:.2g} is as good as zero after {run.nit:,} steps ({extreme} {run.fun:.6g})",
+        f"{where}the gradient norm {size:.2g} is as good as zero after {counted(run.nit, 'step')} "
+        f"({extreme} {run.fun:.6g})",
     )
 
 
@@ -338,15 +342,15 @@ def _not_finite(run: Run) -> Judgement:
     raised = f" (the objective raised {run.problem.error!r})" if run.problem.error is not None else ""
     return Judgement(
         Outcome.DIVERGED,
-        f"at step {step:,} the cost or its gradient is not finite{raised}; the last finite point, after {run.nit:,} "
-        f"step{'s' if run.nit != 1 else ''}, is returned (cost {run.fun:.6g}){than}",
+        f"at step {step:,} the cost or its gradient is not finite{raised}; the last finite point, after "
+        f"{counted(run.nit, 'step')}, is returned (cost {run.fun:.6g}){than}",
     )
 
 
 def _kink(run: Run, step: int) -> Judgement:
     return Judgement(
         Outcome.CONVERGED,
-        f"after {step:,} steps x is at a kink, where there is no gradient, and in no direction does the cost "
+        f"after {counted(step, 'step')} x is at a kink, where there is no gradient, and in no direction does the cost "
         f"{_falls(run)[:-1]} ({run.fun:.6g})",
     )
 

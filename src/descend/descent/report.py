@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from descend.fields import Declared
+from descend.sentences import counted
 
 if TYPE_CHECKING:
     from descend.descent.run import Run
-    from descend.descent.trace import Trace
 
 __all__ = ["as_html", "as_text", "described", "table"]
 
@@ -19,11 +19,11 @@ _SHOWN = (6, 4, 4)  # first, middle and last rows of a table
 _MOST_X = 4  # columns of parameters in a table
 
 
-def table(trace: Trace) -> tuple[list[str], list[list[str]]]:
+def table(run: Run) -> tuple[list[str], list[list[str]]]:
     """Head and rows of a short trace: the first, some middle and the last steps."""
-    names = [name for name in trace.columns() if name.startswith("x")]
-    xs = trace.x if trace.x is not None and len(names) <= _MOST_X else np.empty((len(trace), 0))
-    head = ["step", *names[: xs.shape[1]], "cost", "|gradient|", "lr"]
+    trace = run.trace
+    xs = trace.x if trace.x is not None and trace.x.shape[1] <= _MOST_X else np.empty((len(trace), 0))
+    head = ["step", *run.variables[: xs.shape[1]], "cost", "|gradient|", "lr"]
     body: list[list[str]] = []
     before = -1
     for row in _chosen(len(trace)):
@@ -53,7 +53,7 @@ def as_text(run: Run) -> str:
         "x": point,
         "fun": f"{run.fun:.10g}",
         "method": f"{described(run.method)}, {run.dtype}",
-        "steps": f"{run.nit:,} in {run.seconds:.2g} s, {run.nfev:,} evaluations",
+        "steps": f"{run.nit:,} in {run.seconds:.2g} s, {counted(run.nfev, 'evaluation')}",
         "gradient": gradient,
     }
     return "\n".join([run.message, *(f"  {name:<8} {text}" for name, text in lines.items())])
@@ -61,7 +61,7 @@ def as_text(run: Run) -> str:
 
 def as_html(run: Run, picture: str) -> str:
     """The outcome, the table and a picture (SVG) side by side."""
-    head, body = table(run.trace)
+    head, body = table(run)
     cells = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in body)
     titles = "".join(f"<th>{name}</th>" for name in head)
     return (

@@ -17,7 +17,7 @@ from descend.descent.saving import of_run, saved
 from descend.descent.trace import Rows, Trace
 from descend.methods import Rule
 from descend.objectives.function import Problem
-from descend.objectives.parameters import as_vector, dtype_of, from_vector
+from descend.objectives.parameters import as_vector, dtype_of, from_vector, variables_of
 from descend.stepsizes import StepSize
 
 __all__ = ["Run"]
@@ -82,6 +82,11 @@ class Run:
         """The last finite point, as the start was given."""
         kept = self.x_array
         return kept[()] if isinstance(kept, np.ndarray) and kept.ndim == 0 else kept
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What the numbers in x are called, in the order of the trace's: as the objective names them, or x1, x2, …."""
+        return variables_of(None if self.problem.data else self.objective, as_vector(self.x_array).size)
 
     @property
     def fun(self) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from descend.columns import Columns
 from descend.descent.sampling import Sampling
 from descend.objectives.parameters import as_vector
+from descend.sentences import counted
 
 __all__ = ["MOST_ROWS", "Rows", "Trace"]
 
@@ -69,6 +70,14 @@ class Trace(Columns):
 
     def __len__(self) -> int:
         return len(self.step)
+
+    def __repr__(self) -> str:
+        """How much of the run it holds; `to_pandas()` and `columns()` have the numbers."""
+        if not len(self):
+            return "<Trace: 0 rows>"
+        which = "each step" if self.stride == 1 else f"one of {self.stride:,} steps"
+        last = f"to step {self.step[-1]:,}, cost {self.f[-1]:.6g}"
+        return f"<Trace: {counted(len(self), 'row')}, {which}, {last}{'' if self.x is not None else ', without x'}>"
 
     @property
     def rows_seen(self) -> np.ndarray | None:

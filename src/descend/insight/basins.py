@@ -27,6 +27,7 @@ __all__ = ["Basins", "basins"]
 
 _APART = 1e-3  # of the domain: ends that are nearer count as one
 _LOOKED_AT = 30  # starts, to see how large a gradient is
+_ALIKE = 1e-9  # of the largest cost seen: nearer ends are as low
 _TOLD = 12  # ends that have a line in the text
 
 
@@ -69,7 +70,7 @@ class Basins:
 
         return plots.basins(self, ax)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """A line for each end."""
         lines = []
         for x, fun, share in zip(self.ends[:_TOLD], self.fun, self.shares, strict=False):
@@ -129,7 +130,9 @@ def basins(
     made = run_lanes(problem, None, rule, (), starts, small, rows=2, last=last_step(None, steps, None))
     which, ends = _told_apart(made.x, made.code == SMALL_GRADIENT, _APART * (box[:, 1] - box[:, 0]))
     fun = np.array([problem.sign * float(problem.value(x.reshape(x0.shape).astype(x0.dtype))) for x in ends])
-    order = np.argsort(fun, kind="stable")
+    size = np.nanmax(np.abs([float(problem.value(point)) for point in some]))
+    alike = np.round(fun / (_ALIKE * size)) if size else fun  # costs that differ by rounding alone have no order
+    order = np.lexsort((*ends.T[::-1], alike))
     place = np.append(np.argsort(order), -1)  # of an end in the new order; -1 stays -1
     shape = (resolution,) * len(box)
     return Basins(

@@ -54,7 +54,7 @@ class Curvature:
         """κ = largest / smallest; infinite where the smallest is not positive."""
         return self.largest / self.smallest if self.smallest > 0 else np.inf
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The two ends, and which of the numbers are bounds."""
         low, of_condition = ("", "") if self.is_exact else ("at most ", ", at least")
         ends = f"curvature from {low}{self.smallest:.4g} to {self.largest:.4g}"

@@ -71,7 +71,7 @@ class Diagnosis:
         found = {name: _plain(value) for name, value in self.evidence.items()}
         return {"cause": self.cause.name, "evidence": found, "cure": self.cure, "seen": self.seen}
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The diagnosis in a few lines."""
         text = self.cause.value
         lines = [text[0].upper() + text[1:] + "."]

@@ -61,7 +61,7 @@ class Escape:
 
         return plots.escape(self, ax)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """A line for each way."""
         best = max if self.maximize else min
         return "\n".join(

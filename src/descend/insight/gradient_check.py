@@ -57,7 +57,7 @@ class GradientCheck:
         """Whether no coordinate was found wrong."""
         return not self.wrong
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The finding in sentences."""
         seen = f"{self.checked:,} of {self.size:,} coordinates" if self.checked < self.size else f"{self.size:,}"
         if self.is_right:

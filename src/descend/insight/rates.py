@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -54,6 +54,8 @@ class FoundRate:
         The rate beyond which the method diverges at the start; nan where that is not known.
     rates, costs
         Those of the first, short runs, which a picture shows; infinite where it was no lower than at the start.
+    whole_rates, whole_costs
+        Those of the runs of all steps, of which the best gave the rate; infinite where a run ended in no number.
     cost
         Steps made for the search, as a share of those of a grid of 100 rates.
     """
@@ -66,6 +68,8 @@ class FoundRate:
     limit: float
     rates: np.ndarray
     costs: np.ndarray
+    whole_rates: np.ndarray
+    whole_costs: np.ndarray
     cost: float
 
     def plot(self, ax: Any = None) -> Any:
@@ -74,7 +78,7 @@ class FoundRate:
 
         return plots.found_rate(self, ax)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The finding in one sentence."""
         limit = f"; the limit of stability is {self.limit:.3g} at the start" if np.isfinite(self.limit) else ""
         return f"lr = {self.lr:.3g}{limit} ({100 * self.cost:.1f} % of the cost of a grid of 100 rates)"
@@ -146,9 +150,13 @@ def find_lr(
     options: dict[str, Any] = {"data": data, "batch_size": batch_size, "epochs": epochs, "seed": seed}
     runs = ShortRuns(objective, x0, steps=steps, maximize=maximize, **options)
     trials = _OfObjective(runs, rule)
-    lr, ended, rates, costs, share = _search(trials)
-    costs = runs.problem.sign * np.where(costs <= runs.worst, costs, np.inf)
-    return FoundRate(lr, trials.with_rate(lr), ended.made, None, ended.made.fun, trials.limit, rates, costs, share)
+    found = _search(trials)
+    sign, made = runs.problem.sign, found.best.made
+    costs, whole = sign * np.where(found.costs <= runs.worst, found.costs, np.inf), sign * found.whole_costs
+    return FoundRate(
+        found.lr, trials.with_rate(found.lr), made, None, made.fun, trials.limit,
+        found.rates, costs, found.whole_rates, whole, found.share,
+    )  # fmt: skip
 
 
 def _of_model(model: Any, data: Any, others: tuple[Any, ...]) -> FoundRate:
@@ -159,8 +167,12 @@ def _of_model(model: Any, data: Any, others: tuple[Any, ...]) -> FoundRate:
             "a model has a method, epochs, batches and a seed of its own: find_lr(model, data=(X, y)), and nothing else"
         )
     trainings = ShortTrainings(model, data)
-    lr, ended, rates, costs, share = _search(trainings)
-    return FoundRate(lr, ended.made.method, None, ended.made, ended.cost, trainings.limit, rates, costs, share)
+    found = _search(trainings)
+    model = found.best.made
+    return FoundRate(
+        found.lr, model.method, None, model, found.best.cost, trainings.limit,
+        found.rates, found.costs, found.whole_rates, found.whole_costs, found.share,
+    )  # fmt: skip
 
 
 class _OfObjective:
@@ -198,8 +210,17 @@ class _OfObjective:
             return np.nan
 
 
-def _search(trials: Trials) -> tuple[float, Ended, np.ndarray, np.ndarray, float]:
-    """The best rate, how it ended, the rates of the first runs with their costs, and the share of a grid's steps."""
+class _Searched(NamedTuple):
+    lr: float
+    best: Ended
+    rates: np.ndarray  # of the first runs
+    costs: np.ndarray
+    whole_rates: np.ndarray
+    whole_costs: np.ndarray
+    share: float  # of the steps of a grid
+
+
+def _search(trials: Trials) -> _Searched:
     grid = 100 * trials.last
     rates, costs, made = _first_runs(trials, 10 * trials.limit if np.isfinite(trials.limit) else _HIGHEST)
     tried, found = rates, costs
@@ -258,7 +279,9 @@ def _search(trials: Trials) -> tuple[float, Ended, np.ndarray, np.ndarray, float
             f"no rate from {rates[0]:.2g} to {rates[-1]:.2g} gets below the cost at the start: "
             "is x0 a minimum already, or the gradient wrong?"
         )
-    return lr, ended[lr], rates, costs, made / grid
+    all_steps = np.array(sorted(ended))
+    whole_costs = np.array([ended[rate].cost for rate in sorted(ended)])
+    return _Searched(lr, ended[lr], rates, costs, all_steps, whole_costs, made / grid)
 
 
 def _first_runs(trials: Trials, highest: float) -> tuple[np.ndarray, np.ndarray, int]:

@@ -13,6 +13,7 @@ from descend.insight.stability import is_linear_map
 from descend.methods import GradientDescent, Method
 from descend.objectives.landscapes import Landscape
 from descend.objectives.parameters import as_vector, from_vector
+from descend.sentences import counted
 from descend.stepsizes import StepSize
 from descend.stepsizes.schedule import Schedule
 
@@ -45,6 +46,13 @@ class Guarantee:
     bound: np.ndarray
     largest: float
     smallest: float
+
+    def __repr__(self) -> str:
+        """What is guaranteed and what was measured, in one sentence."""
+        return (
+            f"after {counted(int(self.step[-1]), 'step')} the cost is {self.measured[-1]:.3g} above the minimum, and "
+            f"never more than {self.bound[-1]:.3g}, with curvatures from {self.smallest:.4g} to {self.largest:.4g}"
+        )
 
     def plot(self, ax: Any = None) -> Any:
         """Both against the step."""

@@ -16,6 +16,7 @@ from descend.fields import Range, nearest
 from descend.insight.short_runs import ShortRuns, with_values
 from descend.insight.stationary import sobol
 from descend.methods import Rule, as_rule
+from descend.sentences import counted
 
 __all__ = ["Tuned", "tune"]
 
@@ -58,11 +59,11 @@ class Tuned:
 
         return plots.tuned(self)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The finding in one sentence."""
         return (
-            f"{described(self.method)}: {self.run.fun:.6g} after {self.run.nit:,} steps (of {len(self.values)} trials, "
-            f"with {100 * self.cost:.0f} % of the steps of all at full length)"
+            f"{described(self.method)}: {self.run.fun:.6g} after {counted(self.run.nit, 'step')} "
+            f"(of {len(self.values)} trials, with {100 * self.cost:.0f} % of the steps of all at full length)"
         )
 
 

@@ -62,6 +62,11 @@ class Landscape:
         return len(self.domain)
 
     @property
+    def variables(self) -> tuple[str, ...]:
+        """What they are called: x, or x, y, or x1, x2, …."""
+        return ("x", "y")[: self.n] if self.n <= 2 else tuple(f"x{i + 1}" for i in range(self.n))
+
+    @property
     def kappa(self) -> float | None:
         """The condition number that the ill-conditioned quadratic was asked for; None of all others."""
         return self.L / self.mu if self.name == "ill-conditioned" and self.L and self.mu else None
@@ -89,8 +94,7 @@ class Landscape:
         """The function as a SymPy expression of x, or of x, y, or of x1, x2, …."""
         import sympy
 
-        names = ["x", "y"][: self.n] if self.n <= 2 else [f"x{i + 1}" for i in range(self.n)]
-        symbols = np.array([sympy.Symbol(name, real=True) for name in names], dtype=object)
+        symbols = np.array([sympy.Symbol(name, real=True) for name in self.variables], dtype=object)
         return sympy.sympify(self.function(symbols if isinstance(self.start, tuple) else symbols[0]))
 
     def latex(self) -> str:

@@ -9,7 +9,15 @@ from typing import Any
 import jax
 import numpy as np
 
-__all__ = ["as_parameters", "as_vector", "check_takes_data", "dtype_of", "from_vector", "spread_over"]
+__all__ = [
+    "as_parameters",
+    "as_vector",
+    "check_takes_data",
+    "dtype_of",
+    "from_vector",
+    "spread_over",
+    "variables_of",
+]
 
 
 def as_parameters(x0: Any) -> Any:
@@ -83,14 +91,7 @@ def spread_over(function: Callable[..., Any], parameters: Any) -> bool:
     TypeError
         The function requires several arguments, but another number of them than the start has.
     """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # builtins and ufuncs do not tell: one argument
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    required = [
-        p.name for p in signature.parameters.values() if p.kind in positional and p.default is inspect.Parameter.empty
-    ]
+    required = _required(function)
     if len(required) <= 1:
         return False
     size = sum(leaf.size for leaf in jax.tree.leaves(parameters))
@@ -101,6 +102,26 @@ def spread_over(function: Callable[..., Any], parameters: Any) -> bool:
             "or give the data with data=(X, y) if the others are data"
         )
     return True
+
+
+def variables_of(function: Callable[..., Any] | None, n: int) -> tuple[str, ...]:
+    """What n numbers are called: as a formula or the arguments of a function name them, else x, or x1, x2, …."""
+    named = () if function is None else getattr(function, "variables", None) or tuple(_required(function))
+    if len(named) == n > 1:
+        return named
+    return ("x",) if n == 1 else tuple(f"x{i + 1}" for i in range(n))
+
+
+def _required(function: Callable[..., Any]) -> list[str]:
+    """The arguments by position without which `function` cannot be called."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # builtins and ufuncs do not tell: one argument
+        return []
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [
+        p.name for p in signature.parameters.values() if p.kind in positional and p.default is inspect.Parameter.empty
+    ]
 
 
 def check_takes_data(function: Callable[..., Any], parts: int) -> None:

@@ -17,10 +17,11 @@ from descend.plots.style import ORANGE, axes, domain_of, mark, shown
 __all__ = ["animate", "save_animation"]
 
 _MOST_FRAMES = 60
+_HELD = 25  # frames for which the end is held, before the film begins again
 
 
 def animate(run: Run, ax: Axes | None = None) -> FuncAnimation:
-    """The path of a run of one or two variables, step by step (at most 60 frames); show or save it.
+    """The path of a run of one or two variables, step by step, in at most 60 frames, the last held; show or save it.
 
     Raises
     ------
@@ -42,6 +43,7 @@ def animate(run: Run, ax: Axes | None = None) -> FuncAnimation:
     (line,) = ax.plot([], [], color=ORANGE, marker=".", linewidth=1.3)
     (ball,) = ax.plot([], [], color=ORANGE, marker="o", markeredgecolor="white", markersize=10)
     frames = np.unique(np.linspace(0, len(path) - 1, min(len(path), _MOST_FRAMES)).astype(int))
+    frames = np.append(frames, [frames[-1]] * _HELD)
 
     def draw(row: int) -> Any:
         line.set_data(*path[: row + 1].T)

@@ -13,10 +13,11 @@ from descend.descent.race_result import Race
 from descend.descent.sweep_result import Sweep
 from descend.objectives import Landscape
 from descend.plots.contour import contour_field
-from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable, mark
+from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable, mark, squared
 
 __all__ = ["paths", "profile", "race", "race_overview", "rates_by_step", "sweep", "sweep_overview"]
 
+_DECADE = 10  # from the smallest to the largest by more than this: an axis by ratios
 _SHOWN = 6  # methods in one picture: more cannot be told apart
 _COLOURS = (ORANGE, "#56B4E9", GREEN, "#CC79A7", "#E69F00", "#999999")  # to be seen on white and on dark contours
 
@@ -74,12 +75,14 @@ def _two_axes(result: Sweep, ax: Axes) -> Axes:
     (first, rows), (second, columns) = result.axes.items()
     cost = np.where(result.has_diverged, np.nan, drawable(_above(result, result.fun))).reshape(result.shape)
     image, label = _in_logs(cost, _label(result, "cost"))
-    drawn = ax.pcolormesh(np.arange(len(columns) + 1), np.arange(len(rows) + 1), image, cmap="cividis")
+    across, upwards = _Cells(columns), _Cells(rows)
+    drawn = ax.pcolormesh(across.edges, upwards.edges, image[np.ix_(upwards.order, across.order)], cmap="cividis")
     ax.figure.colorbar(drawn, ax=ax, label=label)
-    _name_ticks(ax, columns, rows)
+    across.scale(ax, "x")
+    upwards.scale(ax, "y")
     if not result.has_diverged.all():
         row, column = np.unravel_index(result.best_lane, result.shape)
-        ax.plot([column + 0.5], [row + 0.5], "*", color=ORANGE, markersize=14, label="best")
+        ax.plot([across.at(column)], [upwards.at(row)], "*", color=ORANGE, markersize=14, label="best")
         ax.legend()
     ax.set(xlabel=second, ylabel=first, title="Final cost (blank: diverged)")
     return ax
@@ -95,9 +98,10 @@ def rates_by_step(result: Sweep, ax: Axes | None = None) -> Axes:
     rows[result.has_diverged[:, None] & (result.ends.step > result.ends.steps[:, None])] = np.nan
     rows[rows > 10 * np.abs(rows[:, :1]) + 1e-300] = np.nan
     image, label = _in_logs(drawable(_above(result, result.problem.sign * rows)), _label(result, "cost"))
-    drawn = ax.pcolormesh(result.ends.step, np.arange(len(values)), image, cmap="cividis", shading="nearest")
+    upwards, steps = _Cells(values), np.append(result.ends.step, result.ends.step[-1] + 1)
+    drawn = ax.pcolormesh(steps, upwards.edges, image[upwards.order], cmap="cividis")
     ax.figure.colorbar(drawn, ax=ax, label=label)
-    _name_ticks(ax, None, values, shift=0.0)
+    upwards.scale(ax, "y")
     ax.set(xlabel="step", ylabel=name, title="Cost by step (blank: diverged)")
     return ax
 
@@ -145,7 +149,7 @@ def paths(result: Race, ax: Axes | None = None, problem: str | None = None, meth
     start = points[0]
     low, high = np.minimum(low, start), np.maximum(high, start)
     margin = 0.15 * np.maximum(high - low, 0.5)
-    domain = [(float(a), float(b)) for a, b in zip(low - margin, high + margin, strict=True)]
+    domain = squared(low - margin, high + margin)
     contour_field(runs[0], ax, domain)
     for name, run, colour in zip(names, runs, _COLOURS, strict=False):
         x: Any = run.trace.x
@@ -226,8 +230,30 @@ def _in_logs(cost: np.ndarray, label: str) -> tuple[np.ndarray, str]:
     return cost, label
 
 
-def _name_ticks(ax: Axes, columns: np.ndarray | None, rows: np.ndarray, shift: float = 0.5) -> None:
-    for axis, values in ((ax.xaxis, columns), (ax.yaxis, rows)):
-        if values is not None:
-            places = np.unique(np.linspace(0, len(values) - 1, min(len(values), 7)).round().astype(int))
-            axis.set_ticks(places + shift, [f"{values[i]:.3g}" for i in places])
+class _Cells:
+    """The cells of a heat map along one axis, as wide as the numbers are apart; over decades by ratios."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.order = np.argsort(values)
+        self._values, known = values, values[self.order]
+        apart = len(np.unique(known)) == len(known) > 1
+        self._is_even = not apart or not np.isfinite(known).all()  # what has no place of its own gets one
+        self._is_log = not self._is_even and known[0] > 0 and known[-1] > _DECADE * known[0]
+        places = np.arange(len(known)) if self._is_even else np.log(known) if self._is_log else known
+        between = (places[1:] + places[:-1]) / 2
+        half = (places[1] - places[0]) / 2 if len(places) > 1 else 0.5
+        end = places[-1] - between[-1] if len(places) > 1 else 0.5
+        edges = np.concatenate([[places[0] - half], between, [places[-1] + end]])
+        self.edges = np.exp(edges) if self._is_log else edges
+
+    def at(self, index: Any) -> float:
+        """Where the value of that index lies."""
+        return float(np.flatnonzero(self.order == index)[0] if self._is_even else self._values[index])
+
+    def scale(self, ax: Axes, axis: str) -> None:
+        """Ticks at round numbers; where each value got a place of its own, its number."""
+        if self._is_even:
+            places = np.unique(np.linspace(0, len(self.order) - 1, min(len(self.order), 7)).round().astype(int))
+            getattr(ax, f"set_{axis}ticks")(places, [f"{self._values[self.order[i]]:.3g}" for i in places])
+        elif self._is_log:
+            getattr(ax, f"set_{axis}scale")("log")

@@ -7,15 +7,29 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm
 
 from descend.descent import Run
 from descend.objectives import Landscape
-from descend.plots.style import ORANGE, axes, domain_of, mark, names_of, objective_at, path_of, shown
+from descend.plots.style import (
+    ORANGE,
+    SQUARE,
+    axes,
+    caption,
+    domain_of,
+    mark,
+    names_of,
+    objective_at,
+    path_of,
+    shown,
+    title_of,
+)
 
 __all__ = ["contour_field", "contours", "surface"]
 
 _SIDE = 160  # grid points along each side
 _LEVELS = 18
+_LABELLED = 3  # each so many-th level tells its cost
 Domain = Sequence[tuple[float, float]]
 
 
@@ -33,10 +47,15 @@ def contours(objective: Callable[..., Any] | str | Run, domain: Domain | None = 
 def contour_field(objective: Callable[..., Any] | str | Run, ax: Axes, domain: Domain | None = None) -> Axes:
     """The contours alone, without a path."""
     x, y, z = _grid(objective, domain)
-    ax.contourf(x, y, z, levels=_levels(z), cmap="cividis", extend="both")
-    ax.contour(x, y, z, levels=_levels(z), colors="white", linewidths=0.4, alpha=0.6)
+    levels = _levels(z)
+    bands = BoundaryNorm(levels, 256, extend="both")  # so that each band differs from the next, however far apart
+    ax.contourf(x, y, z, levels=levels, cmap="cividis", norm=bands, extend="both")
+    lines = ax.contour(x, y, z, levels=levels, colors="white", linewidths=0.5, alpha=0.7)
+    ax.clabel(lines, levels[1::_LABELLED], fmt="%.3g", fontsize=7)
     first, second = names_of(objective)
-    ax.set(xlabel=first, ylabel=second, title="Cost", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    ax.set(xlabel=first, ylabel=second, title=title_of(objective), xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    if 1 / SQUARE <= (x[-1] - x[0]) / (y[-1] - y[0]) <= SQUARE:  # steepest steps cross the contours at right angles
+        ax.set_aspect("equal")
     return ax
 
 
@@ -49,7 +68,7 @@ def _draw_path(ax: Axes, run: Run) -> None:
     mark(ax, *path[:1].T, kind="start")
     if len(path) == len(path_of(run)):
         mark(ax, *path[-1:].T, kind="end")
-    ax.set_title(f"{type(run.method).__name__}: {run.outcome.value if run.outcome else 'running'}")
+    ax.set_title(caption(run), fontsize="medium")
     handles, labels = ax.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
     ax.legend(once.values(), once.keys(), framealpha=0.9)
@@ -70,7 +89,10 @@ def surface(objective: Callable[..., Any] | str | Run, domain: Domain | None = N
 
     ax.plot_surface(*np.meshgrid(x, y), height(z), cmap="cividis", alpha=0.8, linewidth=0, rcount=80, ccount=80)  # type: ignore[attr-defined]
     first, second = names_of(objective)
-    ax.set(xlabel=first, ylabel=second, title="Cost (log scale, 0 at the lowest)" if is_steep else "Cost")
+    ax.set(xlabel=first, ylabel=second, zlabel="cost (log scale)" if is_steep else "cost", title=title_of(objective))
+    if is_steep:
+        costs = low + (high - low) * np.array([0, 0.01, 0.1, 1])
+        ax.set_zticks(height(costs), [f"{cost:.4g}" for cost in costs])  # type: ignore[attr-defined]
     if isinstance(objective, Run):
         path = shown(objective)
         costs = height(objective.trace.f[: len(path)])

@@ -9,7 +9,19 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from descend.descent import Run
-from descend.plots.style import BLUE, GREY, ORANGE, axes, domain_of, mark, objective_at, path_of, shown
+from descend.plots.style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    axes,
+    caption,
+    domain_of,
+    mark,
+    objective_at,
+    path_of,
+    shown,
+    title_of,
+)
 
 __all__ = ["cost_curve", "gradient_curve", "path_on_curve"]
 
@@ -23,7 +35,7 @@ def cost_curve(objective: Objective | Run, domain: tuple[float, float] = (-10, 1
     ax = axes(ax)
     x, f, _ = _sampled(objective, domain)
     _draw(ax, x, f, "cost")
-    ax.set(xlabel="x", ylabel="cost", title="Cost")
+    ax.set(xlabel="x", ylabel="cost", title=title_of(objective))
     ax.grid(alpha=0.25)
     return ax
 
@@ -34,7 +46,7 @@ def gradient_curve(objective: Objective | Run, domain: tuple[float, float] = (-1
     x, _, g = _sampled(objective, domain)
     _draw(ax, x, g, "gradient")
     ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
-    ax.set(xlabel="x", ylabel="gradient", title="Gradient")
+    ax.set(xlabel="x", ylabel="gradient", title=f"Gradient of {title_of(objective)}")
     ax.grid(alpha=0.25)
     return ax
 
@@ -58,7 +70,7 @@ def path_on_curve(run: Run, ax: Axes | None = None) -> Axes:
     low, high = np.nanmin(f), np.nanmax(f)
     ax.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
     ax.set_xlim(*domain)
-    ax.set_title(f"{type(run.method).__name__}: {_outcome(run)}")
+    ax.set_title(caption(run), fontsize="medium")
     ax.legend()
     return ax
 
@@ -83,7 +95,3 @@ def _sampled(objective: Objective | Run, domain: tuple[float, float]) -> tuple[n
     f, g = problem.at_points(x.reshape(-1, *problem.x0.shape))
     f, g = f.astype(float), g.reshape(-1).astype(float)
     return x, np.where(np.isfinite(f), f, np.nan), np.where(np.isfinite(g), g, np.nan)
-
-
-def _outcome(run: Run) -> str:
-    return run.outcome.value if run.outcome else "running"

@@ -23,18 +23,22 @@ def history(run: Run, ax: Axes | None = None) -> Axes:
     beside.plot(trace.step, norms, color=ORANGE, linewidth=1, alpha=0.85, linestyle="--")
     if (norms > 0).any():
         beside.set_yscale("log")
-    beside.set_ylabel("gradient norm (dashed)", color=ORANGE)
+    beside.set_ylabel(_with_scale("gradient norm, dashed", beside), color=ORANGE)
     ax.set_zorder(beside.get_zorder() + 1)
     ax.patch.set_visible(False)
     ax.plot(trace.step, cost, color=BLUE, marker="." if len(trace) < 60 else "")
     if _spans_decades(cost):
         ax.set_yscale("log")
     ax.set(xlabel="step", title="Cost and gradient")
-    ax.set_ylabel("cost", color=BLUE)
+    ax.set_ylabel(_with_scale("cost", ax), color=BLUE)
     for axis, side in ((ax, -1), (beside, 1)):  # the cost above, the gradient below: else they may coincide
         _make_room(axis, side)
     ax.grid(alpha=0.25)
     return ax
+
+
+def _with_scale(label: str, ax: Axes) -> str:
+    return f"{label}, log scale" if ax.get_yscale() == "log" else label
 
 
 def _make_room(ax: Axes, side: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from descend.descent import Run
+from descend.descent.report import described
 from descend.objectives import Landscape
 from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
-from descend.objectives.parameters import as_parameters
+from descend.objectives.parameters import as_parameters, variables_of
+from descend.sentences import counted
 
 __all__ = [
     "BLUE",
@@ -21,7 +24,9 @@ __all__ = [
     "GREY",
     "ORANGE",
     "PURPLE",
+    "SQUARE",
     "axes",
+    "caption",
     "domain_of",
     "drawable",
     "mark",
@@ -29,11 +34,17 @@ __all__ = [
     "objective_at",
     "plain",
     "shown",
+    "squared",
+    "title_of",
 ]
 
 # Okabe & Ito (2008), Color Universal Design.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7f7f7f"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
+
+SQUARE = 4.0  # times as wide as high, or as high as wide, up to which both axes get one scale
+_BEYOND = 0.6  # share of the way from the start that is shown beyond the end, too
+_WIDTH = 58  # characters of a line above a picture
 
 Domain = Sequence[tuple[float, float]]
 
@@ -79,11 +90,22 @@ def domain_of(run: Run) -> list[tuple[float, float]]:
         close = minima[(np.abs(minima - start) <= 2 * reach).all(axis=1)]
         if len(close):
             low, high = np.minimum(low, close.min(axis=0)), np.maximum(high, close.max(axis=0))
+    end = np.clip(path[-1], low, high)  # it shall not lie at the border: a bowl has two sides
+    low, high = np.minimum(low, end - _BEYOND * (high - end)), np.maximum(high, end + _BEYOND * (end - low))
     far, wide = float(np.abs(near).max()), float((high - low).max())
     span = np.maximum(high - low, 0.1 * wide if wide > 1e-6 * far else 0.05 * max(1.0, far))
     if path.shape[1] == 1 and 0.1 * far < span[0]:  # show the curve on both sides of the origin, too
         low, high = np.minimum(low, -far), np.maximum(high, far)
-    return [(float(a), float(b)) for a, b in zip(low - 0.25 * span, high + 0.25 * span, strict=True)]
+    return squared(low - 0.25 * span, high + 0.25 * span)
+
+
+def squared(low: np.ndarray, high: np.ndarray) -> list[tuple[float, float]]:
+    """The (low, high) of each variable; of two that are about as wide, widened to a square."""
+    wide = high - low
+    if len(wide) == 2 and wide.max() <= SQUARE * wide.min():
+        middle, half = (low + high) / 2, wide.max() / 2
+        low, high = middle - half, middle + half
+    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
 def drawable(values: np.ndarray) -> np.ndarray:
@@ -108,11 +130,28 @@ def shown(run: Run) -> np.ndarray:
 
 
 def names_of(objective: Callable[..., Any] | str | Run) -> tuple[str, str]:
-    """What the two variables are called: in a formula as they are written there, else x1 and x2."""
-    found = objective.objective if isinstance(objective, Run) else objective
-    function = named(found, np.zeros(2))[0] if isinstance(found, str) else found
-    first, second = getattr(function, "variables", ("x1", "x2"))
+    """What the two variables are called."""
+    if isinstance(objective, Run):
+        first, second = objective.variables
+    else:
+        function = named(objective, np.zeros(2))[0] if isinstance(objective, str) else objective
+        first, second = variables_of(function, 2)
     return first, second
+
+
+def title_of(objective: Callable[..., Any] | str | Run) -> str:
+    """The cost by its formula, or by the name of its landscape or function, where it has one; in lines of the width."""
+    found = objective.objective if isinstance(objective, Run) else objective
+    name = found if isinstance(found, str) else getattr(found, "text", None) or getattr(found, "name", None)
+    name = name or getattr(found, "__name__", "")
+    return plain(textwrap.fill(name, _WIDTH)) if name and name != "<lambda>" else "Cost"
+
+
+def caption(run: Run) -> str:
+    """What was minimised, by what, and how it ended, in lines of the width."""
+    ended = run.outcome.value if run.outcome else "running"
+    how = f"{described(run.method)}, {counted(run.nit, 'step')}: {ended}"
+    return f"{title_of(run)}\n{textwrap.fill(how, _WIDTH)}"
 
 
 def objective_at(objective: Callable[..., Any] | str | Run, domain: Domain) -> Problem:

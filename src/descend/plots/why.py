@@ -17,7 +17,7 @@ _WIDE = 20  # times the limit of stability, from which on sharpness is drawn by 
 
 
 def found_rate(found: Any, ax: Axes | None = None) -> Axes:
-    """The cost after short runs against the rate, with the rate that was found and the limit of stability."""
+    """The cost after short runs, and after all steps, against the rate; the rate found, and the limit of stability."""
     ax = axes(ax)
     costs = drawable(np.where(np.isfinite(found.costs), found.costs, np.nan))
     ax.plot(found.rates, costs, color=BLUE, marker=".", label="cost after a short run")
@@ -29,7 +29,10 @@ def found_rate(found: Any, ax: Axes | None = None) -> Axes:
             found.limit, color=ORANGE, linestyle="--", label=f"limit of stability at the start, {found.limit:.3g}"
         )
     ax.axvline(found.lr, color=GREEN, linewidth=2, label=f"found, {found.lr:.3g}")
-    there = costs[np.isfinite(costs)]
+    whole = drawable(np.where(np.isfinite(found.whole_costs), found.whole_costs, np.nan))
+    ax.plot(found.whole_rates, whole, "o", color=GREEN, markeredgecolor="white", zorder=4, label="cost after all steps")
+    there = np.concatenate([costs, whole])
+    there = there[np.isfinite(there)]
     if len(there) and there.min() > 0 and there.max() > 20 * there.min():
         ax.set_yscale("log")
     ax.set(xscale="log", xlabel="learning rate", ylabel="cost", title="Which rate")
