@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import Adam, BarzilaiBorwein, GradientDescent, Momentum, Outcome, Run, minimize
+from descend import Adam, BarzilaiBorwein, GradientDescent, Momentum, Outcome, Run, minimize, sweep, train
 from descend.descent import report
 from descend.descent.trace import MOST_ROWS
 from descend.objectives import tracing
@@ -410,3 +410,31 @@ def test_one_step_is_one_step() -> None:
     run = minimize("x^2", 5.0, GradientDescent(0.1), steps=1)
     assert "after 1 step the cost" in run.message
     assert "after 2 steps the cost" in minimize("x^2", 5.0, GradientDescent(0.1), steps=2).message
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("lr", "number of the method"),
+        ("learning_rate", "number of the method"),
+        ("max_iter", "write steps="),
+        ("tol", "write gtol="),
+        ("jac", "write grad="),
+        ("bounds", "Projected"),
+        ("stepz", "write steps="),
+        ("colour", "it has objective, x0, method"),
+    ],
+)
+def test_an_argument_of_another_library_is_answered_with_ours(argument: str, says: str) -> None:
+    call: Any = minimize
+    with pytest.raises(TypeError, match=f"minimize has no argument '{argument}': .*{says}"):
+        call("x^2", 5.0, **{argument: 1})
+
+
+def test_sweep_and_train_answer_other_arguments_too() -> None:
+    call: Any = sweep
+    with pytest.raises(TypeError, match=r"sweep has no argument 'lr': the rate is a number of the method"):
+        call("x^2", 5.0, lr=1)
+    call = train
+    with pytest.raises(TypeError, match=r"train has no argument 'max_iter': it has loss, params"):
+        call(None, None, None, max_iter=1)

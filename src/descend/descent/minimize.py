@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Never
 
 import jax
 import numpy as np
 
+from descend.arguments import no_others
 from descend.descent.ending import judge
 from descend.descent.engine import (
     NOT_FINITE,
@@ -60,6 +61,7 @@ def minimize(
     time_limit: float | None = None,
     callback: Callable[[Run], object] | None = None,
     progress: bool | None = None,
+    **others: Never,
 ) -> Run:
     """Minimise a function by gradient descent.
 
@@ -109,6 +111,7 @@ def minimize(
         The input makes no sense; the message says what came, what is legal and the cure.
     """
     begin = time.perf_counter()
+    no_others(minimize, others)
     tolerances = Tolerances(gtol, xtol, ftol)
     check_options(grad=grad, callback=callback, time_limit=time_limit, maximize=maximize)
     objective, x0, in_words = named(objective, x0)

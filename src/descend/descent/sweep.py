@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Never
 
 import jax
 import numpy as np
 
-from descend.arguments import whole
+from descend.arguments import no_others, whole
 from descend.descent.interrupts import Interrupts
 from descend.descent.lanes import Ends, run_lanes
 from descend.descent.options import check_options, check_rates, last_step, ready, samples, sampling_of
@@ -43,6 +43,7 @@ def sweep(
     seed: int = 0,
     gtol: float | None = None,
     rows: int = _ROWS,
+    **others: Never,
 ) -> Sweep:
     """Minimise a function with many hyperparameters, from many starts, in one compiled call.
 
@@ -73,6 +74,7 @@ def sweep(
         The input makes no sense; the message says what came, what is legal and the cure.
     """
     begin = time.perf_counter()
+    no_others(sweep, others)
     tolerances = Tolerances(gtol, None, None)
     check_options(grad=grad, callback=None, time_limit=None, maximize=maximize)
     whole("rows", rows, least=2)

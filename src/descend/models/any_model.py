@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Never
 
 import jax
 import numpy as np
 
-from descend.arguments import flag, share, whole
+from descend.arguments import flag, no_others, share, whole
 from descend.descent.options import ready, sampling_of
 from descend.descent.outcome import Finding, Outcome
 from descend.descent.sampling import as_data
@@ -161,6 +161,7 @@ def train(
     resume: bool = False,
     callback: Callable[[Training], object] | None = None,
     seed: int = 0,
+    **others: Never,
 ) -> Training:
     """Train a model that is written in JAX (or Flax, Equinox, …) in batches; a whole epoch is one compiled call.
 
@@ -197,6 +198,7 @@ def train(
         The input makes no sense; the message says what came and what is legal.
     """
     begin = time.perf_counter()
+    no_others(train, others)
     again = partial(
         train, loss, params=params, data=data, method=method, batch_size=batch_size, epochs=epochs,
         validation=validation, shuffle=shuffle, devices=devices, seed=seed,

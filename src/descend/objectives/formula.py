@@ -57,6 +57,17 @@ OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 }
 
 _WRITTEN_FOR = {"^": "**", "π": "pi", "·": "*", "×": "*", "−": "-", "²": "**2", "³": "**3"}
+_HINTS = {  # what has no place in a formula, and what to write instead
+    "=": "type the right-hand side only",
+    "|": "write abs(x)",
+    "√": "write sqrt(x)",
+    "÷": "write /",
+    **dict.fromkeys("[]{}", "write round brackets"),
+    **dict.fromkeys("½¼¾⅓", "write a quotient, 1/2"),
+    **dict.fromkeys("_₁₂₃₄₅₆₇₈₉", "variables are x, y, z or x1, x2, …"),
+    **dict.fromkeys("<>", "max, min and abs can tell cases apart"),
+    ";": "write decimals with a point, and one formula",
+}
 _LEGAL = re.compile(r"[A-Za-z0-9+\-*/(),. ^π·×−²³]")
 
 
@@ -184,10 +195,14 @@ class _Reading:
             raise FormulaError("write a power of several digits with ^", self.text, doubled.start() + 1)
         if literal := re.search(r"(?<![A-Za-z0-9.])0[xXbBoO]", self.text):
             raise FormulaError("write the product with *, and numbers in decimal", self.text, literal.start() + 1)
+        if power := re.search(rf"\b({'|'.join(FUNCTIONS)})\s*((?:\^|\*\*)\s*[\d.]+|[²³])\s*\(", self.text):
+            told = f"write the power behind the brackets: {power[1]}(…){power[2]}"
+            raise FormulaError(told, self.text, power.start(2) + 1)
         for column, character in enumerate(self.text, 1):
             if not _LEGAL.fullmatch(character):
-                hint = "; type the right-hand side only" if character == "=" else ""
-                raise FormulaError(f"{character!r} has no place in a formula{hint}", self.text, column)
+                hint = _HINTS.get(character) or ("variables are x, y, z or x1, x2, …" if character.isalpha() else "")
+                told = f"{character!r} has no place in a formula{f'; {hint}' if hint else ''}"
+                raise FormulaError(told, self.text, column)
             depth += (character == "(") - (character == ")")
             if depth > DEEPEST_BRACKETS:
                 raise FormulaError(f"brackets nest deeper than {DEEPEST_BRACKETS} levels", self.text, column)
@@ -250,6 +265,10 @@ class _Reading:
                 return self._check_call(name, func, args, depth)
             case ast.Call(func=ast.Constant() | ast.BinOp() | ast.Call(), args=[_]):
                 raise self.error(f"write the product with *: {_factor(node.func)}*{_factor(node.args[0])}", node)
+            case ast.Tuple():
+                raise self.error("a comma parts the arguments of a function; write decimals with a point: 0.5", node)
+            case ast.Call(func=ast.Attribute(attr=name)) if name in FUNCTIONS:
+                raise self.error(f"write {name} alone: {name}(x)", node)
             case ast.Attribute():
                 raise self.error("a formula has no attributes (no dot between names)", node)
         raise self.error("only numbers, variables, + - * / ^, brackets and functions like sin(x) are legal here", node)
