@@ -10,7 +10,14 @@ import numpy as np
 import optax
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_friedman1
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    make_classification,
+    make_friedman1,
+)
 
 from descend import (
     AdaGrad,
@@ -18,7 +25,9 @@ from descend import (
     ClipGlobalNorm,
     Cosine,
     DecoupledWeightDecay,
+    Frozen,
     GradientDescent,
+    Groups,
     LinearRegression,
     Lion,
     LogisticRegression,
@@ -26,10 +35,12 @@ from descend import (
     MLPRegressor,
     Momentum,
     Nesterov,
+    Outcome,
     RMSProp,
     SignSGD,
     Signum,
     Warmup,
+    WeightDecay,
     minimize,
     train,
 )
@@ -189,6 +200,84 @@ def test_a_network_of_ones_own_whose_units_have_died_is_not_well(method: Any, ha
     made = train(loss, start, (X, y), method, epochs=5)
     assert made.explain().cause in {Cause.RATE_TOO_LARGE, Cause.PLATEAU}
     assert train(loss, start, (X, y), GradientDescent(0.005), epochs=10).explain().cause is Cause.HEALTHY
+
+
+def relu_far_below(p: Any, X: Any, y: Any) -> Any:
+    return jnp.mean((jnp.maximum(X @ p["a"] - 30, 0) @ p["c"] - y) ** 2)
+
+
+def saturated(p: Any, X: Any, y: Any) -> Any:
+    return jnp.mean((1 / (1 + jnp.exp(-20 * (X @ p["a"]).sum(axis=1) - 30)) - (y > 0)) ** 2)
+
+
+@pytest.mark.parametrize("loss", [relu_far_below, saturated])
+def test_units_that_are_off_are_a_plateau_and_no_wrong_gradient(loss: Any) -> None:
+    draw = np.random.default_rng(0)
+    X, y = draw.normal(size=(300, 6)).astype(np.float32), draw.normal(size=300).astype(np.float32)
+    start = {"a": 0.01 * draw.normal(size=(6, 8)).astype(np.float32), "c": np.ones(8, np.float32)}
+    found = train(loss, start, (X, y), GradientDescent(0.01), epochs=10).explain()
+    assert found.cause is Cause.PLATEAU
+    assert "a" in found.evidence["no gradient reaches"]
+    assert (
+        train(loss, start, (X, y), Groups({"a": Frozen(), "c": Frozen()}), epochs=10).explain().cause is Cause.UNKNOWN
+    )
+
+
+def of_least_squares(method: Any, **options: Any) -> Any:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(300, 4)).astype(np.float32)
+    y = (X @ [1, -2, 3, 0.5] + 0.1 * draw.normal(size=300)).astype(np.float32)
+    start = {"w": np.zeros(4, np.float32)}
+    return train(lambda p, X, y: jnp.mean((X @ p["w"] - y) ** 2), start, (X, y), method, **options).explain()
+
+
+@pytest.mark.parametrize(
+    ("method", "cause", "cure"),
+    [
+        (WeightDecay(GradientDescent(0.05), decay=3.0), Cause.PENALTY, "decay=0.03"),
+        (WeightDecay(Adam(0.05), decay=0.5), Cause.PENALTY, "decay=0.005"),
+        (WeightDecay(Adam(0.05), decay=1e-3), Cause.HEALTHY, ""),
+        (GradientDescent(Warmup(0.02, steps=1_000_000)), Cause.RATE_TOO_SMALL, "let Warmup rise in fewer steps"),
+        (ClipGlobalNorm(GradientDescent(0.1), 1e-3), Cause.RATE_TOO_SMALL, "limit=10"),
+        (GradientDescent(0.1), Cause.HEALTHY, ""),
+    ],
+    ids=["decay", "decay of Adam", "little decay", "warm-up", "limit", "healthy"],
+)
+def test_what_holds_a_loss_of_ones_own_up_is_named(method: Any, cause: Cause, cure: str) -> None:
+    found = of_least_squares(method, epochs=30)
+    assert (found.cause, found.cure) == (cause, cure)
+
+
+@pytest.mark.parametrize("method", [GradientDescent(0.1), Momentum(0.05), Adam(0.1)])
+def test_all_rows_at_their_lowest_are_well_though_no_tolerance_is_met(method: Any) -> None:
+    assert of_least_squares(method, batch_size=None, epochs=500).cause is Cause.HEALTHY
+
+
+def test_a_training_that_diverged_by_a_wrong_derivative_is_not_blamed_on_the_rate() -> None:
+    square: Any = jax.custom_vjp(lambda v: v**2)
+    square.defvjp(lambda v: (v**2, v), lambda v, slope: (-2 * slope * v,))
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(300, 4)).astype(np.float32)
+    rows, start = (X, (X @ [1, -2, 3, 0.5]).astype(np.float32)), {"w": np.zeros(4, np.float32)}
+    for rule, cause in ((square, Cause.WRONG_GRADIENT), (jnp.square, Cause.RATE_TOO_LARGE)):
+        lr = 0.01 if rule is square else 2.0
+        made = train(lambda p, X, y, f=rule: jnp.mean(f(X @ p["w"] - y)), start, rows, GradientDescent(lr), epochs=5)
+        assert made.outcome is Outcome.DIVERGED
+        assert made.explain().cause is cause
+
+
+@pytest.mark.parametrize("epochs", [10, 40])
+def test_with_rows_held_out_more_steps_that_do_not_help_them_speak_against_nothing(epochs: int) -> None:
+    X, y = make_classification(600, 12, n_informative=5, flip_y=0.1, random_state=1)
+    model = LogisticRegression(Adam(0.01), batch_size=32, epochs=epochs, validation=0.25).fit(X, y)
+    assert model.explain(X, y).cause is Cause.HEALTHY
+
+
+def test_a_rate_that_was_gone_early_is_told_beside_what_cannot_be_learnt() -> None:
+    X, y = make_classification(800, 8, n_informative=4, flip_y=0.3, random_state=0)
+    for steps, cause in ((5, Cause.DECAYED_TOO_EARLY), (1_000, Cause.HEALTHY)):
+        model = LogisticRegression(Momentum(Cosine(0.02, steps=steps)), batch_size=32, epochs=40).fit(X, y)
+        assert model.explain(X, y).cause is cause
 
 
 def test_classes_that_are_told_apart_in_batches_without_a_penalty_have_no_best_coefficients() -> None:
@@ -392,7 +481,7 @@ def test_larger_batches_and_averages_are_advised_only_where_they_get_below() -> 
         lambda w, X, y: np.mean((X @ w - y) ** 2), np.zeros(3), GradientDescent(0.2), data=(X, y), batch_size=4
     )
     trials = OfModel(LinearRegression(GradientDescent(0.2), batch_size=4).fit(X, y), X, y)
-    both = ["batch_size=16", "an average of the points, Averaged"]
+    both = ["batch_size=16 and as many steps", "an average of the points, Averaged"]
     for below, advised in ((np.inf, both), (-np.inf, [])):
         assert sampled._calmed(run, 200, below) == advised
         assert retraining_causes._calmed(trials, below) == advised

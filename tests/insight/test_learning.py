@@ -178,13 +178,14 @@ def test_the_columns_that_are_too_large_are_named() -> None:
     assert found.evidence["largest columns"].startswith("column 2 (about 1.0")
 
 
-def test_what_was_to_converge_and_has_not_is_not_called_well() -> None:
+@pytest.mark.parametrize(("lr", "is_well"), [(0.5, True), (0.05, False), (0.02, False)])
+def test_what_was_to_converge_and_has_not_is_well_where_nothing_gets_lower(lr: float, is_well: bool) -> None:
     rows = line(1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = LinearRegression(G(0.5), epochs=25, tol=1e-300).fit(*rows)
-    assert model.outcome_ is not Outcome.CONVERGED
-    assert model.explain(*rows).cause is not Cause.HEALTHY
+        model = LinearRegression(G(lr), epochs=25, tol=1e-300).fit(*rows)
+    assert model.outcome_ is Outcome.STEPS_EXHAUSTED
+    assert (model.explain(*rows).cause is Cause.HEALTHY) is is_well
 
 
 def test_without_rows_a_decayed_rate_is_not_called_healthy() -> None:

@@ -51,7 +51,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     if read.cause in certain:
         return with_cure_tried(trials, read)
     looks = boundless, cut_off, wrong_rule, *_looks(trials, read), ill_conditioned
-    for look in (diverged,) if has_diverged else looks:
+    for look in (wrong_rule, diverged) if has_diverged else looks:
         found = look(trials)
         if found is not None:
             return replace(found, outcome=trials.outcome)
@@ -62,7 +62,11 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         return Diagnosis(read.cause, evidence, outcome=trials.outcome)
     start, end, gained = trials.gained
     if isinstance(trials.method, Rule) and (trials.history.loss == start).all():
-        cure = FROZEN if any(isinstance(part, Frozen) for part in trials.method.parts()) else ""
+        is_frozen = any(isinstance(part, Frozen) for part in trials.method.parts())
+        if trials.dead and not is_frozen:
+            at = {**evidence, "no gradient reaches": ", ".join(trials.dead)}
+            return Diagnosis(Cause.PLATEAU, at, "begin elsewhere: there is no slope here", outcome=trials.outcome)
+        cure = FROZEN if is_frozen else ""
         return Diagnosis(Cause.UNKNOWN, {**evidence, "loss at the start": start}, cure, outcome=trials.outcome)
     evidence["trainings that were tried"] = trials.made
     if np.isfinite(trials.lowest):
@@ -71,8 +75,9 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         evidence["what it knows"] = NO_MORE
         return Diagnosis(Cause.UNKNOWN, evidence, outcome=trials.outcome)
     learnt = gained > 0.5 * abs(start)
-    # Training in batches ends when all epochs are made; what was to converge and has not is not called well.
-    ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and trials.in_batches
+    # Training in batches ends when all epochs are made; what was to converge is well where nothing gets it lower.
+    is_lowest = trials.in_batches or not end - trials.lowest > _TRIFLE * abs(end)
+    ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and is_lowest
     # Whether a rate that has fallen did so too early is looked at first: then it speaks against nothing.
     speaks_for = read.cause is Cause.HEALTHY or trials.has_decayed
     is_short = trials.history.steps[-1] < FEW_STEPS and end > 0.5 * trials.level

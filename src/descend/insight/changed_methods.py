@@ -18,14 +18,17 @@ __all__ = [
     "innermost",
     "less_noise",
     "lighter",
+    "loosened",
     "rates_in",
     "rescaled",
+    "risen",
     "round_rate",
     "with_rate",
 ]
 
 _CALM = 0.9  # momentum that is not called much
 _DECAYED = 0.05  # share of the highest rate
+_LATER = 1e9  # steps within which a schedule that warms up has done so
 _LESS_NOISE = 4  # times as many rows in a batch
 
 
@@ -43,7 +46,7 @@ def has_decayed(rate: float, highest: float) -> bool:
 def less_noise(method: Any, batch_size: int) -> dict[str, dict[str, Any]]:
     """What lowers the noise of batches, besides a smaller rate: the cure in words, and what it changes."""
     return {
-        f"batch_size={_LESS_NOISE * batch_size}": {"batch_size": _LESS_NOISE * batch_size},
+        f"batch_size={_LESS_NOISE * batch_size} and as many steps": {"batch_size": _LESS_NOISE * batch_size},
         "an average of the points, Averaged": {"method": Averaged(method)},
     }
 
@@ -110,6 +113,25 @@ def rescaled(method: Any, factor: float) -> Rescaled | None:
         return None
     made = rule.with_numbers(lambda name, v: _told_as(v * factor) if name in rates else v)
     return Rescaled(made, f"lr={float(next(iter(rates_in(made).values()))):.3g}")
+
+
+def loosened(method: Any, factor: float) -> Rescaled | None:
+    """The same method with the limits of its gradient times a factor; None where there are none."""
+    rule = as_rule(method)
+    limits = {name: round_rate(factor * v) for name, v, _ in rule.numbers() if name.split(".")[-1] == "limit"}
+    how = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in limits.items())
+    return Rescaled(rule.with_numbers(limits.get), how) if limits else None
+
+
+def risen(method: Any, seen: np.ndarray) -> tuple[Rescaled, float] | None:
+    """The method at the rate that its schedule rises to, and that rate; None where it is near it, or falls."""
+    stepsize = getattr(method, "lr", None)
+    if not isinstance(stepsize, Schedule) or not len(seen):
+        return None
+    highest = float(np.max(stepsize(np.geomspace(1, _LATER, 2_000).round())))
+    if seen.max() > 0.5 * highest or seen[-1] < seen.max():
+        return None
+    return Rescaled(with_rate(method, highest), f"let {type(stepsize).__name__} rise in fewer steps"), highest
 
 
 def _told_as(rate: Any) -> Any:

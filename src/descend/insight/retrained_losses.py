@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ __all__ = ["OfTraining"]
 
 _OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
 _STEPS_ASIDE = (0.02, 0.01, 0.005)  # of the length of an array: by differences over these its slope is measured
+_FAR_AWAY = (1.0, 10.0, 100.0)  # times the size of the numbers
 _USUAL, _REPEATED = 4.0, 0.5  # times as large or small as usual; share of numbers that are their own
 _ARRAYS, _LEAST_SIZE = 16, 0.1  # so many are looked at; the size of numbers that are zero
 _AGREE, _DIFFER = 0.03, 0.1  # shares by which slopes that are one agree, and by which two slopes differ
@@ -58,36 +59,50 @@ class OfTraining(Retraining):
     @property
     def never_reached(self) -> list[str]:
         """See `Retraining.never_reached`."""
-        start = as_parameters(self._training.again.keywords["params"])
-        elsewhere = jax.tree.map(self._moved, start)  # units that have died are alive there
-        there = self._training.gradient(elsewhere)
-        cut = [
-            (place, name)
-            for place, (name, slope) in enumerate(self._training.gradient(start))
-            if name in self.unreached and not np.any(slope) and not np.any(there[place][1])
-        ]
-        return [name for place, name in cut if self._matters(elsewhere, place)]
+        elsewhere, _ = self._elsewhere
+        return [
+            name for place, name in self._places_unreached
+            if name not in self.dead and any(self._matters(params, place) for params in elsewhere)
+        ]  # fmt: skip
 
-    def _moved(self, leaf: Any) -> np.ndarray:
-        draw = np.random.default_rng(0)
-        return np.asarray(leaf + draw.normal(size=np.shape(leaf)) * (0.5 + np.abs(leaf)), leaf.dtype)
+    @cached_property
+    def dead(self) -> list[str]:
+        """See `Retraining.dead`."""
+        _, gradients = self._elsewhere
+        return [
+            name for place, name in self._places_unreached
+            if any(np.any(np.isfinite(g := found[place][1]) & (g != 0)) for found in gradients)
+        ]  # fmt: skip
+
+    @property
+    def _places_unreached(self) -> list[tuple[int, str]]:
+        names = [name for name, _ in self._training.gradient(self._training.params)]
+        return [(place, name) for place, name in enumerate(names) if name in self.unreached]
+
+    @cached_property
+    def _elsewhere(self) -> tuple[list[Any], list[Any]]:
+        """Other parameters, the farther the more certain that units which have died are alive; the gradients there."""
+        start = as_parameters(self._training.again.keywords["params"])
+        others = [jax.tree.map(partial(_moved, far=far), start) for far in _FAR_AWAY]
+        return others, [self._training.gradient(params) for params in (start, *others)]
 
     def _matters(self, params: Any, place: int) -> bool:
         """Whether the loss depends on the array at that place."""
         leaves, structure = jax.tree.flatten(params)
-        leaves[place] = self._moved(leaves[place])
+        leaves[place] = _moved(leaves[place])
         return bool(self._training.loss(jax.tree.unflatten(structure, leaves)) != self._training.loss(params))
 
     @property
     def false_slopes(self) -> dict[str, float]:
-        """See `Retraining.false_slopes`: array by array, along the gradient, at the start and at the end."""
-        for params in (as_parameters(self._training.again.keywords["params"]), self._training.params):
+        """See `Retraining.false_slopes`: array by array, along the gradient, at the start and where it came to."""
+        came_to = [] if self.outcome is Outcome.DIVERGED else [self._training.params]  # there is only rounding
+        for params in (as_parameters(self._training.again.keywords["params"]), *came_to):
             for place, (name, gradient) in enumerate(self._training.gradient(params)[:_ARRAYS]):
                 slope = float(np.linalg.norm(gradient.astype(float)))
                 quotients = self._quotients(params, place, gradient / slope) if 0 < slope < np.inf else []
                 quotient = float(np.median(quotients)) if quotients else slope
                 agree = bool(quotients) and np.ptp(quotients) <= _AGREE * abs(quotient)
-                if agree and abs(slope - quotient) > _DIFFER * max(slope, abs(quotient)):
+                if name not in self.unreached and agree and abs(slope - quotient) > _DIFFER * max(slope, abs(quotient)):
                     where = f"slope along {name}" if name else "slope"
                     return {f"{where}, by the gradient": slope, "by differences of the loss": quotient}
         return {}
@@ -136,13 +151,24 @@ class OfTraining(Retraining):
     @cached_property
     def unreached(self) -> list[str]:
         """See `Retraining.unreached`."""
-        return [name for name, leaf in self._training.gradient(self._training.params) if not np.any(leaf)]
+        params = self._training.params
+        trifle = float(np.finfo(jax.tree.leaves(params)[0].dtype).eps * abs(self._training.loss(params)))
+        return [
+            name
+            for (name, slope), leaf in zip(self._training.gradient(params), jax.tree.leaves(params), strict=True)
+            if not np.abs(slope).max() * (0.5 + np.abs(leaf).max()) > trifle
+        ]
 
     @property
     def lost(self) -> list[str]:
         """See `Retraining.lost`."""
         start = self._training.again.keywords["params"]
         return [name for name, leaf in self._training.gradient(start) if not np.isfinite(leaf).all()]
+
+
+def _moved(leaf: Any, far: float = 1.0) -> np.ndarray:
+    way = np.random.default_rng(0).normal(size=np.shape(leaf)) * (0.5 + np.abs(leaf))
+    return np.asarray(leaf + far * way, leaf.dtype)
 
 
 def _differ(table: np.ndarray) -> bool:

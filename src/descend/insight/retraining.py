@@ -45,6 +45,7 @@ class Retraining(ABC):
         share = min(in_time, max(1 / _TRIALS, min(1.0, room / self._whole)))
         self.epochs = max(1, round(share * self._whole))
         self.made, self.was_cut, self.lowest = 0, False, np.inf
+        self.was_of_rows_alone = False  # whether what the last trial has learnt did not hold for the rows held out
 
     @abstractmethod
     def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
@@ -62,6 +63,11 @@ class Retraining(ABC):
     @property
     def never_reached(self) -> list[str]:
         """Those on which the loss depends, and that no gradient reaches at the start or elsewhere either."""
+        return []
+
+    @property
+    def dead(self) -> list[str]:
+        """Those that no gradient reaches where training has ended, though it does elsewhere: their units are off."""
         return []
 
     @property
@@ -99,13 +105,14 @@ class Retraining(ABC):
         if self.made > 1 and time.perf_counter() > self._ends:
             self.was_cut = True
             return None
-        self.made += 1
+        self.made, self.was_of_rows_alone = self.made + 1, False
         outcome, history = self._quietly(changes, onward=onward)
         if outcome is Outcome.INTERRUPTED:  # the trial has caught Ctrl-C, which was meant for all of this
             raise KeyboardInterrupt
         if history is None or outcome is Outcome.DIVERGED or not np.isfinite(history.loss[-1]):
             return None
-        if not self._holds_elsewhere(history):
+        self.was_of_rows_alone = not self._holds_elsewhere(history)
+        if self.was_of_rows_alone:
             return None
         self.lowest = min(self.lowest, float(history.loss[-1]))
         return history
@@ -141,7 +148,9 @@ class Retraining(ABC):
         steps, epochs = float(self.history.steps[-1]), float(self.history.epoch[-1])
         more = self.onward(epochs=int(np.ceil(epochs * FEW_STEPS / max(steps, 1))))
         end = self.gained[1]
-        return None if more is None or end <= 0 else (end - settled(more)) / end
+        if more is None:
+            return 0.0 if self.was_of_rows_alone else None
+        return (end - settled(more)) / end if end > 0 else None
 
     @property
     def has_decayed(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +10,16 @@ import numpy as np
 
 from descend.insight.chance import KNOWS
 from descend.insight.changed_methods import (
+    Rescaled,
     calmer,
     has_decayed,
     highest_rate,
     less_noise,
     lighter,
+    loosened,
     rates_in,
     rescaled,
+    risen,
     round_rate,
     with_rate,
 )
@@ -57,6 +61,8 @@ _MUCH = 0.3  # share of what could have been gained
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _LEFT, _FOUND = 0.05, 0.9  # shares of the loss of a constant: so much is left, and so much is learnt something
+_AGAIN = 0.05  # share of what was gained, that is gained once more
+_QUARTER = 0.25  # of the loss: without a decay so little is left
 _PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss falls as far as the rate takes it
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 
@@ -137,7 +143,7 @@ def decayed(trials: Retraining) -> Diagnosis | None:
     method = with_rate(kept, highest)
     _, end, gained = trials.gained
     tried = trials.onward(method=method)
-    if tried is None or end - tried.loss[-1] < _MATTERS * max(gained, end):
+    if tried is None or not end - tried.loss[-1] > min(_MATTERS * max(gained, end), _AGAIN * gained):
         return None
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
     cure = f"let {type(schedule).__name__} take more steps to decay"
@@ -189,8 +195,8 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
     if slow is None or is_unknown or not matters or (won < 2 * as_it_was and goes_on):
         return None
     evidence = {"loss": end, "going on with a tenth of the rate": end - won}
-    if not trials.is_at_rest:
-        evidence["going on as before"] = np.inf if same is None else end - as_it_was
+    if not trials.is_at_rest and same is not None:
+        evidence["going on as before"] = end - as_it_was
     if end > 1.02 * start:
         return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told(slow, f"more at {smaller.how}", end))
     cause = Cause.NOISE_FLOOR if trials.in_batches else Cause.OSCILLATING
@@ -226,24 +232,36 @@ def swings(trials: Retraining) -> Diagnosis | None:
 
 
 def too_small(trials: Retraining) -> Diagnosis | None:
-    """Whether a much larger rate gets much farther in the same time."""
+    """Whether a much larger rate gets much farther in the same time: one that rises sooner, or that no limit holds."""
+    rates = trials.history.rate[np.isfinite(trials.history.rate)]
+    if (found := risen(trials.method, rates)) is not None:
+        return _farther(trials, [(found[0], False)])
+    if isinstance(trials.method, Rule):
+        looser = _farther(trials, [(loosened(trials.method, factor), False) for factor in (10_000, 100, 10)])
+        if looser is not None:
+            return looser
+    known = rates_in(trials.method).values() if isinstance(trials.method, Rule) else ()
+    highest = max((float(rate) for rate in known if isinstance(rate, float | int)), default=np.inf)
+    usual = [rate / highest for rate in _USUAL] if highest < _LOST else []
+    factors = (*usual, 10_000, 100, 10, 1_000_000)  # the boldest last: it may do well by chance
+    larger = ((rescaled(trials.method, factor), factor > 10_000 and factor not in usual) for factor in factors)
+    return _farther(trials, larger)
+
+
+def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]]) -> Diagnosis | None:
+    """The best of changed methods, if one gets much farther; the bold ones are tried only where no other did."""
     start, _, _ = trials.gained
     best: tuple[str, History] | None = None
-    rates = rates_in(trials.method).values() if isinstance(trials.method, Rule) else ()
-    highest = max((float(rate) for rate in rates if isinstance(rate, float | int)), default=np.inf)
-    usual = [rate / highest for rate in _USUAL] if highest < _LOST else []
-    for factor in (*usual, 10_000, 100, 10, 1_000_000):  # the boldest last: it may do well by chance
-        larger = rescaled(trials.method, factor)
-        is_bold = factor > 10_000 and factor not in usual
-        tried = None if larger is None or (best and is_bold) else trials.anew(method=larger.method)
-        if larger is None or tried is None or (best and not tried.loss[-1] < best[1].loss[-1]):
+    for changed, is_bold in larger:
+        tried = None if changed is None or (best and is_bold) else trials.anew(method=changed.method)
+        if changed is None or tried is None or (best and not tried.loss[-1] < best[1].loss[-1]):
             continue
         before = trials.beside(tried)
         won = before - float(tried.loss[-1])
         goes_farther = start - tried.loss[-1] > 1.5 * max(start - before, 0) and won > _MATTERS * abs(start)
         halves = not trials.in_batches and won > 0.5 * before and trials.is_much_of_rest(won)
         if (goes_farther and tried.loss[-1] < trials.level) or halves:
-            best = larger.how, tried
+            best = changed.how, tried
     if best is None:
         return None
     cure, tried = best
@@ -382,7 +400,9 @@ def penalised(trials: Retraining) -> Diagnosis | None:
     if tried is None:
         return None
     start, before = float(trials.history.loss[0]), trials.beside(tried)
-    if not before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1]):
+    is_half = before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1])
+    is_rest = isinstance(trials, OfTraining) and tried.loss[-1] < _QUARTER * before and before > REST * start
+    if not (is_half or is_rest):
         return None
     evidence = {**given, "loss at the start": start, "loss": before}
     return Diagnosis(Cause.PENALTY, evidence, ", ".join(cures), told(tried, "from the start", before))

@@ -15,7 +15,9 @@ from descend.insight.changed_methods import (
     has_decayed,
     highest_rate,
     innermost,
+    loosened,
     rescaled,
+    risen,
     round_rate,
     with_rate,
 )
@@ -45,7 +47,6 @@ __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _FACTORS, _HARDLY = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
-_LATER = 1e9  # steps within which a schedule that warms up has done so
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
 
@@ -172,31 +173,21 @@ def vanished(run: Run) -> Diagnosis | None:
 
 def _rises_too_slowly(run: Run) -> Diagnosis | None:
     """Whether a schedule that warms up is still far from the rate it leads to."""
-    stepsize, rates = getattr(run.method, "lr", None), run.trace.lr[np.isfinite(run.trace.lr)]
-    if not isinstance(stepsize, Schedule) or not len(rates):
+    rates = run.trace.lr[np.isfinite(run.trace.lr)]
+    if (found := risen(run.method, rates)) is None:
         return None
-    highest = float(np.max(stepsize(np.geomspace(1, _LATER, 2_000).round())))
-    if rates.max() > 0.5 * highest or rates[-1] < rates.max():
-        return None
-    steps = min(max(run.nit, 50), 2_000)
-    tried = improved(run, with_rate(run.method, highest), steps=steps, below=cost(run))
+    (method, cure), highest = found
+    tried = improved(run, method, steps=min(max(run.nit, 50), 2_000), below=cost(run))
     if tried is None or not _gains(run, tried):
         return None
     evidence = {"rate at the end": float(rates[-1]), "rate that it rises to": highest}
-    cure = f"let {type(stepsize).__name__} rise in fewer steps"
     return Diagnosis(Cause.RATE_TOO_SMALL, evidence, cure, f"with lr={highest:.3g} from the start, {told(tried)}")
 
 
 def _clipped(run: Run) -> Diagnosis | None:
     """Whether a limit of the gradient, set around the method, is what keeps its steps short."""
     limits = {name: float(v) for name, v, _ in run.method.numbers() if name.split(".")[-1] == "limit"}
-
-    def higher(factor: float) -> Rescaled | None:
-        new = {name: round_rate(factor * value) for name, value in limits.items()}
-        how = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in new.items())
-        return Rescaled(run.method.with_numbers(new.get), how) if new else None
-
-    return _much_farther(run, higher, limits)
+    return _much_farther(run, partial(loosened, run.method), limits)
 
 
 def _far_too_small(run: Run) -> Diagnosis | None:
