@@ -8,6 +8,7 @@ import pickle
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,7 +16,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import Adam, BarzilaiBorwein, GradientDescent, Momentum, Outcome, Run, minimize, sweep, train
+from descend import (
+    Adam,
+    Averaged,
+    BarzilaiBorwein,
+    Cosine,
+    GradientDescent,
+    Momentum,
+    Outcome,
+    Run,
+    load_run,
+    minimize,
+    sweep,
+    train,
+)
 from descend.descent import report
 from descend.descent.trace import MOST_ROWS
 from descend.objectives import tracing
@@ -438,3 +452,65 @@ def test_sweep_and_train_answer_other_arguments_too() -> None:
     call = train
     with pytest.raises(TypeError, match=r"train has no argument 'max_iter': it has loss, params"):
         call(None, None, None, max_iter=1)
+
+
+def on_rows(w: Any, X: Any, y: Any) -> Any:
+    return np.mean((X @ w - y) ** 2)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Momentum(1e-3),
+        Adam(Cosine(0.05, steps=900)),
+        Averaged(GradientDescent(1e-3)),
+        GradientDescent(BarzilaiBorwein()),
+    ],
+    ids=lambda method: type(method).__name__,
+)
+@pytest.mark.parametrize("parts", [(10, 25), (1_500, 701)])
+def test_a_run_that_goes_on_is_the_one_that_was_not_stopped(method: Any, parts: tuple[int, int]) -> None:
+    x0 = np.array([-1.2, 1.0, 0.5, 2.0])
+    begun = minimize("rosenbrock", x0, method, steps=parts[0], gtol=0, ftol=0, xtol=0)
+    message, rows = begun.message, len(begun.trace)
+    whole = minimize("rosenbrock", x0, method, steps=sum(parts), gtol=0, ftol=0, xtol=0)
+    for _ in range(2):  # it is not changed by going on
+        more = begun.resume(steps=parts[1], gtol=0, ftol=0, xtol=0)
+        assert (more.nit, more.nfev, more.fun, more.message) == (whole.nit, whole.nfev, whole.fun, whole.message)
+        for name, column in whole.trace.columns().items():
+            if name != "seconds":
+                np.testing.assert_array_equal(more.trace.columns()[name], column, err_msg=name)
+    assert np.all(np.diff(more.trace.seconds) >= 0)
+    assert (begun.message, len(begun.trace)) == (message, rows)
+
+
+def test_batches_uphill_and_functions_that_can_only_be_called_go_on_too() -> None:
+    X = np.random.default_rng(0).normal(size=(103, 3))
+    rows: dict[str, Any] = {"data": (X, X @ [1.0, 2.0, 3.0]), "batch_size": 10}
+    epochs = minimize(on_rows, np.zeros(3), Adam(0.01), epochs=3, **rows).resume(epochs=4)
+    np.testing.assert_array_equal(epochs.x, minimize(on_rows, np.zeros(3), Adam(0.01), epochs=7, **rows).x)
+    for objective, maximize in (("-(x^2)", True), (lambda x: math.cos(x) + x * x / 20, False)):
+        begun = minimize(objective, 3.0, Momentum(0.01), steps=4, maximize=maximize)
+        whole = minimize(objective, 3.0, Momentum(0.01), steps=9, maximize=maximize)
+        np.testing.assert_array_equal(begun.resume(steps=5).trace.f, whole.trace.f)
+
+
+def test_a_converged_run_goes_on_to_a_finer_tolerance() -> None:
+    run = minimize("rosenbrock", None, Momentum(1e-3))
+    finer = run.resume(gtol=1e-12)
+    assert (run.outcome, finer.outcome) == (Outcome.CONVERGED, Outcome.CONVERGED)
+    assert finer.trace.gradient_norm[-1] <= 1e-12 < run.trace.gradient_norm[-1]
+
+
+def test_where_there_is_no_way_on_it_is_said(tmp_path: Path) -> None:
+    run = minimize("rosenbrock", None, Momentum(1e-3), steps=5)
+    with pytest.raises(ValueError, match="no state to go on with"):
+        load_run(run.save(tmp_path / "run.json")).resume(steps=5)
+    with pytest.raises(ValueError, match="no way on from where a run was not finite"):
+        minimize("rosenbrock", None, GradientDescent(1.0)).resume()
+    with pytest.raises(ValueError, match="epochs needs data"):
+        run.resume(epochs=5)
+    with pytest.raises(ValueError, match="steps or epochs, not both"):
+        run.resume(epochs=5, steps=5)
+    with pytest.raises(TypeError, match="resume has no argument 'max_iter': write steps="):
+        run.resume(max_iter=5)

@@ -5,14 +5,16 @@ To follow a call to its arithmetic read this file, then `methods/method.py`, the
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Never
 
 import jax
 import numpy as np
 
-from descend.arguments import no_others
+from descend.arguments import no_others, whole
 from descend.descent.ending import judge
 from descend.descent.engine import (
     NOT_FINITE,
@@ -38,7 +40,7 @@ from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of, from_vector
 from descend.words import isfinite, norm, vector, where
 
-__all__ = ["minimize", "one_step", "start"]
+__all__ = ["minimize", "one_step", "resume", "start"]
 
 _SECONDS_A_CHUNK = 0.1
 
@@ -116,26 +118,75 @@ def minimize(
     check_options(grad=grad, callback=callback, time_limit=time_limit, maximize=maximize)
     objective, x0, in_words = named(objective, x0)
     x0 = as_parameters(x0)
-    kind = dtype_of(x0)
     parts = as_data(data, x0) if data is not None else ()
     sampling = sampling_of(parts, batch_size, epochs, seed, steps)
     method = ready(method, sampling, x0)
     last = last_step(sampling, steps, epochs)
     check_rates(method, last)
     problem = prepare(objective, x0, grad=grad, data=parts, maximize=maximize, written_in_words=in_words)
-    value, slope = problem.value_and_grad(x0, *parts)
+    run = Run(objective, problem, method, x0, Trace(), sampling, seed, time.perf_counter() - begin)
+    run.carry = start(method, x0)
+    return _gone_on(run, last, tolerances, time_limit, callback, progress)
+
+
+def resume(
+    run: Run,
+    *,
+    steps: int | None = None,
+    epochs: int | None = None,
+    gtol: float | None = None,
+    xtol: float | None = None,
+    ftol: float | None = None,
+    time_limit: float | None = None,
+    callback: Callable[[Run], object] | None = None,
+    progress: bool | None = None,
+    **others: Never,
+) -> Run:
+    """Go on from where a run stands: see `Run.resume`."""
+    no_others(resume, others)
+    tolerances = Tolerances(gtol, xtol, ftol)
+    check_options(grad=None, callback=callback, time_limit=time_limit, maximize=False)
+    if run.carry is None:
+        raise ValueError("a run from a file holds no state to go on with: begin another, minimize(f, run.x, method)")
+    if np.sign(run.carry.ended) == NOT_FINITE:
+        raise ValueError(f"there is no way on from where a run was not finite ({run.message}): begin another")
+    if steps is not None and epochs is not None:
+        raise ValueError(f"give steps or epochs, not both (steps={steps}, epochs={epochs})")
+    if epochs is not None and run.sampling is None:
+        raise ValueError(f"epochs needs data, and this run has none: give steps, got epochs={epochs!r}")
+    whole("epochs", epochs, optional=True)
+    last = int(run.carry.state.t) - 1 + last_step(run.sampling, steps, epochs)
+    check_rates(run.method, last)
+    more = copy.copy(run)
+    more.carry = run.carry._replace(ended=np.int32(RUNNING))
+    return _gone_on(more, last, tolerances, time_limit, callback, progress)
+
+
+def _gone_on(
+    run: Run,
+    last: int,
+    tolerances: Tolerances,
+    time_limit: float | None,
+    callback: Callable[[Run], object] | None,
+    progress: bool | None,
+) -> Run:
+    """The run from where its carry stands, up to step `last`."""
+    problem, method, sampling, x0 = run.problem, run.method, run.sampling, run.problem.x0
     before = time.perf_counter()
+    begin, kind = before - run.seconds, dtype_of(x0)
+    value, slope = problem.value_and_grad(x0, *problem.data)
     scale = gradient_scale(problem, x0, slope)
     one_evaluation = time.perf_counter() - before
     small = kind.type(-1 if samples(sampling) else tolerances.gradient(kind, scale))  # one batch tells nothing
-    watch = Watch(kind, tolerances, sampled=samples(sampling), memory=memory_of(method))
+    trace = replace(run.trace, f=problem.sign * run.trace.f)
+    watch = Watch(kind, tolerances, sampled=samples(sampling), memory=memory_of(method), since=run.nit)
     engine = engine_for(problem, sampling, one_step, method)
-    trace = Trace()
-    carry = start(method, x0)
+    carry = run.carry
     chunk_rows, ended = _rows_within(_SECONDS_A_CHUNK / 4, one_evaluation), None
 
     def run_so_far() -> Run:
-        return Run(objective, problem, method, carry.kept, trace, sampling, seed, time.perf_counter() - begin)
+        now = time.perf_counter() - begin
+        return Run(run.objective, problem, method, carry.kept, trace, sampling, run.seed, now)
 
     with Interrupts() as interrupts, Progress(progress, last) as bar:
         if isinstance(engine, EagerEngine):
@@ -155,7 +206,7 @@ def minimize(
                 trace.end_at(row)
                 # The answer is that of a later point, which depends on the chunk: the point itself is handed out.
                 carry = carry._replace(kept=from_vector(trace.x[row], x0), answer=())  # type: ignore[index]
-            elif time_limit is not None and now - begin >= time_limit:
+            elif time_limit is not None and now - before >= time_limit:
                 ended = Ended.OUT_OF_TIME
             elif callback is not None:
                 try:
@@ -166,12 +217,12 @@ def minimize(
     if not len(trace):  # not even the first evaluation was finite: the start is all there is
         trace.begin_at(x0 if engine.keeps_x else None, float(value), length(slope))
     carry = carry._replace(kept=handed_out(carry))
-    run = run_so_far()
-    run.carry = carry
-    run.bad_x = jax.tree.map(np.asarray, carry.x) if np.sign(carry.ended) == NOT_FINITE else None
-    run.settle()
-    run.judgement = judge(run, ended or REASONS[int(np.sign(carry.ended))], tolerances, first=(value, slope))
-    return run
+    made = run_so_far()
+    made.carry = carry
+    made.bad_x = jax.tree.map(np.asarray, carry.x) if np.sign(carry.ended) == NOT_FINITE else None
+    made.settle()
+    made.judgement = judge(made, ended or REASONS[int(np.sign(carry.ended))], tolerances, first=(value, slope))
+    return made
 
 
 def one_step(method: Rule, evaluate: Evaluations, gtol: Any, c: Carry, runs: Any = True) -> Carry:

@@ -180,6 +180,32 @@ class Run:
         """Evaluations of the gradient by the descent, up to x."""
         return self.nit + 1
 
+    def resume(self, **options: Any) -> Run:
+        """Go on from where the run stands, with the method's momentum, its schedule and the order of the data.
+
+        So many steps and so many more end where all of them at once do, to the last bit. This run is not changed.
+
+        Parameters
+        ----------
+        steps, epochs
+            So many more at most, as in `minimize`.
+        gtol, xtol, ftol, time_limit, callback, progress
+            As in `minimize`.
+
+        Returns
+        -------
+        Run
+            The whole of it, from the first start on.
+
+        Raises
+        ------
+        ValueError
+            The run came to where it is not finite, or was read from a file, which holds no state.
+        """
+        from descend.descent.minimize import resume
+
+        return resume(self, **options)
+
     def explain(self) -> Any:
         """Why it ended as it did: a `Diagnosis` with cause, evidence and a cure that was tried."""
         from descend.insight import explain

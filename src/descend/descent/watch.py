@@ -69,13 +69,15 @@ class Watch:
     tell nothing about the whole, and without the points there is no row to go back to: then it never answers.
     """
 
-    def __init__(self, kind: np.dtype[Any], tolerances: Tolerances, *, sampled: bool, memory: float = 0.0) -> None:
+    def __init__(
+        self, kind: np.dtype[Any], tolerances: Tolerances, *, sampled: bool, memory: float = 0.0, since: int = -1
+    ) -> None:
         self._patience = max(_PATIENCE, round(_TIMES * memory))
         eps = float(np.finfo(kind).eps)
         self._xtol = eps / 4 if tolerances.xtol is None else float(tolerances.xtol)
         self._ftol = eps if tolerances.ftol is None else float(tolerances.ftol)
         self._sampled = sampled
-        self._looked_at = -1  # the last step that was looked at
+        self._looked_at = since  # the last step that was looked at
 
     def stuck(self, trace: Trace) -> tuple[int, Ended] | None:
         """The first new row at which x stood still or the cost had long stopped falling; None if it goes on."""
