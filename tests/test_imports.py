@@ -74,3 +74,10 @@ def test_the_parts_are_there_once_they_are_asked_for() -> None:
 def test_import_changes_no_global_setting() -> None:
     code = "import jax; before = jax.config.jax_enable_x64; import descend, numpy as np; descend.minimize(lambda x: x**2, 3.0); assert jax.config.jax_enable_x64 == before; import jax.numpy as jnp; assert jnp.ones(1).dtype == 'float32'"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_names_that_are_imported_later_are_completed() -> None:
+    names = dir(descend)
+    assert {"train", "MLPClassifier", "sweep", "plots", "insight", "minimize"} <= set(names)
+    assert not {"Any", "TYPE_CHECKING"} & set(names)
+    assert all(hasattr(descend, name) for name in names)

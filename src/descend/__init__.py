@@ -223,3 +223,8 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module 'descend' has no attribute {name!r}")
     return getattr(import_module(f"descend.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """All that is there, what is not imported yet as well: for whoever completes names."""
+    return sorted({*__all__, *_PACKAGES, "scipy", "__version__", "__doc__", "__name__"})
