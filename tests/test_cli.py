@@ -414,6 +414,31 @@ def test_fit_with_an_l1_penalty_says_how_many_coefficients_are_zero(descend: Any
     assert "2 of 3 coefficients are zero" in out
 
 
+def test_a_rare_class_counts_as_much_as_a_frequent_one_if_wanted(descend: Any, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(2_000, 3))
+    rare = x[:, 0] + 0.7 * draw.normal(size=2_000) > 1.9
+    data = tmp_path / "rare.csv"
+    np.savetxt(data, np.column_stack([x, rare]), delimiter=",", header="a,b,c,rare", comments="")
+    found = {}
+    for weight in ((), ("--class-weight", "balanced")):
+        model = tmp_path / f"{len(weight)}.descend"
+        code, out, _ = descend("fit", str(data), "--target", "rare", "--out", str(model), *weight)
+        assert code == 0
+        assert "I cannot tell" not in out  # though the most frequent class alone would be right more often
+        found[weight] = json.loads(descend("evaluate", str(model), str(data), "--json")[1])["recall"]["1"]
+    assert found[()] < 0.5
+    assert found["--class-weight", "balanced"] > 0.7
+    assert "must be None" in descend("fit", str(data), "--target", "rare", "--class-weight", "heavy")[2]
+    assert "Nothing is wrong" not in descend("fit", str(data), "--target", "rare", "--validation", "0")[1]
+
+
+def test_where_there_is_no_checkpoint_yet_it_is_told(descend: Any, table: Path, tmp_path: Path) -> None:
+    kept = ("--batch-size", "8", "--epochs", "2", "--checkpoint", str(tmp_path / "kept"), "--resume")
+    assert "no checkpoint in" in descend("fit", str(table), "--target", "price", *kept)[1]
+    assert "no checkpoint in" not in descend("fit", str(table), "--target", "price", *kept)[1]
+
+
 def test_fit_as_json(descend: Any, table: Path, tmp_path: Path) -> None:
     model = tmp_path / "m.descend"
     code, out, _ = descend(

@@ -77,6 +77,9 @@ def fit_command(
     ] = None,
     settings: Settings = None,
     loss: Annotated[str | None, typer.Option(help="squared, absolute, huber:2, quantile:0.9, poisson; hinge")] = None,
+    class_weight: Annotated[
+        str | None, typer.Option(help="balanced: a rare class counts as much as a frequent one.")
+    ] = None,
     l2: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
     l1: Annotated[float | None, typer.Option(help="L1 penalty: makes coefficients exactly zero.")] = None,
     batch_size: BatchSize = None,
@@ -101,13 +104,15 @@ def fit_command(
     check_target(plot, PICTURES)
     check_target(out, MODELS)
     given: dict[str, Any] = {"loss": loss, "l2": l2, "l1": l1, "batch_size": batch_size, "epochs": epochs, "seed": seed}
-    given["patience"] = patience
+    given |= {"patience": patience, "class_weight": class_weight}
     options = {key: value for key, value in given.items() if value is not None}
     options["scale"] = not no_scale
     if hidden is not None:
         options["hidden"] = widths(hidden)
     if checkpoint is not None:
         options |= {"checkpoint": str(checkpoint), "resume": resume}
+        if resume and not checkpoint.exists() and not as_json:
+            print(f"There is no checkpoint in {checkpoint} yet: training begins anew.")
     elif resume:
         raise BadInputError("--resume goes on from a checkpoint: give --checkpoint FILE, too")
     if method is not None and lr is None and not settings:
@@ -316,8 +321,10 @@ def _report(fitted: Any) -> None:
 
 def _knows_nothing(fitted: Any) -> bool:
     """Whether the rows held out are told no better than by the same prediction for all of them."""
+    from descend.models.judging import Judged, beats_a_constant
+
     if fitted.is_classifier:
-        return bool(fitted.score <= fitted.baseline < 1)
+        return not beats_a_constant(fitted.estimator, Judged(fitted.score, fitted.baseline, fitted.recalls))
     return bool(fitted.score < _NOTHING)
 
 

@@ -13,6 +13,7 @@ from descend.descent.outcome import Finding, Outcome
 from descend.insight.changed_methods import has_decayed
 from descend.insight.diagnosis import ENDLESS, NO_MORE, WRONG_SIGN, Cause, Diagnosis
 from descend.models.all_rows import BOUNDING_L2
+from descend.models.judging import beats_a_constant, judged_of
 
 __all__ = ["explain_fit", "explain_training"]
 
@@ -150,9 +151,9 @@ def explain_fit(
     evidence = {**found.evidence, "score of the rows held out": of_others}
     speaks_well = found.cause in {Cause.HEALTHY, Cause.PRECISION_FLOOR}
     if hasattr(model, "classes_"):
-        most_frequent = float(np.unique(held_out[1], return_counts=True)[1].max() / len(held_out[1]))
-        if speaks_well and of_others <= most_frequent < 1:
-            evidence["of the most frequent class alone"] = most_frequent
+        judged = judged_of(model, np.asarray(held_out[1]), model.predict(held_out[0]))
+        if speaks_well and not beats_a_constant(model, judged):
+            evidence["of the most frequent class alone"] = judged.baseline
             return replace(found, cause=Cause.UNKNOWN, evidence=evidence)
     elif speaks_well and of_others < _NO_BETTER:
         evidence["what it knows"] = NO_MORE

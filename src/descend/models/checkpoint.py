@@ -128,7 +128,10 @@ class Checkpoint:
         arrays, header = load_file(self.path, _KIND)
         differing = [name for name in self._about if header["about"].get(name) != self._about[name]]
         if differing:
-            changes = "; ".join(f"{n}: {header['about'].get(n)!r} → {self._about[n]!r}" for n in differing)
+            changes = "; ".join(
+                "other data" if n == "data" else f"{n}: {header['about'].get(n)!r} → {self._about[n]!r}"
+                for n in differing
+            )
             raise CheckpointError(f"{self.path} is of another training ({changes}): make them equal, or begin anew")
         of_trainer = {name.removeprefix("trainer."): a for name, a in arrays.items() if name.startswith("trainer.")}
         if of_trainer.keys() != trainer.arrays().keys():

@@ -10,7 +10,7 @@ from sklearn.base import is_classifier
 
 from descend.data import DataError
 
-__all__ = ["UNJUDGED", "Judged", "judged_of", "predicted_of", "recalls_of", "score_of"]
+__all__ = ["UNJUDGED", "Judged", "beats_a_constant", "judged_of", "predicted_of", "recalls_of", "score_of"]
 
 
 def predicted_of(estimator: Any, pairs: Iterator[Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -57,6 +57,16 @@ def judged_of(estimator: Any, y: np.ndarray, predicted: np.ndarray) -> Judged:
     if not is_classifier(estimator):
         return Judged(score, np.nan, {})
     return Judged(score, float(np.unique(y, return_counts=True)[1].max() / len(y)), recalls_of(y, predicted))
+
+
+def beats_a_constant(estimator: Any, judged: Judged) -> bool:
+    """Whether classes are told better than by the same class for all rows, for all that is known.
+
+    With weights of the classes each counts as much as the others.
+    """
+    if getattr(estimator, "class_weight", None) is not None and judged.recalls:
+        return float(np.mean([right for _, right in judged.recalls.values()])) > 1 / len(judged.recalls)
+    return judged.baseline == 1 or not judged.score <= judged.baseline
 
 
 def recalls_of(y: np.ndarray, predicted: np.ndarray) -> dict[str, tuple[int, float]]:
