@@ -44,7 +44,7 @@ from descend import (
     minimize,
     train,
 )
-from descend.insight import Cause, explain_training, retraining_causes, sampled
+from descend.insight import Cause, explain_training, retraining_causes, sampled, to_and_fro
 from descend.insight.by_retraining import explain_by_retraining
 from descend.insight.retrained_losses import OfTraining
 from descend.insight.retrained_models import OfModel
@@ -332,6 +332,23 @@ def test_a_decay_that_holds_a_run_away_from_its_minimum_is_named(method: Any, de
     b = A @ [1.0, -2, 3]
     held = DecoupledWeightDecay(method, decay=decay)
     assert told(minimize(lambda w: np.mean((A @ w - b) ** 2), np.zeros(3), held, steps=2_000)) is Cause.PENALTY
+
+
+def test_a_decay_that_costs_next_to_nothing_is_well_where_it_balances_the_gradient() -> None:
+    A = np.random.default_rng(1).normal(size=(100, 3))
+    b = A @ [1.0, -2, 3]
+    found = minimize(
+        lambda w: np.mean((A @ w - b) ** 2), np.zeros(3), WeightDecay(GradientDescent(0.1), decay=1e-3), steps=2_000
+    ).explain()
+    assert (found.outcome, found.cause) == (Outcome.STALLED, Cause.HEALTHY)
+    assert found.evidence["with decay=1e-05"] < found.evidence["cost"] < 1e-3
+
+
+def test_moves_that_lead_nowhere_without_going_to_and_fro_are_told_as_such() -> None:
+    circle = np.array([[np.cos(a), np.sin(a)] for a in np.linspace(0, 4 * np.pi, 25)])
+    evidence = to_and_fro._to_and_fro(circle)
+    assert evidence is not None
+    assert evidence["of the way of the last moves leads on"] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("rate", [1e-6, 1.1])

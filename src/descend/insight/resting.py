@@ -41,6 +41,7 @@ from descend.stepsizes import BarzilaiBorwein
 
 __all__ = ["arrived", "converged", "floor", "frozen", "level", "penalised", "stalled"]
 
+_LIGHTER = 0.1  # of the gradient is left where it balances a hundredth of the decay
 _PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a penalty; of a run that rests
 _ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
 _LARGE_CONSTANT = 1e6  # in a cost as large as that curvature may drown
@@ -179,11 +180,17 @@ def penalised(run: Run) -> Diagnosis | None:
         return None
     method, cure = found
     tried = improved(run, method, steps=min(max(TRIED, run.nit), 20_000), below=cost(run))
-    share = _AT_REST if run.outcome is Outcome.STALLED else _PENALISED
-    if tried is None or not cost(run) - cost(tried) > share * (max(start_cost(run), cost(run)) - cost(tried)):
+    rests = run.outcome is Outcome.STALLED
+    share = _AT_REST if rests else _PENALISED
+    if tried is None:
         return None
-    evidence = {name.split(".")[-1]: value for name, value in run.method.penalties().items()}
-    return Diagnosis(Cause.PENALTY, {**evidence, "cost": run.fun}, cure, told(tried))
+    evidence = {name.split(".")[-1]: value for name, value in run.method.penalties().items()} | {"cost": run.fun}
+    if cost(run) - cost(tried) > share * (max(start_cost(run), cost(run)) - cost(tried)):
+        return Diagnosis(Cause.PENALTY, evidence, cure, told(tried))
+    slope, lighter_slope = run.cost_and_gradient()[2], tried.cost_and_gradient()[2]
+    if rests and lighter_slope < _LIGHTER * slope:  # where gradient and decay balance, as was wanted
+        return Diagnosis(Cause.HEALTHY, {**evidence, f"with {cure}": tried.fun})
+    return None
 
 
 def floor(run: Run) -> Diagnosis | None:

@@ -19,6 +19,7 @@ _FEW_ROWS = 20  # of a trace, in which one cannot see it
 _AT_EDGE = 0.97  # of the limit of stability: what flips its sign there hardly fades
 ILL = 50.0  # condition from which on it is called bad
 _COMES_IN = 0.1  # of the smallest gradient so far: it is about to settle
+_COSINE = "cosine between successive moves"  # the median
 _NEAR = 0.8  # of the limit of stability, from where on it is told
 
 
@@ -27,15 +28,15 @@ def circling(run: Run) -> Diagnosis | None:
     if run.trace.x is None or len(run.trace) < 12 or run.method.hands_out_another(run.problem.x0):
         return None
     ways = [points.astype(float) for points in (onward(run), run.trace.x[-12:]) if points is not None]
-    cosines = [cosine for points in ways if (cosine := _to_and_fro(points)) is not None]
-    if not cosines:
+    seen = [found for points in ways if (found := _to_and_fro(points)) is not None]
+    if not seen:
         return None
     edge = edge_along(run, [len(run.trace) - 1])
-    flips = cosines[0] < -0.9
+    flips = seen[0].get(_COSINE, 0.0) < -0.9
     is_at_edge = flips and edge.product[0] > _AT_EDGE * edge.edge
     if not (_is_idle(run, 0.5) or (flips and _is_idle(run, 0.8)) or is_at_edge):
         return None
-    evidence: dict[str, Any] = {"cosine between successive moves": cosines[0]}
+    evidence: dict[str, Any] = dict(seen[0])
     if edge.product[0] > _NEAR * edge.edge:
         scaled = "curvature as the method scales it" if edge.is_adaptive else "curvature"
         evidence |= {f"rate times the largest {scaled}": float(edge.product[0]), "limit of stability": edge.edge}
@@ -101,12 +102,14 @@ def _is_idle(run: Run, share: float) -> bool:
     return bool(costs[rows:].min() >= before - 1e-3 * abs(costs[0] - before))
 
 
-def _to_and_fro(points: np.ndarray) -> float | None:
-    """The median cosine between successive moves along these points, if they lead nowhere and do not fade."""
+def _to_and_fro(points: np.ndarray) -> dict[str, float] | None:
+    """What tells that successive moves along these points lead nowhere, if they do so and do not fade."""
     moves = np.diff(points, axis=0)
     sizes = np.linalg.norm(moves, axis=1)
     if not (sizes > 0).all() or not np.isfinite(sizes).all() or sizes[-1] <= 0.2 * sizes[0]:
         return None
     cosine = float(np.median(np.sum(moves[1:] * moves[:-1], axis=1) / (sizes[1:] * sizes[:-1])))
-    returns = float(np.linalg.norm(moves.sum(axis=0))) < 0.2 * float(sizes.sum())
-    return cosine if cosine < -0.3 or returns else None
+    if cosine < -0.3:
+        return {_COSINE: cosine}
+    onward = float(np.linalg.norm(moves.sum(axis=0))) / float(sizes.sum())
+    return {"of the way of the last moves leads on": onward} if onward < 0.2 else None
