@@ -15,13 +15,16 @@ from sklearn.datasets import (
     load_diabetes,
     load_digits,
     load_iris,
+    load_wine,
     make_classification,
     make_friedman1,
+    make_moons,
 )
 
 from descend import (
     AdaGrad,
     Adam,
+    AdamW,
     ClipGlobalNorm,
     Cosine,
     DecoupledWeightDecay,
@@ -271,6 +274,66 @@ def test_with_rows_held_out_more_steps_that_do_not_help_them_speak_against_nothi
     X, y = make_classification(600, 12, n_informative=5, flip_y=0.1, random_state=1)
     model = LogisticRegression(Adam(0.01), batch_size=32, epochs=epochs, validation=0.25).fit(X, y)
     assert model.explain(X, y).cause is Cause.HEALTHY
+
+
+def digits_net(method: Any, epochs: int) -> Any:
+    X, y = load_digits(return_X_y=True)  # some of the columns are empty, some nearly so
+    draw = np.random.default_rng(0)
+    start = {"a": 0.18 * draw.normal(size=(64, 48)), "b": np.zeros(48), "c": 0.2 * draw.normal(size=(48, 10))}
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        scores = jax.nn.log_softmax(jax.nn.relu(X @ p["a"] + p["b"]) @ p["c"])
+        return -jnp.take_along_axis(scores, y[:, None], axis=1).mean()
+
+    parameters = {name: leaf.astype(np.float32) for name, leaf in start.items()}
+    return train(loss, parameters, ((X / 16).astype(np.float32), y), method, epochs=epochs).explain()
+
+
+@pytest.mark.parametrize(
+    ("method", "epochs", "causes"),
+    [
+        (Adam(1e-6), 6, {Cause.RATE_TOO_SMALL}),
+        (Adam(1e-3), 1, {Cause.RATE_TOO_SMALL, Cause.TOO_FEW_STEPS}),
+        (Adam(0.5), 8, {Cause.RATE_TOO_LARGE}),
+        (ClipGlobalNorm(GradientDescent(0.1), 1e-4), 6, {Cause.RATE_TOO_SMALL}),
+        (DecoupledWeightDecay(Adam(0.01), decay=10.0), 10, {Cause.PENALTY}),
+        (Adam(Cosine(0.01, steps=20 * 57)), 20, {Cause.HEALTHY}),
+    ],
+    ids=["small rate", "one epoch", "large rate", "limit", "decay", "healthy"],
+)
+def test_nearly_empty_columns_are_not_blamed_for_what_another_rate_mends(
+    method: Any, epochs: int, causes: set[Cause]
+) -> None:
+    assert digits_net(method, epochs).cause in causes
+
+
+def test_all_rows_in_one_batch_have_no_noise() -> None:
+    X, y = make_moons(400, noise=0.15, random_state=3)
+    for size, cause in ((400, Cause.OSCILLATING), (16, Cause.NOISE_FLOOR)):
+        model = MLPClassifier(Lion(0.05), hidden=16, batch_size=size, epochs=300 * size // 400).fit(X, y)
+        found = model.explain(X, y)
+        assert found.cause in {cause, Cause.RATE_TOO_LARGE}
+        assert "batch_size=1600" not in found.cure
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_rate_that_has_fallen_is_not_told_to_fall(seed: int) -> None:
+    X, y = make_moons(500, noise=0.15, random_state=0)
+    schedule = Adam(Cosine(0.03, steps=16 * 60))
+    model = MLPClassifier(schedule, hidden=(32, 32), batch_size=32, epochs=60, seed=seed, l2=1e-4).fit(X, y)
+    assert model.explain(X, y).cause is not Cause.NOISE_FLOOR
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_penalty_a_decay_and_a_rate_that_are_too_large_are_told_apart() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    fast = LogisticRegression(Adam(5.0), batch_size=32, epochs=20).fit(X, y).explain(X, y)
+    assert fast.cause is Cause.RATE_TOO_LARGE
+    W, z = load_wine(return_X_y=True)
+    pulled = LogisticRegression(AdamW(0.01, decay=5.0), batch_size=16, epochs=60).fit(W, z).explain(W, z)
+    assert (pulled.cause, pulled.cure) == (Cause.PENALTY, "l2=1e-06, decay=0.05")
+    raw = MLPClassifier(Adam(1e-3), hidden=16, epochs=30, scale=False).fit(W, z).explain(W, z)
+    assert (raw.cause, raw.cure) == (Cause.ILL_CONDITIONED, "scale=True")
 
 
 def test_a_rate_that_was_gone_early_is_told_beside_what_cannot_be_learnt() -> None:

@@ -96,8 +96,10 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:
         order = (too_small, plateau) if is_own and not trials.unreached else (plateau, too_small)
         has_leapt = float(np.abs(trials.history.loss - start).max()) > 0.01 * abs(start)
-        looks = (too_large, *order) if has_leapt else (*order, too_large)
-        return decayed, penalised, *early[:1], *looks, raw_columns, goes_to_and_fro, too_few_epochs, hardly_begun
+        before, after = ((too_large,), ()) if has_leapt else ((), (too_large,))
+        has_decay = isinstance(trials.method, Rule) and bool(trials.method.penalties())
+        first = (penalised, *before) if has_decay else (*before, penalised)
+        return decayed, *first, raw_columns, *order, *after, goes_to_and_fro, too_few_epochs, hardly_begun
     if len(trials.history) < FEW_LOOKS:
         return (
             raw_columns,

@@ -18,7 +18,7 @@ __all__ = ["OfTraining"]
 
 _OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
 _STEPS_ASIDE = (0.02, 0.01, 0.005)  # of the length of an array: by differences over these its slope is measured
-_FAR_AWAY = (1.0, 10.0, 100.0)  # times the size of the numbers
+_FAR_AWAY = (1.0, -1.0, 10.0, -10.0, 100.0, -100.0)  # times the size of the numbers
 _USUAL, _REPEATED = 4.0, 0.5  # times as large or small as usual; share of numbers that are their own
 _ARRAYS, _LEAST_SIZE = 16, 0.1  # so many are looked at; the size of numbers that are zero
 _AGREE, _DIFFER = 0.03, 0.1  # shares by which slopes that are one agree, and by which two slopes differ
@@ -129,6 +129,7 @@ class OfTraining(Retraining):
         data = self._training.again.keywords["data"]
         changed = tuple(made if part is table else part for part in data) if isinstance(data, tuple) else made
         cure = "scale the columns of the data, (X - X.mean(axis=0)) / X.std(axis=0)"
+        cure += "" if (spread > 0).all() else ", by 1 where that is 0"
         ways: list[tuple[str, dict[str, Any]]] = [(cure, {"data": changed})]
         for factor in (1e4, 1e6):  # the rate was small because a column was large
             larger = rescaled(self.method, factor)

@@ -37,6 +37,7 @@ class Retraining(ABC):
     def __init__(self, history: History, outcome: Outcome, method: Any, rows: int, batch_size: int | None) -> None:
         self.history, self.outcome, self.method = history, outcome, method
         self.batch_size, self.in_batches = batch_size, batch_size is not None
+        self._rows = rows
         self._whole = max(1, round(float(history.epoch[-1])))
         self._ends = time.perf_counter() + max(_SECONDS, float(history.seconds[-1]))
         room = _ROWS / rows if self.in_batches else STEPS
@@ -45,6 +46,7 @@ class Retraining(ABC):
         share = min(in_time, max(1 / _TRIALS, min(1.0, room / self._whole)))
         self.epochs = max(1, round(share * self._whole))
         self.made, self.was_cut, self.lowest = 0, False, np.inf
+        self._made_before: dict[tuple[bool, str], History | None] = {}
         self.was_of_rows_alone = False  # whether what the last trial has learnt did not hold for the rows held out
 
     @abstractmethod
@@ -95,11 +97,23 @@ class Retraining(ABC):
 
     def anew(self, **changes: Any) -> History | None:
         """The history of a training from the start; None where it diverges, cannot be made, or time is up."""
-        return self._tried(changes, onward=False)
+        return self._remembered(changes, onward=False)
 
     def onward(self, **changes: Any) -> History | None:
         """The history of going on from where training ended, the method begun anew."""
-        return self._tried(changes, onward=True)
+        return self._remembered(changes, onward=True)
+
+    def _remembered(self, changes: dict[str, Any], *, onward: bool) -> History | None:
+        """What a trial has come to; of another method alone it is made once, however many ask for it."""
+        if changes.keys() - {"method"}:
+            return self._tried(changes, onward=onward)
+        key = onward, repr(changes)
+        if key not in self._made_before:
+            tried = self._tried(changes, onward=onward)
+            if self.was_cut:
+                return tried
+            self._made_before[key] = tried
+        return self._made_before[key]
 
     def _tried(self, changes: dict[str, Any], *, onward: bool) -> History | None:
         if self.made > 1 and time.perf_counter() > self._ends:
@@ -151,6 +165,11 @@ class Retraining(ABC):
         if more is None:
             return 0.0 if self.was_of_rows_alone else None
         return (end - settled(more)) / end if end > 0 else None
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether a batch is less than all rows."""
+        return self.batch_size is not None and self.batch_size < self._rows
 
     @property
     def has_decayed(self) -> bool:

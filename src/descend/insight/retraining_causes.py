@@ -61,6 +61,8 @@ _MUCH = 0.3  # share of what could have been gained
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _LEFT, _FOUND = 0.05, 0.9  # shares of the loss of a constant: so much is left, and so much is learnt something
+_FAR_ABOVE = 10.0  # times the loss of a constant
+_AS_WELL = 0.1  # share of what scaled columns win, that may be missing
 _AGAIN = 0.05  # share of what was gained, that is gained once more
 _QUARTER = 0.25  # of the loss: without a decay so little is left
 _PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss falls as far as the rate takes it
@@ -184,7 +186,7 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
     """Whether the noise of batches, or a rate that is too large, keeps the loss up: a smaller rate gets lower."""
     start, end, gained = trials.gained
     smaller = rescaled(trials.method, 0.1)
-    if smaller is None:
+    if smaller is None or (trials.has_decayed and end <= start):  # the rate has fallen already
         return None
     slow, same = trials.onward(method=smaller.method), trials.onward()
     won = 0.0 if slow is None else end - settled(slow)
@@ -199,8 +201,8 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
         evidence["going on as before"] = end - as_it_was
     if end > 1.02 * start:
         return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told(slow, f"more at {smaller.how}", end))
-    cause = Cause.NOISE_FLOOR if trials.in_batches else Cause.OSCILLATING
-    others = _calmed(trials, end - won / 2) if trials.in_batches else []
+    cause = Cause.NOISE_FLOOR if trials.has_noise else Cause.OSCILLATING
+    others = _calmed(trials, end - won / 2) if trials.has_noise else []
     cure = " or ".join([f"a rate that falls at the end, to {smaller.how}", *others])
     return Diagnosis(cause, evidence, cure, told(slow, f"more at {smaller.how}", end))
 
@@ -273,11 +275,30 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
 
 def raw_columns(trials: Retraining) -> Diagnosis | None:
     """Whether columns that are not brought to one scale hold it up."""
-    for cure, changes in trials.scaled():
+    start, end, _ = trials.gained
+    is_own = isinstance(trials, OfTraining)
+    for cure, changes in trials.scaled() if not is_own or end > _MATTERS * abs(start) else []:
         found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, learns=0.0, **changes)
         if found is not None:
-            return replace(found, evidence={**found.evidence, **trials.largest_columns()})
+            return (
+                None
+                if _does_as_well(trials, changes)
+                else replace(found, evidence={**found.evidence, **trials.largest_columns()})
+            )
     return None
+
+
+def _does_as_well(trials: Retraining, changes: dict[str, Any]) -> bool:
+    """Whether another rate, a weaker decay or a looser limit wins most of what changed data win."""
+    made = trials.anew(**changes)
+    if made is None or not isinstance(trials, OfTraining) or not isinstance(trials.method, Rule):
+        return False
+    loss = float(made.loss[-1]) + _AS_WELL * (trials.beside(made) - float(made.loss[-1]))
+    weaker, others = lighter(trials.method), (loosened(trials.method, 10_000), loosened(trials.method, 100))
+    changed = [None if weaker is None else weaker[0], *(None if other is None else other.method for other in others)]
+    changed += [None if (r := rescaled(trials.method, f)) is None else r.method for f in (10, 100, 0.1, 10_000, 0.01)]
+    tried = (trials.anew(method=method) for method in changed if method is not None)
+    return any(history is not None and history.loss[-1] < loss for history in tried)
 
 
 def _changed(
@@ -297,6 +318,8 @@ def _changed(
     is_learnt = learnt > max(learns * (before - tried.loss[-1]), 0.1 * tried.loss[0])
     is_half = 0 < tried.loss[-1] < 0.5 * before or trials.is_much_of_rest(before - float(tried.loss[-1]))
     if not is_learnt or not (is_much or (half and is_half)):
+        return None
+    if cause is Cause.PLATEAU and not tried.loss[-1] < trials.level:
         return None
     return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, told(tried, "from the start", before))
 
@@ -361,9 +384,10 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
 
 def hardly_begun(trials: Retraining) -> Diagnosis | None:
     """Whether so few steps were made that many more, which take no time either, get much lower."""
-    _, end, _ = trials.gained
+    start, end, _ = trials.gained
     steps = int(trials.history.steps[-1])
-    if trials.is_at_rest or steps >= FEW_STEPS or not end > _LEFT * trials.level:
+    usual = min(abs(start), _FAR_ABOVE * trials.level)  # a start far above what a constant has says nothing
+    if trials.is_at_rest or steps >= FEW_STEPS or not end > _LEFT * usual:
         return None
     won = trials.won_by_many_more
     if won is None or not won > _MUCH:
@@ -401,7 +425,7 @@ def penalised(trials: Retraining) -> Diagnosis | None:
         return None
     start, before = float(trials.history.loss[0]), trials.beside(tried)
     is_half = before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1])
-    is_rest = isinstance(trials, OfTraining) and tried.loss[-1] < _QUARTER * before and before > REST * start
+    is_rest = found is not None and tried.loss[-1] < _QUARTER * before and before > REST * start
     if not (is_half or is_rest):
         return None
     evidence = {**given, "loss at the start": start, "loss": before}

@@ -328,7 +328,7 @@ def _more_steps(run: Run) -> Diagnosis | None:
     evidence = {"gradient norm": run.cost_and_gradient()[2], "steps": run.nit}
     more = {Outcome.OUT_OF_TIME: "more time", Outcome.INTERRUPTED: "let it go on"}
     if run.sampling is not None and run.sampling.samples:
-        cure = f"epochs={-(-steps // run.sampling.batches):,}"
+        cure = f"epochs={-(-steps // run.sampling.batches)}"
     else:
-        cure = more.get(run.outcome, f"steps={steps:,}")  # type: ignore[arg-type]
+        cure = more.get(run.outcome, f"steps={steps}")  # type: ignore[arg-type]
     return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(tried))

@@ -18,6 +18,7 @@ RISING = 0.2  # share of the moves of a cost that go up, from where on it is sai
 _FEW_ROWS = 20  # of a trace, in which one cannot see it
 _AT_EDGE = 0.97  # of the limit of stability: what flips its sign there hardly fades
 ILL = 50.0  # condition from which on it is called bad
+_MUCH = 0.2  # of the cost
 _COMES_IN = 0.1  # of the smallest gradient so far: it is about to settle
 _COSINE = "cosine between successive moves"  # the median
 _NEAR = 0.8  # of the limit of stability, from where on it is told
@@ -86,7 +87,7 @@ def too_large(run: Run) -> Diagnosis | None:
             continue
         won, fall = cost(run) - cost(tried), start_cost(run) - cost(tried)
         size = max(abs(cost(run)), abs(cost(tried)))
-        if won > 0.1 * fall or (won > 0.5 * size and won > 1e-3 * fall):
+        if won > 0.1 * fall or (won > _MUCH * size and won > 1e-3 * fall):
             evidence = {"learning rate": lr, "cost": run.fun}
             return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={smaller:.3g}", told(tried))
     return None

@@ -17,6 +17,7 @@ from descend.methods import Around, Method
 from descend.objectives.checks import slopes
 from descend.objectives.function import DIFFERENCES
 from descend.objectives.parameters import as_vector, from_vector
+from descend.sentences import counted
 
 __all__ = [
     "FROZEN",
@@ -143,7 +144,7 @@ def cost(run: Run) -> float:
 def told(tried: Run) -> str:
     """How a trial ended, as a phrase."""
     outcome = tried.outcome.name if tried.outcome is not None else ""
-    return f"{tried.nit:,} step{'s' if tried.nit != 1 else ''} end at cost {tried.fun:.6g} ({outcome})"
+    return f"{counted(tried.nit, 'step')} end{'s' if tried.nit == 1 else ''} at cost {tried.fun:.6g} ({outcome})"
 
 
 def shown(x: Any) -> str:

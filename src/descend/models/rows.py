@@ -58,7 +58,9 @@ class Moments:
         size = self.size
         if not size.max() > 10 * size[size > 0].min(initial=np.inf):
             return ""
-        return ", ".join(f"{names[j]} (about {size[j]:.3g})" for j in np.argsort(-size)[:3])
+        order = np.argsort(-size)
+        told = [f"{names[j]} (about {size[j]:.3g})" for j in (*order[:3], order[size[order] > 0][-1])]
+        return f"{', '.join(told[:-1])}; the smallest is {told[-1]}"
 
     @property
     def size_where_stored(self) -> np.ndarray:
