@@ -87,7 +87,7 @@ class OfModel(Retraining):
 
     def fitted(self, **changes: Any) -> Any:
         """The model of a training from the start; None where it diverges, cannot be made, or time is up."""
-        return None if self.anew(**changes) is None else self._latest
+        return None if self._tried(changes, onward=False) is None else self._latest
 
     def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.other_ways`."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from descend.descent import Outcome
 from descend.insight.changed_methods import has_decayed
+from descend.methods import Rule
 from descend.models.history import History
 from descend.models.linear import LinearModel
 from descend.models.rows import rows_of
@@ -46,7 +47,7 @@ class Retraining(ABC):
         share = min(in_time, max(1 / _TRIALS, min(1.0, room / self._whole)))
         self.epochs = max(1, round(share * self._whole))
         self.made, self.was_cut, self.lowest = 0, False, np.inf
-        self._made_before: dict[tuple[bool, str], History | None] = {}
+        self._made_before: dict[Any, tuple[dict[str, Any], History | None]] = {}
         self.was_of_rows_alone = False  # whether what the last trial has learnt did not hold for the rows held out
 
     @abstractmethod
@@ -104,16 +105,15 @@ class Retraining(ABC):
         return self._remembered(changes, onward=True)
 
     def _remembered(self, changes: dict[str, Any], *, onward: bool) -> History | None:
-        """What a trial has come to; of another method alone it is made once, however many ask for it."""
-        if changes.keys() - {"method"}:
-            return self._tried(changes, onward=onward)
-        key = onward, repr(changes)
-        if key not in self._made_before:
-            tried = self._tried(changes, onward=onward)
-            if self.was_cut:
-                return tried
-            self._made_before[key] = tried
-        return self._made_before[key]
+        """What a trial has come to: it is made once, however many ask for it."""
+        plain = int | float | str | type | None | Rule
+        key = onward, tuple((name, repr(v) if isinstance(v, plain) else id(v)) for name, v in changes.items())
+        if key in self._made_before:
+            return self._made_before[key][1]
+        tried = self._tried(changes, onward=onward)
+        if not self.was_cut:
+            self._made_before[key] = changes, tried  # with the changes, so that no other array gets their id
+        return tried
 
     def _tried(self, changes: dict[str, Any], *, onward: bool) -> History | None:
         if self.made > 1 and time.perf_counter() > self._ends:

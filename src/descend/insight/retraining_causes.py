@@ -276,15 +276,14 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
 def raw_columns(trials: Retraining) -> Diagnosis | None:
     """Whether columns that are not brought to one scale hold it up."""
     start, end, _ = trials.gained
-    is_own = isinstance(trials, OfTraining)
-    for cure, changes in trials.scaled() if not is_own or end > _MATTERS * abs(start) else []:
+    if isinstance(trials, OfTraining) and not end > _MATTERS * abs(start):
+        return None
+    for cure, changes in trials.scaled():
         found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, learns=0.0, **changes)
+        if found is not None and _does_as_well(trials, changes):
+            return None
         if found is not None:
-            return (
-                None
-                if _does_as_well(trials, changes)
-                else replace(found, evidence={**found.evidence, **trials.largest_columns()})
-            )
+            return replace(found, evidence={**found.evidence, **trials.largest_columns()})
     return None
 
 
@@ -294,9 +293,10 @@ def _does_as_well(trials: Retraining, changes: dict[str, Any]) -> bool:
     if made is None or not isinstance(trials, OfTraining) or not isinstance(trials.method, Rule):
         return False
     loss = float(made.loss[-1]) + _AS_WELL * (trials.beside(made) - float(made.loss[-1]))
-    weaker, others = lighter(trials.method), (loosened(trials.method, 10_000), loosened(trials.method, 100))
-    changed = [None if weaker is None else weaker[0], *(None if other is None else other.method for other in others)]
-    changed += [None if (r := rescaled(trials.method, f)) is None else r.method for f in (10, 100, 0.1, 10_000, 0.01)]
+    weaker, factors = lighter(trials.method), (10, 100, 0.1, 10_000, 0.01)
+    changed = [None if weaker is None else weaker[0]]
+    changed += [other and other.method for other in (loosened(trials.method, factor) for factor in (10_000, 100))]
+    changed += [other and other.method for other in (rescaled(trials.method, factor) for factor in factors)]
     tried = (trials.anew(method=method) for method in changed if method is not None)
     return any(history is not None and history.loss[-1] < loss for history in tried)
 
