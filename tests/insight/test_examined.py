@@ -397,6 +397,19 @@ def test_a_decay_that_holds_a_run_away_from_its_minimum_is_named(method: Any, de
     assert told(minimize(lambda w: np.mean((A @ w - b) ** 2), np.zeros(3), held, steps=2_000)) is Cause.PENALTY
 
 
+def test_a_first_step_that_led_astray_is_told_from_too_few_steps() -> None:
+    x = np.random.default_rng(3).gamma(3.0, 2.0, 200)
+
+    def cost(p: Any) -> Any:
+        return np.mean(np.log(p[1]) + (x - p[0]) ** 2 / (2 * p[1] ** 2))
+
+    thrown = minimize(cost, [6.0, 0.3], GradientDescent(0.5), steps=500)
+    found = thrown.explain()
+    assert (found.cause, found.cure) == (Cause.RATE_TOO_LARGE, "lr=0.05")
+    assert minimize(cost, [6.0, 0.3], GradientDescent(0.05), steps=500).fun < thrown.fun - 0.5
+    assert minimize(cost, [6.0, 3.0], GradientDescent(0.5), steps=5).explain().cause is Cause.TOO_FEW_STEPS
+
+
 def test_a_decay_that_costs_next_to_nothing_is_well_where_it_balances_the_gradient() -> None:
     A = np.random.default_rng(1).normal(size=(100, 3))
     b = A @ [1.0, -2, 3]

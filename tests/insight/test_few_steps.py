@@ -64,6 +64,18 @@ def test_who_was_stopped_early_and_knows_nothing_has_learnt_nothing(kind: Any, s
     assert network.explain(ROWS, target).cause in {Cause.UNKNOWN, Cause.OVERFITTING}
 
 
+def test_who_was_stopped_early_knows_nothing_and_fits_its_rows_has_learnt_them_by_heart() -> None:
+    draw = np.random.default_rng(5)
+    X = draw.normal(size=(90, 70))
+    y = (X[:, 0] + draw.normal(size=(2, 90))[1] > 0).astype(int)
+    model = LogisticRegression(Adam(0.01), epochs=300, batch_size=18, validation=0.25, patience=5, l2=0.0).fit(X, y)
+    found = model.explain(X, y)
+    assert (found.outcome, found.cause) == (Outcome.NOTHING_LEARNT, Cause.OVERFITTING)
+    # Of one that has hardly begun nothing of the kind is said.
+    short = LogisticRegression(Adam(1e-6), epochs=9, batch_size=18, validation=0.25, patience=5).fit(X, y)
+    assert (short.outcome_, short.explain(X, y).cause) != (Outcome.NOTHING_LEARNT, Cause.OVERFITTING)
+
+
 def test_who_was_stopped_early_and_knows_something_has_converged() -> None:
     model = LogisticRegression(Adam(0.02), batch_size=8, epochs=100, validation=0.3, patience=8, l2=0.0)
     assert model.fit(ROWS, (ROWS[:, 0] + NOISE) > 0).outcome_ is Outcome.CONVERGED

@@ -66,6 +66,10 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
         return Diagnosis(Cause.HEALTHY, {"loss": float(loss[kept])}, outcome=outcome)
     if outcome is Outcome.PRECISION_FLOOR:
         return Diagnosis(Cause.PRECISION_FLOOR, {"loss": float(loss[-1])}, outcome=outcome)
+    if outcome is Outcome.NOTHING_LEARNT and np.isfinite(validation).any() and _falls_apart(loss, validation):
+        evidence = {"loss": float(loss[-1]), "loss of the rows held out": float(np.nanmin(validation))}
+        evidence["which was at the start"] = float(validation[0])
+        return Diagnosis(Cause.OVERFITTING, evidence, "more rows, a smaller model, or a penalty", outcome=outcome)
     seen = validation[whole]
     if len(whole) > 3 and np.isfinite(seen).all() and outcome is not Outcome.NOTHING_LEARNT:
         best = int(np.argmin(seen))
@@ -104,6 +108,11 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
         evidence = {"loss": float(loss[-1]), "lowest on the way": float(loss.min())}
         return Diagnosis(Cause.UNKNOWN, evidence, outcome=outcome)
     return Diagnosis(Cause.HEALTHY, {"loss": float(loss[-1]), "gain in the last fifth": late}, outcome=outcome)
+
+
+def _falls_apart(loss: np.ndarray, validation: np.ndarray) -> bool:
+    """Whether the loss has fallen by much, and at the end that of the rows held out is far above it."""
+    return bool(loss[0] - loss[-1] > _LEARNT * abs(loss[0]) and validation[-1] - loss[-1] > _LEARNT * abs(loss[0]))
 
 
 def _patience_for(losses: np.ndarray) -> int:

@@ -317,6 +317,17 @@ def _before_a_pass(run: Run) -> Diagnosis | None:
     return Diagnosis(Cause.SADDLE, evidence, f"start beyond it, at {shown(as_vector(points[-1]))}", told(tried))
 
 
+def _thrown(run: Run, longer: Run) -> Diagnosis | None:
+    """Whether a tenth of the rate gets lower in as many steps than many more do: a step has led far astray."""
+    if (lr := fixed_rate(run)) is None:
+        return None
+    smaller = round_rate(lr / 10)
+    tried = improved(run, with_rate(run.method, smaller), steps=run.nit, below=cost(longer))
+    if tried is None or not _gains(run, tried):
+        return None
+    return Diagnosis(Cause.RATE_TOO_LARGE, {"learning rate": lr, "cost": run.fun}, f"lr={smaller:.3g}", told(tried))
+
+
 def _more_steps(run: Run) -> Diagnosis | None:
     steps = min(max(4 * run.nit, 100), 50_000)
     # So near to the end the cost itself may be rounded already.
@@ -325,6 +336,8 @@ def _more_steps(run: Run) -> Diagnosis | None:
         return None
     if tried.outcome is not Outcome.CONVERGED and not _gains(run, tried):
         return None
+    if (thrown := _thrown(run, tried)) is not None:
+        return thrown
     evidence = {"gradient norm": run.cost_and_gradient()[2], "steps": run.nit}
     more = {Outcome.OUT_OF_TIME: "more time", Outcome.INTERRUPTED: "let it go on"}
     if run.sampling is not None and run.sampling.samples:
