@@ -31,8 +31,8 @@ DATA = ([1, 2, 3, 4, 5], [2, 4, 6, 8, 10])
 
 
 def test_cost_and_gradient_plots() -> None:
-    assert plots.cost_curve(cost_function).get_title() == "Cost"
-    assert plots.gradient_curve(cost_function).get_title() == "Gradient"
+    assert plots.cost_curve(cost_function).get_title() == "cost_function"
+    assert plots.gradient_curve(cost_function).get_title() == "Gradient of cost_function"
 
 
 def test_basic_gradient_descent() -> None:
@@ -89,7 +89,7 @@ def test_several_variables() -> None:
 
 def test_contour_plot_with_the_path() -> None:
     run = minimize(multivariable_cost, [8, 8], GradientDescent(0.1), steps=50)
-    assert run.plot().get_xlabel() == "x1"
+    assert run.plot().get_xlabel() == "x"
     assert run.trace.x is not None
     np.testing.assert_allclose(run.trace.x, 8 * 0.8 ** np.arange(51)[:, None] * np.ones(2), rtol=1e-12)
 

@@ -138,7 +138,7 @@ def users_code(what: str) -> Iterator[None]:
     """Tell where code that is the user's own failed, in a sentence; what is bad input anyway is told as it is."""
     try:
         yield
-    except (ValueError, TypeError, OSError, ImportError):
+    except (ValueError, TypeError, OSError, ImportError, MemoryError):
         raise
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
