@@ -512,5 +512,6 @@ def test_where_there_is_no_way_on_it_is_said(tmp_path: Path) -> None:
         run.resume(epochs=5)
     with pytest.raises(ValueError, match="steps or epochs, not both"):
         run.resume(epochs=5, steps=5)
+    call: Any = run.resume
     with pytest.raises(TypeError, match="resume has no argument 'max_iter': write steps="):
-        run.resume(max_iter=5)
+        call(max_iter=5)

@@ -25,7 +25,6 @@ from descend.cli.values import (
     method_of,
     objective_of,
     start_of,
-    users_code,
     values_of,
     write_files,
 )
@@ -55,9 +54,9 @@ def minimize_command(
     """Minimise a formula, a landscape or a function of yours, and tell how it went."""
     for target, kinds in ((plot, PLOTTED_AS), (save, SAVED_AS)):
         check_target(target, kinds)
-    with users_code(objective):
+    with objective_of(objective) as what:
         run = minimize(
-            objective_of(objective),
+            what,
             start_of(start, dtype, objective),
             method_of(method, lr, settings or []),
             steps=steps,
@@ -108,8 +107,8 @@ def sweep_command(
     if plot is not None and sum(len(v) > 1 for v in values.values()) > 2:
         raise BadInputError("a picture shows one axis or two: give fewer, or --save the table")
     x0 = start_of(start, dtype, objective)
-    with users_code(objective):
-        result = sweep(objective_of(objective), x0, chosen(**numbers), steps=steps, maximize=maximize)
+    with objective_of(objective) as what:
+        result = sweep(what, x0, chosen(**numbers), steps=steps, maximize=maximize)
     _hand_out(result, "sweep_overview", as_json=as_json, plot=plot, save=save)
     raise typer.Exit(exit_code(result.best.outcome))
 
@@ -137,14 +136,14 @@ def race_command(
     """Race methods against each other, each at its best rate."""
     check_target(plot, PICTURES)
     check_target(save, SAVED_AS)
-    what = objectives if len(objectives) > 1 else objective_of(objectives[0])
     mine = [method_class(name) for name in own or []]  # declared by now, so that they are among all methods
     named = None if methods is None else [*map(method_class, filter(None, re.split(r"[,\s]+", methods))), *mine]
     if start is not None and len(objectives) > 1:
         raise BadInputError("--from is for one objective: of several landscapes each has its own start. Leave it out")
     x0 = start_of(start, "float64", objectives[0]) if len(objectives) == 1 else None
     tried = values_of("--rates", rates)
-    with users_code(objectives[0]):
+    with objective_of(objectives[0]) as first:
+        what = objectives if len(objectives) > 1 else first
         result = race(what, x0, named, steps=steps, rates=tried, target=target)
     _hand_out(result, "race_overview", as_json=as_json, plot=plot, save=save)
 

@@ -109,9 +109,14 @@ def method_class(name: str) -> type[Method]:
     return found
 
 
-def objective_of(text: str) -> Any:
-    """A formula or the name of a landscape as it is; `MODULE:FUNCTION` is a function of the user's own."""
-    return imported(text) if ":" in text else text
+@contextmanager
+def objective_of(text: str) -> Iterator[Any]:
+    """A formula or a landscape as it is; `MODULE:FUNCTION` as a function of the user's own, whose failures are told."""
+    if ":" not in text:
+        yield text
+        return
+    with users_code(text):
+        yield imported(text)
 
 
 def imported(text: str) -> Any:

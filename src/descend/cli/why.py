@@ -80,8 +80,8 @@ def explain_command(
     else:
         method_asked = method_of(method, lr, settings or [])
         x0 = start_of(start, dtype, objective)
-        with users_code(objective):
-            run = minimize(objective_of(objective), x0, method_asked, steps=steps, maximize=maximize)
+        with objective_of(objective) as what:
+            run = minimize(what, x0, method_asked, steps=steps, maximize=maximize)
     found = run.explain()
     if as_json:
         outcome = run.outcome.name if run.outcome is not None else None
@@ -136,8 +136,8 @@ def find_lr_command(
     else:
         of_tables = ("model", "hidden", "batch_size", "epochs")
         _refuse(context, of_tables, f"{objective} is a formula or a landscape, and no table")
-        with users_code(objective):
-            found = find_lr(objective_of(objective), start_of(start, dtype, objective), method_asked, steps=steps)
+        with objective_of(objective) as what:
+            found = find_lr(what, start_of(start, dtype, objective), method_asked, steps=steps)
         end = f"after {steps:,} steps, the cost"
     if as_json:
         limit = found.limit

@@ -119,7 +119,7 @@ def minimize(
     objective, x0, in_words = named(objective, x0)
     x0 = as_parameters(x0)
     parts = as_data(data, x0) if data is not None else ()
-    sampling = sampling_of(parts, batch_size, epochs, seed, steps)
+    sampling = sampling_of(parts, batch_size, epochs, seed)
     method = ready(method, sampling, x0)
     last = last_step(sampling, steps, epochs)
     check_rates(method, last)
@@ -131,31 +131,23 @@ def minimize(
 
 def resume(
     run: Run,
-    *,
-    steps: int | None = None,
-    epochs: int | None = None,
-    gtol: float | None = None,
-    xtol: float | None = None,
-    ftol: float | None = None,
-    time_limit: float | None = None,
-    callback: Callable[[Run], object] | None = None,
-    progress: bool | None = None,
-    **others: Never,
+    steps: int | None,
+    epochs: int | None,
+    tolerances: Tolerances,
+    time_limit: float | None,
+    callback: Callable[[Run], object] | None,
+    progress: bool | None,
 ) -> Run:
-    """Go on from where a run stands: see `Run.resume`."""
-    no_others(resume, others)
-    tolerances = Tolerances(gtol, xtol, ftol)
+    """See `Run.resume`."""
     check_options(grad=None, callback=callback, time_limit=time_limit, maximize=False)
     if run.carry is None:
         raise ValueError("a run from a file holds no state to go on with: begin another, minimize(f, run.x, method)")
     if np.sign(run.carry.ended) == NOT_FINITE:
         raise ValueError(f"there is no way on from where a run was not finite ({run.message}): begin another")
-    if steps is not None and epochs is not None:
-        raise ValueError(f"give steps or epochs, not both (steps={steps}, epochs={epochs})")
-    if epochs is not None and run.sampling is None:
-        raise ValueError(f"epochs needs data, and this run has none: give steps, got epochs={epochs!r}")
     whole("epochs", epochs, optional=True)
     last = int(run.carry.state.t) - 1 + last_step(run.sampling, steps, epochs)
+    if epochs is not None and run.sampling is None:
+        raise ValueError(f"epochs needs data, and this run has none: give steps, got epochs={epochs!r}")
     check_rates(run.method, last)
     more = copy.copy(run)
     more.carry = run.carry._replace(ended=np.int32(RUNNING))

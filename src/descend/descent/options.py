@@ -82,9 +82,7 @@ def samples(sampling: Sampling | None) -> bool:
     return sampling is not None and sampling.samples
 
 
-def sampling_of(
-    parts: tuple[Any, ...], batch_size: int | None, epochs: int | None, seed: int, steps: int | None
-) -> Sampling | None:
+def sampling_of(parts: tuple[Any, ...], batch_size: int | None, epochs: int | None, seed: int) -> Sampling | None:
     """How the steps see the data; None where there is none."""
     whole("seed", seed, least=0)
     for name, count in (("batch_size", batch_size), ("epochs", epochs)):
@@ -92,8 +90,6 @@ def sampling_of(
             if not parts:
                 raise ValueError(f"{name} needs data: minimize(loss, w0, data=(X, y), {name}={count!r})")
             whole(name, count)
-    if steps is not None and epochs is not None:
-        raise ValueError(f"give steps or epochs, not both (steps={steps}, epochs={epochs})")
     if not parts:
         return None
     count = len(jax.tree.leaves(parts)[0])
@@ -104,6 +100,8 @@ def sampling_of(
 
 def last_step(sampling: Sampling | None, steps: int | None, epochs: int | None) -> int:
     """The last step that may be made."""
+    if steps is not None and epochs is not None:
+        raise ValueError(f"give steps or epochs, not both (steps={steps}, epochs={epochs})")
     if steps is not None:
         whole("steps", steps, least=0)
         return int(steps)

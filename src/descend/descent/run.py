@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import jax
 import numpy as np
 
+from descend.arguments import no_others
 from descend.descent.outcome import Finding, Judgement, Outcome, length
 from descend.descent.report import as_html, as_text
 from descend.descent.sampling import Sampling
 from descend.descent.saving import of_run, saved
 from descend.descent.trace import Rows, Trace
+from descend.descent.watch import Tolerances
 from descend.methods import Rule
 from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, dtype_of, from_vector, variables_of
@@ -180,7 +182,19 @@ class Run:
         """Evaluations of the gradient by the descent, up to x."""
         return self.nit + 1
 
-    def resume(self, **options: Any) -> Run:
+    def resume(
+        self,
+        *,
+        steps: int | None = None,
+        epochs: int | None = None,
+        gtol: float | None = None,
+        xtol: float | None = None,
+        ftol: float | None = None,
+        time_limit: float | None = None,
+        callback: Callable[[Run], object] | None = None,
+        progress: bool | None = None,
+        **others: Never,
+    ) -> Run:
         """Go on from where the run stands, with the method's momentum, its schedule and the order of the data.
 
         So many steps and so many more end where all of them at once do, to the last bit. This run is not changed.
@@ -204,7 +218,8 @@ class Run:
         """
         from descend.descent.minimize import resume
 
-        return resume(self, **options)
+        no_others(Run.resume, others)
+        return resume(self, steps, epochs, Tolerances(gtol, xtol, ftol), time_limit, callback, progress)
 
     def explain(self) -> Any:
         """Why it ended as it did: a `Diagnosis` with cause, evidence and a cure that was tried."""

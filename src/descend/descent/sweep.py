@@ -83,7 +83,7 @@ def sweep(
     objective, x0, in_words = named(objective, x0)
     x0 = as_parameters(x0)
     parts = as_data(data, x0) if data is not None else ()
-    sampling = sampling_of(parts, batch_size, epochs, seed, steps)
+    sampling = sampling_of(parts, batch_size, epochs, seed)
     axes = _axes(rule)
     if not axes and many is None:
         raise ValueError(

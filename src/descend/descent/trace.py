@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.columns import Columns
 from descend.descent.sampling import Sampling
-from descend.objectives.parameters import as_vector
+from descend.objectives.parameters import as_vector, variables_of
 from descend.sentences import counted
 
 __all__ = ["MOST_ROWS", "Rows", "Trace"]
@@ -144,6 +144,5 @@ class Trace(Columns):
         if self.epoch is not None and self.rows_seen is not None:
             table |= {"epoch": self.epoch, "rows_seen": self.rows_seen}
         if self.x is not None:
-            n = self.x.shape[1]
-            table |= {"x" if n == 1 else f"x{i + 1}": self.x[:, i] for i in range(n)}
+            table |= dict(zip(variables_of(None, self.x.shape[1]), self.x.T, strict=True))
         return table

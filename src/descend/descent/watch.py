@@ -70,7 +70,7 @@ class Watch:
     """
 
     def __init__(
-        self, kind: np.dtype[Any], tolerances: Tolerances, *, sampled: bool, memory: float = 0.0, since: int = -1
+        self, kind: np.dtype[Any], tolerances: Tolerances, *, sampled: bool, memory: float = 0.0, since: int
     ) -> None:
         self._patience = max(_PATIENCE, round(_TIMES * memory))
         eps = float(np.finfo(kind).eps)

@@ -66,10 +66,6 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
         return Diagnosis(Cause.HEALTHY, {"loss": float(loss[kept])}, outcome=outcome)
     if outcome is Outcome.PRECISION_FLOOR:
         return Diagnosis(Cause.PRECISION_FLOOR, {"loss": float(loss[-1])}, outcome=outcome)
-    if outcome is Outcome.NOTHING_LEARNT and np.isfinite(validation).any() and _falls_apart(loss, validation):
-        evidence = {"loss": float(loss[-1]), "loss of the rows held out": float(np.nanmin(validation))}
-        evidence["which was at the start"] = float(validation[0])
-        return Diagnosis(Cause.OVERFITTING, evidence, "more rows, a smaller model, or a penalty", outcome=outcome)
     seen = validation[whole]
     if len(whole) > 3 and np.isfinite(seen).all() and outcome is not Outcome.NOTHING_LEARNT:
         best = int(np.argmin(seen))
@@ -86,7 +82,8 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
             cure = f"{stops if best else ''}l2, more rows, or other columns"
             return Diagnosis(Cause.OVERFITTING, evidence, cure, outcome=outcome)
     is_small = 0 < loss[-1] < _BY_HEART * validation[-1]  # false where nothing was held out
-    if is_small and validation[-1] > _HARDLY_LOWER * validation[0]:
+    knows_its_own = outcome is Outcome.NOTHING_LEARNT and _falls_apart(loss, validation)
+    if knows_its_own or (is_small and validation[-1] > _HARDLY_LOWER * validation[0]):
         evidence = {"loss": float(loss[-1]), "loss of the rows held out": float(validation[-1])}
         evidence["which was at the start"] = float(validation[0])
         return Diagnosis(Cause.OVERFITTING, evidence, "more rows, a smaller model, or a penalty", outcome=outcome)
@@ -111,7 +108,7 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
 
 
 def _falls_apart(loss: np.ndarray, validation: np.ndarray) -> bool:
-    """Whether the loss has fallen by much, and at the end that of the rows held out is far above it."""
+    """Whether the loss fell by much, and that of rows held out ends far above it; false where there are none."""
     return bool(loss[0] - loss[-1] > _LEARNT * abs(loss[0]) and validation[-1] - loss[-1] > _LEARNT * abs(loss[0]))
 
 

@@ -74,11 +74,6 @@ class OfTraining(Retraining):
             if any(np.any(np.isfinite(g := found[place][1]) & (g != 0)) for found in gradients)
         ]  # fmt: skip
 
-    @property
-    def _places_unreached(self) -> list[tuple[int, str]]:
-        names = [name for name, _ in self._training.gradient(self._training.params)]
-        return [(place, name) for place, name in enumerate(names) if name in self.unreached]
-
     @cached_property
     def _elsewhere(self) -> tuple[list[Any], list[Any]]:
         """Other parameters, the farther the more certain that units which have died are alive; the gradients there."""
@@ -149,15 +144,20 @@ class OfTraining(Retraining):
         first = next((part for part in parts if getattr(part, "ndim", 0) == 2), None)
         return first if isinstance(first, np.ndarray) and first.dtype.kind == "f" else None
 
-    @cached_property
+    @property
     def unreached(self) -> list[str]:
         """See `Retraining.unreached`."""
+        return [name for _, name in self._places_unreached]
+
+    @cached_property
+    def _places_unreached(self) -> list[tuple[int, str]]:
         params = self._training.params
-        trifle = float(np.finfo(jax.tree.leaves(params)[0].dtype).eps * abs(self._training.loss(params)))
+        leaves = jax.tree.leaves(params)
+        trifle = float(np.finfo(leaves[0].dtype).eps * abs(self._training.loss(params)))
         return [
-            name
-            for (name, slope), leaf in zip(self._training.gradient(params), jax.tree.leaves(params), strict=True)
-            if not np.abs(slope).max() * (0.5 + np.abs(leaf).max()) > trifle
+            (place, name)
+            for place, ((name, slope), leaf) in enumerate(zip(self._training.gradient(params), leaves, strict=True))
+            if not np.abs(slope).max(initial=0) * (0.5 + np.abs(leaf).max(initial=0)) > trifle
         ]
 
     @property

@@ -83,7 +83,7 @@ class ShortRuns:
         objective, x0, in_words = named(objective, x0)
         self.x0 = as_parameters(x0)
         parts = as_data(data, self.x0) if data is not None else ()
-        self._sampling = sampling_of(parts, batch_size, epochs, seed, steps)
+        self._sampling = sampling_of(parts, batch_size, epochs, seed)
         self.last = last_step(self._sampling, 1_000 if steps is None and epochs is None else steps, epochs)
         whole("steps", self.last)
         self.problem = prepare(objective, self.x0, maximize=maximize, data=parts, written_in_words=in_words)

@@ -220,7 +220,7 @@ def train(
     flag("resume", resume)
     samples, held_out = parted(samples, float(validation), int(seed))
     size = min(batch_size or len(samples), len(samples))
-    sampling = sampling_of(samples.parts, size, None, seed, None)
+    sampling = sampling_of(samples.parts, size, None, seed)
     rule = ready(Adam(0.001) if method is None else method, sampling, params)
     takes_key = "key" in inspect.signature(loss).parameters
     kind = jax.tree.leaves(params)[0].dtype

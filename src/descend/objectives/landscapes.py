@@ -13,6 +13,7 @@ import numpy as np
 
 from descend.arguments import whole
 from descend.fields import nearest
+from descend.objectives.parameters import variables_of
 from descend.words import cos, exp, log1p, prod, sin, sqrt, sum
 
 __all__ = ["LANDSCAPES", "Landscape", "is_landscape", "landscape"]
@@ -64,7 +65,7 @@ class Landscape:
     @property
     def variables(self) -> tuple[str, ...]:
         """What they are called: x, or x, y, or x1, x2, …."""
-        return ("x", "y")[: self.n] if self.n <= 2 else tuple(f"x{i + 1}" for i in range(self.n))
+        return ("x", "y") if self.n == 2 else variables_of(None, self.n)
 
     @property
     def kappa(self) -> float | None:

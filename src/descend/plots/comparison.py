@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from descend.descent.race_result import Race
 from descend.descent.sweep_result import Sweep
 from descend.objectives import Landscape
+from descend.plots.cells import Cells
 from descend.plots.contour import contour_field
 from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable, mark, squared
 
 __all__ = ["paths", "profile", "race", "race_overview", "rates_by_step", "sweep", "sweep_overview"]
 
-_DECADE = 10  # from the smallest to the largest by more than this: an axis by ratios
 _SHOWN = 6  # methods in one picture: more cannot be told apart
 _COLOURS = (ORANGE, "#56B4E9", GREEN, "#CC79A7", "#E69F00", "#999999")  # to be seen on white and on dark contours
 
@@ -75,7 +75,7 @@ def _two_axes(result: Sweep, ax: Axes) -> Axes:
     (first, rows), (second, columns) = result.axes.items()
     cost = np.where(result.has_diverged, np.nan, drawable(_above(result, result.fun))).reshape(result.shape)
     image, label = _in_logs(cost, _label(result, "cost"))
-    across, upwards = _Cells(columns), _Cells(rows)
+    across, upwards = Cells(columns), Cells(rows)
     drawn = ax.pcolormesh(across.edges, upwards.edges, image[np.ix_(upwards.order, across.order)], cmap="cividis")
     ax.figure.colorbar(drawn, ax=ax, label=label)
     across.scale(ax, "x")
@@ -98,7 +98,7 @@ def rates_by_step(result: Sweep, ax: Axes | None = None) -> Axes:
     rows[result.has_diverged[:, None] & (result.ends.step > result.ends.steps[:, None])] = np.nan
     rows[rows > 10 * np.abs(rows[:, :1]) + 1e-300] = np.nan
     image, label = _in_logs(drawable(_above(result, result.problem.sign * rows)), _label(result, "cost"))
-    upwards, steps = _Cells(values), np.append(result.ends.step, result.ends.step[-1] + 1)
+    upwards, steps = Cells(values), np.append(result.ends.step, result.ends.step[-1] + 1)
     drawn = ax.pcolormesh(steps, upwards.edges, image[upwards.order], cmap="cividis")
     ax.figure.colorbar(drawn, ax=ax, label=label)
     upwards.scale(ax, "y")
@@ -228,32 +228,3 @@ def _in_logs(cost: np.ndarray, label: str) -> tuple[np.ndarray, str]:
     if above.size and (known >= 0).all() and above.max() > 50 * above.min():
         return np.log10(np.maximum(cost, max(above.min(), 1e-16 * above.max()))), f"log₁₀ of the {label}"
     return cost, label
-
-
-class _Cells:
-    """The cells of a heat map along one axis, as wide as the numbers are apart; over decades by ratios."""
-
-    def __init__(self, values: np.ndarray) -> None:
-        self.order = np.argsort(values)
-        self._values, known = values, values[self.order]
-        apart = len(np.unique(known)) == len(known) > 1
-        self._is_even = not apart or not np.isfinite(known).all()  # what has no place of its own gets one
-        self._is_log = not self._is_even and known[0] > 0 and known[-1] > _DECADE * known[0]
-        places = np.arange(len(known)) if self._is_even else np.log(known) if self._is_log else known
-        between = (places[1:] + places[:-1]) / 2
-        half = (places[1] - places[0]) / 2 if len(places) > 1 else 0.5
-        end = places[-1] - between[-1] if len(places) > 1 else 0.5
-        edges = np.concatenate([[places[0] - half], between, [places[-1] + end]])
-        self.edges = np.exp(edges) if self._is_log else edges
-
-    def at(self, index: Any) -> float:
-        """Where the value of that index lies."""
-        return float(np.flatnonzero(self.order == index)[0] if self._is_even else self._values[index])
-
-    def scale(self, ax: Axes, axis: str) -> None:
-        """Ticks at round numbers; where each value got a place of its own, its number."""
-        if self._is_even:
-            places = np.unique(np.linspace(0, len(self.order) - 1, min(len(self.order), 7)).round().astype(int))
-            getattr(ax, f"set_{axis}ticks")(places, [f"{self._values[self.order[i]]:.3g}" for i in places])
-        elif self._is_log:
-            getattr(ax, f"set_{axis}scale")("log")
