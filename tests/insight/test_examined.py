@@ -271,18 +271,14 @@ def test_a_training_that_diverged_by_a_wrong_derivative_is_not_blamed_on_the_rat
 
 def test_rounding_where_a_training_has_diverged_is_no_wrong_derivative() -> None:
     draw = np.random.default_rng(9)
-    X = draw.normal(size=(400, 6)).astype(np.float32)
-    y = (X @ draw.normal(size=6) + 0.5 * draw.normal(size=400)).astype(np.float32)
+    X, w = draw.normal(size=(400, 6)).astype(np.float32), draw.normal(size=6).astype(np.float32)
+    y = (X @ w + 0.5 * draw.normal(size=400)).astype(np.float32)
     raw = X * np.array([1, 1, 1, 1, 300, 1000], np.float32)
-    start = {"w": np.zeros(6, np.float32)}
+    start = {"w": np.zeros(6, np.float32), "b": np.zeros((), np.float32)}
     made = train(
-        lambda p, X, y: jnp.mean((X @ p["w"] - y) ** 2),
-        start,
-        (raw, y),
-        GradientDescent(0.01),
-        batch_size=32,
-        epochs=10,
+        lambda p, X, y: jnp.mean((X @ p["w"] + p["b"] - y) ** 2), start, (raw, y), GradientDescent(0.01), epochs=10
     )
+    assert made.outcome is Outcome.DIVERGED
     assert made.explain().cause in {Cause.RATE_TOO_LARGE, Cause.ILL_CONDITIONED}
 
 
@@ -293,7 +289,7 @@ def test_with_rows_held_out_more_steps_that_do_not_help_them_speak_against_nothi
     assert model.explain(X, y).cause is Cause.HEALTHY
 
 
-def digits_net(method: Any, epochs: int) -> Any:
+def digits_net(method: Any, epochs: int, validation: float = 0.0) -> Any:
     X, y = load_digits(return_X_y=True)  # some of the columns are empty, some nearly so
     draw = np.random.default_rng(0)
     start = {"a": 0.18 * draw.normal(size=(64, 48)), "b": np.zeros(48), "c": 0.2 * draw.normal(size=(48, 10))}
@@ -303,7 +299,9 @@ def digits_net(method: Any, epochs: int) -> Any:
         return -jnp.take_along_axis(scores, y[:, None], axis=1).mean()
 
     parameters = {name: leaf.astype(np.float32) for name, leaf in start.items()}
-    return train(loss, parameters, ((X / 16).astype(np.float32), y), method, epochs=epochs).explain()
+    return train(
+        loss, parameters, ((X / 16).astype(np.float32), y), method, epochs=epochs, validation=validation
+    ).explain()
 
 
 @pytest.mark.parametrize(
@@ -322,6 +320,21 @@ def test_nearly_empty_columns_are_not_blamed_for_what_another_rate_mends(
     method: Any, epochs: int, causes: set[Cause]
 ) -> None:
     assert digits_net(method, epochs).cause in causes
+
+
+def test_a_small_loss_is_not_held_against_few_steps() -> None:
+    schedule = Adam(Cosine(0.008, steps=20 * 36))  # of 36 batches in each of 20 epochs
+    assert digits_net(schedule, 20, validation=0.2).cause is Cause.HEALTHY
+
+
+def test_a_rate_that_has_fallen_is_no_cause_of_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(200, 3))
+    y = X @ [1.0, 2.0, 3.0] + draw.normal(size=200)
+    model = LinearRegression(GradientDescent(0.2), batch_size=4).fit(X, y)
+    assert retraining_causes.goes_to_and_fro(OfModel(model, X, y)) is not None
+    monkeypatch.setattr(OfModel, "has_decayed", True)
+    assert retraining_causes.goes_to_and_fro(OfModel(model, X, y)) is None
 
 
 def test_all_rows_in_one_batch_have_no_noise() -> None:

@@ -89,9 +89,8 @@ class OfTraining(Retraining):
 
     @property
     def false_slopes(self) -> dict[str, float]:
-        """See `Retraining.false_slopes`: array by array, along the gradient, at the start and where it came to."""
-        came_to = [] if self.outcome is Outcome.DIVERGED else [self._training.params]  # there is only rounding
-        for params in (as_parameters(self._training.again.keywords["params"]), *came_to):
+        """See `Retraining.false_slopes`: array by array, along the gradient, at the start and at the end."""
+        for params in (as_parameters(self._training.again.keywords["params"]), self._training.params):
             for place, (name, gradient) in enumerate(self._training.gradient(params)[:_ARRAYS]):
                 slope = float(np.linalg.norm(gradient.astype(float)))
                 quotients = self._quotients(params, place, gradient / slope) if 0 < slope < np.inf else []
