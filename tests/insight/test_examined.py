@@ -47,7 +47,7 @@ from descend import (
     minimize,
     train,
 )
-from descend.insight import Cause, explain_training, retraining_causes, sampled, to_and_fro
+from descend.insight import Cause, explain_training, retraining_rates, sampled, to_and_fro
 from descend.insight.by_retraining import explain_by_retraining
 from descend.insight.retrained_losses import OfTraining
 from descend.insight.retrained_models import OfModel
@@ -332,9 +332,9 @@ def test_a_rate_that_has_fallen_is_no_cause_of_noise(monkeypatch: pytest.MonkeyP
     X = draw.normal(size=(200, 3))
     y = X @ [1.0, 2.0, 3.0] + draw.normal(size=200)
     model = LinearRegression(GradientDescent(0.2), batch_size=4).fit(X, y)
-    assert retraining_causes.goes_to_and_fro(OfModel(model, X, y)) is not None
+    assert retraining_rates.goes_to_and_fro(OfModel(model, X, y)) is not None
     monkeypatch.setattr(OfModel, "has_decayed", True)
-    assert retraining_causes.goes_to_and_fro(OfModel(model, X, y)) is None
+    assert retraining_rates.goes_to_and_fro(OfModel(model, X, y)) is None
 
 
 def test_all_rows_in_one_batch_have_no_noise() -> None:
@@ -607,4 +607,4 @@ def test_larger_batches_and_averages_are_advised_only_where_they_get_below() -> 
     both = ["batch_size=16 and as many steps", "an average of the points, Averaged"]
     for below, advised in ((np.inf, both), (-np.inf, [])):
         assert sampled._calmed(run, 200, below) == advised
-        assert retraining_causes._calmed(trials, below) == advised
+        assert retraining_rates._calmed(trials, below) == advised

@@ -34,7 +34,7 @@ from descend import (
 from descend.insight import Cause, edge_over_training, explain_training, loss_slice, network_curvature, noise_scale
 from descend.insight.retrained_losses import OfTraining
 from descend.insight.retrained_models import OfModel
-from descend.insight.retraining_causes import goes_to_and_fro
+from descend.insight.retraining_rates import goes_to_and_fro
 from descend.models.history import History
 
 pytestmark = pytest.mark.usefixtures("time_enough")

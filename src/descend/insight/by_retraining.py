@@ -16,20 +16,22 @@ from descend.insight.retraining_causes import (
     at_chance,
     boundless,
     cut_off,
-    decayed,
-    diverged,
-    goes_to_and_fro,
     hardly_begun,
     ill_conditioned,
     penalised,
     plateau,
     raw_columns,
-    swings,
     too_few_epochs,
-    too_large,
-    too_small,
     with_cure_tried,
     wrong_rule,
+)
+from descend.insight.retraining_rates import (
+    decayed,
+    diverged,
+    goes_to_and_fro,
+    swings,
+    too_large,
+    too_small,
 )
 from descend.insight.trials import FROZEN
 from descend.methods import Frozen, Rule

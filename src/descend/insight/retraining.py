@@ -17,7 +17,19 @@ from descend.models.history import History
 from descend.models.linear import LinearModel
 from descend.models.rows import rows_of
 
-__all__ = ["FEW_LOOKS", "FEW_STEPS", "REST", "STEPS", "Retraining", "largest", "settled", "told"]
+__all__ = [
+    "FEW_LOOKS",
+    "FEW_STEPS",
+    "LEFT",
+    "MATTERS",
+    "MUCH",
+    "REST",
+    "STEPS",
+    "Retraining",
+    "largest",
+    "settled",
+    "told",
+]
 
 FEW_STEPS = 1_000  # of which training in batches usually makes more
 FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
@@ -26,6 +38,9 @@ _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
+MATTERS = 0.02  # share of all that was gained, from which on a gain counts
+MUCH = 0.3  # share of what could have been gained
+LEFT = 0.05  # share of the loss of a constant, or at the start: much is left to learn
 REST = 0.005  # share of the loss at the start: what is left is no trifle
 _OF_REST, _OF_REST_OF_LINEAR = 0.2, 0.05  # and this is much of it; of a linear model one expects the best there is
 

@@ -1,0 +1,209 @@
+"""The causes of a training that went badly that lie in its rate, each told by trainings with one thing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from descend.insight.chance import KNOWS
+from descend.insight.changed_methods import (
+    Rescaled,
+    calmer,
+    has_decayed,
+    highest_rate,
+    less_noise,
+    loosened,
+    rates_in,
+    rescaled,
+    risen,
+    with_rate,
+)
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.retraining import FEW_LOOKS, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
+from descend.insight.slow import tires
+from descend.insight.to_and_fro import RISING
+from descend.insight.trials import rises
+from descend.methods import Around, Method, Rule
+from descend.models.history import History
+from descend.stepsizes.schedule import Schedule
+
+__all__ = ["decayed", "diverged", "goes_to_and_fro", "swings", "too_large", "too_small"]
+
+_FOUND = 0.9  # share of the loss of a constant, below which something is learnt
+_AGAIN = 0.05  # share of what was gained, that is gained once more
+_LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
+
+
+def diverged(trials: Retraining) -> Diagnosis | None:
+    """A training that diverged: columns of other scales, or a rate that is too large."""
+    start = float(trials.history.loss[0])
+    rates = trials.history.rate[np.isfinite(trials.history.rate)]
+    evidence: dict[str, Any] = {"learning rate": float(rates[-1])} if len(rates) else {}
+    if lost := trials.lost:
+        cure = "write the loss so that its slope is finite there: a root, a norm or a division at 0?"
+        return Diagnosis(Cause.LEFT_DOMAIN, {"the gradient at the start is not finite in": ", ".join(lost)}, cure)
+    cures: list[tuple[str, dict[str, Any]]] = []
+    scaled = trials.scaled()[:1]
+    cures += scaled
+    evidence |= trials.largest_columns() if scaled else {}
+    for k in range(1, 6):
+        smaller = rescaled(trials.method, 0.25**k)
+        if smaller is not None:
+            cures.append((smaller.how, {"method": smaller.method}))
+    cures.append(("leave method out", {"method": None}))
+    best: tuple[str, History] | None = None
+    for cure, changes in cures:
+        tried = trials.anew(**changes)
+        is_better = tried is not None and tried.loss[-1] < (start if best is None else best[1].loss[-1])
+        if best is not None and not is_better:
+            break  # of rates that end well the first may be at the edge, and is not taken
+        if tried is not None and is_better:
+            best = cure, tried
+            if (cure, changes) in scaled:
+                break
+    if best is None:
+        return None
+    return Diagnosis(Cause.RATE_TOO_LARGE, evidence, best[0], told(best[1], "from the start", start))
+
+
+def decayed(trials: Retraining) -> Diagnosis | None:
+    """Whether the schedule took the rate down before training was there."""
+    rates = trials.history.rate[np.isfinite(trials.history.rate)]
+    kept = trials.method
+    schedule = getattr(kept, "lr", None)
+    if not (len(rates) and isinstance(kept, Method | Around) and isinstance(schedule, Schedule)):
+        return None
+    highest = highest_rate(schedule, int(trials.history.steps[-1]), rates)
+    if not has_decayed(rates[-1], highest):
+        return None
+    method = with_rate(kept, highest)
+    _, end, gained = trials.gained
+    tried = trials.onward(method=method)
+    if tried is None or not end - tried.loss[-1] > min(MATTERS * max(gained, end), _AGAIN * gained):
+        return None
+    evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
+    cure = f"let {type(schedule).__name__} take more steps to decay"
+    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, told(tried, f"more at lr={highest:.3g}", end))
+
+
+def too_large(trials: Retraining) -> Diagnosis | None:
+    """Whether much smaller rates get much farther from the start, also where the large one has led to no way back."""
+    start, end, level = float(trials.history.loss[0]), float(trials.history.loss[-1]), trials.level
+    is_lost = end > KNOWS * level
+    best: tuple[str, History, float] | None = None
+    for factor in (0.1, 0.01, 0.001):
+        smaller = rescaled(trials.method, factor)
+        tried = None if smaller is None else trials.anew(method=smaller.method)
+        if smaller is None or tried is None:
+            continue
+        before, after = trials.beside(tried), float(tried.loss[-1])
+        if best is None or after < best[1].loss[-1]:
+            best = smaller.how, tried, before
+        if after >= before and not is_lost:
+            break
+        if best[1] is not tried and best[1].loss[-1] < best[2]:
+            break
+    if best is None:
+        return None
+    cure, tried, before = best
+    won = before - float(tried.loss[-1])
+    finds_back = is_lost and tried.loss[-1] < _FOUND * level
+    went_astray = (finds_back or not is_lost) and won > max(MUCH * (start - tried.loss[-1]), REST * abs(start))
+    halves = won > 0.5 * before > 0.5 * LEFT * level
+    if not (went_astray or halves or finds_back):
+        return None
+    evidence = {"loss at the start": start, "loss": before}
+    return Diagnosis(Cause.RATE_TOO_LARGE, evidence, cure, told(tried, "from the start", before))
+
+
+def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
+    """Whether the noise of batches, or a rate that is too large, keeps the loss up: a smaller rate gets lower."""
+    start, end, gained = trials.gained
+    smaller = rescaled(trials.method, 0.1)
+    if smaller is None or (trials.has_decayed and end <= start):  # the rate has fallen already
+        return None
+    slow, same = trials.onward(method=smaller.method), trials.onward()
+    won = 0.0 if slow is None else end - settled(slow)
+    as_it_was = 0.0 if same is None else end - settled(same)
+    is_unknown = same is None and trials.was_cut  # what going on as before would have come to
+    matters = won > MATTERS * max(gained, end) or trials.is_much_of_rest(won)
+    goes_on = not trials.is_restless and not trials.is_at_rest  # going on as before is no cure where it has stopped
+    if slow is None or is_unknown or not matters or (won < 2 * as_it_was and goes_on):
+        return None
+    evidence = {"loss": end, "going on with a tenth of the rate": end - won}
+    if not trials.is_at_rest and same is not None:
+        evidence["going on as before"] = end - as_it_was
+    if end > 1.02 * start:
+        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told(slow, f"more at {smaller.how}", end))
+    cause = Cause.NOISE_FLOOR if trials.has_noise else Cause.OSCILLATING
+    others = _calmed(trials, end - won / 2) if trials.has_noise else []
+    cure = " or ".join([f"a rate that falls at the end, to {smaller.how}", *others])
+    return Diagnosis(cause, evidence, cure, told(slow, f"more at {smaller.how}", end))
+
+
+def _calmed(trials: Retraining, below: float) -> list[str]:
+    """What else lowers the noise so much that going on ends below a loss: larger batches, an average of the points."""
+    assert trials.batch_size is not None  # noqa: S101 - it trains in batches
+    ways = less_noise(trials.method, trials.batch_size).items()
+    tried = {cure: trials.onward(**changes) for cure, changes in ways}
+    return [cure for cure, history in tried.items() if history is not None and history.loss[-1] < below]
+
+
+def swings(trials: Retraining) -> Diagnosis | None:
+    """Whether momentum takes the loss of all rows up and down."""
+    loss = trials.history.loss
+    found = calmer(trials.method)
+    if found is None or len(loss) < FEW_LOOKS or not rises(loss) > RISING:
+        return None
+    name, method = found
+    tried = trials.anew(method=method)
+    if tried is None or not tried.loss[-1] < (before := trials.beside(tried)):
+        return None
+    evidence = {
+        "share of the moves of the loss that go up": rises(loss),
+        name: float(getattr(trials.method, name)),
+    }
+    cure = f"{name}={getattr(method, name):.3g}"
+    return Diagnosis(Cause.OSCILLATING, evidence, cure, told(tried, "from the start", before))
+
+
+def too_small(trials: Retraining) -> Diagnosis | None:
+    """Whether a much larger rate gets much farther in the same time: one that rises sooner, or that no limit holds."""
+    rates = trials.history.rate[np.isfinite(trials.history.rate)]
+    if (found := risen(trials.method, rates)) is not None:
+        return _farther(trials, [(found[0], False)])
+    if isinstance(trials.method, Rule):
+        looser = _farther(trials, [(loosened(trials.method, factor), False) for factor in (10_000, 100, 10)])
+        if looser is not None:
+            return looser
+    known = rates_in(trials.method).values() if isinstance(trials.method, Rule) else ()
+    highest = max((float(rate) for rate in known if isinstance(rate, float | int)), default=np.inf)
+    usual = [rate / highest for rate in _USUAL] if highest < _LOST else []
+    factors = (*usual, 10_000, 100, 10, 1_000_000)  # the boldest last: it may do well by chance
+    larger = ((rescaled(trials.method, factor), factor > 10_000 and factor not in usual) for factor in factors)
+    return _farther(trials, larger)
+
+
+def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]]) -> Diagnosis | None:
+    """The best of changed methods, if one gets much farther; the bold ones are tried only where no other did."""
+    start, _, _ = trials.gained
+    best: tuple[str, History] | None = None
+    for changed, is_bold in larger:
+        tried = None if changed is None or (best and is_bold) else trials.anew(method=changed.method)
+        if changed is None or tried is None or (best and not tried.loss[-1] < best[1].loss[-1]):
+            continue
+        before = trials.beside(tried)
+        won = before - float(tried.loss[-1])
+        goes_farther = start - tried.loss[-1] > 1.5 * max(start - before, 0) and won > MATTERS * abs(start)
+        halves = not trials.in_batches and won > 0.5 * before and trials.is_much_of_rest(won)
+        if (goes_farther and tried.loss[-1] < trials.level) or halves:
+            best = changed.how, tried
+    if best is None:
+        return None
+    cure, tried = best
+    before = trials.beside(tried)
+    cause = Cause.STEP_VANISHED if isinstance(trials.method, Method) and tires(trials.method) else Cause.RATE_TOO_SMALL
+    evidence = {"loss at the start": start, "loss": before}
+    return Diagnosis(cause, evidence, cure, told(tried, "from the start", before))
