@@ -117,7 +117,7 @@ def test_a_gradient_by_differences_of_ones_own_is_right(h: float, both_sides: bo
 def test_what_keeps_steps_short_is_named_and_not_the_rate() -> None:
     run = minimize(lambda x: np.sum((x - 3) ** 2), np.zeros(3), GradientDescent(Warmup(0.1, steps=10**6)), steps=500)
     found = run.explain()
-    assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "let Warmup rise in fewer steps")
+    assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "lr=Warmup(lr=0.1, steps=50, start=0.01)")
     clipped = ClipGlobalNorm(GradientDescent(0.1), limit=0.01)
     found = minimize(lambda x: np.sum((x - 1_000) ** 2), np.zeros(4), clipped, steps=500).explain()
     assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "limit=100")
@@ -240,7 +240,11 @@ def of_least_squares(method: Any, **options: Any) -> Any:
         (WeightDecay(GradientDescent(0.05), decay=3.0), Cause.PENALTY, "decay=0.03"),
         (WeightDecay(Adam(0.05), decay=0.5), Cause.PENALTY, "decay=0.005"),
         (WeightDecay(Adam(0.05), decay=1e-3), Cause.HEALTHY, ""),
-        (GradientDescent(Warmup(0.02, steps=1_000_000)), Cause.RATE_TOO_SMALL, "let Warmup rise in fewer steps"),
+        (
+            GradientDescent(Warmup(0.02, steps=1_000_000)),
+            Cause.RATE_TOO_SMALL,
+            "lr=Warmup(lr=0.02, steps=30, start=0.01)",
+        ),
         (ClipGlobalNorm(GradientDescent(0.1), 1e-3), Cause.RATE_TOO_SMALL, "limit=10"),
         (GradientDescent(0.1), Cause.HEALTHY, ""),
     ],

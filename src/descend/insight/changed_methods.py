@@ -19,6 +19,7 @@ __all__ = [
     "less_noise",
     "lighter",
     "loosened",
+    "paced",
     "rates_in",
     "rescaled",
     "risen",
@@ -28,6 +29,8 @@ __all__ = [
 
 _CALM = 0.9  # momentum that is not called much
 _DECAYED = 0.05  # share of the highest rate
+_SLOWER = 10.0  # times, for a schedule of no fixed length
+_SOONER = 10.0  # of the steps that were made, a warm-up takes one
 _LATER = 1e9  # steps within which a schedule that warms up has done so
 _LESS_NOISE = 4  # times as many rows in a batch
 
@@ -43,6 +46,30 @@ def has_decayed(rate: float, highest: float) -> bool:
     return bool(rate < _DECAYED * highest)
 
 
+def paced(schedule: Any, times: float) -> Schedule | None:
+    """A schedule that takes so many times as long, in numbers that can be told; None where it has no such number."""
+    if not isinstance(schedule, Schedule):
+        return None
+    told = {name: float(f"{value:.6g}") for name, value, _ in schedule.numbers()}
+    length = next((name for name in ("steps", "every") if name in told), None)
+    if length is not None:
+        told[length] = max(2, round(times * told[length]))
+    elif "decay" in told:
+        told["decay"] = round_rate(told["decay"] / times)
+    elif "factor" in told:
+        told["factor"] = float(f"{told['factor'] ** (1 / times):.6g}")
+    else:
+        return None
+    return replace(schedule, **told)
+
+
+def slower(schedule: Any, steps: int) -> list[Schedule]:
+    """A schedule that does not come to its end in so many steps, and slower ones; none where it has no pace."""
+    length = getattr(schedule, "steps", None)
+    times = _SLOWER if length is None else max(2.0, steps / float(length))
+    return [made for made in (paced(schedule, times * factor) for factor in (1, 10, 100)) if made is not None]
+
+
 def less_noise(method: Any, batch_size: int) -> dict[str, dict[str, Any]]:
     """What lowers the noise of batches, besides a smaller rate: the cure in words, and what it changes."""
     return {
@@ -56,8 +83,8 @@ def round_rate(lr: float) -> float:
     return float(f"{lr:.3g}")
 
 
-def with_rate(method: Any, lr: float) -> Any:
-    """The same method with another rate, also where it stands inside of others."""
+def with_rate(method: Any, lr: float | Schedule) -> Any:
+    """The same method with another rate or schedule, also where it stands inside of others."""
     if isinstance(method, Around):
         return replace(method, method=with_rate(method.method, lr))
     return replace(method, lr=lr)
@@ -123,15 +150,19 @@ def loosened(method: Any, factor: float) -> Rescaled | None:
     return Rescaled(rule.with_numbers(limits.get), how) if limits else None
 
 
-def risen(method: Any, seen: np.ndarray) -> tuple[Rescaled, float] | None:
-    """The method at the rate that its schedule rises to, and that rate; None where it is near it, or falls."""
+def risen(method: Any, seen: np.ndarray, steps: int) -> tuple[Rescaled, float] | None:
+    """The method with a schedule that rises sooner, and the rate that it rises to; None where it is near, or falls."""
     stepsize = getattr(method, "lr", None)
     if not isinstance(stepsize, Schedule) or not len(seen):
         return None
     highest = float(np.max(stepsize(np.geomspace(1, _LATER, 2_000).round())))
     if seen.max() > 0.5 * highest or seen[-1] < seen.max():
         return None
-    return Rescaled(with_rate(method, highest), f"let {type(stepsize).__name__} rise in fewer steps"), highest
+    length = getattr(stepsize, "steps", None)
+    sooner = None if length is None else paced(stepsize, steps / _SOONER / float(length))
+    if sooner is None:
+        return Rescaled(with_rate(method, highest), f"lr={highest:.3g} from the start"), highest
+    return Rescaled(with_rate(method, sooner), f"lr={sooner!r}"), highest
 
 
 def _told_as(rate: Any) -> Any:

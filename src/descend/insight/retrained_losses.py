@@ -93,16 +93,18 @@ class OfTraining(Retraining):
         for params in (as_parameters(self._training.again.keywords["params"]), self._training.params):
             for place, (name, gradient) in enumerate(self._training.gradient(params)[:_ARRAYS]):
                 slope = float(np.linalg.norm(gradient.astype(float)))
-                quotients = self._quotients(params, place, gradient / slope) if 0 < slope < np.inf else []
-                quotient = float(np.median(quotients)) if quotients else slope
-                agree = bool(quotients) and np.ptp(quotients) <= _AGREE * abs(quotient)
-                if name not in self.unreached and agree and abs(slope - quotient) > _DIFFER * max(slope, abs(quotient)):
+                if name in self.unreached or not 0 < slope < np.inf:
+                    continue
+                quotients, rounding = self._quotients(params, place, gradient / slope)
+                quotient = float(np.median(quotients))
+                agree = np.ptp(quotients) <= _AGREE * abs(quotient)
+                if agree and abs(slope - quotient) > max(_DIFFER * max(slope, abs(quotient)), rounding):
                     where = f"slope along {name}" if name else "slope"
                     return {f"{where}, by the gradient": slope, "by differences of the loss": quotient}
         return {}
 
-    def _quotients(self, params: Any, place: int, way: np.ndarray) -> list[float]:
-        """The slope of the loss along a way of one array, by differences over some lengths."""
+    def _quotients(self, params: Any, place: int, way: np.ndarray) -> tuple[list[float], float]:
+        """The slope of the loss along a way of one array, by differences over lengths, and what rounding may do."""
         leaves, structure = jax.tree.flatten(params)
         at = leaves[place]
         reach = max(float(np.linalg.norm(at)), _LEAST_SIZE * at.size**0.5)
@@ -111,7 +113,8 @@ class OfTraining(Retraining):
             leaves[place] = np.asarray(at + far * way, at.dtype)
             return float(self._training.loss(jax.tree.unflatten(structure, leaves)))
 
-        return [(loss(by * reach) - loss(-by * reach)) / (2 * by * reach) for by in _STEPS_ASIDE]
+        quotients = [(loss(by * reach) - loss(-by * reach)) / (2 * by * reach) for by in _STEPS_ASIDE]
+        return quotients, float(np.finfo(at.dtype).eps) * abs(loss(0.0)) / (min(_STEPS_ASIDE) * reach)
 
     def scaled(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.scaled`: of the first table among the data."""

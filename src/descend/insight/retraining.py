@@ -54,13 +54,13 @@ class Retraining(ABC):
         self.history, self.outcome, self.method = history, outcome, method
         self.batch_size, self.in_batches = batch_size, batch_size is not None
         self._rows = rows
-        self._whole = max(1, round(float(history.epoch[-1])))
+        self.whole = max(1, round(float(history.epoch[-1])))  # epochs that were made
         self._ends = time.perf_counter() + max(_SECONDS, float(history.seconds[-1]))
         room = _ROWS / rows if self.in_batches else STEPS
         lasts = max(float(history.seconds[-1]), 1e-9)
         in_time = 1.0 if self.in_batches else max(1.0, _SECONDS / lasts) / _TRIALS
-        share = min(in_time, max(1 / _TRIALS, min(1.0, room / self._whole)))
-        self.epochs = max(1, round(share * self._whole))
+        share = min(in_time, max(1 / _TRIALS, min(1.0, room / self.whole)))
+        self.epochs = max(1, round(share * self.whole))
         self.made, self.was_cut, self.lowest = 0, False, np.inf
         self._made_before: dict[Any, tuple[dict[str, Any], History | None]] = {}
         self.was_of_rows_alone = False  # whether what the last trial has learnt did not hold for the rows held out
@@ -171,12 +171,16 @@ class Retraining(ABC):
         end = float(loss[int(np.nanargmin(validation)) if was_stopped else -1])
         return float(loss[0]), end, max(float(loss[0]) - end, 0.0)
 
+    @property
+    def many_more(self) -> int:
+        """The epochs of `FEW_STEPS` steps."""
+        steps, epochs = float(self.history.steps[-1]), float(self.history.epoch[-1])
+        return int(np.ceil(epochs * FEW_STEPS / max(steps, 1)))
+
     @cached_property
     def won_by_many_more(self) -> float | None:
         """The share of the loss that going on for `FEW_STEPS` steps would win; None where that is not known."""
-        steps, epochs = float(self.history.steps[-1]), float(self.history.epoch[-1])
-        more = self.onward(epochs=int(np.ceil(epochs * FEW_STEPS / max(steps, 1))))
-        end = self.gained[1]
+        more, end = self.onward(epochs=self.many_more), self.gained[1]
         if more is None:
             return 0.0 if self.was_of_rows_alone else None
         return (end - settled(more)) / end if end > 0 else None

@@ -180,7 +180,7 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
         return None
     if trials.in_batches and rises(more.loss) > RISING:  # it goes up and down, and a low end is luck
         return None
-    return Diagnosis(Cause.TOO_FEW_STEPS, {"loss": end}, "more epochs", told(more, "more", end))
+    return Diagnosis(Cause.TOO_FEW_STEPS, {"loss": end}, _epochs(trials, more.epoch[-1]), told(more, "more", end))
 
 
 def hardly_begun(trials: Retraining) -> Diagnosis | None:
@@ -194,7 +194,12 @@ def hardly_begun(trials: Retraining) -> Diagnosis | None:
     if won is None or not won > MUCH:
         return None
     seen = f"going on for {FEW_STEPS:,} steps ends at loss {(1 - won) * end:.4g}, where it was {end:.4g}"
-    return Diagnosis(Cause.TOO_FEW_STEPS, {"steps": steps, "loss": end}, "more epochs", seen)
+    return Diagnosis(Cause.TOO_FEW_STEPS, {"steps": steps, "loss": end}, _epochs(trials, trials.many_more), seen)
+
+
+def _epochs(trials: Retraining, more: float) -> str:
+    """The epochs that were made, and so many more."""
+    return f"epochs={trials.whole + round(more)}"
 
 
 def plateau(trials: Retraining) -> Diagnosis | None:

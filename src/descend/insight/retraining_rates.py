@@ -18,6 +18,7 @@ from descend.insight.changed_methods import (
     rates_in,
     rescaled,
     risen,
+    slower,
     with_rate,
 )
 from descend.insight.diagnosis import Cause, Diagnosis
@@ -31,6 +32,7 @@ from descend.stepsizes.schedule import Schedule
 
 __all__ = ["decayed", "diverged", "goes_to_and_fro", "swings", "too_large", "too_small"]
 
+_CLEARLY = 0.9  # of a loss: from there on another is lower by more than a trifle
 _FOUND = 0.9  # share of the loss of a constant, below which something is learnt
 _AGAIN = 0.05  # share of what was gained, that is gained once more
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
@@ -84,8 +86,14 @@ def decayed(trials: Retraining) -> Diagnosis | None:
     if tried is None or not end - tried.loss[-1] > min(MATTERS * max(gained, end), _AGAIN * gained):
         return None
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
-    cure = f"let {type(schedule).__name__} take more steps to decay"
-    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, told(tried, f"more at lr={highest:.3g}", end))
+    cure, seen = f"lr={highest:.3g} in the place of {type(schedule).__name__}", told(tried, "more with it", end)
+    lowest = np.inf
+    for slow in slower(schedule, int(trials.history.steps[-1])):
+        longer = trials.anew(method=with_rate(kept, slow))
+        if longer is not None and longer.loss[-1] < min(_CLEARLY * lowest, before := trials.beside(longer)):
+            lowest = float(longer.loss[-1])
+            cure, seen = f"lr={slow!r}", told(longer, "from the start", before)
+    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, seen)
 
 
 def too_large(trials: Retraining) -> Diagnosis | None:
@@ -172,7 +180,7 @@ def swings(trials: Retraining) -> Diagnosis | None:
 def too_small(trials: Retraining) -> Diagnosis | None:
     """Whether a much larger rate gets much farther in the same time: one that rises sooner, or that no limit holds."""
     rates = trials.history.rate[np.isfinite(trials.history.rate)]
-    if (found := risen(trials.method, rates)) is not None:
+    if (found := risen(trials.method, rates, int(trials.history.steps[-1]))) is not None:
         return _farther(trials, [(found[0], False)])
     if isinstance(trials.method, Rule):
         looser = _farther(trials, [(loosened(trials.method, factor), False) for factor in (10_000, 100, 10)])

@@ -19,6 +19,7 @@ from descend.insight.changed_methods import (
     rescaled,
     risen,
     round_rate,
+    slower,
     with_rate,
 )
 from descend.insight.curvature import Curvature
@@ -102,9 +103,18 @@ def decayed(run: Run) -> Diagnosis | None:
     if tried is None or not _gains(run, tried):
         return None
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
-    name = type(stepsize).__name__
-    cure = f"let {name} take more steps to decay" if isinstance(stepsize, Schedule) else f"a number instead of {name}"
-    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, f"going on with lr={highest:.3g}, {told(tried)}")
+    cure, seen, best = (
+        f"lr={highest:.3g} in the place of {type(stepsize).__name__}",
+        f"going on with it, {told(tried)}",
+        run,
+    )
+    for slow in slower(stepsize, run.nit):
+        longer = improved(run, with_rate(run.method, slow), steps=max(TRIED, run.nit), below=cost(best))
+        if longer is not None:
+            cure, seen, best = f"lr={slow!r}", told(longer), longer
+        if best.outcome is Outcome.CONVERGED:
+            break
+    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, seen)
 
 
 def _gains(run: Run, tried: Run) -> bool:
@@ -174,14 +184,14 @@ def vanished(run: Run) -> Diagnosis | None:
 def _rises_too_slowly(run: Run) -> Diagnosis | None:
     """Whether a schedule that warms up is still far from the rate it leads to."""
     rates = run.trace.lr[np.isfinite(run.trace.lr)]
-    if (found := risen(run.method, rates)) is None:
+    if (found := risen(run.method, rates, run.nit)) is None:
         return None
     (method, cure), highest = found
     tried = improved(run, method, steps=min(max(run.nit, 50), 2_000), below=cost(run))
     if tried is None or not _gains(run, tried):
         return None
     evidence = {"rate at the end": float(rates[-1]), "rate that it rises to": highest}
-    return Diagnosis(Cause.RATE_TOO_SMALL, evidence, cure, f"with lr={highest:.3g} from the start, {told(tried)}")
+    return Diagnosis(Cause.RATE_TOO_SMALL, evidence, cure, told(tried))
 
 
 def _clipped(run: Run) -> Diagnosis | None:

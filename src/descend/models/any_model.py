@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Never
 
 import jax
@@ -77,12 +77,12 @@ class Training:
 
     def gradient(self, params: Any) -> list[tuple[str, Any]]:
         """The gradient of the loss of many rows at some parameters, array by array, with their names."""
-        found = jax.tree_util.tree_leaves_with_path(self._of(jax.grad)(params, *self._sample()))
+        found = jax.tree_util.tree_leaves_with_path(self._gradient_of_rows(params, *self._sample()))
         return [(jax.tree_util.keystr(path, simple=True, separator="."), np.asarray(leaf)) for path, leaf in found]
 
     def loss(self, params: Any) -> float:
         """The loss of many rows at some parameters."""
-        return float(self._of(lambda loss: loss)(params, *self._sample()))
+        return float(self._loss_of_rows(params, *self._sample()))
 
     def knows_rows_held_out(self, orders: int = 39) -> bool:
         """Whether the loss of rows held out is lower than with the first part of the data in so many other orders.
@@ -94,7 +94,7 @@ class Training:
         if not share or len(parts) < 2:
             return True
         first, *others = sample_of(parted(Samples(parts), share, seed)[1], 0).parts
-        loss, draw = self._of(lambda loss: loss), np.random.default_rng(seed)
+        loss, draw = self._loss_of_rows, np.random.default_rng(seed)
         own = float(loss(self.params, first, *others))
         count = len(jax.tree.leaves(first)[0])
         mixed = (Samples((first,)).taken(draw.permutation(count)).parts[0] for _ in range(orders))
@@ -102,6 +102,14 @@ class Training:
 
     def _data(self) -> tuple[Any, ...]:
         return as_data(self.again.keywords["data"], jax.tree.leaves(self.params)[0])
+
+    @cached_property
+    def _loss_of_rows(self) -> Callable[..., Any]:
+        return self._of(lambda loss: loss)
+
+    @cached_property
+    def _gradient_of_rows(self) -> Callable[..., Any]:
+        return self._of(jax.grad)
 
     def _sample(self) -> tuple[Any, ...]:
         parts: tuple[Any, ...] = sample_of(Samples(self._data()), 0).parts
