@@ -503,7 +503,7 @@ def test_fit_goes_on_from_a_checkpoint(descend: Any, table: Path, tmp_path: Path
     [
         (["fit", "nowhere.csv", "--target", "x"], 4, "nowhere.csv does not exist"),
         (["fit", "TABLE"], 2, "give the target"),
-        (["fit", "TABLE", "--target", "prize"], 2, "has no column 'prize'; it has size, kind, price"),
+        (["fit", "TABLE", "--target", "prize"], 2, "has no column 'prize'; it has size, kind, price. Did you mean 'price'?"),
         (["fit", "TABLE", "--target", "price", "--out", "m.pkl"], 2, "'m.pkl' must end in one of .descend, .safetensors"),
         (["fit", "TABLE", "--target", "price", "--model", "tree"], 2, "model must be one of linear, logistic, svm"),
         (["predict", "TABLE", "TABLE"], 2, "no model file"),

@@ -164,8 +164,9 @@ def _field(default: Any, legal: Range | Part) -> Any:
 
 def nearest(word: str, legal: list[str]) -> str:
     """` Did you mean 'adam'?`, or nothing when no legal word is near."""
-    close = difflib.get_close_matches(word.lower(), legal, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    by_small_letters = {name.lower(): name for name in legal}
+    close = difflib.get_close_matches(word.lower(), by_small_letters, n=1, cutoff=0.5)
+    return f" Did you mean {by_small_letters[close[0]]!r}?" if close else ""
 
 
 @dataclass_transform(frozen_default=True)

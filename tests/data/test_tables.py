@@ -75,6 +75,19 @@ def test_tables_in_memory(tmp_path: Path) -> None:
     path = written(table, tmp_path / "a.parquet")
     for data in (table, polars.read_parquet(path), pa.parquet.read_table(path)):
         np.testing.assert_allclose(encoded(data)[1], encoded(path)[1])
+    with pytest.raises(TypeError, match="got LazyFrame: collect\\(\\) it"):
+        source_of(polars.scan_parquet(path))
+
+
+def test_a_column_in_other_letters_is_offered_and_a_model_is_shown_in_a_line() -> None:
+    table = frame().rename(columns={"price": "Price"})
+    with pytest.raises(DataError, match="no column 'price'; it has .* Did you mean 'Price'\\?"):
+        fit_table(table, "price")
+    shown = repr(fit_table(table, "Price"))
+    assert re.fullmatch(
+        r"TableModel: LinearRegression\(\) of \d+ rows and 6 columns: CONVERGED \(score 1 on \d+ held out; .* s\)",
+        shown,
+    )
 
 
 def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from descend.data.column import BUCKETS, Column, are_whole, kind_of, numbers_of
 from descend.data.disguised import disguised, is_number, strangers
 from descend.data.errors import DataError
 from descend.data.source import NAMES_FIRST, RestartError, Source
+from descend.fields import nearest
 
 __all__ = ["Encoder"]
 
@@ -199,7 +200,7 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
         names = batch.schema.names
         for wanted in (target, *sorted(ignore)):
             if wanted not in names:
-                why = _why_absent(names)
+                why = _why_absent(names) or f".{nearest(wanted, names)}"
                 raise DataError(f"{source.name} has no column {wanted!r}; it has {', '.join(names[:30])}{why}")
         for name, kind in zip(names, batch.schema.types, strict=True):
             if name in left_out:

@@ -176,7 +176,8 @@ def source_of(data: Any) -> Source:
             return ArrowSource(pa.table(data))
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise DataError(f"a column of the table cannot be read: {'; '.join(map(str, error.args))}") from None
-    raise TypeError(f"data must be a path, a pandas, polars or PyArrow table, got {type(data).__name__}")
+    cure = ": collect() it" if hasattr(data, "collect") else ""
+    raise TypeError(f"data must be a path, a pandas, polars or PyArrow table, got {type(data).__name__}{cure}")
 
 
 def _of_file(path: Path) -> Source:

@@ -21,6 +21,7 @@ from descend.models.judging import predicted_of, recalls_of, score_of
 from descend.models.linear import LinearModel
 from descend.models.mlp import MLPClassifier, MLPRegressor
 from descend.models.regression import LinearRegression
+from descend.sentences import counted
 
 __all__ = ["MODELS", "TableModel", "summary"]
 
@@ -33,7 +34,7 @@ MODELS: dict[str, tuple[Any, Any]] = {  # of numbers, of classes
 _KIND_OF_LINEAR, _KIND_OF_NETWORK = "linear model of a table", "network of a table"
 
 
-@dataclass
+@dataclass(repr=False)
 class TableModel:
     """A fitted model with the encoding of its table.
 
@@ -69,6 +70,15 @@ class TableModel:
     seconds: float
     baseline: float = np.nan
     recalls: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        score = (
+            "no row held out" if np.isnan(self.score) else f"score {self.score:.4g} on {self.rows_held_out:,} held out"
+        )
+        return (
+            f"TableModel: {described_estimator(self.estimator)} of {counted(self.rows, 'row')} and "
+            f"{counted(len(self.features), 'column')}: {self.outcome.name} ({score}; {self.seconds:.3g} s)"
+        )
 
     @property
     def outcome(self) -> Outcome:
