@@ -686,6 +686,42 @@ def test_find_lr_and_check_gradient(descend: Any, tmp_path: Path, monkeypatch: p
     assert "has no 'nothing'" in descend("check-gradient", "my_costs:nothing", "my_costs:bad", "--from", "1")[2]
 
 
+def test_where_a_function_is_level_and_what_leads_where(descend: Any, tmp_path: Path) -> None:
+    formula = "sin(x) + 0.1*x^2"
+    code, out, _ = descend("critical-points", formula, "--domain", "-4:6")
+    assert (code, [line.split()[0] for line in out.splitlines()]) == (0, ["minimum", "minimum", "maximum"])
+    code, out, _ = descend("critical-points", "himmelblau", "--json")
+    assert [point["kind"] for point in json.loads(out)] == ["minimum"] * 4 + ["saddle"] * 4 + ["maximum"]
+    assert descend("critical-points", "x + y", "--domain", "3:4,1:2")[1].startswith("There is none")
+    picture = tmp_path / "basins.png"
+    method = ("--method", "gradient-descent", "--lr", "0.1", "--plot", str(picture))
+    code, out, _ = descend("basins", formula, "--domain", "-6:8", *method, "--json")
+    assert [round(end["share"], 3) for end in json.loads(out)] == [0.564, 0.436]
+    assert picture.stat().st_size > 0
+    assert "The picture is in" in descend("basins", formula, "--domain", "−6:8", *method)[1]
+    few = ("--from", "4", "--repetitions", "4", "--steps", "200", "--plot", str(picture), "--json")
+    code, out, _ = descend("escape", "sin(3*x) + x^2/10", "--domain", "-5:5", *few)
+    assert (code, len(json.loads(out)["ways"])) == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["basins", "x^2"], "give the --domain"),
+        (["basins", "x^2", "--domain", "3"], "low:high of each variable, -4:6 or -6:6,-6:6, got '3'"),
+        (["critical-points", "x^2", "--domain", "a:b"], "got 'a:b'"),
+        (["critical-points", "x^2", "--domain", "1:2:3"], "got '1:2:3'"),
+        (["critical-points", "x^2", "--domain", "3:1"], "low < high"),
+        (["escape", "x^2", "--from", "1", "--domain", "0:1,0:1"], "each of 1 variables"),
+        (["escape", "x^2", "--from", "1", "--plot", "a.gif"], "must end in one of"),
+        (["basins", "x^2", "--domain", "0:1", "--plot", "a.gif"], "must end in one of"),
+    ],
+)
+def test_a_domain_that_makes_no_sense_is_refused(descend: Any, arguments: list[str], says: str) -> None:
+    code, _, error = descend(*arguments)
+    assert (code, says in error) == (2, True), error
+
+
 def test_a_function_of_ones_own_is_taken_wherever_a_formula_is(
     descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
