@@ -22,6 +22,7 @@ from descend import (
     minimize,
     train,
 )
+from descend.descent.report import described
 from descend.insight import Cause
 from descend.insight.retrained_losses import OfTraining
 
@@ -41,7 +42,7 @@ BOWL = "x^2 + 5*y^2"
 def test_a_schedule_that_is_over_early_gets_one_that_lasts(schedule: Any, slower: Any) -> None:
     run = minimize(BOWL, [3.0, 1.0], GradientDescent(schedule), steps=300)
     found = run.explain()
-    assert (found.cause, found.cure) == (Cause.DECAYED_TOO_EARLY, f"lr={slower!r}")
+    assert (found.cause, found.cure) == (Cause.DECAYED_TOO_EARLY, f"lr={described(slower)}")
     cured = minimize(BOWL, [3.0, 1.0], GradientDescent(slower), steps=300)
     assert cured.fun < 1e-6 * run.fun
 
@@ -62,7 +63,7 @@ def test_of_slower_schedules_of_a_training_the_first_that_does_as_well_is_told()
     X, y = _line()
     model = LinearRegression(GradientDescent(Cosine(0.05, steps=10)), batch_size=32, epochs=20).fit(X, y)
     found = model.explain(X, y)
-    assert (found.cause, found.cure) == (Cause.DECAYED_TOO_EARLY, "lr=Cosine(lr=0.05, steps=260, end=0.0)")
+    assert (found.cause, found.cure) == (Cause.DECAYED_TOO_EARLY, "lr=Cosine(lr=0.05, steps=260, end=0)")
 
 
 def test_too_few_epochs_are_answered_with_how_many() -> None:

@@ -50,7 +50,10 @@ def jumps_beside(run: Run, f: float) -> bool:
         return f - _cost_at(run, point + far * reach * way)
 
     ways = [by * way for way in np.eye(point.size)[:_FEW_WAYS] for by in (1, -1)]
-    return any((near := fall(way, short)) > rounding and near > 0.5 * fall(way, 1e3 * short) for way in ways)
+    return any(
+        (near := fall(way, short)) > rounding and all(near > 0.5 * fall(way, by * short) for by in (10, 1e3))
+        for way in ways
+    )
 
 
 def is_lower_near(run: Run, f: float) -> bool:

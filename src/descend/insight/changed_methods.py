@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.descent.report import described
 from descend.methods import Around, Averaged, Method, Optax, Rule, as_rule
 from descend.stepsizes.schedule import Schedule
 
@@ -15,6 +16,7 @@ __all__ = [
     "calmer",
     "has_decayed",
     "highest_rate",
+    "how_fast",
     "innermost",
     "less_noise",
     "lighter",
@@ -28,7 +30,7 @@ __all__ = [
 ]
 
 _CALM = 0.9  # momentum that is not called much
-_DECAYED = 0.05  # share of the highest rate
+_DECAYED, _AT_THE_END = 0.05, 8  # share of the highest rate; one of so many rates belongs to the end
 _SLOWER = 10.0  # times, for a schedule of no fixed length
 _SOONER = 10.0  # of the steps that were made, a warm-up takes one
 _LATER = 1e9  # steps within which a schedule that warms up has done so
@@ -41,26 +43,24 @@ def highest_rate(stepsize: Any, steps: int, seen: np.ndarray) -> float:
     return float(np.max(made))
 
 
-def has_decayed(rate: float, highest: float) -> bool:
-    """Whether a schedule has taken the rate so far down that it hardly moves anything any more."""
-    return bool(rate < _DECAYED * highest)
+def has_decayed(rates: np.ndarray, highest: float) -> bool:
+    """Whether a schedule has taken the rate so far down, and kept it there, that it hardly moves anything any more."""
+    return bool(rates[-max(1, len(rates) // _AT_THE_END) :].max() < _DECAYED * highest)
 
 
 def paced(schedule: Any, times: float) -> Schedule | None:
     """A schedule that takes so many times as long, in numbers that can be told; None where it has no such number."""
     if not isinstance(schedule, Schedule):
         return None
-    told = {name: float(f"{value:.6g}") for name, value, _ in schedule.numbers()}
-    length = next((name for name in ("steps", "every") if name in told), None)
+    has = {name: float(value) for name, value, _ in schedule.numbers()}
+    length = next((name for name in ("steps", "every") if name in has), None)
     if length is not None:
-        told[length] = max(2, round(times * told[length]))
-    elif "decay" in told:
-        told["decay"] = round_rate(told["decay"] / times)
-    elif "factor" in told:
-        told["factor"] = float(f"{told['factor'] ** (1 / times):.6g}")
-    else:
-        return None
-    return replace(schedule, **told)
+        return replace(schedule, **{length: max(2, round(times * has[length]))})
+    if "decay" in has:
+        return replace(schedule, **{"decay": round_rate(has["decay"] / times)})
+    if "factor" in has:
+        return replace(schedule, **{"factor": float(f"{has['factor'] ** (1 / times):.6g}")})
+    return None
 
 
 def slower(schedule: Any, steps: int) -> list[Schedule]:
@@ -139,7 +139,15 @@ def rescaled(method: Any, factor: float) -> Rescaled | None:
     if not rates:
         return None
     made = rule.with_numbers(lambda name, v: _told_as(v * factor) if name in rates else v)
-    return Rescaled(made, f"lr={float(next(iter(rates_in(made).values()))):.3g}")
+    return Rescaled(made, how_fast(made))
+
+
+def how_fast(rule: Any) -> str:
+    """The rate of a method, or its schedule, as one would write it."""
+    stepsize = getattr(innermost(rule), "lr", None)
+    if isinstance(stepsize, Schedule):
+        return f"lr={described(stepsize)}"
+    return f"lr={float(next(iter(rates_in(rule).values()))):.3g}"
 
 
 def loosened(method: Any, factor: float) -> Rescaled | None:
@@ -162,7 +170,7 @@ def risen(method: Any, seen: np.ndarray, steps: int) -> tuple[Rescaled, float] |
     sooner = None if length is None else paced(stepsize, steps / _SOONER / float(length))
     if sooner is None:
         return Rescaled(with_rate(method, highest), f"lr={highest:.3g} from the start"), highest
-    return Rescaled(with_rate(method, sooner), f"lr={sooner!r}"), highest
+    return Rescaled(made := with_rate(method, sooner), how_fast(made)), highest
 
 
 def _told_as(rate: Any) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from descend.descent import Run
 from descend.insight.astray import diverged, wrong_gradient
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.resting import arrived, converged, floor, frozen, level, penalised, stalled
+from descend.insight.resting import arrived, converged, floor, frozen, level, penalised, rounded, stalled
 from descend.insight.sampled import sampled
 from descend.insight.slow import on_its_way
 from descend.insight.without_end import falls_for_ever
@@ -16,8 +16,8 @@ __all__ = ["explain"]
 
 
 _LOOKS = (
-    wrong_gradient, frozen, penalised, level, diverged, converged, floor, falls_for_ever, stalled, sampled, on_its_way,
-    arrived,
+    wrong_gradient, frozen, penalised, rounded, level, diverged, converged, floor, falls_for_ever, stalled, sampled,
+    on_its_way, arrived,
 )  # fmt: skip
 
 

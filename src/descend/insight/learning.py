@@ -99,7 +99,7 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
         evidence = {"share of all gain in the last fifth": min(1.0, late / gained), "loss": float(loss[-1])}
         cure = f"epochs={4 * int(np.ceil(history.epoch[-1]))}, or a larger rate"
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, outcome=outcome)
-    if outcome is not Outcome.STEPS_EXHAUSTED or (len(rates) and has_decayed(rates[-1], rates.max())):
+    if outcome is not Outcome.STEPS_EXHAUSTED or (len(rates) and has_decayed(rates, rates.max())):
         evidence = {"loss": float(loss[-1]), "rate at the end": float(rates[-1]) if len(rates) else np.nan}
         return Diagnosis(Cause.UNKNOWN, evidence, outcome=outcome)
     if late < -0.02 * gained:

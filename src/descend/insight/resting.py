@@ -21,6 +21,7 @@ from descend.insight.stationary import sobol
 from descend.insight.to_and_fro import circling, swinging, too_large
 from descend.insight.trials import (
     FROZEN,
+    HARDLY,
     RIGHT_RULE,
     TRIED,
     again,
@@ -39,14 +40,15 @@ from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
 
-__all__ = ["arrived", "converged", "floor", "frozen", "level", "penalised", "stalled"]
+__all__ = ["arrived", "converged", "floor", "frozen", "level", "penalised", "rounded", "stalled"]
 
 _LIGHTER = 0.1  # of the gradient is left where it balances a hundredth of the decay
 _PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a penalty; of a run that rests
 _ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
 _LARGE_CONSTANT = 1e6  # in a cost as large as that curvature may drown
 _FLAT = 1e-9  # share of the cost by which it changes over the size of x
-_HARDLY = 1e-6  # share of the cost, or of what was gained: no more than a trifle
+_WIDER = "start in float64"  # a cure
+_LEFT = 1e-5  # share of what was gained that may be left where all is well
 _STEPS = 300  # from each start
 _BETWEEN = 65  # places on the way to a lower minimum
 _MUCH = 0.01  # of what the run has gained: more to gain down the same slope is what a tolerance must not hide
@@ -202,14 +204,38 @@ def floor(run: Run) -> Diagnosis | None:
         evidence["values of the objective are exact to about"] = run.problem.noise
     if run.dtype == "float64":
         return Diagnosis(Cause.PRECISION_FLOOR, evidence)
-    wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), run.problem.x0)
+    tried = _in_float64(run)
+    if tried is None or not cost(tried) < cost(run) - noise_of(run.problem, run.x_array, cost(run)):
+        return Diagnosis(Cause.PRECISION_FLOOR, evidence)
+    return Diagnosis(Cause.PRECISION_FLOOR, evidence, _WIDER, told(tried))
+
+
+def _in_float64(run: Run) -> Run | None:
+    """The same run in float64, if it does not go astray."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the data are of float32, as they are
-        rounding = noise_of(run.problem, run.x_array, cost(run))
-        tried = improved(run, run.method, x0=wide, steps=max(TRIED, run.nit), below=cost(run) - rounding)
-    if tried is None:
-        return Diagnosis(Cause.PRECISION_FLOOR, evidence)
-    return Diagnosis(Cause.PRECISION_FLOOR, evidence, "start in float64", told(tried))
+        return improved(run, run.method, x0=_widened(run.problem.x0), steps=max(TRIED, run.nit), below=np.inf)
+
+
+def _widened(x: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(np.float64), x)
+
+
+def rounded(run: Run) -> Diagnosis | None:
+    """Of a run in float32 that has stalled: whether the cost is rounded by more than is left to win.
+
+    As it is where large parts of it cancel each other: what it seems to be around x is no plateau and no saddle.
+    """
+    if run.outcome is not Outcome.STALLED or run.dtype != "float32" or not run.problem.is_traced:
+        return None
+    tried = _in_float64(run)
+    if tried is None or tried.outcome is not Outcome.CONVERGED:
+        return None
+    exact = float(tried.problem.value(_widened(run.x_array), *tried.problem.data))
+    if not abs(cost(run) - exact) > abs(exact - cost(tried)):
+        return None
+    evidence = {"dtype": run.dtype, "cost": run.fun, "cost at the same point in float64": run.problem.sign * exact}
+    return Diagnosis(Cause.PRECISION_FLOOR, evidence, _WIDER, told(tried))
 
 
 def stalled(run: Run) -> Diagnosis | None:
@@ -236,7 +262,7 @@ def stalled(run: Run) -> Diagnosis | None:
     if rests and bend is not None and (toward or flat):
         if sharp:
             return _saddle(run, bend, scale)
-        bends_down = bend.smallest == 0 or bend.smallest < -_HARDLY * bend.sharpness  # and not by rounding
+        bends_down = bend.smallest == 0 or bend.smallest < -HARDLY * bend.sharpness  # and not by rounding
         if bends_down and ((toward and moved) or (run.finding is Finding.NO_EXTREME and not flat)):
             return _saddle(run, bend, scale)
         if flat and bend.smallest > 0:  # it rises on all sides, by less than the numbers can tell
@@ -288,7 +314,7 @@ def level(run: Run) -> Diagnosis | None:
         rests = run.outcome is Outcome.STALLED and run.finding is None
         may_be = rests or run.outcome in {Outcome.STEPS_EXHAUSTED, Outcome.OUT_OF_TIME, Outcome.INTERRUPTED}
         shrinks = size < 0.5 * float(run.trace.gradient_norm[0])  # as it does on a way down beside a large constant
-        is_level = may_be and not shrinks and max(abs(first - f), size * reach_of(run.x_array)) <= _HARDLY * abs(f)
+        is_level = may_be and not shrinks and max(abs(first - f), size * reach_of(run.x_array)) <= HARDLY * abs(f)
     bend = curvature_at(run, run.x_array) if is_level else None
     return None if bend is None else _plateau(run, bend, size)
 
@@ -298,7 +324,7 @@ def arrived(run: Run) -> Diagnosis | None:
     if run.outcome is Outcome.DIVERGED or not cost(run) < start_cost(run):
         return None
     tried = again(run, None, x0=run.x) if run.sampling is None or not run.sampling.samples else None
-    if tried is None or not tried.success or cost(run) - cost(tried) > _HARDLY * (start_cost(run) - cost(tried)):
+    if tried is None or not tried.success or cost(run) - cost(tried) > _LEFT * (start_cost(run) - cost(tried)):
         return None
     evidence = {"cost": run.fun, "lowest near": tried.fun, "gradient norm": run.cost_and_gradient()[2]}
     return Diagnosis(Cause.HEALTHY, evidence)

@@ -17,7 +17,8 @@ from descend.objectives.parameters import as_parameters
 __all__ = ["OfTraining"]
 
 _OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
-_STEPS_ASIDE = (0.02, 0.01, 0.005)  # of the length of an array: by differences over these its slope is measured
+_STEPS_ASIDE = (2e-2, 5e-3, 1e-3, 2e-4, 4e-5, 8e-6)  # of the length of an array: differences over these tell its slope
+_FEWEST, _EXACT = 3, 0.02  # so many of them must be exact to that share of the slope
 _FAR_AWAY = (1.0, -1.0, 10.0, -10.0, 100.0, -100.0)  # times the size of the numbers
 _USUAL, _REPEATED = 4.0, 0.5  # times as large or small as usual; share of numbers that are their own
 _ARRAYS, _LEAST_SIZE = 16, 0.1  # so many are looked at; the size of numbers that are zero
@@ -95,16 +96,21 @@ class OfTraining(Retraining):
                 slope = float(np.linalg.norm(gradient.astype(float)))
                 if name in self.unreached or not 0 < slope < np.inf:
                     continue
-                quotients, rounding = self._quotients(params, place, gradient / slope)
-                quotient = float(np.median(quotients))
+                quotients = self._quotients(params, place, gradient / slope, slope)
+                if len(quotients) < _FEWEST:
+                    continue
+                quotient = quotients[-1]
                 agree = np.ptp(quotients) <= _AGREE * abs(quotient)
-                if agree and abs(slope - quotient) > max(_DIFFER * max(slope, abs(quotient)), rounding):
+                if agree and abs(slope - quotient) > _DIFFER * max(slope, abs(quotient)):
                     where = f"slope along {name}" if name else "slope"
                     return {f"{where}, by the gradient": slope, "by differences of the loss": quotient}
         return {}
 
-    def _quotients(self, params: Any, place: int, way: np.ndarray) -> tuple[list[float], float]:
-        """The slope of the loss along a way of one array, by differences over lengths, and what rounding may do."""
+    def _quotients(self, params: Any, place: int, way: np.ndarray, slope: float) -> list[float]:
+        """The slope of the loss along a way of one array, by differences over ever shorter lengths.
+
+        Those are left out in which the rounding of the loss hides the slope that is to be judged.
+        """
         leaves, structure = jax.tree.flatten(params)
         at = leaves[place]
         reach = max(float(np.linalg.norm(at)), _LEAST_SIZE * at.size**0.5)
@@ -113,8 +119,13 @@ class OfTraining(Retraining):
             leaves[place] = np.asarray(at + far * way, at.dtype)
             return float(self._training.loss(jax.tree.unflatten(structure, leaves)))
 
-        quotients = [(loss(by * reach) - loss(-by * reach)) / (2 * by * reach) for by in _STEPS_ASIDE]
-        return quotients, float(np.finfo(at.dtype).eps) * abs(loss(0.0)) / (min(_STEPS_ASIDE) * reach)
+        rounding = float(np.finfo(at.dtype).eps) * abs(loss(0.0))
+        quotients = []
+        for far in (by * reach for by in _STEPS_ASIDE):
+            quotient = (loss(far) - loss(-far)) / (2 * far)
+            if rounding / far <= _EXACT * max(slope, abs(quotient)):
+                quotients.append(quotient)
+        return quotients
 
     def scaled(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.scaled`: of the first table among the data."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from descend.descent import Outcome
 from descend.insight.changed_methods import has_decayed
+from descend.insight.compilers import seconds_of_compilers
 from descend.methods import Rule
 from descend.models.history import History
 from descend.models.linear import LinearModel
@@ -20,6 +21,7 @@ from descend.models.rows import rows_of
 __all__ = [
     "FEW_LOOKS",
     "FEW_STEPS",
+    "FOUND",
     "LEFT",
     "MATTERS",
     "MUCH",
@@ -35,11 +37,13 @@ FEW_STEPS = 1_000  # of which training in batches usually makes more
 FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
 
 _SECONDS = 2.0  # that all trials together may take, or as long as training took
+_MOST_COMPILING = 8.0  # seconds of compilers that are not counted among them
 _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
 MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 MUCH = 0.3  # share of what could have been gained
+FOUND = 0.9  # share of the loss of a constant, below which something is learnt
 LEFT = 0.05  # share of the loss of a constant, or at the start: much is left to learn
 REST = 0.005  # share of the loss at the start: what is left is no trifle
 _OF_REST, _OF_REST_OF_LINEAR = 0.2, 0.05  # and this is much of it; of a linear model one expects the best there is
@@ -55,7 +59,8 @@ class Retraining(ABC):
         self.batch_size, self.in_batches = batch_size, batch_size is not None
         self._rows = rows
         self.whole = max(1, round(float(history.epoch[-1])))  # epochs that were made
-        self._ends = time.perf_counter() + max(_SECONDS, float(history.seconds[-1]))
+        self._begin, self._compiled_before = time.perf_counter(), seconds_of_compilers()
+        self._lasts = max(_SECONDS, float(history.seconds[-1]))
         room = _ROWS / rows if self.in_batches else STEPS
         lasts = max(float(history.seconds[-1]), 1e-9)
         in_time = 1.0 if self.in_batches else max(1.0, _SECONDS / lasts) / _TRIALS
@@ -131,7 +136,8 @@ class Retraining(ABC):
         return tried
 
     def _tried(self, changes: dict[str, Any], *, onward: bool) -> History | None:
-        if self.made > 1 and time.perf_counter() > self._ends:
+        compiling = min(seconds_of_compilers() - self._compiled_before, _MOST_COMPILING)
+        if self.made > 1 and time.perf_counter() - self._begin - compiling > self._lasts:
             self.was_cut = True
             return None
         self.made, self.was_of_rows_alone = self.made + 1, False
@@ -194,7 +200,7 @@ class Retraining(ABC):
     def has_decayed(self) -> bool:
         """Whether a schedule took the rate down."""
         rates = self.history.rate[np.isfinite(self.history.rate)]
-        return bool(len(rates)) and has_decayed(rates[-1], rates.max())
+        return bool(len(rates)) and has_decayed(rates, float(rates.max()))
 
     @property
     def is_restless(self) -> bool:

@@ -16,7 +16,7 @@ from descend.insight.changed_methods import (
 from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
 from descend.insight.retrained_losses import OfTraining
 from descend.insight.retrained_models import OfModel
-from descend.insight.retraining import FEW_STEPS, LEFT, MATTERS, MUCH, REST, STEPS, Retraining, settled, told
+from descend.insight.retraining import FEW_STEPS, FOUND, LEFT, MATTERS, MUCH, REST, STEPS, Retraining, settled, told
 from descend.insight.to_and_fro import ILL, RISING
 from descend.insight.trials import RIGHT_RULE, rises
 from descend.methods import Rule
@@ -79,11 +79,12 @@ def with_cure_tried(trials: Retraining, read: Diagnosis) -> Diagnosis:
 def raw_columns(trials: Retraining) -> Diagnosis | None:
     """Whether columns that are not brought to one scale hold it up."""
     start, end, _ = trials.gained
-    if isinstance(trials, OfTraining) and not end > MATTERS * abs(start):
+    if not end > (MATTERS if isinstance(trials, OfTraining) else REST) * abs(start):
         return None
     for cure, changes in trials.scaled():
         found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, learns=0.0, **changes)
-        if found is not None and _does_as_well(trials, changes):
+        is_alone = isinstance(trials, OfModel) and "method" not in changes  # an estimator's own way to scale
+        if found is not None and not is_alone and _does_as_well(trials, changes):
             return None
         if found is not None:
             return replace(found, evidence={**found.evidence, **trials.largest_columns()})
@@ -93,9 +94,10 @@ def raw_columns(trials: Retraining) -> Diagnosis | None:
 def _does_as_well(trials: Retraining, changes: dict[str, Any]) -> bool:
     """Whether another rate, a weaker decay or a looser limit wins most of what changed data win."""
     made = trials.anew(**changes)
-    if made is None or not isinstance(trials, OfTraining) or not isinstance(trials.method, Rule):
+    if made is None or not isinstance(trials.method, Rule):
         return False
     loss = float(made.loss[-1]) + _AS_WELL * (trials.beside(made) - float(made.loss[-1]))
+    loss = min(loss, FOUND * trials.level) if isinstance(trials, OfModel) else loss
     weaker, factors = lighter(trials.method), (10, 100, 0.1, 10_000, 0.01)
     changed = [None if weaker is None else weaker[0]]
     changed += [other and other.method for other in (loosened(trials.method, factor) for factor in (10_000, 100))]
@@ -149,6 +151,10 @@ def ill_conditioned(trials: Retraining) -> Diagnosis | None:
         return None
     rows, columns = np.shape(trials.rows[0])
     if columns > rows / _ROWS_A_COLUMN:  # it would learn the rows by heart
+        return None
+    has_own = isinstance(trials.method, Rule) and bool(trials.method.penalties())
+    is_penalised = trials.model.l2 > 0 or trials.model.l1 > 0 or has_own
+    if trials.in_batches and is_penalised and hasattr(trials.rows[0], "tocsr"):  # in other units, in batches
         return None
     evidence: dict[str, Any] = {}
     if not trials.in_batches:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from descend.descent.report import described
 from descend.insight.chance import KNOWS
 from descend.insight.changed_methods import (
     Rescaled,
@@ -22,7 +23,7 @@ from descend.insight.changed_methods import (
     with_rate,
 )
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.retraining import FEW_LOOKS, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
+from descend.insight.retraining import FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import rises
@@ -33,7 +34,6 @@ from descend.stepsizes.schedule import Schedule
 __all__ = ["decayed", "diverged", "goes_to_and_fro", "swings", "too_large", "too_small"]
 
 _CLEARLY = 0.9  # of a loss: from there on another is lower by more than a trifle
-_FOUND = 0.9  # share of the loss of a constant, below which something is learnt
 _AGAIN = 0.05  # share of what was gained, that is gained once more
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 
@@ -78,7 +78,7 @@ def decayed(trials: Retraining) -> Diagnosis | None:
     if not (len(rates) and isinstance(kept, Method | Around) and isinstance(schedule, Schedule)):
         return None
     highest = highest_rate(schedule, int(trials.history.steps[-1]), rates)
-    if not has_decayed(rates[-1], highest):
+    if not has_decayed(rates, highest):
         return None
     method = with_rate(kept, highest)
     _, end, gained = trials.gained
@@ -92,7 +92,7 @@ def decayed(trials: Retraining) -> Diagnosis | None:
         longer = trials.anew(method=with_rate(kept, slow))
         if longer is not None and longer.loss[-1] < min(_CLEARLY * lowest, before := trials.beside(longer)):
             lowest = float(longer.loss[-1])
-            cure, seen = f"lr={slow!r}", told(longer, "from the start", before)
+            cure, seen = f"lr={described(slow)}", told(longer, "from the start", before)
     return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, seen)
 
 
@@ -117,7 +117,7 @@ def too_large(trials: Retraining) -> Diagnosis | None:
         return None
     cure, tried, before = best
     won = before - float(tried.loss[-1])
-    finds_back = is_lost and tried.loss[-1] < _FOUND * level
+    finds_back = is_lost and tried.loss[-1] < FOUND * level
     went_astray = (finds_back or not is_lost) and won > max(MUCH * (start - tried.loss[-1]), REST * abs(start))
     halves = won > 0.5 * before > 0.5 * LEFT * level
     if not (went_astray or halves or finds_back):

@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, noise_of
+from descend.descent.report import described
 from descend.insight.changed_methods import (
     Rescaled,
     has_decayed,
@@ -28,6 +29,7 @@ from descend.insight.kinks import in_a_kink
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
 from descend.insight.to_and_fro import ILL, circling, swinging, too_large
 from descend.insight.trials import (
+    HARDLY,
     TRIED,
     again,
     cost,
@@ -48,6 +50,7 @@ __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _FACTORS, _HARDLY = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
+_TIMES = 100.0  # as steep, or as much to be won
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
 
@@ -96,7 +99,7 @@ def decayed(run: Run) -> Diagnosis | None:
     if not isinstance(stepsize, StepSize) or stepsize.compares or not len(rates):
         return None
     highest = highest_rate(stepsize, run.nit, rates)
-    if not has_decayed(rates[-1], highest):
+    if not has_decayed(rates, highest):
         return None
     method = with_rate(run.method, highest)
     tried = improved(run, method, x0=run.x, steps=min(TRIED, max(50, run.nit)), below=cost(run))
@@ -111,7 +114,7 @@ def decayed(run: Run) -> Diagnosis | None:
     for slow in slower(stepsize, run.nit):
         longer = improved(run, with_rate(run.method, slow), steps=max(TRIED, run.nit), below=cost(best))
         if longer is not None:
-            cure, seen, best = f"lr={slow!r}", told(longer), longer
+            cure, seen, best = f"lr={described(slow)}", told(longer), longer
         if best.outcome is Outcome.CONVERGED:
             break
     return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, seen)
@@ -119,10 +122,9 @@ def decayed(run: Run) -> Diagnosis | None:
 
 def _gains(run: Run, tried: Run) -> bool:
     """Whether a run from its end gains more than a hundredth of what was gained so far, or quarters the gradient."""
-    won = cost(run) - cost(tried)
-    return won > 0.01 * max(start_cost(run) - cost(run), 0) or (
-        tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
-    )
+    won, gained = cost(run) - cost(tried), max(start_cost(run) - cost(run), 0)
+    is_nearer = tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
+    return won > 0.01 * gained or (is_nearer and won > HARDLY * gained)
 
 
 def tires(method: Any) -> bool:
@@ -338,14 +340,29 @@ def _thrown(run: Run, longer: Run) -> Diagnosis | None:
     return Diagnosis(Cause.RATE_TOO_LARGE, {"learning rate": lr, "cost": run.fun}, f"lr={smaller:.3g}", told(tried))
 
 
+def _on_level_ground(run: Run, longer: Run) -> Diagnosis | None:
+    """Whether the default steps find a much steeper slope, and get so far that more steps are nothing beside it."""
+    tried = again(run, None)
+    if tried is None or not cost(run) - cost(tried) > _TIMES * (cost(run) - cost(longer)):
+        return None
+    here, steepest = run.cost_and_gradient()[2], float(tried.trace.gradient_norm.max())
+    if not steepest > _TIMES * here:
+        return None
+    evidence = {"gradient norm": here, "on the way of the default steps up to": steepest, "cost": run.fun}
+    cure = "leave the method out, or start elsewhere: it is nearly level here"
+    return Diagnosis(Cause.PLATEAU, evidence, cure, told(tried))
+
+
 def _more_steps(run: Run) -> Diagnosis | None:
     steps = min(max(4 * run.nit, 100), 50_000)
     # So near to the end the cost itself may be rounded already.
     tried = improved(run, run.method, steps=steps, below=cost(run) + noise_of(run.problem, run.x_array, cost(run)))
     if tried is None or tried.outcome is Outcome.STALLED:
         return None
-    if tried.outcome is not Outcome.CONVERGED and not _gains(run, tried):
+    if not _gains(run, tried):
         return None
+    if (led := _on_level_ground(run, tried)) is not None:
+        return led
     if (thrown := _thrown(run, tried)) is not None:
         return thrown
     evidence = {"gradient norm": run.cost_and_gradient()[2], "steps": run.nit}

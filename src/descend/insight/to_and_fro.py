@@ -10,7 +10,8 @@ from descend.descent import Run
 from descend.insight.changed_methods import calmer, round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
-from descend.insight.trials import again, cost, fixed_rate, improved, onward, rises, start_cost, told
+from descend.insight.trials import HARDLY, again, cost, fixed_rate, improved, onward, rises, start_cost, told
+from descend.stepsizes.schedule import Schedule
 
 __all__ = ["ILL", "RISING", "circling", "swinging", "too_large"]
 
@@ -42,6 +43,8 @@ def circling(run: Run) -> Diagnosis | None:
         scaled = "curvature as the method scales it" if edge.is_adaptive else "curvature"
         evidence |= {f"rate times the largest {scaled}": float(edge.product[0]), "limit of stability": edge.edge}
     lr = fixed_rate(run)
+    if not (lr is not None and is_at_edge) and _is_all_won(run):
+        return None
     if lr is not None and is_at_edge:
         half = round_rate(lr / 2)
         tried = improved(run, with_rate(run.method, half), steps=max(50, run.nit), below=cost(run))
@@ -54,8 +57,16 @@ def circling(run: Run) -> Diagnosis | None:
             if tried is not None and (same is None or cost(tried) < cost(same)):
                 cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
                 return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
+    if isinstance(getattr(run.method, "lr", None), Schedule):  # its steps may be meant to go to and fro
+        return None
     is_seen = any(float(np.ptp(points, axis=0).max()) > 1e-9 * max(1.0, float(np.abs(points).max())) for points in ways)
     return Diagnosis(Cause.OSCILLATING, evidence) if is_seen else None
+
+
+def _is_all_won(run: Run) -> bool:
+    """Whether the default steps, which come to rest, get hardly lower from its end."""
+    ahead = again(run, None, x0=run.x)
+    return ahead is not None and ahead.success and cost(run) - cost(ahead) <= HARDLY * (start_cost(run) - cost(ahead))
 
 
 def swinging(run: Run) -> Diagnosis | None:

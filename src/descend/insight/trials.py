@@ -21,6 +21,7 @@ from descend.sentences import counted
 
 __all__ = [
     "FROZEN",
+    "HARDLY",
     "RIGHT_RULE",
     "TRIED",
     "again",
@@ -40,6 +41,7 @@ __all__ = [
 
 RIGHT_RULE = "make the derivative that of the function: look for stop_gradient, a rule of your own, or grad="  # too
 FROZEN = "let something move: what has a gradient is frozen"  # a cure
+HARDLY = 1e-6  # share of the cost, or of what was gained: no more than a trifle
 TRIED = 500  # steps for which a cure is tried
 _SECONDS = 1.0  # that a trial may take, or as long as the run
 _CURVED = 100_000  # variables up to which curvature is looked at

@@ -21,7 +21,7 @@ from descend.models.kernels import whole_gradient
 from descend.models.losses import Loss, Squared
 from descend.models.rows import Rows
 from descend.models.softmax import errors_of_rows
-from descend.models.threads import threads
+from descend.models.threads import threads, without_threads_of_blas
 
 __all__ = ["MOST_COLUMNS", "SUMMED", "Cost", "GramCost", "Parted", "RowsCost", "Scaling", "SoftmaxCost", "cost_of"]
 
@@ -29,6 +29,7 @@ _BLOCKS = 64  # of rows, whose sums are added in order: the bits do not depend o
 _FEWEST = 4_096  # rows in a block
 _SHARES = 4  # of the blocks, for each processor: to hand one over takes its time
 _TURNED = 512 << 20  # bytes
+_KEPT = 128 << 20  # bytes of rows, beside which their scaled features are kept
 SUMMED = 1_024  # rows that are multiplied at once: they stay in the cache
 MOST_COLUMNS = 1_024  # of which XᵀX is worth its making
 
@@ -94,7 +95,8 @@ class Cost(ABC):
     def _both(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
         at = (w.tobytes(), None if batch is None else batch.tobytes())
         if self._found is None or self._at != at:
-            value, grad = self._look(w, batch)
+            with without_threads_of_blas():
+                value, grad = self._look(w, batch)
             penalised = w.astype(np.float64) if self._axes is None else self._axes.weights(w)
             penalised[..., -1] = 0
             slope = penalised if self._axes is None else self._axes.gradient(penalised)
@@ -233,19 +235,37 @@ class SoftmaxCost(OfRows):
         super().__init__(scaling, l2)
         self.rows = rows
         self._classes = classes
+        self._kept: list[tuple[Rows, Any]] | None = None  # all rows in parts, for the next look
+
+    def _turn(self, axes: Axes) -> None:
+        super()._turn(axes)
+        self._kept = None
+
+    def _part(self, places: np.ndarray) -> tuple[Rows, Any]:
+        """Some of the rows, and their scaled features."""
+        part = self.rows.taken(places)
+        return part, self.scaling.applied(part)
 
     def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
-        cost, grad = 0.0, np.zeros((self._classes, self.rows.features + 1))
-        count = len(self.rows) if batch is None else len(batch)
-        for begin in range(0, count, _FEWEST):
-            places = np.arange(begin, min(begin + _FEWEST, count))
-            part = self.rows.taken(places if batch is None else np.asarray(batch)[places])
-            z = self.scaling.applied(part)
+        order = np.arange(len(self.rows)) if batch is None else np.asarray(batch)
+        cuts = [order[i : i + _FEWEST] for i in range(0, len(order), _FEWEST)]
+        is_kept = batch is None and self.rows.values.nbytes <= _KEPT
+        if is_kept and self._kept is None:
+            self._kept = [self._part(cut) for cut in cuts]
+        kept = self._kept if is_kept else None
+
+        def one(k: int) -> tuple[float, np.ndarray, np.ndarray]:
+            rows, z = self._part(cuts[k]) if kept is None else kept[k]
             errors = np.ascontiguousarray(self.scaling.scores(z, w))
-            cost += errors_of_rows(errors, part.y, part.weights)
-            grad[:, :-1] += (z.T @ errors).T
-            grad[:, -1] += errors.sum(axis=0) * self.scaling.intercept
-        return cost / count, grad / count
+            cost = errors_of_rows(errors, rows.y, rows.weights)
+            return cost, (z.T @ errors).T, errors.sum(axis=0) * self.scaling.intercept
+
+        cost, grad = 0.0, np.zeros((self._classes, self.rows.features + 1))
+        for part in threads().map(one, range(len(cuts))) if len(cuts) > 1 else map(one, range(len(cuts))):
+            cost += part[0]
+            grad[:, :-1] += part[1]
+            grad[:, -1] += part[2]
+        return cost / len(order), grad / len(order)
 
 
 class Parted:
