@@ -1,0 +1,153 @@
+"""Causes that look alike are told apart, and what is well is not called sick: an eighth examiner's cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.sparse
+
+from descend import (
+    QHM,
+    AdaGrad,
+    ClipGlobalNorm,
+    GradientDescent,
+    LinearRegression,
+    LogisticRegression,
+    Outcome,
+    ReduceOnPlateau,
+    Rprop,
+    Silver,
+    Warmup,
+    minimize,
+    train,
+)
+from descend.insight import Cause
+
+DRAW = np.random.default_rng(0)
+POSITIVE = abs(DRAW.normal(size=(500, 64)))
+CLASSES = (POSITIVE @ DRAW.normal(size=(64, 3))).argmax(1)
+
+
+def _steep(p: Any, X: Any, y: Any) -> Any:
+    shares = jax.nn.log_softmax(1_000 * (X @ p))
+    return -jnp.mean(jnp.sum(jax.nn.one_hot(y, 3) * shares, -1))
+
+
+@pytest.mark.parametrize(
+    ("method", "epochs", "cause"), [(GradientDescent(1e-7), 60, Cause.HEALTHY), (GradientDescent(0.1), 5, None)]
+)
+def test_the_slope_of_a_loss_that_bends_within_a_short_way_is_not_called_wrong(
+    method: Any, epochs: int, cause: Cause | None
+) -> None:
+    found = train(_steep, np.zeros((64, 3)), (POSITIVE, CLASSES), method, epochs=epochs).explain()
+    assert found.cause is not Cause.WRONG_GRADIENT
+    assert cause is None or found.cause is cause
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("method", "epochs", "cause", "cure"),
+    [
+        (GradientDescent(0.02), 30, Cause.HEALTHY, ""),
+        (GradientDescent(1e-6), 10, Cause.RATE_TOO_SMALL, "lr=0.01"),
+        (ClipGlobalNorm(GradientDescent(0.05), limit=1e-4), 10, Cause.RATE_TOO_SMALL, "limit=1"),
+    ],
+    ids=["healthy", "rate", "limit"],
+)
+def test_a_column_that_is_nearly_empty_is_not_blamed(method: Any, epochs: int, cause: Cause, cure: str) -> None:
+    draw = np.random.default_rng(0)
+    X = np.column_stack([draw.normal(size=(400, 3)), (np.arange(400) == 7) * 1e-2])
+    y = X[:, :3] @ [1, 2, 3.0]
+    model = LinearRegression(method, batch_size=16, epochs=epochs, scale=False).fit(X, y)
+    found = model.explain(X, y)
+    assert (found.cause, found.cure) == (cause, cure)
+
+
+def test_sparse_rows_with_a_penalty_are_not_compared_with_another_penalty() -> None:
+    S = scipy.sparse.random(1_000, 200, density=0.03, rng=0, format="csr")
+    y = np.asarray(S @ np.random.default_rng(2).normal(size=200) > 0).astype(int)
+    model = LogisticRegression(AdaGrad(0.5), batch_size=16, epochs=80, l2=0.001).fit(S, y)
+    assert model.explain(S, y).cause is Cause.HEALTHY
+
+
+def _least_squares(seed: int, columns: int) -> tuple[Any, float]:
+    draw = np.random.default_rng(seed)
+    A = draw.normal(size=(40, columns))
+    t = A @ draw.normal(size=columns) + 0.3 * draw.normal(size=40)
+    return lambda w: np.mean((A @ w - t) ** 2), float(2 * np.linalg.eigvalsh(A.T @ A / 40)[-1])
+
+
+COST, LIPSCHITZ = _least_squares(55, 6)
+
+
+@pytest.mark.parametrize(
+    ("method", "steps"),
+    [
+        (Rprop(), 300),
+        (GradientDescent(Silver(L=LIPSCHITZ)), 1_023),
+        (GradientDescent(Silver(L=LIPSCHITZ)), 127),
+        (QHM(0.2), 2_000),
+        (GradientDescent(ReduceOnPlateau(0.2)), 2_000),
+    ],
+    ids=["Rprop", "Silver", "Silver, fewer steps", "QHM", "ReduceOnPlateau"],
+)
+def test_what_alternates_by_design_or_has_won_all_but_a_trifle_is_well(method: Any, steps: int) -> None:
+    found = minimize(COST, np.zeros(6), method, steps=steps).explain()
+    assert found.cause is Cause.HEALTHY, found
+
+
+def test_silver_steps_have_not_decayed_because_the_last_are_short() -> None:
+    found = minimize(COST, np.zeros(6), GradientDescent(Silver(L=4e3)), steps=255).explain()
+    assert found.cause is not Cause.DECAYED_TOO_EARLY
+
+
+@pytest.mark.parametrize(
+    ("cost", "start", "lr", "steps"),
+    [
+        ("-exp(-x^2/2)", 6.0, 0.1, 500),
+        (lambda x: 4 * ((1 / x) ** 12 - (1 / x) ** 6), 8.0, 0.005, 500),
+        (lambda x: -np.exp(-np.sum((x - 1) ** 2)), [4.0, 4.0], 0.1, 300),
+        (lambda x: -1 / (1 + np.sum(x**2)), [50.0], 0.1, 500),
+    ],
+    ids=["a well", "Lennard-Jones", "two variables", "Cauchy"],
+)
+def test_far_from_a_well_more_steps_are_no_cure(cost: Any, start: Any, lr: float, steps: int) -> None:
+    run = minimize(cost, start, GradientDescent(lr), steps=steps)
+    found = run.explain()
+    assert found.cause is Cause.PLATEAU
+    assert found.cure.startswith("leave the method out")
+    assert minimize(cost, start).fun < run.fun - 0.9
+
+
+def test_a_rule_that_gives_no_slope_where_there_is_one_is_no_jump_also_in_float32() -> None:
+    @jax.custom_vjp
+    def square(x: Any) -> Any:
+        return x**2
+
+    def back(x: Any, g: Any) -> Any:
+        return (g * jnp.where(jnp.abs(x) > 0.5, 2 * x, 0.0),)
+
+    square.defvjp(lambda x: (x**2, x), back)
+    run = minimize(lambda x: square(x[0] - 3) + (x[1] - 2) ** 2, np.zeros(2, np.float32), GradientDescent(0.1))
+    assert run.outcome is Outcome.STALLED
+    assert "jump" not in run.message
+    assert run.explain().cause is Cause.WRONG_GRADIENT
+
+
+@pytest.mark.parametrize("large", [1e3, 1e4])
+def test_what_cancels_in_float32_is_neither_plateau_nor_saddle(large: float) -> None:
+    def cost(x: Any) -> Any:
+        return jnp.sum((large + x) ** 2 - large**2 - 2 * large * x + (x - 1) ** 2)
+
+    found = minimize(cost, np.array([3.0, 2.0], np.float32), GradientDescent(0.05), steps=1_000).explain()
+    assert (found.cause, found.cure) == (Cause.PRECISION_FLOOR, "start in float64")
+    assert minimize(cost, np.array([3.0, 2.0]), GradientDescent(0.05), steps=1_000).success
+
+
+def test_a_schedule_is_told_whole_where_its_rate_is_the_cure() -> None:
+    found = minimize("x^2 + 5*y^2", [3.0, 1.0], GradientDescent(Warmup(1e-6, steps=20)), steps=300).explain()
+    assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "lr=Warmup(lr=0.01, steps=20, start=0.01)")
