@@ -6,14 +6,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numba
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.datasets import load_diabetes
 
 from descend import (
     QHM,
     AdaGrad,
     ClipGlobalNorm,
+    Cosine,
     GradientDescent,
     LinearRegression,
     LogisticRegression,
@@ -26,6 +29,7 @@ from descend import (
     train,
 )
 from descend.insight import Cause
+from descend.insight.compilers import seconds_of_compilers
 
 DRAW = np.random.default_rng(0)
 POSITIVE = abs(DRAW.normal(size=(500, 64)))
@@ -151,3 +155,44 @@ def test_what_cancels_in_float32_is_neither_plateau_nor_saddle(large: float) -> 
 def test_a_schedule_is_told_whole_where_its_rate_is_the_cure() -> None:
     found = minimize("x^2 + 5*y^2", [3.0, 1.0], GradientDescent(Warmup(1e-6, steps=20)), steps=300).explain()
     assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "lr=Warmup(lr=0.01, steps=20, start=0.01)")
+
+
+def test_a_schedule_that_was_to_end_with_the_run_has_not_decayed_too_early() -> None:
+    def explained(steps: int, last: int) -> Any:
+        method = GradientDescent(Cosine(0.02, steps=steps))
+        return minimize("x^2 + 5*y^2", [3.0, 1.0], method, steps=last).explain()
+
+    found = explained(60, 60)
+    assert (found.cause, found.cure) == (Cause.TOO_FEW_STEPS, "steps=120, lr=Cosine(lr=0.02, steps=120, end=0)")
+    assert explained(60, 600).cause is Cause.DECAYED_TOO_EARLY
+    assert explained(2_000, 2_000).cause is Cause.HEALTHY
+    X, y = POSITIVE, POSITIVE @ np.arange(64.0)
+    for epochs, cause in ((10, Cause.TOO_FEW_STEPS), (40, Cause.DECAYED_TOO_EARLY)):
+        model = LinearRegression(GradientDescent(Cosine(2e-3, steps=160)), batch_size=32, epochs=epochs).fit(X, y)
+        assert model.explain(X, y).cause is cause
+
+
+def test_a_warm_up_that_has_hardly_begun_is_told_before_more_epochs() -> None:
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return -jnp.mean(jnp.sum(jax.nn.one_hot(y, 3) * jax.nn.log_softmax(X @ p), -1))
+
+    warm = GradientDescent(Warmup(0.1, steps=10**6, start=0.001))
+    found = train(loss, np.zeros((64, 3)), (POSITIVE, CLASSES), warm, epochs=5).explain()
+    assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "lr=Warmup(lr=0.1, steps=8, start=0.001)")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_of_a_penalty_that_is_far_too_heavy_the_cure_wins_most_there_is() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    for l1, l2, cure in (1e4, 0.0, "l1=1"), (0.0, 1e5, "l2=0.1"), (0.0, 50.0, "l2=0.5"):
+        found = LinearRegression(l1=l1, l2=l2).fit(X, y).explain(X, y)
+        assert (found.cause, found.cure) == (Cause.PENALTY, cure)
+
+
+def test_what_compilers_take_is_told_apart() -> None:
+    before = seconds_of_compilers()
+    jax.jit(lambda x: jnp.sin(x) * 17.25)(1.0)
+    of_jax = seconds_of_compilers()
+    assert of_jax > before
+    numba.njit(lambda x: x * 17.25)(1.0)
+    assert seconds_of_compilers() > of_jax

@@ -29,6 +29,7 @@ from descend.insight.retraining_rates import (
     decayed,
     diverged,
     goes_to_and_fro,
+    rises_too_slowly,
     swings,
     too_large,
     too_small,
@@ -52,7 +53,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         return read if found is None else replace(found, outcome=trials.outcome)
     if read.cause in certain:
         return with_cure_tried(trials, read)
-    looks = boundless, cut_off, wrong_rule, *_looks(trials, read), ill_conditioned
+    looks = boundless, cut_off, wrong_rule, rises_too_slowly, *_looks(trials, read), ill_conditioned
     for look in (wrong_rule, diverged) if has_diverged else looks:
         found = look(trials)
         if found is not None:

@@ -14,6 +14,7 @@ from descend.stepsizes.schedule import Schedule
 __all__ = [
     "Rescaled",
     "calmer",
+    "ends_with",
     "has_decayed",
     "highest_rate",
     "how_fast",
@@ -31,6 +32,7 @@ __all__ = [
 
 _CALM = 0.9  # momentum that is not called much
 _DECAYED, _AT_THE_END = 0.05, 8  # share of the highest rate; one of so many rates belongs to the end
+_PLANNED = 0.9  # share of the steps
 _SLOWER = 10.0  # times, for a schedule of no fixed length
 _SOONER = 10.0  # of the steps that were made, a warm-up takes one
 _LATER = 1e9  # steps within which a schedule that warms up has done so
@@ -70,6 +72,12 @@ def slower(schedule: Any, steps: int) -> list[Schedule]:
     return [made for made in (paced(schedule, times * factor) for factor in (1, 10, 100)) if made is not None]
 
 
+def ends_with(schedule: Any, steps: int) -> bool:
+    """Whether a schedule comes to its end where so many steps end: as was planned, and not too early."""
+    length = getattr(schedule, "steps", None)
+    return length is not None and _PLANNED * steps <= float(length) <= steps / _PLANNED
+
+
 def less_noise(method: Any, batch_size: int) -> dict[str, dict[str, Any]]:
     """What lowers the noise of batches, besides a smaller rate: the cure in words, and what it changes."""
     return {
@@ -90,12 +98,12 @@ def with_rate(method: Any, lr: float | Schedule) -> Any:
     return replace(method, lr=lr)
 
 
-def lighter(method: Any) -> tuple[Any, str] | None:
-    """The method with a hundredth of its penalties, and these in words; None where it has none."""
+def lighter(method: Any, times: float = 100.0) -> tuple[Any, str] | None:
+    """The method with penalties so many times as light, and these in words; None where it has none."""
     heavy = method.penalties() if isinstance(method, Rule) else {}
     if not heavy:
         return None
-    light = {name: round_rate(value / 100) for name, value in heavy.items()}
+    light = {name: round_rate(value / times) for name, value in heavy.items()}
     how = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in light.items())
     return method.with_numbers(light.get), how
 

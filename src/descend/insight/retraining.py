@@ -19,6 +19,7 @@ from descend.models.linear import LinearModel
 from descend.models.rows import rows_of
 
 __all__ = [
+    "CLEARLY",
     "FEW_LOOKS",
     "FEW_STEPS",
     "FOUND",
@@ -43,6 +44,7 @@ _ROWS, STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go t
 _HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
 MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 MUCH = 0.3  # share of what could have been gained
+CLEARLY = 0.9  # of a loss: from there on another is lower by more than a trifle
 FOUND = 0.9  # share of the loss of a constant, below which something is learnt
 LEFT = 0.05  # share of the loss of a constant, or at the start: much is left to learn
 REST = 0.005  # share of the loss at the start: what is left is no trifle

@@ -16,7 +16,18 @@ from descend.insight.changed_methods import (
 from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
 from descend.insight.retrained_losses import OfTraining
 from descend.insight.retrained_models import OfModel
-from descend.insight.retraining import FEW_STEPS, FOUND, LEFT, MATTERS, MUCH, REST, STEPS, Retraining, settled, told
+from descend.insight.retraining import (
+    FEW_STEPS,
+    FOUND,
+    LEFT,
+    MATTERS,
+    MUCH,
+    REST,
+    STEPS,
+    Retraining,
+    settled,
+    told,
+)
 from descend.insight.to_and_fro import ILL, RISING
 from descend.insight.trials import RIGHT_RULE, rises
 from descend.methods import Rule
@@ -40,8 +51,10 @@ __all__ = [
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _FAR_ABOVE = 10.0  # times the loss of a constant
-_AS_WELL = 0.1  # share of what scaled columns win, that may be missing
+_AS_WELL, _MOST = 0.1, 0.5  # shares of what scaled columns win, that may be missing
 _QUARTER = 0.25  # of the loss: without a decay so little is left
+_LIGHTER = (1e2, 1e4, 1e6)  # times as light, a penalty is tried: the heaviest of those that win about as much
+_MUCH_MORE = 1.5  # times as much won, for which a still lighter penalty is taken
 _PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss falls as far as the rate takes it
 
 
@@ -96,7 +109,8 @@ def _does_as_well(trials: Retraining, changes: dict[str, Any]) -> bool:
     made = trials.anew(**changes)
     if made is None or not isinstance(trials.method, Rule):
         return False
-    loss = float(made.loss[-1]) + _AS_WELL * (trials.beside(made) - float(made.loss[-1]))
+    share = _MOST if "method" in changes else _AS_WELL  # where scaled columns alone are no cure
+    loss = float(made.loss[-1]) + share * (trials.beside(made) - float(made.loss[-1]))
     loss = min(loss, FOUND * trials.level) if isinstance(trials, OfModel) else loss
     weaker, factors = lighter(trials.method), (10, 100, 0.1, 10_000, 0.01)
     changed = [None if weaker is None else weaker[0]]
@@ -222,26 +236,41 @@ def plateau(trials: Retraining) -> Diagnosis | None:
 
 def penalised(trials: Retraining) -> Diagnosis | None:
     """Whether a penalty, or a decay of the parameters, keeps it from learning most of what could be learnt."""
-    has = {} if trials.model is None else trials.model.get_params()
-    given = {name: float(has[name]) for name in ("l2", "l1", "dropout") if has.get(name)}
-    changes: dict[str, Any] = {name: round_rate(value / 100) for name, value in given.items()}
-    cures = [f"{name}={value:g}" for name, value in changes.items()]
-    if (found := lighter(trials.method)) is not None:
-        changes["method"], how = found
-        cures.append(how)
-        given |= {name.split(".")[-1]: value for name, value in trials.method.penalties().items()}
-    lowest = trials.lowest
-    tried = trials.anew(**changes) if changes else None
+    lowest, most, cure, tried = trials.lowest, 0.0, "", None
+    for times in _LIGHTER:
+        lighter_cure, changes = _lighter(trials, times)
+        made = trials.anew(**changes) if changes else None
+        won = -np.inf if made is None else trials.beside(made) - float(made.loss[-1])
+        if made is not None and (tried is None or won > _MUCH_MORE * most):
+            cure, tried, most = lighter_cure, made, won
     trials.lowest = lowest  # without its penalty it is another cost
     if tried is None:
         return None
     start, before = float(trials.history.loss[0]), trials.beside(tried)
     is_half = before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1])
-    is_rest = found is not None and tried.loss[-1] < _QUARTER * before and before > REST * start
+    pulls = trials.method.penalties() if isinstance(trials.method, Rule) else {}
+    is_rest = bool(pulls) and tried.loss[-1] < _QUARTER * before and before > REST * start
     if not (is_half or is_rest):
         return None
+    given = _penalties_of(trials) | {name.split(".")[-1]: value for name, value in pulls.items()}
     evidence = {**given, "loss at the start": start, "loss": before}
-    return Diagnosis(Cause.PENALTY, evidence, ", ".join(cures), told(tried, "from the start", before))
+    return Diagnosis(Cause.PENALTY, evidence, cure, told(tried, "from the start", before))
+
+
+def _penalties_of(trials: Retraining) -> dict[str, float]:
+    """Those of the estimator, not of its method."""
+    has = {} if trials.model is None else trials.model.get_params()
+    return {name: float(has[name]) for name in ("l2", "l1", "dropout") if has.get(name)}
+
+
+def _lighter(trials: Retraining, times: float) -> tuple[str, dict[str, Any]]:
+    """All penalties so many times as light: the cure, and the changes; none where there are none."""
+    changes: dict[str, Any] = {name: round_rate(value / times) for name, value in _penalties_of(trials).items()}
+    cures = [f"{name}={value:g}" for name, value in changes.items()]
+    if (found := lighter(trials.method, times)) is not None:
+        changes["method"], how = found
+        cures.append(how)
+    return ", ".join(cures), changes
 
 
 def at_chance(trials: Retraining) -> bool:

@@ -12,10 +12,13 @@ from descend.insight.chance import KNOWS
 from descend.insight.changed_methods import (
     Rescaled,
     calmer,
+    ends_with,
     has_decayed,
     highest_rate,
+    how_fast,
     less_noise,
     loosened,
+    paced,
     rates_in,
     rescaled,
     risen,
@@ -23,7 +26,7 @@ from descend.insight.changed_methods import (
     with_rate,
 )
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.retraining import FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
+from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
 from descend.insight.slow import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import rises
@@ -31,9 +34,8 @@ from descend.methods import Around, Method, Rule
 from descend.models.history import History
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["decayed", "diverged", "goes_to_and_fro", "swings", "too_large", "too_small"]
+__all__ = ["decayed", "diverged", "goes_to_and_fro", "rises_too_slowly", "swings", "too_large", "too_small"]
 
-_CLEARLY = 0.9  # of a loss: from there on another is lower by more than a trifle
 _AGAIN = 0.05  # share of what was gained, that is gained once more
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 
@@ -86,11 +88,18 @@ def decayed(trials: Retraining) -> Diagnosis | None:
     if tried is None or not end - tried.loss[-1] > min(MATTERS * max(gained, end), _AGAIN * gained):
         return None
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
+    made, whole = int(trials.history.steps[-1]), trials.whole
+    if ends_with(schedule, made) and (twice := paced(schedule, 2)) is not None:
+        longer = trials.anew(method=with_rate(kept, twice), epochs=2 * whole)
+        if longer is None or not end - longer.loss[-1] > MATTERS * max(gained, end):
+            return None
+        cure = f"epochs={2 * whole}, {how_fast(with_rate(kept, twice))}"
+        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer, "from the start", end))
     cure, seen = f"lr={highest:.3g} in the place of {type(schedule).__name__}", told(tried, "more with it", end)
     lowest = np.inf
-    for slow in slower(schedule, int(trials.history.steps[-1])):
+    for slow in slower(schedule, made):
         longer = trials.anew(method=with_rate(kept, slow))
-        if longer is not None and longer.loss[-1] < min(_CLEARLY * lowest, before := trials.beside(longer)):
+        if longer is not None and longer.loss[-1] < min(CLEARLY * lowest, before := trials.beside(longer)):
             lowest = float(longer.loss[-1])
             cure, seen = f"lr={described(slow)}", told(longer, "from the start", before)
     return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, seen)
@@ -177,11 +186,15 @@ def swings(trials: Retraining) -> Diagnosis | None:
     return Diagnosis(Cause.OSCILLATING, evidence, cure, told(tried, "from the start", before))
 
 
-def too_small(trials: Retraining) -> Diagnosis | None:
-    """Whether a much larger rate gets much farther in the same time: one that rises sooner, or that no limit holds."""
+def rises_too_slowly(trials: Retraining) -> Diagnosis | None:
+    """Whether a schedule that warms up is still far from the rate it leads to, and one that does so sooner is not."""
     rates = trials.history.rate[np.isfinite(trials.history.rate)]
-    if (found := risen(trials.method, rates, int(trials.history.steps[-1]))) is not None:
-        return _farther(trials, [(found[0], False)])
+    found = risen(trials.method, rates, int(trials.history.steps[-1]))
+    return None if found is None else _farther(trials, [(found[0], False)])
+
+
+def too_small(trials: Retraining) -> Diagnosis | None:
+    """Whether a much larger rate, or one that no limit holds, gets much farther in the same time."""
     if isinstance(trials.method, Rule):
         looser = _farther(trials, [(loosened(trials.method, factor), False) for factor in (10_000, 100, 10)])
         if looser is not None:

@@ -13,10 +13,12 @@ from descend.descent.outcome import Finding, has_no_bound, noise_of
 from descend.descent.report import described
 from descend.insight.changed_methods import (
     Rescaled,
+    ends_with,
     has_decayed,
     highest_rate,
     innermost,
     loosened,
+    paced,
     rescaled,
     risen,
     round_rate,
@@ -50,6 +52,7 @@ __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _FACTORS, _HARDLY = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
+_OF_A_REST = 1e-4  # of what was gained
 _TIMES = 100.0  # as steep, or as much to be won
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
@@ -106,6 +109,16 @@ def decayed(run: Run) -> Diagnosis | None:
     if tried is None or not _gains(run, tried):
         return None
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
+    if (
+        run.outcome is not Outcome.STALLED
+        and ends_with(stepsize, run.nit)
+        and (twice := paced(stepsize, 2)) is not None
+    ):
+        longer = improved(run, with_rate(run.method, twice), steps=2 * run.nit, below=cost(run))
+        if longer is None or not _gains(run, longer):
+            return None
+        cure = f"steps={2 * run.nit}, lr={described(twice)}"
+        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer))
     cure, seen, best = (
         f"lr={highest:.3g} in the place of {type(stepsize).__name__}",
         f"going on with it, {told(tried)}",
@@ -124,7 +137,8 @@ def _gains(run: Run, tried: Run) -> bool:
     """Whether a run from its end gains more than a hundredth of what was gained so far, or quarters the gradient."""
     won, gained = cost(run) - cost(tried), max(start_cost(run) - cost(run), 0)
     is_nearer = tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
-    return won > 0.01 * gained or (is_nearer and won > HARDLY * gained)
+    least = _OF_A_REST if run.outcome is Outcome.STALLED else 0.01  # which is no success, however little is left
+    return won > least * gained or (is_nearer and won > HARDLY * gained)
 
 
 def tires(method: Any) -> bool:
