@@ -131,7 +131,7 @@ class Training:
         """Why training ended as it did: a `Diagnosis`.
 
         Trainings with one thing changed tell the causes apart, and the cure was tried; they take as long as the
-        training, or two seconds.
+        training, or two seconds, and what compilers take.
         """
         from descend.insight import explain_training
         from descend.insight.by_retraining import explain_by_retraining

@@ -132,7 +132,8 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         """Why training ended as it did: a `Diagnosis`.
 
         With the rows that it was fitted on, trainings with one thing changed tell the causes apart, and the cure was
-        tried; they take as long as the fit, or two seconds. Without rows, what the losses on the way tell.
+        tried; they take as long as the fit, or two seconds, and what compilers take. Without rows, what the losses on
+        the way tell.
         """
         from descend.insight import explain_fit
 
