@@ -35,7 +35,7 @@ from descend import (
     train,
 )
 from descend.insight import Cause
-from descend.insight.changed_methods import highest_rate
+from descend.insight.changed_schedules import highest_rate
 
 pytestmark = pytest.mark.usefixtures("time_enough")
 

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from descend.descent.outcome import Finding, Outcome
-from descend.insight.changed_methods import has_decayed
+from descend.insight.changed_schedules import has_decayed
 from descend.insight.diagnosis import ENDLESS, NO_MORE, WRONG_SIGN, Cause, Diagnosis
 from descend.models.all_rows import BOUNDING_L2
 from descend.models.judging import beats_a_constant, judged_of

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from descend.descent import Outcome
-from descend.insight.changed_methods import has_decayed
+from descend.insight.changed_schedules import has_decayed
 from descend.insight.compilers import seconds_of_compilers
 from descend.methods import Rule
 from descend.models.history import History

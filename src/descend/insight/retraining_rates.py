@@ -12,19 +12,15 @@ from descend.insight.chance import KNOWS
 from descend.insight.changed_methods import (
     Rescaled,
     calmer,
-    ends_with,
-    has_decayed,
-    highest_rate,
     how_fast,
     less_noise,
     loosened,
-    paced,
     rates_in,
     rescaled,
     risen,
-    slower,
     with_rate,
 )
+from descend.insight.changed_schedules import ends_with, has_decayed, highest_rate, paced, slower
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
 from descend.insight.slow import tires

@@ -11,20 +11,8 @@ import numpy as np
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, noise_of
 from descend.descent.report import described
-from descend.insight.changed_methods import (
-    Rescaled,
-    ends_with,
-    has_decayed,
-    highest_rate,
-    innermost,
-    loosened,
-    paced,
-    rescaled,
-    risen,
-    round_rate,
-    slower,
-    with_rate,
-)
+from descend.insight.changed_methods import Rescaled, innermost, loosened, rescaled, risen, round_rate, with_rate
+from descend.insight.changed_schedules import ends_with, has_decayed, highest_rate, paced, slower
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
