@@ -115,6 +115,20 @@ def test_jumps_are_a_plateau_and_no_saddle() -> None:
     assert run.explain().cause is Cause.PLATEAU
 
 
+@pytest.mark.parametrize(
+    "step", [jnp.floor, lambda t: jnp.floor(t) ** 2, lambda t: t > 0], ids=["floor", "floor squared", "a threshold"]
+)
+def test_a_step_in_one_variable_is_no_saddle_though_the_other_has_a_slope(step: Any) -> None:
+    run = minimize(lambda x: (x[0] - 1) ** 2 + step(x[1]), [1.5, 2.4], GradientDescent(0.1))
+    assert "a little further on the cost falls by a jump" in run.message
+    found = run.explain()
+    assert (found.cause, found.cure) == (
+        Cause.PLATEAU, "put a smooth cost in the place of floor, round or a comparison"
+    )  # fmt: skip
+    saddle = minimize("(x - 1)^2 - y^2 + y^4", [1.5, 0.0], GradientDescent(0.1))
+    assert saddle.explain().cause is Cause.SADDLE
+
+
 WELL: list[tuple[str, Any, int]] = [
     ("averaged", Averaged(GradientDescent(0.02), after=500), 1),
     ("running average", ExponentialAverage(GradientDescent(0.02)), 1),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from descend.descent.jumps import has_no_slope_near, is_lower_near, jumps_beside, stands_in_steps
+from descend.descent.jumps import falls_without_slope, has_no_slope_near, is_lower_near, jumps_beside, stands_in_steps
 from descend.descent.kinks import fall_from_kink
 from descend.descent.leaps import leapt_over
 from descend.descent.outcome import (
@@ -151,6 +151,13 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             Outcome.STALLED,
             f"the gradient is as good as zero, but right beside x the cost {_falls(run)} by a jump: {_JUMPS}. Put a "
             "smooth cost in its place",
+        )
+    if toward and falls_without_slope(run, f):
+        return Judgement(
+            Outcome.STALLED,
+            f"the gradient is as good as zero, but a little further on the cost {_falls(run)} by a jump: {_JUMPS}. Put "
+            "a smooth cost in its place",
+            Finding.JUMPS,
         )
     if toward:
         place = f"a {kind}. Start elsewhere, or a little beside it"

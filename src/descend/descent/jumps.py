@@ -12,8 +12,10 @@ from descend.objectives.parameters import as_vector, from_vector
 if TYPE_CHECKING:
     from descend.descent.run import Run
 
-__all__ = ["has_no_slope_near", "is_lower_near", "jumps_beside", "stands_in_steps"]
+__all__ = ["falls_without_slope", "has_no_slope_near", "is_lower_near", "jumps_beside", "stands_in_steps"]
 
+_FARTHER = 0.5 ** np.arange(10, -1, -1)  # of the size of x: so far it is looked
+_BETWEEN = np.linspace(0, 1, 12)[1:] - 0.02  # of the way: no jump is met exactly
 _FEW_WAYS = 8  # coordinates along which it is looked around
 
 
@@ -54,6 +56,21 @@ def jumps_beside(run: Run, f: float) -> bool:
         (near := fall(way, short)) > rounding and all(near > 0.5 * fall(way, by * short) for by in (10, 1e3))
         for way in ways
     )
+
+
+def falls_without_slope(run: Run, f: float) -> bool:
+    """Whether along one of the first coordinates the cost is lower a little further on, with no slope on the way."""
+    point, reach, rounding = as_vector(run.x_array), reach_of(run.x_array), 10 * noise_of(run.problem, run.x_array, f)
+
+    def has_slope(way: np.ndarray, far: float) -> bool:
+        there = from_vector(point + far * way, run.x_array)
+        return float(as_vector(run.problem.value_and_grad(there, *run.problem.data)[1]) @ way) != 0
+
+    for way in (by * way for way in np.eye(point.size)[:_FEW_WAYS] for by in (1, -1)):
+        lower = next((far for far in reach * _FARTHER if _cost_at(run, point + far * way) < f - rounding), None)
+        if lower is not None and not any(has_slope(way, far) for far in lower * _BETWEEN):
+            return True
+    return False
 
 
 def is_lower_near(run: Run, f: float) -> bool:

@@ -244,6 +244,9 @@ def stalled(run: Run) -> Diagnosis | None:
         return None
     if run.finding is Finding.KINK:
         return along_a_kink(run)
+    if run.finding is Finding.JUMPS:
+        evidence = {"cost": run.fun, "the cost": "changes in jumps, which no gradient can see"}
+        return Diagnosis(Cause.PLATEAU, evidence, "put a smooth cost in the place of floor, round or a comparison")
     f, grad, size = run.cost_and_gradient()
     bend = curvature_at(run, run.x_array)
     slope = run.method.slope(run.x_array, grad)
