@@ -10,13 +10,16 @@ import numba
 import numpy as np
 import pytest
 import scipy.sparse
-from sklearn.datasets import load_diabetes
+from sklearn.datasets import load_diabetes, load_digits
 
 from descend import (
     QHM,
     AdaGrad,
+    Adam,
     ClipGlobalNorm,
     Cosine,
+    ExponentialDecay,
+    FTRLProximal,
     GradientDescent,
     LinearRegression,
     LogisticRegression,
@@ -76,6 +79,8 @@ def test_sparse_rows_with_a_penalty_are_not_compared_with_another_penalty() -> N
     y = np.asarray(S @ np.random.default_rng(2).normal(size=200) > 0).astype(int)
     model = LogisticRegression(AdaGrad(0.5), batch_size=16, epochs=80, l2=0.001).fit(S, y)
     assert model.explain(S, y).cause is Cause.HEALTHY
+    own = LogisticRegression(FTRLProximal(0.5, l1=0.1), batch_size=16, epochs=80, l2=0.0).fit(S, y)
+    assert own.explain(S, y).cause is not Cause.ILL_CONDITIONED
 
 
 def _least_squares(seed: int, columns: int) -> tuple[Any, float]:
@@ -102,6 +107,33 @@ COST, LIPSCHITZ = _least_squares(55, 6)
 def test_what_alternates_by_design_or_has_won_all_but_a_trifle_is_well(method: Any, steps: int) -> None:
     found = minimize(COST, np.zeros(6), method, steps=steps).explain()
     assert found.cause is Cause.HEALTHY, found
+
+
+def test_steps_that_alternate_are_not_told_to_go_to_and_fro_where_little_is_left() -> None:
+    def bowl(x: Any) -> Any:
+        return np.sum((x - 1) ** 2 * np.array([1, 2, 3]))
+
+    found = minimize(bowl, np.zeros(3), GradientDescent(Silver(L=6.0)), steps=127).explain()
+    assert found.cause is Cause.HEALTHY, found
+
+
+def test_a_run_whose_rate_has_gone_stalls_with_little_left_to_win() -> None:
+    K = 2 * np.eye(20) - np.eye(20, k=1) - np.eye(20, k=-1)
+    method = Adam(ExponentialDecay(0.1, 0.95))
+    run = minimize(lambda x: x @ (K @ x) / 2 - x[-1], np.zeros(20), method, steps=2_000)
+    assert run.outcome is Outcome.STALLED
+    assert run.explain().cause is Cause.DECAYED_TOO_EARLY
+
+
+def test_pixels_at_the_border_are_not_blamed_for_a_tiny_rate() -> None:
+    X, y = load_digits(return_X_y=True)
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return -jnp.mean(jnp.sum(jax.nn.one_hot(y, 10) * jax.nn.log_softmax(X @ p), -1))
+
+    data = (X / 16).astype(np.float32), y
+    found = train(loss, np.zeros((64, 10), np.float32), data, GradientDescent(1e-5), epochs=5).explain()
+    assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "lr=0.1")
 
 
 def test_silver_steps_have_not_decayed_because_the_last_are_short() -> None:

@@ -119,7 +119,8 @@ def test_a_cost_along_axes_is_the_cost(seed: int, l2: float) -> None:
             np.testing.assert_allclose(along.grad(v), slopes, rtol=1e-4, atol=1e-4)
     several = SoftmaxCost(model._rows(X, np.arange(1_000.0) % 3, None, first=False), model._scaling, 1e-3, 3)
     w = draw.normal(size=(3, 3))
-    assert several.along(axes)(w) == pytest.approx(several(axes.weights(w)), rel=1e-6)
+    value = several(axes.weights(w))  # first: what it keeps of the rows must not go along
+    assert several.along(axes)(w) == pytest.approx(value, rel=1e-6)
 
 
 def test_sums_that_have_too_few_digits_give_no_axes() -> None:

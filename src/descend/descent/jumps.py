@@ -59,7 +59,10 @@ def jumps_beside(run: Run, f: float) -> bool:
 
 
 def falls_without_slope(run: Run, f: float) -> bool:
-    """Whether along one of the first coordinates the cost is lower a little further on, with no slope on the way."""
+    """Whether along one of the first coordinates the cost is lower a little further on: level up to there, by a jump.
+
+    No slope on the way alone might be a wrong rule for it.
+    """
     point, reach, rounding = as_vector(run.x_array), reach_of(run.x_array), 10 * noise_of(run.problem, run.x_array, f)
 
     def has_slope(way: np.ndarray, far: float) -> bool:
@@ -68,7 +71,10 @@ def falls_without_slope(run: Run, f: float) -> bool:
 
     for way in (by * way for way in np.eye(point.size)[:_FEW_WAYS] for by in (1, -1)):
         lower = next((far for far in reach * _FARTHER if _cost_at(run, point + far * way) < f - rounding), None)
-        if lower is not None and not any(has_slope(way, far) for far in lower * _BETWEEN):
+        if lower is None or any(has_slope(way, far) for far in lower * _BETWEEN):
+            continue
+        costs = np.array([_cost_at(run, point + far * way) for far in lower * _BETWEEN])
+        if np.mean(np.abs(np.diff(costs)) <= rounding) > 0.5:
             return True
     return False
 
