@@ -41,6 +41,7 @@ __all__ = [
 _DENSE = {True: 64, False: 8}  # up to so many variables the whole Hessian is differenced, by whether traced
 _KRYLOV = 10_000  # up to so many variables, if traced, its lowest eigenvector is sought by Lanczos' method
 _FEW = 32  # coordinates that are looked at where there are too many
+_NEAR = 0.1  # of the scale of x: what is flat so far around is no minimum
 
 
 Reach = Callable[[Any, Any], Any]  # (from, to) -> the nearest point to which the rule may go
@@ -142,7 +143,7 @@ def surroundings(
     Returns
     -------
     flat
-        Whether no value differs from f by more than rounding.
+        Whether no value near x differs from f by more than rounding.
     fall
         The direction in which the cost falls, as text; empty if no fall was found. Then x is no minimum.
     """
@@ -157,7 +158,7 @@ def surroundings(
             while h <= reach:
                 there = go(x, from_vector(point + sign * h * direction, x))
                 value = float(problem.value(there, *problem.data))
-                flat = flat and abs(value - f) <= rounding
+                flat = flat and (h > _NEAR * reach or abs(value - f) <= rounding)
                 if not value <= before + rounding:
                     break
                 if value < f - 2 * slope * h - rounding:

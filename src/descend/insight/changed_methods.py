@@ -126,8 +126,8 @@ def risen(method: Any, seen: np.ndarray, steps: int) -> tuple[Rescaled, float] |
     stepsize = getattr(method, "lr", None)
     if not isinstance(stepsize, Schedule) or not len(seen):
         return None
-    highest = float(np.max(stepsize(np.geomspace(1, _LATER, 2_000).round())))
-    if seen.max() > 0.5 * highest or seen[-1] < seen.max():
+    highest = float(np.max(stepsize(np.geomspace(max(1, steps), _LATER, 2_000).round())))
+    if not highest > 2 * seen.max() or seen[-1] < seen.max():
         return None
     length = getattr(stepsize, "steps", None)
     sooner = None if length is None else paced(stepsize, steps / _SOONER / float(length))

@@ -20,6 +20,7 @@ _OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
 _STEPS_ASIDE = (2e-2, 5e-3, 1e-3, 2e-4, 4e-5, 8e-6)  # of the length of an array: differences over these tell its slope
 _FEWEST, _EXACT = 3, 0.02  # so many of them must be exact to that share of the slope
 _FAR_AWAY = (1.0, -1.0, 10.0, -10.0, 100.0, -100.0)  # times the size of the numbers
+_DEEP = 3  # matrices
 _USUAL, _REPEATED = 4.0, 0.5  # times as large or small as usual; share of numbers that are their own
 _ARRAYS, _LEAST_SIZE = 16, 0.1  # so many are looked at; the size of numbers that are zero
 _AGREE, _DIFFER = 0.03, 0.1  # shares by which slopes that are one agree, and by which two slopes differ
@@ -51,6 +52,12 @@ class OfTraining(Retraining):
 
         cure = "begin with random matrices, ±√(6/(rows + columns)), and zeros in the rest"
         return [(cure, {"params": jax.tree.map(begun, self._training.params)})]
+
+    @property
+    def is_deep(self) -> bool:
+        """See `Retraining.is_deep`."""
+        leaves = jax.tree.leaves(self._training.again.keywords["params"])
+        return sum(np.ndim(leaf) >= 2 for leaf in leaves) >= _DEEP
 
     @property
     def knows_rows_held_out(self) -> bool:

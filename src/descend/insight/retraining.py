@@ -86,6 +86,11 @@ class Retraining(ABC):
         return []
 
     @property
+    def is_deep(self) -> bool:
+        """Whether it is known for a network of several layers, which may learn nothing for where it began."""
+        return False
+
+    @property
     def never_reached(self) -> list[str]:
         """Those on which the loss depends, and that no gradient reaches at the start or elsewhere either."""
         return []

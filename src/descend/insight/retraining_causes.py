@@ -166,8 +166,7 @@ def ill_conditioned(trials: Retraining) -> Diagnosis | None:
     rows, columns = np.shape(trials.rows[0])
     if columns > rows / _ROWS_A_COLUMN:  # it would learn the rows by heart
         return None
-    has_own = isinstance(trials.method, Rule) and bool(trials.method.penalties())
-    is_penalised = trials.model.l2 > 0 or trials.model.l1 > 0 or has_own
+    is_penalised = trials.model.l2 > 0 or trials.model.l1 > 0
     if trials.in_batches and is_penalised and hasattr(trials.rows[0], "tocsr"):  # in other units, in batches
         return None
     evidence: dict[str, Any] = {}

@@ -41,6 +41,8 @@ __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _FACTORS, _HARDLY = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
 _OF_A_REST = 1e-4  # of what was gained
+_PLACES, _AS_NEAR, _AS_FAR = 1_500, 1e-3, 1e3  # on a straight way; of the size of x, the first and the last
+_FAR_BELOW = 10.0  # times the cost at the start, below zero
 _TIMES = 100.0  # as steep, or as much to be won
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
@@ -80,7 +82,23 @@ def _unbounded(run: Run) -> Diagnosis | None:
     tried = again(run, None)
     if tried is None or not (has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND):
         return None
+    if _is_beyond_a_barrier(run, tried):  # a pole, which the long steps have leapt over
+        return None
     return unbounded({"cost": run.fun, "cost after a longer way": tried.fun})
+
+
+def _is_beyond_a_barrier(run: Run, there: Run) -> bool:
+    """Whether the cost rises above that of the start on the straight way from the end of a run to that of another."""
+    if not run.problem.is_traced:  # so many evaluations would take longer than the run
+        return False
+    begin = as_vector(run.x_array).astype(float)
+    way = as_vector(there.x_array).astype(float) - begin
+    highest = max(start_cost(run), cost(run))
+    highest += HARDLY * abs(highest)
+    far = float(np.abs(way).max()) / max(1.0, float(np.abs(begin).max()))
+    shares = np.geomspace(_AS_NEAR, min(far, _AS_FAR), _PLACES) / far if far > _AS_NEAR else ()
+    places = (from_vector(begin + share * way, run.problem.x0) for share in shares)
+    return any(not run.problem.value(place, *run.problem.data) <= highest for place in places)
 
 
 def decayed(run: Run) -> Diagnosis | None:
@@ -241,12 +259,14 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
         return None
     evidence: dict[str, Any] = {"learning rate": lr}
     evidence |= {"limit of stability": limit} if np.isfinite(limit) else {}
-    larger = [0.5 * limit, 0.1 * limit, _SLOW * limit] if np.isfinite(limit) else [10_000 * lr, 100 * lr, 10 * lr]
-    if run.sampling is not None and run.sampling.samples:  # what all rows stand, one may not
-        larger += [10_000 * lr, 100 * lr]
+    larger = [10_000 * lr, 100 * lr]
+    # What all rows stand, one may not; and what a place stands, those on the way may not.
+    larger = [0.5 * limit, 0.1 * limit, _SLOW * limit, *larger] if np.isfinite(limit) else [*larger, 10 * lr]
     best: tuple[float, Run] | None = None
     for rate in map(round_rate, larger):
         tried = improved(run, with_rate(run.method, rate), steps=steps, below=min(start_cost(run), cost(run)))
+        if tried is not None and cost(tried) < -_FAR_BELOW * abs(start_cost(run)) and _is_beyond_a_barrier(run, tried):
+            continue
         if tried is not None and (best is None or cost(tried) < cost(best[1])):
             best = rate, tried
         if tried is not None and tried.outcome is Outcome.CONVERGED:
