@@ -217,9 +217,9 @@ QUADRATIC = "(x-1)^2 + 3*(y-1)^2"
 @pytest.mark.parametrize(
     "method",
     [
-        Averaged(Adam(Cosine(0.01, steps=100))),
-        ClipGlobalNorm(Momentum(Cosine(0.001, steps=100)), 1.0),
-        Lookahead(Adam(Cosine(0.01, steps=100))),
+        Averaged(Adam(Cosine(0.01, steps=20))),
+        ClipGlobalNorm(Momentum(Cosine(0.001, steps=20)), 1.0),
+        Lookahead(Adam(Cosine(0.01, steps=20))),
     ],
     ids=lambda m: type(m).__name__,
 )
