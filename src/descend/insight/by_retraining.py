@@ -39,7 +39,7 @@ from descend.methods import Frozen, Rule
 
 __all__ = ["explain_by_retraining"]
 
-_HARDLY_LEARNT = 0.01  # share of the loss at the start: of so little nobody knows whether it is all there is
+_HARDLY_LEARNT = 0.01  # share of the loss after an epoch: of so little nobody knows whether it is all there is
 _TRIFLE = 0.01  # share of the loss that more steps may win where nothing is left to learn
 
 
@@ -80,7 +80,7 @@ def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
         return Diagnosis(Cause.UNKNOWN, evidence, outcome=trials.outcome)
     if trials.never_reached:
         evidence["no gradient reaches"] = ", ".join(trials.never_reached)
-    if trials.is_deep and not gained > _HARDLY_LEARNT * abs(start):
+    if trials.is_deep and not trials.level - end > _HARDLY_LEARNT * abs(trials.level):
         return Diagnosis(Cause.UNKNOWN, {**evidence, "loss at the start": start}, outcome=trials.outcome)
     learnt = gained > 0.5 * abs(start)
     ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED  # with all steps made, and nothing that gets it much lower
