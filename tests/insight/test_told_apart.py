@@ -325,3 +325,11 @@ def test_a_run_that_stalls_where_its_schedule_ends_had_more_steps_to_make() -> N
     run = minimize("rosenbrock", None, GradientDescent(Cosine(1e-3, steps=200)), steps=2_000)
     assert run.outcome is Outcome.STALLED
     assert run.explain().cause is Cause.DECAYED_TOO_EARLY
+
+
+def test_what_was_learnt_within_the_first_epoch_is_well() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(2_000, 3))
+    y = X @ [1.0, 2.0, 3.0] + draw.normal(size=2_000)
+    made = train(lambda p, X, y: jnp.mean((X @ p - y) ** 2), np.zeros(3), (X, y), GradientDescent(0.05), epochs=6)
+    assert made.explain().cause is Cause.HEALTHY
