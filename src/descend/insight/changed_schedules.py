@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["ends_with", "has_decayed", "highest_rate", "paced", "slower"]
+__all__ = ["has_decayed", "highest_rate", "paced", "slower", "twice_as_long"]
 
 _DECAYED, _AT_THE_END = 0.05, 8  # share of the highest rate; one of so many rates belongs to the end
 _PLANNED = 0.9  # share of the steps
@@ -49,7 +49,8 @@ def slower(schedule: Any, steps: int) -> list[Schedule]:
     return [made for made in (paced(schedule, times * factor) for factor in (1, 10, 100)) if made is not None]
 
 
-def ends_with(schedule: Any, steps: int) -> bool:
-    """Whether a schedule comes to its end where so many steps end: as was planned, and not too early."""
+def twice_as_long(schedule: Any, steps: int) -> Schedule | None:
+    """One that takes twice as long as a schedule that ends where so many steps end, as was planned; else None."""
     length = getattr(schedule, "steps", None)
-    return length is not None and _PLANNED * steps <= float(length) <= steps / _PLANNED
+    was_planned = length is not None and _PLANNED * steps <= float(length) <= steps / _PLANNED
+    return paced(schedule, 2) if was_planned else None

@@ -64,7 +64,7 @@ class OfTraining(Retraining):
         """See `Retraining.knows_rows_held_out`."""
         return bool(self._training.knows_rows_held_out())
 
-    @property
+    @cached_property
     def never_reached(self) -> list[str]:
         """See `Retraining.never_reached`."""
         elsewhere, _ = self._elsewhere

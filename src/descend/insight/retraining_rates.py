@@ -20,7 +20,7 @@ from descend.insight.changed_methods import (
     risen,
     with_rate,
 )
-from descend.insight.changed_schedules import ends_with, has_decayed, highest_rate, paced, slower
+from descend.insight.changed_schedules import has_decayed, highest_rate, slower, twice_as_long
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
 from descend.insight.slow import tires
@@ -85,7 +85,7 @@ def decayed(trials: Retraining) -> Diagnosis | None:
         return None
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
     made, whole = int(trials.history.steps[-1]), trials.whole
-    if ends_with(schedule, made) and (twice := paced(schedule, 2)) is not None:
+    if (twice := twice_as_long(schedule, made)) is not None:
         longer = trials.anew(method=with_rate(kept, twice), epochs=2 * whole)
         if longer is None or not end - longer.loss[-1] > MATTERS * max(gained, end):
             return None

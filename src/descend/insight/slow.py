@@ -12,7 +12,7 @@ from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, noise_of
 from descend.descent.report import described
 from descend.insight.changed_methods import Rescaled, innermost, loosened, rescaled, risen, round_rate, with_rate
-from descend.insight.changed_schedules import ends_with, has_decayed, highest_rate, paced, slower
+from descend.insight.changed_schedules import has_decayed, highest_rate, slower, twice_as_long
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
@@ -39,7 +39,7 @@ from descend.stepsizes.schedule import Schedule
 __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
 
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
-_FACTORS, _HARDLY = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
+_FACTORS, _FARTHER = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
 _OF_A_REST = 1e-4  # of what was gained
 _PLACES, _AS_NEAR, _AS_FAR = 1_500, 1e-3, 1e3  # on a straight way; of the size of x, the first and the last
 _FAR_BELOW = 10.0  # times the cost at the start, below zero
@@ -115,21 +115,14 @@ def decayed(run: Run) -> Diagnosis | None:
     if tried is None or not _gains(run, tried):
         return None
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
-    if (
-        run.outcome is not Outcome.STALLED
-        and ends_with(stepsize, run.nit)
-        and (twice := paced(stepsize, 2)) is not None
-    ):
+    if run.outcome is not Outcome.STALLED and (twice := twice_as_long(stepsize, run.nit)) is not None:
         longer = improved(run, with_rate(run.method, twice), steps=2 * run.nit, below=cost(run))
         if longer is None or not _gains(run, longer):
             return None
         cure = f"steps={2 * run.nit}, lr={described(twice)}"
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer))
-    cure, seen, best = (
-        f"lr={highest:.3g} in the place of {type(stepsize).__name__}",
-        f"going on with it, {told(tried)}",
-        run,
-    )
+    cure, seen = f"lr={highest:.3g} in the place of {type(stepsize).__name__}", f"going on with it, {told(tried)}"
+    best = run
     for slow in slower(stepsize, run.nit):
         longer = improved(run, with_rate(run.method, slow), steps=max(TRIED, run.nit), below=cost(best))
         if longer is not None:
@@ -238,7 +231,7 @@ def _much_farther(run: Run, larger: Callable[[float], Rescaled | None], evidence
     for changed, how in filter(None, map(larger, _FACTORS)):
         steps, below = min(max(run.nit, 20), 2_000), cost(run if best is None else best[1])
         tried = improved(run, changed, steps=steps, below=below)
-        if tried is not None and start_cost(run) - cost(tried) > _HARDLY * max(start_cost(run) - cost(run), 0):
+        if tried is not None and start_cost(run) - cost(tried) > _FARTHER * max(start_cost(run) - cost(run), 0):
             best = how, tried
             if tried.outcome is Outcome.CONVERGED:  # a still larger one would begin with a leap
                 break
