@@ -41,6 +41,7 @@ RUNNING, SMALL_GRADIENT, NOT_FINITE = 0, 1, -1
 _ROWS_A_CHUNK = 1_024
 _SECONDS_A_CHUNK = 0.1
 _BYTES_A_CHUNK = 4 * 2**20
+_STEPS_BETWEEN_LOOKS = 32  # at all lanes, whether any still runs
 
 
 class Carry(NamedTuple):
@@ -170,20 +171,23 @@ class CompiledEngine(_Engine):
             def one(c: Any) -> Any:
                 return self._one_step(method, at, gtol, c)
 
-            def one_row(loop: Any) -> Any:
-                c, i, table = loop
-                target = jnp.minimum(jax.lax.div(_time(c) + stride - 1, stride) * stride, last) + 1
-                c = jax.lax.while_loop(lambda c: self._runs(c) & (_time(c) < target), one, c)
+            def towards_a_row(loop: Any) -> Any:
+                c, _, i, table = loop
+                target = jnp.minimum(jax.lax.div(c.state.t + stride - 1, stride) * stride, last) + 1
+                here = jnp.minimum(target, c.state.t + _STEPS_BETWEEN_LOOKS)
+                c = jax.lax.while_loop(lambda c: self._is_seen_to_run(c) & (c.state.t < here), one, c)
+                runs = (c.ended == RUNNING).any()
                 write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)  # in place; .at[] is not
-                return c, i + 1, tuple(map(write, table, self._row(c)))
+                return c, runs, i + ((c.state.t == target) | ~runs), tuple(map(write, table, self._row(c)))
 
             row = jax.eval_shape(self._row, carry)
             table = tuple(jnp.zeros((capacity, *part.shape), part.dtype) for part in row)
-            return jax.lax.while_loop(
-                lambda loop: self._runs(loop[0]) & (_time(loop[0]) <= last) & (loop[1] < rows),
-                one_row,
-                (self._begun(method, carry), jnp.int32(0), table),
+            carry, _, count, table = jax.lax.while_loop(
+                lambda loop: loop[1] & (loop[0].state.t <= last) & (loop[2] < rows),
+                towards_a_row,
+                (self._begun(method, carry), jnp.bool_(True), jnp.int32(0), table),
             )
+            return carry, count, table
 
         return chunk
 
@@ -195,7 +199,8 @@ class CompiledEngine(_Engine):
     def _one_step(self, method: Any, at: Callable[[Any], Evaluations], gtol: Any, c: Any) -> Any:
         return self.step(method, at(c.state.t), gtol, c)
 
-    def _runs(self, c: Any) -> Any:
+    def _is_seen_to_run(self, c: Any) -> Any:
+        """Asked before each step, so it must cost next to nothing."""
         return c.ended == RUNNING
 
     def _row(self, c: Any) -> tuple[Any, ...]:
@@ -206,10 +211,6 @@ class CompiledEngine(_Engine):
 def numbers_of(c: Carry, *, keeps_x: bool) -> Any:
     """Cost, gradient norm, rate and, if it is kept, x, as one vector."""
     return jnp.concatenate([c.seen, flat(c.kept)]) if keeps_x else c.seen
-
-
-def _time(c: Any) -> Any:
-    return c.state.t
 
 
 def _on_all(program: Any, consts: Any, data: Any, x: Any) -> Any:

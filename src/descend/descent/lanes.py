@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -125,18 +125,6 @@ def repeated(x0: Any, lanes: int) -> Any:
     return jax.tree.map(lambda leaf: np.repeat(np.asarray(leaf)[None], lanes, axis=0), x0)
 
 
-class _Lanes(NamedTuple):
-    """What the loop hands from step to step: the carry of each lane along the first axis, the step count shared."""
-
-    carry: Carry
-    runs: Any  # whether any lane does; found once a step, and not by each loop
-
-    @property
-    def state(self) -> Any:
-        """The states of the rule."""
-        return self.carry.state
-
-
 def _rows_that_fit(rows: int, lanes: int, itemsize: int, bytes_of_x: int) -> tuple[int, bool]:
     """How many rows are kept, and whether with x."""
     with_x, without = (max(2, _MOST_BYTES // (lanes * width)) for width in (3 * itemsize + bytes_of_x, 3 * itemsize))
@@ -145,7 +133,7 @@ def _rows_that_fit(rows: int, lanes: int, itemsize: int, bytes_of_x: int) -> tup
 
 
 class _LaneEngine(CompiledEngine):
-    """All lanes at once in a compiled loop."""
+    """All lanes at once in a compiled loop: a carry has the lanes along its first axis, and one step count."""
 
     def __init__(
         self, problem: Problem, sampling: Sampling | None, rules: Any, batched: Any, x0s: Any, rows: int, quickly: bool
@@ -169,16 +157,16 @@ class _LaneEngine(CompiledEngine):
 
     def run_all(self, gtols: np.ndarray, stride: int, last: int) -> Ends:
         """See `run_lanes`."""
-        state = _Lanes(self._unbegun, np.bool_(True))
+        carry = self._unbegun
         tables, steps = [], []
         while True:
-            begin = -(-int(state.state.t) // stride) * stride
-            state, numbers = self.run(self.rules, state, gtols, self.capacity, stride, last)
+            begin = -(-int(carry.state.t) // stride) * stride
+            carry, numbers = self.run(self.rules, carry, gtols, self.capacity, stride, last)
             tables.append(numbers)
-            steps.append(np.append(begin + stride * np.arange(len(numbers) - 1), int(state.state.t) - 1))
-            if int(state.state.t) > last or not state.runs:
+            steps.append(np.append(begin + stride * np.arange(len(numbers) - 1), int(carry.state.t) - 1))
+            if int(carry.state.t) > last or np.all(np.asarray(carry.ended) != RUNNING):
                 break
-        at_end: Carry = jax.tree.map(np.asarray, state.carry)
+        at_end: Carry = jax.tree.map(np.asarray, carry)
         kept = np.concatenate(steps), np.concatenate(tables)
         ends = np.sign(at_end.ended), _last_finite(at_end), at_end.searched.astype(np.int64)
         return Ends(*kept, *ends, at_end.seen.astype(np.float64), _as_rows(handed_out(at_end)))
@@ -192,25 +180,24 @@ class _LaneEngine(CompiledEngine):
         return _rows_that_fit(self._wanted, self._lanes, dtype_of(self.problem.x0).itemsize, bytes_of_x)
 
     def _begun(self, method: Any, c: Any) -> Any:
-        lanes: Carry = jax.vmap(start, in_axes=(self._batched, 0), out_axes=self._axes)(method, c.carry.x)
-        begun = c.carry._replace(state=lanes.state, kept=lanes.kept, answer=lanes.answer)
+        lanes: Carry = jax.vmap(start, in_axes=(self._batched, 0), out_axes=self._axes)(method, c.x)
+        begun = c._replace(state=lanes.state, kept=lanes.kept, answer=lanes.answer)
         if not self.samples:  # all steps are made in one call
-            return c._replace(carry=begun)
-        is_first = c.carry.state.t == 0
-        return c._replace(carry=jax.tree.map(lambda new, old: jnp.where(is_first, new, old), begun, c.carry))
+            return begun
+        is_first = c.state.t == 0
+        return jax.tree.map(lambda new, old: jnp.where(is_first, new, old), begun, c)
 
     def _one_step(self, method: Any, at: Callable[[Any], Evaluations], gtol: Any, c: Any) -> Any:
         def lane(method: Any, old: Carry, gtol: Any) -> Any:
             return self.step(method, at(old.state.t), gtol, old, old.ended == RUNNING)
 
-        carry = jax.vmap(lane, in_axes=(self._batched, self._axes, 0), out_axes=self._axes)(method, c.carry, gtol)
-        return _Lanes(carry, (carry.ended == RUNNING).any())
+        return jax.vmap(lane, in_axes=(self._batched, self._axes, 0), out_axes=self._axes)(method, c, gtol)
 
-    def _runs(self, c: Any) -> Any:
-        return c.runs
+    def _is_seen_to_run(self, c: Any) -> Any:
+        return True
 
     def _row(self, c: Any) -> tuple[Any, ...]:
-        numbers = jax.vmap(lambda carry: numbers_of(carry, keeps_x=self.keeps_x), in_axes=(self._axes,))(c.carry)
+        numbers = jax.vmap(lambda carry: numbers_of(carry, keeps_x=self.keeps_x), in_axes=(self._axes,))(c)
         return (numbers,)
 
 
