@@ -41,12 +41,14 @@ def drawn(inputs: int, outputs: int, seed: int = 0) -> np.ndarray:
     return numbers * np.float32((2 / inputs) ** 0.5)
 
 
+@pytest.mark.usefixtures("time_enough")
 @pytest.mark.parametrize(("lr", "epochs"), [(0.05, 5), (0.05, 40), (0.1, 15)])
 def test_a_network_of_few_steps_needs_more(lr: float, epochs: int) -> None:
     network = MLPRegressor(GradientDescent(lr), hidden=(32,), activation="tanh", batch_size=400, epochs=epochs, seed=1)
     found = network.fit(PLACES, WAVE).explain(PLACES, WAVE)
     assert found.cause is Cause.TOO_FEW_STEPS
-    assert "going on for 1,000 steps ends at loss" in found.seen
+    assert found.cure == f"epochs={1_000 + epochs}"
+    assert found.seen.startswith(f"{1_000 + epochs:,} epochs from the start end at loss")
 
 
 def test_what_has_hardly_learnt_in_few_steps_is_not_called_well() -> None:

@@ -175,7 +175,7 @@ def test_a_clone_and_another_rate_do_not_compile_anew() -> None:
     model = MLPClassifier(GradientDescent(0.1), epochs=1).fit(X, y)
     compiled: list[str] = []
 
-    def note(event: str, duration: float, **_: Any) -> None:
+    def note(event: str, duration_secs: float, **_: Any) -> None:
         compiled.append(event)
 
     jax.monitoring.register_event_duration_secs_listener(note)

@@ -287,7 +287,7 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
     kind = "shorter " if circles or far <= last else "longer "
     if np.isnan(last) and not circles:
         kind = ""
-    decays = [name.split(".")[-1] for name in run.method.penalties()] if run.trace.lr[-1] != 0 else []
+    decays = run.method.pulls(run.problem.x0) if run.trace.lr[-1] != 0 else {}
     if decays:
         advice = f"; the method's {' and '.join(decays)} pulls x towards 0, away from the minimum of the cost alone"
     elif run.lr is None or not kind:

@@ -16,6 +16,7 @@ __all__ = ["falls_without_slope", "has_no_slope_near", "is_lower_near", "jumps_b
 
 _FARTHER = 0.5 ** np.arange(10, -1, -1)  # of the size of x: so far it is looked
 _BETWEEN = np.linspace(0, 1, 12)[1:] - 0.02  # of the way: no jump is met exactly
+_HALVINGS = 40  # of that part of the way in which it falls
 _FEW_WAYS = 8  # coordinates along which it is looked around
 
 
@@ -74,9 +75,20 @@ def falls_without_slope(run: Run, f: float) -> bool:
         if lower is None or any(has_slope(way, far) for far in lower * _BETWEEN):
             continue
         costs = np.array([_cost_at(run, point + far * way) for far in lower * _BETWEEN])
-        if np.mean(np.abs(np.diff(costs)) <= rounding) > 0.5:
+        if np.mean(np.abs(np.diff(costs)) <= rounding) > 0.5 and _falls_at_once(run, f - rounding, way, lower):
             return True
     return False
+
+
+def _falls_at_once(run: Run, level: float, way: np.ndarray, lower: float) -> bool:
+    """Whether the cost falls below a level, which it does within the last part of a way, by a jump and no kink."""
+    point = as_vector(run.x_array)
+    before, after = _BETWEEN[-1] * lower, lower
+    for _ in range(_HALVINGS):
+        middle = (before + after) / 2
+        is_below = _cost_at(run, point + middle * way) < level
+        before, after = (before, middle) if is_below else (middle, after)
+    return level - _cost_at(run, point + after * way) > 0.5 * (level - _cost_at(run, point + lower * way))
 
 
 def is_lower_near(run: Run, f: float) -> bool:

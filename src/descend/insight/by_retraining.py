@@ -45,6 +45,11 @@ _TRIFLE = 0.01  # share of the loss that more steps may win where nothing is lef
 
 def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
+    with np.errstate(all="ignore"):  # numbers may be huge where training has gone astray
+        return _explained(trials, read)
+
+
+def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
     certain = {Cause.OVERFITTING, Cause.LEFT_DOMAIN, Cause.UNBOUNDED, Cause.PRECISION_FLOOR}
     has_diverged = trials.outcome is Outcome.DIVERGED
     if trials.outcome is Outcome.CONVERGED:  # of one that was stopped early, the training loss is not the measure
@@ -97,14 +102,14 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     start, end, gained = trials.gained
     is_own = isinstance(trials, OfTraining)  # nobody else has drawn its start, or scaled its columns
     early, late = ((raw_columns, plateau), ()) if is_own else ((), (plateau,))
+    pulls = isinstance(trials.method, Rule) and bool(trials.method.pulls(trials.parameters))
     if end > 1.02 * start or trials.is_restless:  # the way led up
         return decayed, too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
     if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:
         order = (too_small, plateau) if is_own and not trials.unreached else (plateau, too_small)
         has_leapt = float(np.abs(trials.history.loss - start).max()) > 0.01 * abs(start)
         before, after = ((too_large,), ()) if has_leapt else ((), (too_large,))
-        has_decay = isinstance(trials.method, Rule) and bool(trials.method.penalties())
-        first = (penalised, *before) if has_decay else (*before, penalised)
+        first = (penalised, *before) if pulls else (*before, penalised)
         return decayed, *first, raw_columns, *order, *after, goes_to_and_fro, too_few_epochs, hardly_begun
     if len(trials.history) < FEW_LOOKS:
         return (
@@ -119,5 +124,5 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
             *late,
         )
     first = (decayed, *early[:1], too_large, *early[1:], swings, raw_columns)
-    held_up = () if trials.in_batches else (ill_conditioned,)  # else that is looked for last
+    held_up = () if trials.in_batches else (*((penalised,) if pulls else ()), ill_conditioned)  # else looked for last
     return *first, too_small, goes_to_and_fro, *held_up, too_few_epochs, penalised, hardly_begun, *late

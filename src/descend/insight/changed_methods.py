@@ -10,11 +10,13 @@ import numpy as np
 from descend.descent.report import described
 from descend.insight.changed_schedules import paced
 from descend.methods import Around, Averaged, Method, Optax, Rule, as_rule
-from descend.stepsizes.schedule import Schedule
+from descend.stepsizes import StepSize
+from descend.stepsizes.schedule import Cosine, Schedule
 
 __all__ = [
     "Rescaled",
     "calmer",
+    "falling",
     "how_fast",
     "innermost",
     "less_noise",
@@ -46,21 +48,32 @@ def round_rate(lr: float) -> float:
     return float(f"{lr:.3g}")
 
 
-def with_rate(method: Any, lr: float | Schedule) -> Any:
+def with_rate(method: Any, lr: float | StepSize) -> Any:
     """The same method with another rate or schedule, also where it stands inside of others."""
     if isinstance(method, Around):
         return replace(method, method=with_rate(method.method, lr))
     return replace(method, lr=lr)
 
 
-def lighter(method: Any, times: float = 100.0) -> tuple[Any, str] | None:
-    """The method with penalties so many times as light, and these in words; None where it has none."""
-    heavy = method.penalties() if isinstance(method, Rule) else {}
-    if not heavy:
+def lighter(method: Any, params: Any, times: float = 100.0) -> tuple[Any, str] | None:
+    """The method with penalties so many times as light, and these in words; None where it has none.
+
+    What optax hides inside cannot be made lighter: it is left out.
+    """
+    if not isinstance(method, Rule) or not method.pulls(params):
         return None
-    light = {name: round_rate(value / times) for name, value in heavy.items()}
-    how = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in light.items())
-    return method.with_numbers(light.get), how
+    light = {name: round_rate(value / times) for name, value in method.penalties().items()}
+    how = [f"{name.split('.')[-1]}={value:g}" for name, value in light.items()]
+    made = method.with_numbers(light.get)
+    if isinstance(inside := innermost(made), Optax) and inside.own_pulls(params):
+        made = _with_innermost(made, inside.without_pull())
+        how.append("less weight decay in the optax transformation, or none")
+    return made, ", ".join(how)
+
+
+def _with_innermost(method: Any, rule: Rule) -> Any:
+    """The same around another rule."""
+    return replace(method, method=_with_innermost(method.method, rule)) if isinstance(method, Around) else rule
 
 
 def innermost(method: Any) -> Any:
@@ -111,6 +124,15 @@ def how_fast(rule: Any) -> str:
     if isinstance(stepsize, Schedule):
         return f"lr={described(stepsize)}"
     return f"lr={float(next(iter(rates_in(rule).values()))):.3g}"
+
+
+def falling(method: Any, steps: int) -> Rescaled | None:
+    """The same method with a rate that falls to zero in so many steps, along a cosine; None where it has no rate."""
+    lr = getattr(innermost(method), "lr", None)
+    if not isinstance(lr, float | int):
+        return None
+    made = with_rate(method, Cosine(lr, steps=max(2, steps)))
+    return Rescaled(made, how_fast(made))
 
 
 def loosened(method: Any, factor: float) -> Rescaled | None:

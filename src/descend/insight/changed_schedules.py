@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["has_decayed", "highest_rate", "paced", "slower", "twice_as_long"]
+__all__ = ["has_decayed", "highest_rate", "paced", "prolonged", "slower"]
 
 _DECAYED, _AT_THE_END = 0.05, 8  # share of the highest rate; one of so many rates belongs to the end
 _PLANNED = 0.9  # share of the steps
@@ -49,8 +49,8 @@ def slower(schedule: Any, steps: int) -> list[Schedule]:
     return [made for made in (paced(schedule, times * factor) for factor in (1, 10, 100)) if made is not None]
 
 
-def twice_as_long(schedule: Any, steps: int) -> Schedule | None:
-    """One that takes twice as long as a schedule that does not end before so many steps, as was planned; else None."""
+def prolonged(schedule: Any, steps: int, times: float) -> Schedule | None:
+    """One so many times as long as a schedule that does not end before so many steps, as was planned; else None."""
     length = getattr(schedule, "steps", None)
     was_planned = length is not None and float(length) >= _PLANNED * steps
-    return paced(schedule, 2) if was_planned else None
+    return paced(schedule, times) if was_planned else None

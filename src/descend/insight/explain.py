@@ -7,7 +7,7 @@ import numpy as np
 from descend.descent import Run
 from descend.insight.astray import diverged, wrong_gradient
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.resting import arrived, converged, floor, frozen, level, penalised, rounded, stalled
+from descend.insight.resting import arrived, converged, floor, frozen, held_up, level, penalised, rounded, stalled
 from descend.insight.sampled import sampled
 from descend.insight.slow import on_its_way
 from descend.insight.without_end import falls_for_ever
@@ -17,7 +17,7 @@ __all__ = ["explain"]
 
 _LOOKS = (
     wrong_gradient, frozen, penalised, rounded, level, diverged, converged, floor, falls_for_ever, stalled, sampled,
-    on_its_way, arrived,
+    on_its_way, arrived, held_up,
 )  # fmt: skip
 
 

@@ -40,11 +40,12 @@ from descend.objectives.function import Problem
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
 
-__all__ = ["arrived", "converged", "floor", "frozen", "level", "penalised", "rounded", "stalled"]
+__all__ = ["arrived", "converged", "floor", "frozen", "held_up", "level", "penalised", "rounded", "stalled"]
 
 _LIGHTER = 0.1  # of the gradient is left where it balances a hundredth of the decay
 _PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a penalty; of a run that rests
 _ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
+_NO_SLOPE = 1e-30  # of a slope as small as that nothing is left after a step or two
 _LARGE_CONSTANT = 1e6  # in a cost as large as that curvature may drown
 _FLAT = 1e-9  # share of the cost by which it changes over the size of x
 _WIDER = "start in float64"  # a cure
@@ -72,9 +73,33 @@ def converged(run: Run) -> Diagnosis | None:
         many = as_vector(run.x_array).size > _FEW
         evidence |= {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
         return Diagnosis(Cause.HEALTHY, evidence)
+    return _local(run, better)
+
+
+def _local(run: Run, better: Run) -> Diagnosis:
     evidence = {"cost": run.fun, "better cost": better.fun, "found at x": as_vector(better.x_array)}
     evidence["from x0"] = as_vector(better.problem.x0)
     return Diagnosis(Cause.LOCAL_MINIMUM, evidence, _elsewhere(run, better), told(better))
+
+
+def held_up(run: Run) -> Diagnosis | None:
+    """Of a run that still moves, but wins nothing: whether a much lower place lies down its slope, or elsewhere."""
+    if run.outcome is not Outcome.STEPS_EXHAUSTED or not cost(run) < start_cost(run):
+        return None
+    bend = curvature_at(run, run.x_array)
+    if bend is None:
+        return None
+    found = _beyond_a_rise(run) or _plateau(run, bend, run.cost_and_gradient()[2])
+    return found if found.cure else None
+
+
+def _beyond_a_rise(run: Run) -> Diagnosis | None:
+    """Of a run that rests in a valley with a level floor: whether a lower minimum lies beyond a rise."""
+    better = _better_minimum(run)
+    if better is None:
+        return None
+    here, there = (as_vector(x).astype(float) for x in (run.x_array, better.x_array))
+    return _local(run, better) if _rises_between(run.problem, here, there, 0.0) else None
 
 
 def _known_minimum(run: Run) -> dict[str, Any] | None:
@@ -177,7 +202,7 @@ def frozen(run: Run) -> Diagnosis | None:
 
 def penalised(run: Run) -> Diagnosis | None:
     """Whether a decay of the parameters, which the method has, holds the run away from where the cost is lowest."""
-    found = lighter(run.method)
+    found = lighter(run.method, run.problem.x0)
     if found is None or run.outcome in {Outcome.CONVERGED, Outcome.INTERRUPTED, Outcome.OUT_OF_TIME}:
         return None
     method, cure = found
@@ -186,7 +211,7 @@ def penalised(run: Run) -> Diagnosis | None:
     share = _AT_REST if rests else _PENALISED
     if tried is None:
         return None
-    evidence = {name.split(".")[-1]: value for name, value in run.method.penalties().items()} | {"cost": run.fun}
+    evidence = run.method.pulls(run.problem.x0) | {"cost": run.fun}
     if cost(run) - cost(tried) > share * (max(start_cost(run), cost(run)) - cost(tried)):
         return Diagnosis(Cause.PENALTY, evidence, cure, told(tried))
     slope, lighter_slope = run.cost_and_gradient()[2], tried.cost_and_gradient()[2]
@@ -265,6 +290,9 @@ def stalled(run: Run) -> Diagnosis | None:
     if rests and bend is not None and (toward or flat):
         if sharp:
             return _saddle(run, bend, scale)
+        is_valley = bend.smallest >= -HARDLY * bend.sharpness and bend.sharpness * scale**2 > abs(start_cost(run) - f)
+        if is_valley and moved and (found := _beyond_a_rise(run)) is not None:
+            return found
         bends_down = bend.smallest == 0 or bend.smallest < -HARDLY * bend.sharpness  # and not by rounding
         if bends_down and ((toward and moved) or (run.finding is Finding.NO_EXTREME and not flat)):
             return _saddle(run, bend, scale)
@@ -311,6 +339,11 @@ def level(run: Run) -> Diagnosis | None:
     """Of a run that has hardly gained anything: whether it stands on a plateau."""
     f, _, size = run.cost_and_gradient()
     first, at_start = start_cost(run), float(run.trace.gradient_norm[0]) * reach_of(run.problem.x0)
+    if run.outcome is Outcome.DIVERGED and run.lr is None and float(run.trace.gradient_norm[0]) < _NO_SLOPE:
+        evidence = {"cost at the start": start_cost(run), "gradient norm there": float(run.trace.gradient_norm[0])}
+        return Diagnosis(
+            Cause.PLATEAU, evidence, "start elsewhere: no step size that is to be found follows such a slope"
+        )
     if run.outcome is Outcome.DIVERGED:  # a step size that is to be found may be anything there
         is_level = run.lr is None and at_start <= _FLAT * abs(first)
     else:

@@ -30,8 +30,8 @@ class OfTraining(Retraining):
     """Of what `train` has trained."""
 
     def __init__(self, training: Any) -> None:
-        size = training.again.keywords["batch_size"]
-        super().__init__(training.history, training.outcome, training.method, training.rows, size)
+        size, epochs = (training.again.keywords[name] for name in ("batch_size", "epochs"))
+        super().__init__(training.history, training.outcome, training.method, training.rows, size, epochs)
         self._training = training
 
     def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
@@ -40,7 +40,7 @@ class OfTraining(Retraining):
 
     def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
         """Matrices drawn at random. Source: Glorot & Bengio (2010), AISTATS."""
-        draw, leaves = np.random.default_rng(0), jax.tree.leaves(self._training.again.keywords["params"])
+        draw, leaves = np.random.default_rng(0), jax.tree.leaves(self.parameters)
         matrices = [leaf for leaf in leaves if np.ndim(leaf) >= 2]
         if not matrices or (not self.unreached and all(map(_is_drawn, matrices))):
             return []
@@ -54,9 +54,14 @@ class OfTraining(Retraining):
         return [(cure, {"params": jax.tree.map(begun, self._training.params)})]
 
     @property
+    def parameters(self) -> Any:
+        """See `Retraining.parameters`."""
+        return as_parameters(self._training.again.keywords["params"])
+
+    @property
     def is_deep(self) -> bool:
         """See `Retraining.is_deep`."""
-        leaves = jax.tree.leaves(self._training.again.keywords["params"])
+        leaves = jax.tree.leaves(self.parameters)
         return sum(np.ndim(leaf) >= 2 for leaf in leaves) >= _DEEP
 
     @property
@@ -85,7 +90,7 @@ class OfTraining(Retraining):
     @cached_property
     def _elsewhere(self) -> tuple[list[Any], list[Any]]:
         """Other parameters, the farther the more certain that units which have died are alive; the gradients there."""
-        start = as_parameters(self._training.again.keywords["params"])
+        start = self.parameters
         others = [jax.tree.map(partial(_moved, far=far), start) for far in _FAR_AWAY]
         return others, [self._training.gradient(params) for params in (start, *others)]
 
@@ -98,7 +103,7 @@ class OfTraining(Retraining):
     @property
     def false_slopes(self) -> dict[str, float]:
         """See `Retraining.false_slopes`: array by array, along the gradient, at the start and at the end."""
-        for params in (as_parameters(self._training.again.keywords["params"]), self._training.params):
+        for params in (self.parameters, self._training.params):
             for place, (name, gradient) in enumerate(self._training.gradient(params)[:_ARRAYS]):
                 slope = float(np.linalg.norm(gradient.astype(float)))
                 if name in self.unreached or not 0 < slope < np.inf:

@@ -13,6 +13,7 @@ from descend.descent import Outcome
 from descend.insight.chance import knows_nothing, loss_of_a_constant
 from descend.insight.retraining import Retraining, largest
 from descend.methods import method_named
+from descend.methods.foreign import read_optax
 from descend.methods.in_files import known
 from descend.models.finite import finite_rows
 from descend.models.history import History
@@ -28,8 +29,8 @@ class OfModel(Retraining):
     def __init__(
         self, model: Any, X: Any, y: Any, sample_weight: Any = None, names: Sequence[str] | None = None
     ) -> None:
-        size = model.get_params().get("batch_size")
-        super().__init__(model.history_, model.outcome_, _method_of(model), np.shape(X)[0], size)
+        size, rows = model.get_params().get("batch_size"), np.shape(X)[0]
+        super().__init__(model.history_, model.outcome_, _method_of(model), rows, size, model.planned_epochs(rows))
         self.model, self.rows, self.names = model, (X, y, sample_weight), names
         self._latest: Any = None
         _check_rows(model, X, y)
@@ -103,7 +104,7 @@ class OfModel(Retraining):
 
 def _method_of(model: Any) -> Any:
     """The method of an estimator, with the rate that was found for it."""
-    method: Any = known(model.method)
+    method: Any = read_optax(known(model.method))
     if not isinstance(method, str | type) or not hasattr(model, "rate_"):
         return method
     kind: Any = method_named(method) if isinstance(method, str) else method

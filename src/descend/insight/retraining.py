@@ -56,15 +56,18 @@ class Retraining(ABC):
 
     model: Any = None  # the estimator; None where a function of one's own was trained
 
-    def __init__(self, history: History, outcome: Outcome, method: Any, rows: int, batch_size: int | None) -> None:
+    def __init__(
+        self, history: History, outcome: Outcome, method: Any, rows: int, batch_size: int | None, asked: int
+    ) -> None:  # fmt: skip
         self.history, self.outcome, self.method = history, outcome, method
         self.batch_size, self.in_batches = batch_size, batch_size is not None
         self._rows = rows
-        self.whole = max(1, round(float(history.epoch[-1])))  # epochs that were made
+        made = float(history.epoch[-1])
+        self.whole = asked if outcome is Outcome.DIVERGED else max(1, round(made))  # epochs of a training
         self._begin, self._compiled_before = time.perf_counter(), seconds_of_compilers()
         self._lasts = max(_SECONDS, float(history.seconds[-1]))
         room = _ROWS / rows if self.in_batches else STEPS
-        lasts = max(float(history.seconds[-1]), 1e-9)
+        lasts = max(float(history.seconds[-1]), 1e-9) * self.whole / max(made, 1.0)
         in_time = 1.0 if self.in_batches else max(1.0, _SECONDS / lasts) / _TRIALS
         share = min(in_time, max(1 / _TRIALS, min(1.0, room / self.whole)))
         self.epochs = max(1, round(share * self.whole))
@@ -79,6 +82,11 @@ class Retraining(ABC):
     @abstractmethod
     def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
         """What may make it learn where it does not for what it is, or for where it began: the cure, and the changes."""
+
+    @property
+    def parameters(self) -> Any:
+        """Those that training began with, or any that stand for them."""
+        return np.zeros(2)
 
     @property
     def unreached(self) -> list[str]:
@@ -143,8 +151,7 @@ class Retraining(ABC):
         return tried
 
     def _tried(self, changes: dict[str, Any], *, onward: bool) -> History | None:
-        compiling = min(seconds_of_compilers() - self._compiled_before, _MOST_COMPILING)
-        if self.made > 1 and time.perf_counter() - self._begin - compiling > self._lasts:
+        if self.made > 1 and self._elapsed > self._lasts:
             self.was_cut = True
             return None
         self.made, self.was_of_rows_alone = self.made + 1, False
@@ -158,6 +165,16 @@ class Retraining(ABC):
             return None
         self.lowest = min(self.lowest, float(history.loss[-1]))
         return history
+
+    @property
+    def _elapsed(self) -> float:
+        """Seconds since the first trial, without those of compilers."""
+        compiling = min(seconds_of_compilers() - self._compiled_before, _MOST_COMPILING)
+        return time.perf_counter() - self._begin - compiling
+
+    def has_time_for(self, epochs: int) -> bool:
+        """Whether so many epochs would end in time."""
+        return self._elapsed + epochs / self.whole * float(self.history.seconds[-1]) < self._lasts
 
     def _holds_elsewhere(self, tried: History) -> bool:
         """Whether what a trial has learnt holds for the rows held out, too; true where there are none."""

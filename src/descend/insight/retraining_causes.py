@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from descend.insight.changed_methods import (
+    how_fast,
+    innermost,
     lighter,
     loosened,
     rescaled,
     round_rate,
+    with_rate,
 )
+from descend.insight.changed_schedules import prolonged
 from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
 from descend.insight.retrained_losses import OfTraining
 from descend.insight.retrained_models import OfModel
@@ -112,7 +116,7 @@ def _does_as_well(trials: Retraining, changes: dict[str, Any]) -> bool:
     share = _MOST if "method" in changes else _AS_WELL  # where scaled columns alone are no cure
     loss = float(made.loss[-1]) + share * (trials.beside(made) - float(made.loss[-1]))
     loss = min(loss, FOUND * trials.level) if isinstance(trials, OfModel) else loss
-    weaker, factors = lighter(trials.method), (10, 100, 0.1, 10_000, 0.01)
+    weaker, factors = lighter(trials.method, trials.parameters), (10, 100, 0.1, 10_000, 0.01)
     changed = [None if weaker is None else weaker[0]]
     changed += [other and other.method for other in (loosened(trials.method, factor) for factor in (10_000, 100))]
     changed += [other and other.method for other in (rescaled(trials.method, factor) for factor in factors)]
@@ -199,7 +203,7 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
         return None
     if trials.in_batches and rises(more.loss) > RISING:  # it goes up and down, and a low end is luck
         return None
-    return Diagnosis(Cause.TOO_FEW_STEPS, {"loss": end}, _epochs(trials, more.epoch[-1]), told(more, "more", end))
+    return _longer(trials, more.epoch[-1], told(more, "more", end), {"loss": end})
 
 
 def hardly_begun(trials: Retraining) -> Diagnosis | None:
@@ -213,12 +217,24 @@ def hardly_begun(trials: Retraining) -> Diagnosis | None:
     if won is None or not won > MUCH:
         return None
     seen = f"going on for {FEW_STEPS:,} steps ends at loss {(1 - won) * end:.4g}, where it was {end:.4g}"
-    return Diagnosis(Cause.TOO_FEW_STEPS, {"steps": steps, "loss": end}, _epochs(trials, trials.many_more), seen)
+    return _longer(trials, trials.many_more, seen, {"steps": steps, "loss": end})
 
 
-def _epochs(trials: Retraining, more: float) -> str:
-    """The epochs that were made, and so many more."""
-    return f"epochs={trials.whole + round(more)}"
+def _longer(trials: Retraining, more: float, seen: str, evidence: dict[str, Any]) -> Diagnosis | None:
+    """The cure of so many more epochs: tried from the start, as a user will, if there is time; `seen` is going on."""
+    epochs, end = trials.whole + round(more), trials.gained[1]
+    cure, changes = f"epochs={epochs}", {"epochs": epochs}
+    schedule = getattr(innermost(trials.method), "lr", None)
+    longer = prolonged(schedule, int(trials.history.steps[-1]), epochs / trials.whole)
+    if longer is not None:  # the schedule was to end with the training, and goes on to
+        changes["method"] = with_rate(trials.method, longer)
+        cure += f", {how_fast(changes['method'])}"
+    if longer is None and not trials.has_time_for(epochs):
+        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, seen)
+    made = trials.anew(**changes)
+    if made is None or not made.loss[-1] < end:
+        return None
+    return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(made, "from the start", end))
 
 
 def plateau(trials: Retraining) -> Diagnosis | None:
@@ -247,12 +263,11 @@ def penalised(trials: Retraining) -> Diagnosis | None:
         return None
     start, before = float(trials.history.loss[0]), trials.beside(tried)
     is_half = before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1])
-    pulls = trials.method.penalties() if isinstance(trials.method, Rule) else {}
+    pulls = trials.method.pulls(trials.parameters) if isinstance(trials.method, Rule) else {}
     is_rest = bool(pulls) and tried.loss[-1] < _QUARTER * before and before > REST * start
     if not (is_half or is_rest):
         return None
-    given = _penalties_of(trials) | {name.split(".")[-1]: value for name, value in pulls.items()}
-    evidence = {**given, "loss at the start": start, "loss": before}
+    evidence = {**_penalties_of(trials), **pulls, "loss at the start": start, "loss": before}
     return Diagnosis(Cause.PENALTY, evidence, cure, told(tried, "from the start", before))
 
 
@@ -266,7 +281,7 @@ def _lighter(trials: Retraining, times: float) -> tuple[str, dict[str, Any]]:
     """All penalties so many times as light: the cure, and the changes; none where there are none."""
     changes: dict[str, Any] = {name: round_rate(value / times) for name, value in _penalties_of(trials).items()}
     cures = [f"{name}={value:g}" for name, value in changes.items()]
-    if (found := lighter(trials.method, times)) is not None:
+    if (found := lighter(trials.method, trials.parameters, times)) is not None:
         changes["method"], how = found
         cures.append(how)
     return ", ".join(cures), changes

@@ -12,6 +12,7 @@ from descend.insight.chance import KNOWS
 from descend.insight.changed_methods import (
     Rescaled,
     calmer,
+    falling,
     how_fast,
     less_noise,
     loosened,
@@ -20,7 +21,7 @@ from descend.insight.changed_methods import (
     risen,
     with_rate,
 )
-from descend.insight.changed_schedules import has_decayed, highest_rate, slower, twice_as_long
+from descend.insight.changed_schedules import has_decayed, highest_rate, prolonged, slower
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
 from descend.insight.slow import tires
@@ -41,6 +42,7 @@ def diverged(trials: Retraining) -> Diagnosis | None:
     start = float(trials.history.loss[0])
     rates = trials.history.rate[np.isfinite(trials.history.rate)]
     evidence: dict[str, Any] = {"learning rate": float(rates[-1])} if len(rates) else {}
+    evidence["loss at the start"] = start
     if lost := trials.lost:
         cure = "write the loss so that its slope is finite there: a root, a norm or a division at 0?"
         return Diagnosis(Cause.LEFT_DOMAIN, {"the gradient at the start is not finite in": ", ".join(lost)}, cure)
@@ -57,7 +59,7 @@ def diverged(trials: Retraining) -> Diagnosis | None:
     for cure, changes in cures:
         tried = trials.anew(**changes)
         is_better = tried is not None and tried.loss[-1] < (start if best is None else best[1].loss[-1])
-        if best is not None and not is_better:
+        if best is not None and not is_better and best[1].loss[-1] < FOUND * trials.level:
             break  # of rates that end well the first may be at the edge, and is not taken
         if tried is not None and is_better:
             best = cure, tried
@@ -85,7 +87,7 @@ def decayed(trials: Retraining) -> Diagnosis | None:
         return None
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
     made, whole = int(trials.history.steps[-1]), trials.whole
-    if (twice := twice_as_long(schedule, made)) is not None:
+    if (twice := prolonged(schedule, made, 2)) is not None:
         longer = trials.anew(method=with_rate(kept, twice), epochs=2 * whole)
         if longer is None or not end - longer.loss[-1] > MATTERS * max(gained, end):
             return None
@@ -152,8 +154,13 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
         return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told(slow, f"more at {smaller.how}", end))
     cause = Cause.NOISE_FLOOR if trials.has_noise else Cause.OSCILLATING
     others = _calmed(trials, end - won / 2) if trials.has_noise else []
-    cure = " or ".join([f"a rate that falls at the end, to {smaller.how}", *others])
-    return Diagnosis(cause, evidence, cure, told(slow, f"more at {smaller.how}", end))
+    how, seen = f"a rate that falls at the end, to {smaller.how}", told(slow, f"more at {smaller.how}", end)
+    falls = falling(trials.method, int(trials.history.steps[-1]))
+    if falls is not None and trials.has_time_for(trials.whole):
+        made = trials.anew(method=falls.method, epochs=trials.whole)
+        if made is not None and made.loss[-1] < end - won / 2:
+            how, seen = falls.how, told(made, "from the start", end)
+    return Diagnosis(cause, evidence, " or ".join([how, *others]), seen)
 
 
 def _calmed(trials: Retraining, below: float) -> list[str]:

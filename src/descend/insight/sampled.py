@@ -7,12 +7,12 @@ import numpy as np
 
 from descend.descent import Outcome, Run, minimize
 from descend.descent.outcome import length
-from descend.insight.changed_methods import less_noise, with_rate
+from descend.insight.changed_methods import falling, less_noise, with_rate
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.slow import too_small
 from descend.insight.to_and_fro import ILL, too_large
-from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, start_cost, told
+from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, improved, start_cost, told
 
 __all__ = ["sampled"]
 
@@ -61,9 +61,12 @@ def sampled(run: Run) -> Diagnosis | None:
         return flat
     if flat is not None and cost(run) - cost(small) < 0.5 * (cost(run) - least):
         return flat
-    falling = f"a rate that falls from {lr:.3g} to {lr / 10:.3g}"
-    cure = " or ".join([falling, *_calmed(run, steps, (cost(run) + cost(small)) / 2)])
-    return Diagnosis(Cause.NOISE_FLOOR, evidence, cure, f"going on with lr={lr / 10:.3g}, {told(small)}")
+    how, seen = f"a rate that falls from {lr:.3g} to {lr / 10:.3g}", f"going on with lr={lr / 10:.3g}, {told(small)}"
+    half = (cost(run) + cost(small)) / 2
+    if (falls := falling(run.method, run.nit)) is not None:
+        made = improved(run, falls.method, steps=run.nit, below=half)
+        how, seen = (how, seen) if made is None else (falls.how, told(made))
+    return Diagnosis(Cause.NOISE_FLOOR, evidence, " or ".join([how, *_calmed(run, steps, half)]), seen)
 
 
 def _calmed(run: Run, steps: int, below: float) -> list[str]:

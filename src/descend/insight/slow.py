@@ -12,7 +12,7 @@ from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, noise_of
 from descend.descent.report import described
 from descend.insight.changed_methods import Rescaled, innermost, loosened, rescaled, risen, round_rate, with_rate
-from descend.insight.changed_schedules import has_decayed, highest_rate, slower, twice_as_long
+from descend.insight.changed_schedules import has_decayed, highest_rate, prolonged, slower
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
@@ -33,7 +33,7 @@ from descend.insight.trials import (
 )
 from descend.methods import Adam, Optax
 from descend.objectives.parameters import as_vector, from_vector
-from descend.stepsizes import BarzilaiBorwein, StepSize
+from descend.stepsizes import BarzilaiBorwein, Polyak, PolyakEstimated, StepSize
 from descend.stepsizes.schedule import Schedule
 
 __all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
@@ -115,7 +115,13 @@ def decayed(run: Run) -> Diagnosis | None:
     if tried is None or not _gains(run, tried):
         return None
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
-    if run.outcome is not Outcome.STALLED and (twice := twice_as_long(stepsize, run.nit)) is not None:
+    if isinstance(stepsize, Polyak):  # whose rate is zero where the cost is at fmin
+        estimated = improved(run, with_rate(run.method, PolyakEstimated()), steps=max(TRIED, run.nit), below=cost(run))
+        if estimated is not None:
+            evidence |= {"fmin": float(stepsize.fmin), "cost": run.fun}
+            cure = "a lower fmin, for this one is above the minimum; or lr=PolyakEstimated(), which needs none"
+            return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, told(estimated))
+    if run.outcome is not Outcome.STALLED and (twice := prolonged(stepsize, run.nit, 2)) is not None:
         longer = improved(run, with_rate(run.method, twice), steps=2 * run.nit, below=cost(run))
         if longer is None or not _gains(run, longer):
             return None

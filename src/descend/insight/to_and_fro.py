@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend.descent import Run
-from descend.insight.changed_methods import calmer, round_rate, with_rate
+from descend.insight.changed_methods import calmer, falling, round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
 from descend.insight.trials import HARDLY, again, cost, fixed_rate, improved, onward, rises, start_cost, told
@@ -55,6 +55,10 @@ def circling(run: Run) -> Diagnosis | None:
             tried = improved(run, with_rate(run.method, smaller), x0=run.x, below=cost(run))
             same = None if tried is None else again(run, run.method, x0=run.x)
             if tried is not None and (same is None or cost(tried) < cost(same)):
+                falls = falling(run.method, run.nit)
+                made = falls and improved(run, falls.method, steps=run.nit, below=(cost(run) + cost(tried)) / 2)
+                if falls and made:
+                    return Diagnosis(Cause.OSCILLATING, evidence, falls.how, told(made))
                 cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
                 return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
     if isinstance(getattr(run.method, "lr", None), Schedule):  # its steps may be meant to go to and fro

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from functools import cache
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Never, Self
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +13,13 @@ import numpy as np
 from descend.fields import part
 from descend.methods.method import Method, method_named
 from descend.methods.rule import Rule
+from descend.methods.written import written
 from descend.words import like, precision
 
 __all__ = ["Optax", "as_rule", "read_optax"]
+
+_DECAY = "decay of the parameters in a step"
+_PROBED = 3  # updates: in the first one a rate that warms up is zero
 
 
 class _State(NamedTuple):
@@ -52,7 +55,7 @@ class Optax(Rule):
     )
 
     def __repr__(self) -> str:
-        """With a checksum of the program that it is: the same in every process."""
+        """With a checksum of its code and numbers: the same in every process."""
         return f"Optax({_checksum(self.transformation)})"
 
     def scaled(self, factor: float) -> Optax:
@@ -60,6 +63,32 @@ class Optax(Rule):
         import optax
 
         return Optax(optax.chain(self.transformation, optax.scale(factor)))
+
+    def own_pulls(self, params: Any) -> dict[str, float]:
+        """See `Rule.own_pulls`: the share of a parameter that goes in an update without a gradient."""
+        ones, zeros = (jax.tree.map(made, params) for made in (np.ones_like, np.zeros_like))
+        leaf, state, most = jax.tree.leaves(ones)[0], self.init(ones), 0.0
+        given = {"value": leaf.dtype.type(0), "value_fn": _no_values}
+        for _ in range(_PROBED):
+            try:
+                at_zero, _ = self.update(zeros, state, zeros, **given)
+                change, state = self.update(zeros, state, ones, **given)
+            except _AsksForValuesError:
+                return {}
+            shrinks = [float(np.max(b - a)) for a, b in zip(*map(jax.tree.leaves, (change, at_zero)), strict=True)]
+            most = max(most, *shrinks) if np.isfinite(shrinks).all() else most
+        return {_DECAY: most} if most > 0 else {}
+
+    def without_pull(self) -> Optax:
+        """The same, told in each update that the parameters are zero: no decay has anything to take from."""
+        import optax
+
+        full = optax.with_extra_args_support(self.transformation)
+
+        def update(grads: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+            return full.update(grads, state, None if params is None else jax.tree.map(lambda p: 0 * p, params), **extra)
+
+        return Optax(optax.GradientTransformationExtraArgs(full.init, update))
 
     def _flatten_with_keys(self) -> Any:
         return (), self.transformation  # no numbers: functions only
@@ -106,7 +135,7 @@ class Optax(Rule):
                 f"{', '.join(given)}"
             ) from error
         if not isinstance(leaf, jax.Array):  # a run in plain NumPy stays one
-            change, theirs = jax.tree.map(np.asarray, (change, theirs))
+            change, theirs = jax.tree.map(_in_numpy, (change, theirs))
         return change, state._replace(t=state.t + 1, theirs=theirs)
 
 
@@ -131,15 +160,19 @@ def as_rule(method: Any) -> Rule:
     )
 
 
+def _in_numpy(leaf: Any) -> Any:
+    """An array as NumPy's, but for a key of random numbers, which NumPy does not know."""
+    return leaf if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)
+
+
+class _AsksForValuesError(Exception):
+    pass
+
+
+def _no_values(_: Any) -> Never:
+    raise _AsksForValuesError
+
+
 @cache
 def _checksum(transformation: Any) -> str:
-    """Of what an update of two numbers does, as JAX sees it."""
-    import optax
-
-    def update(g: Any, state: Any, x: Any) -> Any:
-        full = optax.with_extra_args_support(transformation)
-        return full.update(g, state, x, value=jnp.sum(x), grad=g, value_fn=jnp.sum)
-
-    x = jnp.zeros(2)
-    text = str(jax.make_jaxpr(update)(x, transformation.init(x), x))
-    return hashlib.sha256(re.sub("0x[0-9a-f]+", "", text).encode()).hexdigest()[:12]
+    return hashlib.sha256(written(transformation).encode()).hexdigest()[:12]

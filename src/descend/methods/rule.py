@@ -83,6 +83,17 @@ class Rule(Declared, ABC):
         found = [(name.split("."), name, v) for name, v, _ in self.numbers()]
         return {name: float(v) for path, name, v in found if path[-1] in _PENALTIES and "lr" not in path and v > 0}
 
+    def own_pulls(self, params: Any) -> dict[str, float]:
+        """What, besides its numbers, pulls such parameters towards 0: name → how much."""
+        return {}
+
+    def pulls(self, params: Any) -> dict[str, float]:
+        """All that pulls such parameters towards 0, in words → how much."""
+        found = {name.split(".")[-1]: value for name, value in self.penalties().items()}
+        for part in self.parts():
+            found |= part.own_pulls(params) if isinstance(part, Rule) else {}
+        return found
+
     def optax(self) -> Any:
         """The rule as an `optax.GradientTransformationExtraArgs` (needs optax)."""
         import optax
