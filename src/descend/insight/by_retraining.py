@@ -92,7 +92,8 @@ def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
     # Whether a rate that has fallen did so too early is looked at first: then it speaks against nothing.
     speaks_for = read.cause is Cause.HEALTHY or trials.has_decayed
     is_short = trials.history.steps[-1] < FEW_STEPS and end > 0.5 * trials.level
-    has_begun = not is_short or ((won := trials.won_by_many_more) is not None and won < _TRIFLE)
+    won = trials.won_by_many_more if is_short else 0.0
+    has_begun = won is not None and (won < _TRIFLE or not trials.more_holds(trials.many_more))
     is_well = ended_well and has_begun and (not trials.was_cut or (learnt and speaks_for))
     return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
 

@@ -41,6 +41,7 @@ _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _MOST_COMPILING = 8.0  # seconds of compilers that are not counted among them
 _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
+_HELD_OUT = 0.25  # share of the rows, where it is asked whether what is learnt holds for others
 _HOLDS = 0.01  # share by which the loss of rows held out must become lower, where there are any
 MATTERS = 0.02  # share of all that was gained, from which on a gain counts
 MUCH = 0.3  # share of what could have been gained
@@ -214,6 +215,17 @@ class Retraining(ABC):
         if more is None:
             return 0.0 if self.was_of_rows_alone else None
         return (end - settled(more)) / end if end > 0 else None
+
+    def more_holds(self, more: int) -> bool:
+        """Whether what so many more epochs win holds for rows held out, too; true where that is not known."""
+        if np.isfinite(self.history.validation).any():  # then each trial is judged by them
+            return True
+        as_many_steps = 1 / (1 - _HELD_OUT) if self.in_batches else 1.0  # of fewer rows
+        tried = self.anew(epochs=round(as_many_steps * (self.whole + more)), validation=_HELD_OUT)
+        if tried is None:
+            return True
+        then = min(int(np.searchsorted(tried.epoch, as_many_steps * self.whole)), len(tried) - 2)
+        return bool(np.nanmin(tried.validation[then + 1 :]) < (1 - _HOLDS) * tried.validation[then])
 
     @property
     def has_noise(self) -> bool:

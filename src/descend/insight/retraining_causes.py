@@ -54,6 +54,7 @@ __all__ = [
 
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
+_LITTLE = 0.1  # of the loss: by so much more learning by heart lowers it, too
 _FAR_ABOVE = 10.0  # times the loss of a constant
 _AS_WELL, _MOST = 0.1, 0.5  # shares of what scaled columns win, that may be missing
 _QUARTER = 0.25  # of the loss: without a decay so little is left
@@ -202,6 +203,12 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
     if more is None or not won > 0 or not (won >= MATTERS * whole or is_much):
         return None
     if trials.in_batches and rises(more.loss) > RISING:  # it goes up and down, and a low end is luck
+        return None
+    if (
+        not isinstance(trials.model, LinearModel)
+        and won < _LITTLE * end
+        and not trials.more_holds(round(more.epoch[-1]))
+    ):
         return None
     return _longer(trials, more.epoch[-1], told(more, "more", end), {"loss": end})
 
