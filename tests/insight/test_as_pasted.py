@@ -227,3 +227,49 @@ def test_a_level_above_the_minimum_is_told_of_polyak() -> None:
     found = run.explain()
     assert (found.evidence["fmin"], found.evidence["cost"]) == (8, pytest.approx(8))
     assert "PolyakEstimated" in found.cure
+
+
+def test_a_schedule_that_optax_hides_has_decayed() -> None:
+    def cost(x: Any) -> Any:
+        return jnp.sum((x - 1) ** 2)
+
+    early = minimize(cost, np.zeros(3), optax.sgd(optax.exponential_decay(0.05, 5, 0.3)), steps=1_000).explain()
+    assert (early.cause, "begun anew" in early.seen) == (Cause.DECAYED_TOO_EARLY, True)
+    late = minimize(cost, np.zeros(3), optax.sgd(optax.cosine_decay_schedule(0.1, 300)), steps=300).explain()
+    assert late.cause is Cause.HEALTHY
+
+
+@pytest.mark.parametrize(
+    ("method", "cause"),
+    [
+        (optax.sgd(optax.exponential_decay(0.005, 20, 0.5)), Cause.DECAYED_TOO_EARLY),
+        (optax.adam(optax.cosine_decay_schedule(0.01, 63)), Cause.DECAYED_TOO_EARLY),
+        (optax.adam(optax.cosine_decay_schedule(0.1, 630)), Cause.HEALTHY),
+    ],
+)
+def test_a_schedule_that_optax_hides_has_decayed_in_training(method: Any, cause: Cause) -> None:
+    assert train(of_sums, {"w": np.zeros(3, "f")}, (COLUMNS, SUMS), method, epochs=10).explain().cause is cause
+
+
+@pytest.mark.parametrize(
+    ("transformation", "left"),
+    [
+        (optax.adam(0.1), 1.0),
+        (optax.adagrad(0.1), 1.0),  # it tires of slopes, and here there are none
+        (optax.lbfgs(), 1.0),
+        (optax.polyak_sgd(), 1.0),  # which does not move where the cost is zero
+        (optax.sgd(optax.linear_schedule(0.1, 0.05, 800)), 0.5),
+        (optax.adam(optax.warmup_constant_schedule(0, 0.1, 100)), 1.0),
+    ],
+)
+def test_what_a_schedule_has_left_is_probed(transformation: Any, left: float) -> None:
+    assert Optax(transformation).rate_left(np.zeros(3), 1_000) == pytest.approx(left, rel=1e-6)
+
+
+def test_what_more_epochs_win_by_heart_is_no_reason_for_more() -> None:
+    draw = np.random.default_rng(3)
+    X = draw.normal(size=(600, 4)).astype("f")
+    y = (X @ [0.5, 0.4, 0, 0] + draw.normal(size=600)).astype("f")
+    found = MLPRegressor(hidden=16, epochs=30, seed=2).fit(X, y).explain(X, y)
+    assert found.cause is Cause.HEALTHY
+    assert found.evidence["loss"] > found.evidence["the lowest loss among them"]

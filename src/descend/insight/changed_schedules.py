@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from descend.methods import Optax
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["has_decayed", "highest_rate", "paced", "prolonged", "slower"]
+__all__ = ["FADED", "faded", "has_decayed", "highest_rate", "paced", "prolonged", "slower"]
 
+FADED = "a schedule of optax that falls more slowly, or a constant rate"  # a cure
 _DECAYED, _AT_THE_END = 0.05, 8  # share of the highest rate; one of so many rates belongs to the end
 _PLANNED = 0.9  # share of the steps
 _SLOWER = 10.0  # times, for a schedule of no fixed length
@@ -25,6 +27,12 @@ def highest_rate(stepsize: Any, steps: int, seen: np.ndarray) -> float:
 def has_decayed(rates: np.ndarray, highest: float) -> bool:
     """Whether a schedule has taken the rate so far down, and kept it there, that it hardly moves anything any more."""
     return bool(rates[-max(1, len(rates) // _AT_THE_END) :].max() < _DECAYED * highest)
+
+
+def faded(method: Any, params: Any, steps: int) -> dict[str, float] | None:
+    """What is left after so many steps of the rate that optax hides, as evidence, where a schedule took it down."""
+    left = method.rate_left(params, steps) if isinstance(method, Optax) else 1.0
+    return {"share of its rate that optax has left": left} if left < _DECAYED else None
 
 
 def paced(schedule: Any, times: float) -> Schedule | None:

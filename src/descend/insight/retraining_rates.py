@@ -21,7 +21,7 @@ from descend.insight.changed_methods import (
     risen,
     with_rate,
 )
-from descend.insight.changed_schedules import has_decayed, highest_rate, prolonged, slower
+from descend.insight.changed_schedules import FADED, faded, has_decayed, highest_rate, prolonged, slower
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
 from descend.insight.slow import tires
@@ -72,6 +72,12 @@ def diverged(trials: Retraining) -> Diagnosis | None:
 
 def decayed(trials: Retraining) -> Diagnosis | None:
     """Whether the schedule took the rate down before training was there."""
+    _, end, gained = trials.gained
+    if (left := faded(trials.method, trials.parameters, int(trials.history.steps[-1]))) is not None:
+        tried = trials.onward()
+        if tried is None or not end - tried.loss[-1] > min(MATTERS * max(gained, end), _AGAIN * gained):
+            return None
+        return Diagnosis(Cause.DECAYED_TOO_EARLY, left, FADED, told(tried, "more, the method begun anew,", end))
     rates = trials.history.rate[np.isfinite(trials.history.rate)]
     kept = trials.method
     schedule = getattr(kept, "lr", None)
@@ -81,7 +87,6 @@ def decayed(trials: Retraining) -> Diagnosis | None:
     if not has_decayed(rates, highest):
         return None
     method = with_rate(kept, highest)
-    _, end, gained = trials.gained
     tried = trials.onward(method=method)
     if tried is None or not end - tried.loss[-1] > min(MATTERS * max(gained, end), _AGAIN * gained):
         return None

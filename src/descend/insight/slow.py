@@ -12,7 +12,7 @@ from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, noise_of
 from descend.descent.report import described
 from descend.insight.changed_methods import Rescaled, innermost, loosened, rescaled, risen, round_rate, with_rate
-from descend.insight.changed_schedules import has_decayed, highest_rate, prolonged, slower
+from descend.insight.changed_schedules import FADED, faded, has_decayed, highest_rate, prolonged, slower
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
@@ -103,6 +103,11 @@ def _is_beyond_a_barrier(run: Run, there: Run) -> bool:
 
 def decayed(run: Run) -> Diagnosis | None:
     """Whether the schedule took the rate down before the run was there."""
+    if (left := faded(run.method, run.problem.x0, run.nit)) is not None:
+        tried = improved(run, run.method, x0=run.x, steps=run.nit, below=cost(run))
+        if tried is None or not _gains(run, tried):
+            return None
+        return Diagnosis(Cause.DECAYED_TOO_EARLY, left, FADED, f"going on with the method begun anew, {told(tried)}")
     rates = run.trace.lr[np.isfinite(run.trace.lr)]
     stepsize = getattr(run.method, "lr", None)
     if not isinstance(stepsize, StepSize) or stepsize.compares or not len(rates):

@@ -19,6 +19,7 @@ from descend.words import like, precision
 __all__ = ["Optax", "as_rule", "read_optax"]
 
 _DECAY = "decay of the parameters in a step"
+_PLACES = 12  # on the way through a schedule
 _PROBED = 3  # updates: in the first one a rate that warms up is zero
 
 
@@ -78,6 +79,26 @@ class Optax(Rule):
             shrinks = [float(np.max(b - a)) for a, b in zip(*map(jax.tree.leaves, (change, at_zero)), strict=True)]
             most = max(most, *shrinks) if np.isfinite(shrinks).all() else most
         return {_DECAY: most} if most > 0 else {}
+
+    def rate_left(self, params: Any, steps: int) -> float:
+        """The share of its longest moves that is left after so many steps without a gradient: its schedule's doing."""
+        dtype = jax.tree.leaves(params)[0].dtype
+        given, moves = {"value": dtype.type(0), "value_fn": _no_values}, []
+        with precision(dtype):
+            zeros, slope = (jax.tree.map(made, params) for made in (jnp.zeros_like, jnp.ones_like))
+
+            def waited(state: Any, n: Any) -> Any:
+                return jax.lax.fori_loop(0, n, lambda _, s: self.update(zeros, s, zeros, **given)[1], state)
+
+            wait, state = jax.jit(waited), jax.tree.map(jnp.asarray, self.init(zeros))
+            try:
+                for n in np.diff(np.geomspace(1, max(steps, 2), _PLACES).round().astype(int), prepend=1):
+                    state = wait(state, n)
+                    change = jax.tree.leaves(self.update(slope, state, zeros, **given)[0])
+                    moves.append(max(float(jnp.abs(part).max()) for part in change))
+            except _AsksForValuesError:
+                return 1.0
+        return moves[-1] / max(moves) if np.isfinite(moves).all() and max(moves) > 0 else 1.0
 
     def without_pull(self) -> Optax:
         """The same, told in each update that the parameters are zero: no decay has anything to take from."""
