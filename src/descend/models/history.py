@@ -19,8 +19,8 @@ class History(Columns):
     epoch, steps
         Passes over the data (a fraction inside a pass) and steps made.
     loss, validation
-        The mean loss of training rows (a fixed sample of them, penalty left out), and of validation rows; nan
-        without.
+        The mean loss of training rows, and of validation rows; nan without. In batches of a fixed sample of the rows,
+        a penalty left out; on all rows it is the cost that is made small, with its penalty.
     score, validation_score
         R², or the share of classes told right, of the same rows; nan where training looks at all rows at each step.
     gradient
