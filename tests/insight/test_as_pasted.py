@@ -273,3 +273,10 @@ def test_what_more_epochs_win_by_heart_is_no_reason_for_more() -> None:
     found = MLPRegressor(hidden=16, epochs=30, seed=2).fit(X, y).explain(X, y)
     assert found.cause is Cause.HEALTHY
     assert found.evidence["loss"] > found.evidence["the lowest loss among them"]
+
+
+def test_a_largest_step_that_keeps_rprop_short_is_told() -> None:
+    method = descend.Rprop(first=1e-6, largest=1e-5)
+    found = minimize(lambda x: np.sum((x - 3) ** 2), np.zeros(2), method, steps=1_000).explain()
+    assert found.cause is Cause.RATE_TOO_SMALL
+    assert found.cure.startswith("largest=")

@@ -21,6 +21,7 @@ __all__ = [
     "innermost",
     "less_noise",
     "lighter",
+    "limits_of",
     "loosened",
     "rates_in",
     "rescaled",
@@ -29,6 +30,7 @@ __all__ = [
     "with_rate",
 ]
 
+_LIMITS = {"limit", "largest"}
 _CALM = 0.9  # momentum that is not called much
 _SOONER = 10.0  # of the steps that were made, a warm-up takes one
 _LATER = 1e9  # steps within which a schedule that warms up has done so
@@ -136,11 +138,16 @@ def falling(method: Any, steps: int) -> Rescaled | None:
 
 
 def loosened(method: Any, factor: float) -> Rescaled | None:
-    """The same method with the limits of its gradient times a factor; None where there are none."""
+    """The same method with its limits times a factor; None where there are none."""
     rule = as_rule(method)
-    limits = {name: round_rate(factor * v) for name, v, _ in rule.numbers() if name.split(".")[-1] == "limit"}
-    how = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in limits.items())
-    return Rescaled(rule.with_numbers(limits.get), how) if limits else None
+    looser = {name: round_rate(factor * value) for name, value in limits_of(rule).items()}
+    how = ", ".join(f"{name.split('.')[-1]}={value:g}" for name, value in looser.items())
+    return Rescaled(rule.with_numbers(looser.get), how) if looser else None
+
+
+def limits_of(rule: Rule) -> dict[str, float]:
+    """Name → value of what keeps its steps short: limits of the gradient, or of a step (Rprop's)."""
+    return {name: float(value) for name, value, _ in rule.numbers() if name.split(".")[-1] in _LIMITS}
 
 
 def risen(method: Any, seen: np.ndarray, steps: int) -> tuple[Rescaled, float] | None:

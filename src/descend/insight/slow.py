@@ -11,7 +11,16 @@ import numpy as np
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, noise_of
 from descend.descent.report import described
-from descend.insight.changed_methods import Rescaled, innermost, loosened, rescaled, risen, round_rate, with_rate
+from descend.insight.changed_methods import (
+    Rescaled,
+    innermost,
+    limits_of,
+    loosened,
+    rescaled,
+    risen,
+    round_rate,
+    with_rate,
+)
 from descend.insight.changed_schedules import FADED, faded, has_decayed, highest_rate, prolonged, slower
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
@@ -221,9 +230,8 @@ def _rises_too_slowly(run: Run) -> Diagnosis | None:
 
 
 def _clipped(run: Run) -> Diagnosis | None:
-    """Whether a limit of the gradient, set around the method, is what keeps its steps short."""
-    limits = {name: float(v) for name, v, _ in run.method.numbers() if name.split(".")[-1] == "limit"}
-    return _much_farther(run, partial(loosened, run.method), limits)
+    """Whether a limit of the gradient, or of a step, is what keeps its steps short."""
+    return _much_farther(run, partial(loosened, run.method), limits_of(run.method))
 
 
 def _far_too_small(run: Run) -> Diagnosis | None:
