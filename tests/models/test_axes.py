@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import QuantileRegressor
 
-from descend import LinearRegression, LogisticRegression, Outcome
+from descend import GradientDescent, LinearRegression, LogisticRegression, Outcome
 from descend.insight import Cause
-from descend.models.axes import axes_of_rows, axes_of_sums, is_flat
+from descend.models.axes import axes_of_rows, axes_of_sparse, axes_of_sums, is_flat
 from descend.models.costs import RowsCost, SoftmaxCost, cost_of
 from descend.models.losses import Huber, Squared
+from descend.stepsizes import AdaptiveBarzilaiBorwein
 
 
 def nearly_twice(apart: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -136,3 +139,52 @@ def test_sums_that_have_too_few_digits_give_no_axes() -> None:
             exact = axes_of_rows(z, 0.0, np.zeros(2))
             assert exact is not None
             assert found.condition == pytest.approx(exact.condition, rel=1e-4)
+
+
+def groups(rows: int = 800, seed: int = 0) -> tuple[Any, np.ndarray]:
+    """Each row is in one of the groups of three kinds, as one-hot columns that sum to one: κ is beyond all bounds."""
+    draw = np.random.default_rng(seed)
+    places = [draw.integers(0, many, rows) + first for many, first in ((5, 0), (8, 5), (3, 13))]
+    X = scipy.sparse.csr_matrix((np.ones(3 * rows), (np.tile(np.arange(rows), 3), np.concatenate(places))), (rows, 16))
+    chance = 1 / (1 + np.exp(-X @ draw.normal(size=16)))
+    return X, (draw.uniform(size=rows) < chance).astype(int)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_sparse_columns_go_along_their_axes_to_the_same_end(intercept: bool, weighted: bool) -> None:
+    X, y = groups()
+    weight = np.random.default_rng(1).integers(1, 4, len(y)) if weighted else None
+    model = LogisticRegression(l2=1e-5, fit_intercept=intercept).fit(X, y, weight)
+    plain = LogisticRegression(
+        GradientDescent(AdaptiveBarzilaiBorwein()), l2=1e-5, fit_intercept=intercept, epochs=20_000
+    ).fit(X, y, weight)
+    assert "principal axes" in model.message_
+    assert "principal axes" not in plain.message_
+    np.testing.assert_allclose(model.coef_, plain.coef_, atol=1e-6)
+    np.testing.assert_allclose(model.intercept_, plain.intercept_, atol=1e-6)
+    assert model.n_iter_ < plain.n_iter_ / 2 or not intercept  # without one, what is flat is so altogether
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_a_cost_of_sparse_rows_along_axes_is_the_cost(intercept: bool) -> None:
+    X, y = groups()
+    model: Any = LogisticRegression(l2=1e-5, fit_intercept=intercept).fit(X, y)
+    rows = model._rows(X, y.astype(float), None, first=False)
+    axes = axes_of_sparse(model._scaling.applied(rows), rows.weights, 1e-5, intercept=intercept)
+    assert axes is not None
+    assert bool(axes.center.any()) is intercept
+    draw = np.random.default_rng(0)
+    several = SoftmaxCost(replace(rows, y=np.arange(len(y)) % 3.0), model._scaling, 1e-5, 3)
+    for cost, v in ((model._cost(rows, in_batches=False), draw.normal(size=17)), (several, draw.normal(size=(3, 17)))):
+        np.testing.assert_allclose(axes.coordinates(axes.weights(v)), v, rtol=1e-9, atol=1e-9)
+        along = cost.along(axes)
+        assert along(v) == pytest.approx(cost(axes.weights(v)), rel=1e-9)
+        way = draw.normal(size=v.shape) * ([1.0] * 16 + [float(intercept)])
+        slope = (along(v + 1e-6 * way) - along(v - 1e-6 * way)) / 2e-6
+        assert float((along.grad(v) * way).sum()) == pytest.approx(slope, rel=1e-5)
+
+
+def test_sparse_columns_that_have_nothing_in_common_need_no_axes() -> None:
+    X = scipy.sparse.random(500, 6, 0.5, random_state=0, format="csr")
+    assert "axes" not in LogisticRegression().fit(X, np.arange(500) % 2).message_

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Axes", "axes_of_rows", "axes_of_sums", "is_flat"]
+__all__ = ["Axes", "axes_of_rows", "axes_of_sparse", "axes_of_sums", "is_flat"]
 
 _FLAT = 1e-4  # of the largest curvature: where the smallest is less, columns hold descent up
 _SURE = 1e-10  # of the largest: sums of squares tell no smaller curvature with enough digits
+_TURNED = 1e-6  # of the largest: flatter ways of parameters that are turned, and not the rows, would lose digits
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)  # of the numbers: what varies by so little does not vary
 
 
@@ -24,25 +25,33 @@ class Axes:
         The coefficients are `columns @ coordinates`, (d, d).
     inverse
         Its inverse, where there is one.
+    center
+        The mean of the columns, (d,): the last coordinate is what is predicted there. Zero where they have none.
     condition
         The largest curvature of least squares over the smallest, before; that of rounding left out.
     """
 
     columns: np.ndarray
     inverse: np.ndarray
+    center: np.ndarray
     condition: float
 
     def weights(self, coordinates: np.ndarray) -> np.ndarray:
         """The parameters, (…, d + 1), of these coordinates."""
-        return _turned(coordinates, self.columns.T)
+        made = _turned(coordinates, self.columns.T)
+        made[..., -1] -= made[..., :-1] @ self.center
+        return made
 
     def coordinates(self, weights: np.ndarray) -> np.ndarray:
         """The coordinates of these parameters."""
-        return _turned(weights, self.inverse.T)
+        made = _turned(weights, self.inverse.T)
+        made[..., -1] += weights[..., :-1] @ self.center
+        return made
 
-    def gradient(self, weights: np.ndarray) -> np.ndarray:
+    def gradient(self, slope: np.ndarray) -> np.ndarray:
         """A gradient in the coordinates, of that in the parameters."""
-        return _turned(weights, self.columns)
+        centered = slope[..., :-1] - slope[..., -1:] * self.center
+        return _turned(np.concatenate([centered, slope[..., -1:]], axis=-1), self.columns)
 
 
 def _turned(weights: np.ndarray, by: np.ndarray) -> np.ndarray:
@@ -84,6 +93,29 @@ def axes_of_rows(z: np.ndarray, l2: float, far: np.ndarray) -> Axes | None:
     return _axes(lengths[::-1], ways[::-1].T, _ROUNDING * np.sqrt((ways[::-1] ** 2) @ (1 + far**2)))
 
 
+def axes_of_sparse(z: Any, weights: np.ndarray, l2: float, *, intercept: bool) -> Axes | None:
+    """The axes of sparse columns about their mean; None where no two nearly repeat each other.
+
+    Rows stay as they are, and parameters are turned: so ways that are flatter than their digits let be count as less
+    flat, and keep their digits.
+
+    Parameters
+    ----------
+    z
+        Scaled columns, CSR, (n, d), float64.
+    weights
+        Of the rows, (n,); their mean is 1.
+    """
+    center = np.asarray(z.T @ weights) / len(weights) if intercept else np.zeros(z.shape[1])
+    spread = (z.T @ (z * weights[:, None])).toarray() / len(weights) - np.outer(center, center)
+    if not is_flat(spread, l2):
+        return None
+    sizes, ways = np.linalg.eigh(spread)
+    sizes = np.maximum(sizes, 0) + l2
+    lengths = np.sqrt(np.maximum(sizes, _TURNED * sizes[-1]))
+    return Axes(ways / lengths, (ways * lengths).T, center, float(sizes[-1] / max(sizes[0], _SURE * sizes[-1])))
+
+
 def _axes(lengths: np.ndarray, ways: np.ndarray, rounding: Any) -> Axes | None:
     """Of the root of the curvature along each way, the flattest first."""
     varies = lengths > np.maximum(rounding, _ROUNDING * len(lengths) * lengths[-1])
@@ -92,4 +124,4 @@ def _axes(lengths: np.ndarray, ways: np.ndarray, rounding: Any) -> Axes | None:
     condition = float((lengths[-1] / lengths[varies][0]) ** 2)
     if condition * _FLAT < 1:
         return None
-    return Axes(np.where(varies, ways / units, 0.0), (ways * units).T, condition)
+    return Axes(np.where(varies, ways / units, 0.0), (ways * units).T, np.zeros(len(ways)), condition)

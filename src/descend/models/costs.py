@@ -96,13 +96,16 @@ class Cost(ABC):
         at = (w.tobytes(), None if batch is None else batch.tobytes())
         if self._found is None or self._at != at:
             with without_threads_of_blas():
-                value, grad = self._look(w, batch)
+                value, grad = self._seen(w, batch)
             penalised = w.astype(np.float64) if self._axes is None else self._axes.weights(w)
             penalised[..., -1] = 0
             slope = penalised if self._axes is None else self._axes.gradient(penalised)
             self._at = at
             self._found = value + self._l2 / 2 * float((penalised**2).sum()), grad + self._l2 * slope
         return self._found
+
+    def _seen(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
+        return self._look(w, batch)
 
     def __call__(self, w: np.ndarray, batch: np.ndarray | None = None) -> float:
         """The mean cost."""
@@ -125,7 +128,14 @@ class OfRows(Cost):
     rows: Rows
 
     def _turn(self, axes: Axes) -> None:
-        self.rows, self.scaling = _rows_along(axes, self.rows, self.scaling)
+        if not self.rows.is_sparse:  # which they would not be any more
+            self.rows, self.scaling = _rows_along(axes, self.rows, self.scaling)
+
+    def _seen(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
+        if self._axes is None or not self.rows.is_sparse:
+            return self._look(w, batch)
+        value, slope = self._look(self._axes.weights(w), batch)
+        return value, self._axes.gradient(slope)
 
 
 class RowsCost(OfRows):

@@ -12,7 +12,7 @@ from descend.descent import Run
 from descend.descent.outcome import Finding, Outcome
 from descend.methods import Method, Rule
 from descend.models.all_rows import BOUNDING_L2, falls_for_ever, train_around_corners, train_on_all_rows
-from descend.models.axes import Axes, axes_of_rows, axes_of_sums, is_flat
+from descend.models.axes import Axes, axes_of_rows, axes_of_sparse, axes_of_sums, is_flat
 from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, cost_of
 from descend.models.linear_rows import LinearOnRows
 from descend.models.losses import Cornered
@@ -81,8 +81,13 @@ class OnAllRows(LinearOnRows):
 
     def _axes(self, rows: Rows, cost: Cost | None = None) -> Axes | None:
         """The axes of the columns, where these nearly repeat each other and are scaled."""
-        if self._moments is None or self.l1 or rows.is_sparse or rows.features > MOST_COLUMNS:
+        if self._moments is None or self.l1 or rows.features > MOST_COLUMNS:
             return None
+        if rows.is_sparse:
+            if rows.kind != np.float64:
+                return None
+            z = self._scaling.applied(rows)
+            return axes_of_sparse(z, rows.weights, float(self.l2), intercept=bool(self._scaling.intercept))
         sums = cost if isinstance(cost, GramCost) else GramCost(rows.blocks(SUMMED), 0.0, self._scaling, 0.0, rows)
         gram, l2 = sums.gram[:-1, :-1], float(self.l2)
         if not is_flat(gram, l2):
