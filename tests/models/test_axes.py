@@ -10,13 +10,14 @@ import pytest
 import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import QuantileRegressor
 
 from descend import GradientDescent, LinearRegression, LogisticRegression, Outcome
 from descend.insight import Cause
 from descend.models.axes import axes_of_rows, axes_of_sparse, axes_of_sums, is_flat
 from descend.models.costs import RowsCost, SoftmaxCost, cost_of
-from descend.models.losses import Huber, Squared
+from descend.models.losses import Huber, Log, Squared
 from descend.stepsizes import AdaptiveBarzilaiBorwein
 
 
@@ -187,4 +188,76 @@ def test_a_cost_of_sparse_rows_along_axes_is_the_cost(intercept: bool) -> None:
 
 def test_sparse_columns_that_have_nothing_in_common_need_no_axes() -> None:
     X = scipy.sparse.random(500, 6, 0.5, random_state=0, format="csr")
-    assert "axes" not in LogisticRegression().fit(X, np.arange(500) % 2).message_
+    assert "repeat" not in LogisticRegression().fit(X, np.arange(500) % 2).message_
+
+
+def bent(seed: int = 0, rows: int = 2_000) -> tuple[np.ndarray, np.ndarray]:
+    """Columns that have much in common, and classes that they tell apart but for a few rows: there the loss is flat."""
+    draw = np.random.default_rng(seed)
+    X = draw.normal(size=(rows, 12)) @ draw.normal(size=(12, 12))
+    return X, (X @ draw.normal(size=12) + draw.logistic(size=rows) > 0).astype(int)
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_the_axes_of_a_loss_make_its_curvature_one(kind: Any, l2: float, intercept: bool) -> None:
+    X, y = bent()
+    weight = np.random.default_rng(1).integers(1, 4, len(y)).astype(float)
+    model: Any = LogisticRegression(l2=1e-4, fit_intercept=intercept).fit(kind(X), y)
+    rows = replace(model._rows(kind(X), y, None, first=False), weights=weight / weight.mean())
+    cost = RowsCost(rows, Log(), model._scaling, l2)
+    w = np.append(0.3 * np.random.default_rng(2).normal(size=12), 0.2 * intercept)
+    axes = cost.axes_at(w)
+    way = np.column_stack([axes.weights(unit) for unit in np.eye(13)])  # from coordinates to parameters
+    hessian = np.column_stack([(cost.grad(w + h) - cost.grad(w - h)) / 2e-6 for h in 1e-6 * np.eye(13)])
+    np.testing.assert_allclose((way.T @ hessian @ way)[:-1, :-1], np.eye(12), atol=2e-4)
+    if intercept:
+        np.testing.assert_allclose((way.T @ hessian @ way)[-1, :-1], 0, atol=2e-4)
+
+
+def test_the_axes_of_a_cost_along_axes_heed_its_penalty() -> None:
+    X, y = nearly_twice(1e-3)
+    model: Any = LogisticRegression().fit(X, y > 0)
+    rows = model._rows(X, y > 0, None, first=False)
+    z = model._scaling.applied(rows)
+    axes = axes_of_rows(z, 0.0, np.zeros(2))
+    assert axes is not None
+    along: Any = RowsCost(rows, Log(), model._scaling, 1e-3).along(axes)
+    found = along.axes_at(np.zeros(3))
+    hessian = np.column_stack([(along.grad(h) - along.grad(-h)) / 2e-6 for h in 1e-6 * np.eye(3)])[:2, :2]
+    np.testing.assert_allclose(found.columns.T @ hessian @ found.columns, np.eye(2), atol=1e-3)
+
+
+def test_classes_need_few_steps_along_the_axes_of_their_loss() -> None:
+    for X, y in (bent(), load_breast_cancer(return_X_y=True)):
+        model = LogisticRegression().fit(X, y)
+        plain = LogisticRegression(GradientDescent(AdaptiveBarzilaiBorwein()), epochs=50_000).fit(X, y)
+        assert (model.outcome_, plain.outcome_) == (Outcome.CONVERGED, Outcome.CONVERGED)
+        assert model.history_.loss[-1] == pytest.approx(plain.history_.loss[-1], rel=1e-9)
+        np.testing.assert_allclose(model.decision_function(X), plain.decision_function(X), rtol=1e-4, atol=1e-4)
+        assert model.n_iter_ < min(150, plain.n_iter_ / 2)
+        assert "steps were made before, along other axes" in model.message_
+        assert model.history_.steps[-1] == model.history_.epoch[-1] == model.n_iter_
+
+
+def test_rare_columns_without_a_penalty_are_no_matter_of_ten_thousand_steps() -> None:
+    X, y = groups(20_000)
+    rare = scipy.sparse.csr_matrix((np.ones(3), ([1, 5, 9], [0, 0, 0])), (X.shape[0], 1))
+    y[[1, 5, 9]] = 1  # its coefficient has no end, but nothing is to win along it
+    model = LogisticRegression(l2=0.0).fit(scipy.sparse.hstack([X, rare]).tocsr(), y)
+    assert model.outcome_ is Outcome.CONVERGED
+    assert model.n_iter_ < 300
+
+
+def test_the_cost_is_looked_at_little_more_often_than_there_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    look = RowsCost._look
+
+    def counted(self: RowsCost, *given: Any) -> Any:
+        looks.append(1)
+        return look(self, *given)
+
+    monkeypatch.setattr(RowsCost, "_look", counted)
+    model = LogisticRegression().fit(*bent())
+    assert len(looks) < 2.5 * model.n_iter_ + 20

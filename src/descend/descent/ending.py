@@ -129,9 +129,14 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
     # So near to the edge of a set, what is left of the way to it is no fall.
     near = max(length(slope), 16 * float(np.finfo(dtype_of(run.x_array)).eps) * reach_of(run.x_array))
     edge = 4 * near * length(grad) if run.method.restricts else 0.0
-    flat, toward = surroundings(run.problem, run.x_array, f, slope, go, edge)
-    if getattr(run.objective, "is_convex", False):  # without a slope it falls nowhere: what seems so is rounding
-        toward = ""
+    is_convex = getattr(
+        run.objective, "is_convex", False
+    )  # without a slope it falls nowhere: what seems so is rounding
+    if is_convex and f < first - noise_of(run.problem, run.x_array, f):
+        flat, toward = False, ""
+    else:
+        flat, toward = surroundings(run.problem, run.x_array, f, slope, go, edge)
+        toward = "" if is_convex else toward
     if toward and size == 0 and has_no_slope_near(run, f):
         return Judgement(
             Outcome.STALLED,

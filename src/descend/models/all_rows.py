@@ -11,12 +11,13 @@ from descend.descent import Outcome, Run, minimize
 from descend.descent.outcome import gradient_scale
 from descend.methods import GradientDescent, Projected, Rule
 from descend.models.axes import Axes
-from descend.models.costs import Cost, Parted
+from descend.models.costs import Cost, Parted, RowsCost, Turned
 from descend.objectives.function import prepare
 from descend.stepsizes import AdaptiveBarzilaiBorwein
 
-__all__ = ["BOUNDING_L2", "falls_for_ever", "train_around_corners", "train_on_all_rows"]
+__all__ = ["BOUNDING_L2", "falls_for_ever", "train_around_corners", "train_in_turns", "train_on_all_rows"]
 
+_FIRST = 30  # steps, after which the axes of the curvature are taken
 _NARROWER = 10.0  # so much less is rounded off each time
 _EXACT = 5e-4  # share of the cost by which it may be larger for what is rounded off
 _NARROWEST = 1e-6  # of the first width
@@ -25,7 +26,7 @@ BOUNDING_L2 = 1e-4  # a penalty that gives a loss that falls for ever a lowest p
 
 
 def train_on_all_rows(
-    of_rows: Cost,
+    of_rows: Any,
     weights: np.ndarray,
     rule: Rule | None,
     steps: int,
@@ -66,6 +67,31 @@ def train_on_all_rows(
     if l1:
         return run, Parted.joined(run.x)
     return run, np.asarray(run.x) if axes is None else axes.weights(np.asarray(run.x))
+
+
+def train_in_turns(
+    cost: RowsCost, weights: np.ndarray, steps: int, gtol: float, axes: Axes | None
+) -> tuple[list[Run], np.ndarray]:
+    """The runs of the default steps, each along the axes of the curvature where the last has ended; the parameters.
+
+    The axes of the columns are those of the loss where all rows bend alike. They do not, where some are told for
+    certain: there a loss of classes is flat. The runs are ever longer, and at most `steps` together.
+    """
+    base: Any = cost
+    w, turn, in_the_end = weights, axes, None
+    if axes is not None and not cost.rows.is_sparse:  # the rows themselves are turned, once
+        base, w, turn, in_the_end = cost.along(axes), axes.coordinates(weights), None, axes
+    runs, length = [], _FIRST if cost.knows_its_axes else steps
+    while True:
+        here, start = (base, w) if turn is None else (Turned(base, turn), turn.coordinates(w))
+        run, found = train_on_all_rows(here, start, None, min(length, steps), gtol)
+        w = found if turn is None else turn.weights(found)
+        runs.append(run)
+        steps, length = steps - run.nit, 2 * length
+        found = w if in_the_end is None else in_the_end.weights(w)
+        if run.outcome is not Outcome.STEPS_EXHAUSTED or steps < 1 or falls_for_ever(cost, found, has_converged=False):
+            return runs, found
+        turn = base.axes_at(w)
 
 
 def train_around_corners(

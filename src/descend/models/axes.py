@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Axes", "axes_of_rows", "axes_of_sparse", "axes_of_sums", "is_flat"]
+__all__ = ["Axes", "axes_of_curvature", "axes_of_rows", "axes_of_sparse", "axes_of_sums", "is_flat"]
 
 _FLAT = 1e-4  # of the largest curvature: where the smallest is less, columns hold descent up
 _SURE = 1e-10  # of the largest: sums of squares tell no smaller curvature with enough digits
@@ -96,9 +96,6 @@ def axes_of_rows(z: np.ndarray, l2: float, far: np.ndarray) -> Axes | None:
 def axes_of_sparse(z: Any, weights: np.ndarray, l2: float, *, intercept: bool) -> Axes | None:
     """The axes of sparse columns about their mean; None where no two nearly repeat each other.
 
-    Rows stay as they are, and parameters are turned: so ways that are flatter than their digits let be count as less
-    flat, and keep their digits.
-
     Parameters
     ----------
     z
@@ -110,8 +107,15 @@ def axes_of_sparse(z: Any, weights: np.ndarray, l2: float, *, intercept: bool) -
     spread = (z.T @ (z * weights[:, None])).toarray() / len(weights) - np.outer(center, center)
     if not is_flat(spread, l2):
         return None
-    sizes, ways = np.linalg.eigh(spread)
-    sizes = np.maximum(sizes, 0) + l2
+    return axes_of_curvature(spread + l2 * np.eye(len(spread)), center)
+
+
+def axes_of_curvature(bend: np.ndarray, center: np.ndarray) -> Axes:
+    """The axes along which a cost bends alike, of its second derivatives about a center of the columns.
+
+    They turn parameters: so ways that are flatter than their digits let be count as less flat, and keep their digits.
+    """
+    sizes, ways = np.linalg.eigh(bend)
     lengths = np.sqrt(np.maximum(sizes, _TURNED * sizes[-1]))
     return Axes(ways / lengths, (ways * lengths).T, center, float(sizes[-1] / max(sizes[0], _SURE * sizes[-1])))
 

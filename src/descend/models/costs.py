@@ -16,14 +16,25 @@ from typing import Any, Self
 import numpy as np
 
 from descend.methods import Box
-from descend.models.axes import Axes
+from descend.models.axes import Axes, axes_of_curvature
 from descend.models.kernels import whole_gradient
 from descend.models.losses import Loss, Squared
 from descend.models.rows import Rows
 from descend.models.softmax import errors_of_rows
 from descend.models.threads import threads, without_threads_of_blas
 
-__all__ = ["MOST_COLUMNS", "SUMMED", "Cost", "GramCost", "Parted", "RowsCost", "Scaling", "SoftmaxCost", "cost_of"]
+__all__ = [
+    "MOST_COLUMNS",
+    "SUMMED",
+    "Cost",
+    "GramCost",
+    "Parted",
+    "RowsCost",
+    "Scaling",
+    "SoftmaxCost",
+    "Turned",
+    "cost_of",
+]
 
 _BLOCKS = 64  # of rows, whose sums are added in order: the bits do not depend on the number of threads
 _FEWEST = 4_096  # rows in a block
@@ -81,7 +92,7 @@ class Cost(ABC):
     def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
         """Mean cost and gradient, without the penalty, over the rows in `batch` or over all."""
 
-    def along(self, axes: Axes) -> Self:
+    def along(self, axes: Axes) -> Self | Turned:
         """The same cost of the coordinates along these axes of its columns."""
         made = copy.copy(self)
         made._axes, made._found = axes, None
@@ -96,16 +107,13 @@ class Cost(ABC):
         at = (w.tobytes(), None if batch is None else batch.tobytes())
         if self._found is None or self._at != at:
             with without_threads_of_blas():
-                value, grad = self._seen(w, batch)
+                value, grad = self._look(w, batch)
             penalised = w.astype(np.float64) if self._axes is None else self._axes.weights(w)
             penalised[..., -1] = 0
             slope = penalised if self._axes is None else self._axes.gradient(penalised)
             self._at = at
             self._found = value + self._l2 / 2 * float((penalised**2).sum()), grad + self._l2 * slope
         return self._found
-
-    def _seen(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
-        return self._look(w, batch)
 
     def __call__(self, w: np.ndarray, batch: np.ndarray | None = None) -> float:
         """The mean cost."""
@@ -114,6 +122,24 @@ class Cost(ABC):
     def grad(self, w: np.ndarray, batch: np.ndarray | None = None) -> np.ndarray:
         """Its gradient, of the shape of `w`."""
         return self._both(np.asarray(w), batch)[1]
+
+
+class Turned:
+    """A cost of the coordinates along axes, whose rows stay as they are."""
+
+    runs_eagerly = True
+    is_convex = True
+
+    def __init__(self, cost: Cost, axes: Axes) -> None:
+        self._cost, self._axes = cost, axes
+
+    def __call__(self, coordinates: np.ndarray, batch: np.ndarray | None = None) -> float:
+        """The mean cost."""
+        return self._cost(self._axes.weights(coordinates), batch)
+
+    def grad(self, coordinates: np.ndarray, batch: np.ndarray | None = None) -> np.ndarray:
+        """Its gradient, of the shape of the coordinates."""
+        return self._axes.gradient(self._cost.grad(self._axes.weights(coordinates), batch))
 
 
 def _rows_along(axes: Axes, rows: Rows, scaling: Scaling) -> tuple[Rows, Scaling]:
@@ -127,15 +153,12 @@ class OfRows(Cost):
 
     rows: Rows
 
-    def _turn(self, axes: Axes) -> None:
-        if not self.rows.is_sparse:  # which they would not be any more
-            self.rows, self.scaling = _rows_along(axes, self.rows, self.scaling)
+    def along(self, axes: Axes) -> Self | Turned:
+        """See `Cost.along`; of sparse rows parameters are turned instead, or they would not be sparse any more."""
+        return Turned(self, axes) if self.rows.is_sparse else super().along(axes)
 
-    def _seen(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
-        if self._axes is None or not self.rows.is_sparse:
-            return self._look(w, batch)
-        value, slope = self._look(self._axes.weights(w), batch)
-        return value, self._axes.gradient(slope)
+    def _turn(self, axes: Axes) -> None:
+        self.rows, self.scaling = _rows_along(axes, self.rows, self.scaling)
 
 
 class RowsCost(OfRows):
@@ -146,7 +169,7 @@ class RowsCost(OfRows):
     def __init__(self, rows: Rows, loss: Loss, scaling: Scaling, l2: float) -> None:
         super().__init__(scaling, l2)
         self.rows = rows
-        self._numbers = np.array([*loss.arguments, 0.0])
+        self._loss, self._numbers = loss, np.array([*loss.arguments, 0.0])
         self._kernel = whole_gradient(type(loss), sparse=rows.is_sparse)
 
     def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
@@ -176,6 +199,31 @@ class RowsCost(OfRows):
             for part in parts:
                 cost, grad = cost + part[0], grad + part[1]
         return cost / len(rows), grad / len(rows)
+
+    @property
+    def knows_its_axes(self) -> bool:
+        """Whether `axes_at` is worth its making."""
+        return self._loss.bends and self.rows.kind == np.float64 and self.rows.features <= MOST_COLUMNS
+
+    def axes_at(self, w: np.ndarray) -> Axes:
+        """The axes along which the cost bends alike at some parameters."""
+        with without_threads_of_blas():  # whose number the bits must not depend on
+            bend, center = self._bend(w)
+            return axes_of_curvature(bend, center)
+
+    def _bend(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The second derivatives in the coefficients about a center of the columns, and that center."""
+        d = self.rows.features
+        bend, toward, total = np.zeros((d, d)), np.zeros(d), 0.0
+        for part in (self.rows,) if self.rows.is_sparse else self.rows.blocks(SUMMED):
+            z = self.scaling.applied(part)
+            bends = part.weights * self._loss.curvature(self.scaling.scores(z, w), part.y)
+            product = z.T @ (z * bends[:, None])
+            bend += product.toarray() if part.is_sparse else product
+            toward, total = toward + z.T @ bends, total + float(bends.sum())
+        center = toward * self.scaling.intercept / max(total, 1e-300)
+        penalty = np.eye(d) if self._axes is None else self._axes.columns.T @ self._axes.columns
+        return (bend - total * np.outer(center, center)) / len(self.rows) + self._l2 * penalty, center
 
 
 class GramCost(Cost):

@@ -241,7 +241,8 @@ class LinearModel(InBatches, OnAllRows):
             return "Try a smaller learning rate, or leave method out"
         if isinstance(self, RegressorMixin):  # the others are as steep as the squared loss at most
             with np.errstate(all="ignore"):
-                steepness *= max(1.0, loss.curvature(float(self._constant(rows)), rows.y.astype(np.float64)))
+                y = rows.y.astype(np.float64)
+                steepness *= max(1.0, float(loss.curvature(np.full(len(y), float(self._constant(rows))), y).mean()))
         limit = 2 / max(steepness, 1e-300)
         return f"Try a smaller learning rate (below about {limit:.2g} for gradient descent), or leave method out"
 

@@ -11,9 +11,9 @@ from sklearn.base import ClassifierMixin
 from descend.descent import Run
 from descend.descent.outcome import Finding, Outcome
 from descend.methods import Method, Rule
-from descend.models.all_rows import BOUNDING_L2, falls_for_ever, train_around_corners, train_on_all_rows
+from descend.models.all_rows import BOUNDING_L2, falls_for_ever, train_around_corners, train_in_turns, train_on_all_rows
 from descend.models.axes import Axes, axes_of_rows, axes_of_sparse, axes_of_sums, is_flat
-from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, cost_of
+from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, RowsCost, cost_of
 from descend.models.linear_rows import LinearOnRows
 from descend.models.losses import Cornered
 from descend.models.rows import Rows
@@ -99,10 +99,11 @@ class OnAllRows(LinearOnRows):
 
     def _remember(self, run: Run) -> None:
         """Add a run to the history."""
-        before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
+        history = self.history_
+        before, made = (float(history.epoch[-1]), int(history.steps[-1])) if len(history) else (0.0, 0)
         for i, step in enumerate(run.trace.step):
             self.history_.add(
-                epoch=before + float(step), steps=int(step), loss=float(run.trace.f[i]),
+                epoch=before + float(step), steps=made + int(step), loss=float(run.trace.f[i]),
                 gradient=float(run.trace.gradient_norm[i]), rate=float(run.trace.lr[i]),
                 seconds=float(run.trace.seconds[i]),
             )  # fmt: skip
@@ -117,17 +118,24 @@ class OnAllRows(LinearOnRows):
         tol = _tolerance(self._weights.dtype, count) if self.tol is None else float(self.tol)
         axes = self._axes(some, cost) if rule is None else None
         steps = self.planned_epochs(count)
-        run, weights = train_on_all_rows(cost, self._weights, rule, steps, tol, float(self.l1), axes)
-        self._remember(run)
+        if rule is None and not self.l1 and isinstance(cost, RowsCost):
+            runs, weights = train_in_turns(cost, self._weights, steps, tol, axes)
+        else:
+            run, weights = train_on_all_rows(cost, self._weights, rule, steps, tol, float(self.l1), axes)
+            runs = [run]
+        for run in runs:
+            self._remember(run)
+        run, made = runs[-1], sum(run.nit for run in runs)
         if not self.l1 and falls_for_ever(cost, weights, has_converged=run.outcome is Outcome.CONVERGED):
             return Ending(
-                weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(run.nit),
+                weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(made),
                 cure=", as it does where some columns tell the classes apart without an error. They are kept as they "
                 f"are after the last step; with a penalty, l2={BOUNDING_L2:g}, there is a best one"
                 if isinstance(self, ClassifierMixin)
                 else ", as it does where all targets are zero, or those of the rows that some columns mark. They are "
                 "kept as they are after the last step", finding=Finding.NO_BOUND,
             )  # fmt: skip
-        message = f"{run.message}; the gradient was made {cost.how}{_along(axes)}"
+        before = f"; {made - run.nit:,} steps were made before, along other axes" if len(runs) > 1 else ""
+        message = f"{run.message}; the gradient was made {cost.how}{before}{_along(axes)}"
         assert run.outcome is not None  # noqa: S101 - the run has ended
-        return Ending(weights, run.outcome, message, float(run.nit), was_to_converge=True)
+        return Ending(weights, run.outcome, message, float(made), was_to_converge=True)

@@ -37,9 +37,12 @@ class Loss(Declared):
     ----------
     of_classes
         Whether y is -1 or 1, and p the side of the boundary; else y is any number.
+    bends
+        Whether it bends wherever it has a slope.
     """
 
     of_classes: ClassVar[bool] = False
+    bends: ClassVar[bool] = False
     paper: ClassVar[str] = ""
 
     @staticmethod
@@ -96,11 +99,11 @@ class Loss(Declared):
             low, high = (low, right) if of_left < of_right else (left, high)
         return float(places[low]), float(places[high])
 
-    def curvature(self, p: float, y: np.ndarray) -> float:
-        """The mean second derivative in the prediction, where it is `p` for all rows, by differences."""
-        h = 1e-3 * max(1.0, abs(p))
-        ahead, here, behind = (float(self.values(np.full(len(y), at), y).mean()) for at in (p + h, p, p - h))
-        return max(ahead - 2 * here + behind, 0.0) / h**2
+    def curvature(self, p: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """The second derivative in each prediction, by differences."""
+        h = 1e-3 * np.maximum(1, abs(p))
+        ahead, here, behind = (self.values(at, y) for at in (p + h, p, p - h))
+        return np.asarray(np.maximum(ahead - 2 * here + behind, 0) / h**2)
 
     @classmethod
     def slope(cls, p: Any, y: Any, *numbers: Any) -> Any:
@@ -110,6 +113,8 @@ class Loss(Declared):
 
 class Squared(Loss):
     """Half the squared error: least squares."""
+
+    bends = True
 
     @staticmethod
     def value(p: Any, y: Any) -> Any:
@@ -189,6 +194,8 @@ class Quantile(Cornered):
 class Poisson(Loss):
     """For counts: the logarithm of their expected number is linear."""
 
+    bends = True
+
     @staticmethod
     def value(p: Any, y: Any) -> Any:
         """The cost of one prediction, but for a constant."""
@@ -207,6 +214,7 @@ class Log(Loss):
     """Logistic regression: minus the logarithm of the probability that was given to the class."""
 
     of_classes = True
+    bends = True
 
     @staticmethod
     def value(p: Any, y: Any) -> Any:
@@ -233,6 +241,7 @@ class SquaredHinge(Loss):
     """The hinge squared: smooth, and harder on what lies far on the wrong side."""
 
     of_classes = True
+    bends = True
 
     @staticmethod
     def value(p: Any, y: Any) -> Any:

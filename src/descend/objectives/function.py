@@ -233,7 +233,8 @@ def prepare(
     ----------
     objective
         `f(x)`, `f(*x)` if it requires as many numbers as the vector `x0` has, or `f(x, *data)`. One with the
-        attribute `runs_eagerly` is called as it is, with plain arrays, and never traced.
+        attribute `runs_eagerly`, a cost of this library, is called as it is, with plain arrays, never traced, and its
+        `grad` is not checked: that would take longer than some descents.
     x0
         NumPy array or pytree of NumPy arrays, of one float type.
     grad
@@ -298,7 +299,7 @@ def _prepared(
         if not problem.is_traced and not getattr(objective, "runs_eagerly", False):
             _measure_noise(problem)
         check_start(problem)
-        if grad is not None:
+        if grad is not None and not getattr(objective, "runs_eagerly", False):
             check_given_gradient(problem)
     problem.started = True
     return problem
