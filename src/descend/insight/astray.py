@@ -62,10 +62,15 @@ def wrong_gradient(run: Run) -> Diagnosis | None:
 
 
 def _wrong_rule(run: Run) -> Diagnosis | None:
-    """Whether a rule of the user's own for the derivative is wrong where the run began, which then led it astray."""
-    if run.success or not (false := false_slopes(run, run.problem.x0)):
+    """Whether a rule of the user's own for the derivative is wrong where the run began, or where it led."""
+    if run.success:
         return None
-    return Diagnosis(Cause.WRONG_GRADIENT, false, RIGHT_RULE)
+    problem = run.problem
+    has_rules = problem.is_traced and problem.traced(*problem.data).has_rules
+    for x in (problem.x0, run.x_array) if has_rules else (problem.x0,):
+        if false := false_slopes(run, x):
+            return Diagnosis(Cause.WRONG_GRADIENT, false, RIGHT_RULE)
+    return None
 
 
 def _unsigned(problem: Any, x: Any, data: Any) -> Any:

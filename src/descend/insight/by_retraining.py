@@ -103,17 +103,28 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     start, end, gained = trials.gained
     is_own = isinstance(trials, OfTraining)  # nobody else has drawn its start, or scaled its columns
     early, late = ((raw_columns, plateau), ()) if is_own else ((), (plateau,))
-    pulls = isinstance(trials.method, Rule) and bool(trials.method.pulls(trials.parameters))
+    pulled = (penalised,) if isinstance(trials.method, Rule) and trials.method.pulls(trials.parameters) else ()
     if end > 1.02 * start or trials.is_restless:  # the way led up
         return decayed, too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
     if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:
         order = (too_small, plateau) if is_own and not trials.unreached else (plateau, too_small)
         has_leapt = float(np.abs(trials.history.loss - start).max()) > 0.01 * abs(start)
         before, after = ((too_large,), ()) if has_leapt else ((), (too_large,))
-        first = (penalised, *before) if pulls else (*before, penalised)
-        return decayed, *first, raw_columns, *order, *after, goes_to_and_fro, too_few_epochs, hardly_begun
+        return (
+            decayed,
+            *pulled,
+            *before,
+            penalised,
+            raw_columns,
+            *order,
+            *after,
+            goes_to_and_fro,
+            too_few_epochs,
+            hardly_begun,
+        )
     if len(trials.history) < FEW_LOOKS:
         return (
+            *pulled,
             raw_columns,
             too_large,
             *early[1:],
@@ -124,6 +135,6 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
             penalised,
             *late,
         )
-    first = (decayed, *early[:1], too_large, *early[1:], swings, raw_columns)
-    held_up = () if trials.in_batches else (*((penalised,) if pulls else ()), ill_conditioned)  # else looked for last
+    first = (decayed, *pulled, *early[:1], too_large, *early[1:], swings, raw_columns)
+    held_up = () if trials.in_batches else (ill_conditioned,)  # else that is looked for last
     return *first, too_small, goes_to_and_fro, *held_up, too_few_epochs, penalised, hardly_begun, *late

@@ -16,6 +16,7 @@ from descend.stepsizes.schedule import Cosine, Schedule
 __all__ = [
     "Rescaled",
     "calmer",
+    "each_rescaled",
     "falling",
     "how_fast",
     "innermost",
@@ -118,6 +119,15 @@ def rescaled(method: Any, factor: float) -> Rescaled | None:
         return None
     made = rule.with_numbers(lambda name, v: _told_as(v * factor) if name in rates else v)
     return Rescaled(made, how_fast(made))
+
+
+def each_rescaled(method: Any, factor: float) -> list[Rescaled]:
+    """The same method with one of its several rates, as groups have them, times a factor, for each of these."""
+    rates = rates_in(rule := as_rule(method)) if isinstance(method, Rule) else {}
+    if len(rates) < 2:
+        return []
+    changed = [{name: _told_as(rate * factor)} for name, rate in rates.items()]
+    return [Rescaled(rule.with_numbers(one.get), "{}={:g}".format(*next(iter(one.items())))) for one in changed]
 
 
 def how_fast(rule: Any) -> str:

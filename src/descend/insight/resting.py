@@ -45,6 +45,8 @@ __all__ = ["arrived", "converged", "floor", "frozen", "held_up", "level", "penal
 _LIGHTER = 0.1  # of the gradient is left where it balances a hundredth of the decay
 _PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a penalty; of a run that rests
 _ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
+_LITTLE = 0.1  # of what there is to win: a slope that leads no farther over the size of x is next to level
+_SLOPE, _SPACINGS = 1e-5, 4  # no next to nothing; of the cost: a step down it wins no more than these
 _NO_SLOPE = 1e-30  # of a slope as small as that nothing is left after a step or two
 _LARGE_CONSTANT = 1e6  # in a cost as large as that curvature may drown
 _FLAT = 1e-9  # share of the cost by which it changes over the size of x
@@ -86,20 +88,26 @@ def held_up(run: Run) -> Diagnosis | None:
     """Of a run that still moves, but wins nothing: whether a much lower place lies down its slope, or elsewhere."""
     if run.outcome is not Outcome.STEPS_EXHAUSTED or not cost(run) < start_cost(run):
         return None
-    bend = curvature_at(run, run.x_array)
-    if bend is None:
+    better = _better_minimum(run)
+    if better is None:
         return None
-    found = _beyond_a_rise(run) or _plateau(run, bend, run.cost_and_gradient()[2])
-    return found if found.cure else None
+    if _is_beyond_a_rise(run, better):
+        return _local(run, better)
+    size = run.cost_and_gradient()[2]
+    if not size * reach_of(run.x_array) < _LITTLE * (cost(run) - cost(better)):
+        return None
+    return Diagnosis(Cause.PLATEAU, {"gradient norm": size, "cost": run.fun}, _elsewhere(run, better), told(better))
+
+
+def _is_beyond_a_rise(run: Run, better: Run) -> bool:
+    here, there = (as_vector(x).astype(float) for x in (run.x_array, better.x_array))
+    return _rises_between(run.problem, here, there, 0.0)
 
 
 def _beyond_a_rise(run: Run) -> Diagnosis | None:
     """Of a run that rests in a valley with a level floor: whether a lower minimum lies beyond a rise."""
     better = _better_minimum(run)
-    if better is None:
-        return None
-    here, there = (as_vector(x).astype(float) for x in (run.x_array, better.x_array))
-    return _local(run, better) if _rises_between(run.problem, here, there, 0.0) else None
+    return _local(run, better) if better is not None and _is_beyond_a_rise(run, better) else None
 
 
 def _known_minimum(run: Run) -> dict[str, Any] | None:
@@ -296,10 +304,8 @@ def stalled(run: Run) -> Diagnosis | None:
         bends_down = bend.smallest == 0 or bend.smallest < -HARDLY * bend.sharpness  # and not by rounding
         if bends_down and ((toward and moved) or (run.finding is Finding.NO_EXTREME and not flat)):
             return _saddle(run, bend, scale)
-        if flat and bend.smallest > 0:  # it rises on all sides, by less than the numbers can tell
-            constant = "leave the large constant part of the cost out" if abs(f) > 1e3 * bend.largest else ""
-            evidence = {"dtype": run.dtype, "cost": run.fun, "lowest curvature": bend.smallest}
-            return Diagnosis(Cause.PRECISION_FLOOR, evidence, constant)
+        if flat and bend.smallest > 0:
+            return _drowned(run, bend)
         return _plateau(run, bend, size)
     return swinging(run) or decayed(run) or circling(run) or vanished(run) or too_small(run, bend) or too_large(run)
 
@@ -352,7 +358,19 @@ def level(run: Run) -> Diagnosis | None:
         shrinks = size < 0.5 * float(run.trace.gradient_norm[0])  # as it does on a way down beside a large constant
         is_level = may_be and not shrinks and max(abs(first - f), size * reach_of(run.x_array)) <= HARDLY * abs(f)
     bend = curvature_at(run, run.x_array) if is_level else None
-    return None if bend is None else _plateau(run, bend, size)
+    if bend is None:
+        return None
+    to_win = size**2 / (2 * bend.smallest) if bend.smallest > 0 else np.inf
+    if size > _SLOPE and to_win <= _SPACINGS * float(np.spacing(np.asarray(abs(f), run.dtype))):
+        return _drowned(run, bend)
+    return _plateau(run, bend, size)
+
+
+def _drowned(run: Run, bend: Curvature) -> Diagnosis:
+    """It rises on all sides, by less than the numbers can tell."""
+    constant = "leave the large constant part of the cost out" if abs(cost(run)) > 1e3 * bend.largest else ""
+    evidence = {"dtype": run.dtype, "cost": run.fun, "lowest curvature": bend.smallest}
+    return Diagnosis(Cause.PRECISION_FLOOR, evidence, constant)
 
 
 def arrived(run: Run) -> Diagnosis | None:

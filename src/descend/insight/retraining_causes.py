@@ -166,19 +166,16 @@ def wrong_rule(trials: Retraining) -> Diagnosis | None:
 
 def ill_conditioned(trials: Retraining) -> Diagnosis | None:
     """Whether a linear model gets much lower on all rows with the default steps, which suit flat directions, too."""
-    if not isinstance(trials, OfModel) or not isinstance(trials.model, LinearModel):
-        return None
-    rows, columns = np.shape(trials.rows[0])
-    if columns > rows / _ROWS_A_COLUMN:  # it would learn the rows by heart
+    if not isinstance(trials, OfModel) or not _has_many_rows(trials):
         return None
     is_penalised = trials.model.l2 > 0 or trials.model.l1 > 0
     if trials.in_batches and is_penalised and hasattr(trials.rows[0], "tocsr"):  # in other units, in batches
         return None
     evidence: dict[str, Any] = {}
-    if not trials.in_batches:
-        condition = trials.condition
-        if trials.is_at_rest or not condition > ILL:
-            return None
+    condition = trials.condition
+    if condition <= ILL or (not trials.in_batches and (trials.is_at_rest or np.isnan(condition))):
+        return None
+    if np.isfinite(condition):
         evidence["condition of the columns"] = condition
     _, end, gained = trials.gained
     tried = trials.anew(method=None, batch_size=None, validation=0.0, epochs=STEPS)
@@ -189,6 +186,14 @@ def ill_conditioned(trials: Retraining) -> Diagnosis | None:
     seen = f"{tried.epoch[-1]:,.0f} steps end at loss {tried.loss[-1]:.4g}, where it was {end:.4g}"
     cure = "leave method and batch_size out" if trials.in_batches else "leave method out"
     return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, seen)
+
+
+def _has_many_rows(trials: Retraining) -> bool:
+    """Whether a linear model has so many rows that it cannot learn them by heart."""
+    if not isinstance(trials, OfModel) or not isinstance(trials.model, LinearModel):
+        return False
+    rows, columns = np.shape(trials.rows[0])
+    return bool(columns <= rows / _ROWS_A_COLUMN)
 
 
 def too_few_epochs(trials: Retraining) -> Diagnosis | None:
@@ -271,7 +276,8 @@ def penalised(trials: Retraining) -> Diagnosis | None:
     start, before = float(trials.history.loss[0]), trials.beside(tried)
     is_half = before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1])
     pulls = trials.method.pulls(trials.parameters) if isinstance(trials.method, Rule) else {}
-    is_rest = bool(pulls) and tried.loss[-1] < _QUARTER * before and before > REST * start
+    is_apart = trials.in_batches and _has_many_rows(trials)  # on all rows the loss holds the penalty itself
+    is_rest = (bool(pulls) or is_apart) and tried.loss[-1] < _QUARTER * before and before > REST * start
     if not (is_half or is_rest):
         return None
     evidence = {**_penalties_of(trials), **pulls, "loss at the start": start, "loss": before}

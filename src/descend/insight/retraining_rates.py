@@ -12,6 +12,7 @@ from descend.insight.chance import KNOWS
 from descend.insight.changed_methods import (
     Rescaled,
     calmer,
+    each_rescaled,
     falling,
     how_fast,
     less_noise,
@@ -33,6 +34,7 @@ from descend.stepsizes.schedule import Schedule
 
 __all__ = ["decayed", "diverged", "goes_to_and_fro", "rises_too_slowly", "swings", "too_large", "too_small"]
 
+_TWICE_AS_MUCH = 0.1  # share of what was gained, that is won in twice as long a training
 _AGAIN = 0.05  # share of what was gained, that is gained once more
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 
@@ -88,16 +90,18 @@ def decayed(trials: Retraining) -> Diagnosis | None:
         return None
     method = with_rate(kept, highest)
     tried = trials.onward(method=method)
-    if tried is None or not end - tried.loss[-1] > min(MATTERS * max(gained, end), _AGAIN * gained):
-        return None
+    goes_on = tried is not None and end - tried.loss[-1] > min(MATTERS * max(gained, end), _AGAIN * gained)
     evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
     made, whole = int(trials.history.steps[-1]), trials.whole
     if (twice := prolonged(schedule, made, 2)) is not None:
         longer = trials.anew(method=with_rate(kept, twice), epochs=2 * whole)
-        if longer is None or not end - longer.loss[-1] > MATTERS * max(gained, end):
+        least = MATTERS if goes_on else _TWICE_AS_MUCH  # noise may hide what a high rate wins, until it falls
+        if longer is None or not end - longer.loss[-1] > least * max(gained, end):
             return None
         cure = f"epochs={2 * whole}, {how_fast(with_rate(kept, twice))}"
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer, "from the start", end))
+    if tried is None or not goes_on:
+        return None
     cure, seen = f"lr={highest:.3g} in the place of {type(schedule).__name__}", told(tried, "more with it", end)
     lowest = np.inf
     for slow in slower(schedule, made):
@@ -150,7 +154,10 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
     is_unknown = same is None and trials.was_cut  # what going on as before would have come to
     matters = won > MATTERS * max(gained, end) or trials.is_much_of_rest(won)
     goes_on = not trials.is_restless and not trials.is_at_rest  # going on as before is no cure where it has stopped
-    if slow is None or is_unknown or not matters or (won < 2 * as_it_was and goes_on):
+    late = trials.history.loss[len(trials.history) // 2 :]
+    is_luck = trials.has_noise and rises(late) > RISING  # what going on as before has won
+    least = as_it_was if is_luck else 2 * as_it_was
+    if slow is None or is_unknown or not matters or (won < least and goes_on):
         return None
     evidence = {"loss": end, "going on with a tenth of the rate": end - won}
     if not trials.is_at_rest and same is not None:
@@ -212,7 +219,9 @@ def too_small(trials: Retraining) -> Diagnosis | None:
     usual = [rate / highest for rate in _USUAL] if highest < _LOST else []
     factors = (*usual, 10_000, 100, 10, 1_000_000)  # the boldest last: it may do well by chance
     larger = ((rescaled(trials.method, factor), factor > 10_000 and factor not in usual) for factor in factors)
-    return _farther(trials, larger)
+    return _farther(trials, larger) or _farther(
+        trials, ((one, False) for factor in (1e6, 1e4, 1e2) for one in each_rescaled(trials.method, factor))
+    )
 
 
 def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]]) -> Diagnosis | None:

@@ -13,6 +13,7 @@ from descend.descent.outcome import Finding, has_no_bound, noise_of
 from descend.descent.report import described
 from descend.insight.changed_methods import (
     Rescaled,
+    each_rescaled,
     innermost,
     limits_of,
     loosened,
@@ -69,6 +70,7 @@ def on_its_way(run: Run) -> Diagnosis | None:
         lambda: _rises_too_slowly(run),
         lambda: _clipped(run),
         lambda: _far_too_small(run),
+        lambda: _one_far_too_small(run),
         lambda: decayed(run),
         lambda: vanished(run),
         lambda: _before_a_pass(run),
@@ -242,6 +244,17 @@ def _far_too_small(run: Run) -> Diagnosis | None:
     if run.nit == 0 or not is_known:
         return None
     return _much_farther(run, partial(rescaled, run.method), {} if run.lr is None else {"learning rate": run.lr})
+
+
+def _one_far_too_small(run: Run) -> Diagnosis | None:
+    """Whether one of several rates is so small that what it moves has hardly begun: a larger one wins as much again."""
+    best: tuple[str, Run] | None = None
+    for changed, how in (one for factor in _FACTORS for one in each_rescaled(run.method, factor)):
+        steps, below = min(max(run.nit, 20), 2_000), cost(run if best is None else best[1])
+        tried = improved(run, changed, steps=steps, below=below)
+        if tried is not None and cost(run) - cost(tried) > 0.5 * max(start_cost(run) - cost(run), 0):
+            best = how, tried
+    return best and Diagnosis(Cause.RATE_TOO_SMALL, {"cost": run.fun}, best[0], told(best[1]))
 
 
 def _much_farther(run: Run, larger: Callable[[float], Rescaled | None], evidence: dict[str, float]) -> Diagnosis | None:

@@ -41,6 +41,7 @@ class Traced:
     jaxpr: Any  # what was traced; kept with all that is made of it, because its text may hold addresses
     consts: list[Any]
     key: Any
+    has_rules: bool = False  # whether some derivative is by a rule of its own (`jax.custom_jvp`), right or wrong
 
     def __call__(self, consts: list[Any], x: Any, *data: Any) -> Any:
         """Run the program with its constants given (inside another traced function, or eagerly)."""
@@ -76,7 +77,7 @@ def trace(value: Callable[..., Any], grad: Callable[..., Any] | None, x: Any, *d
         return _traced(value, lambda x, *data: (value(x, *data), grad(x, *data)), x, *data)
     forward = _traced(value, partial(value), x, *data)
     if "custom_" in forward.key[0]:
-        return _traced(value, jax.value_and_grad(value), x, *data)
+        return replace(_traced(value, jax.value_and_grad(value), x, *data), has_rules=True)
 
     def derive() -> Callable[..., Any]:
         both = jax.make_jaxpr(jax.value_and_grad(forward.program, argnums=1), return_shape=True)
