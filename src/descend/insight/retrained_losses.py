@@ -20,6 +20,7 @@ _OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
 _STEPS_ASIDE = (2e-2, 5e-3, 1e-3, 2e-4, 4e-5, 8e-6)  # of the length of an array: differences over these tell its slope
 _FEWEST, _EXACT = 3, 0.02  # so many of them must be exact to that share of the slope
 _FAR_AWAY = (1.0, -1.0, 10.0, -10.0, 100.0, -100.0)  # times the size of the numbers
+_TIED = 1e-4  # of their size, by which numbers may differ by rounding
 _DEEP = 3  # matrices
 _USUAL, _REPEATED = 4.0, 0.5  # times as large or small as usual; share of numbers that are their own
 _ARRAYS, _LEAST_SIZE = 16, 0.1  # so many are looked at; the size of numbers that are zero
@@ -39,10 +40,12 @@ class OfTraining(Retraining):
         return made.outcome, made.history
 
     def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
-        """Matrices drawn at random. Source: Glorot & Bengio (2010), AISTATS."""
+        """Matrices drawn at random, or numbers that differ. Source: Glorot & Bengio (2010), AISTATS."""
         draw, leaves = np.random.default_rng(0), jax.tree.leaves(self.parameters)
         matrices = [leaf for leaf in leaves if np.ndim(leaf) >= 2]
-        if not matrices or (not self.unreached and all(map(_is_drawn, matrices))):
+        if not matrices:
+            return self._apart()
+        if not self.unreached and all(map(_is_drawn, matrices)):
             return []
 
         def begun(leaf: Any) -> Any:
@@ -57,6 +60,24 @@ class OfTraining(Retraining):
     def parameters(self) -> Any:
         """See `Retraining.parameters`."""
         return as_parameters(self._training.again.keywords["params"])
+
+    def _apart(self) -> list[tuple[str, dict[str, Any]]]:
+        """Arrays whose numbers were all one, and have stayed so, begun a little apart, if they have a slope there."""
+        leaves, structure = jax.tree.flatten(self.parameters)
+        tied = [place for place, leaf in enumerate(leaves) if self._is_tied(place, leaf)]
+        draw = np.random.default_rng(0)
+        for place in tied:
+            leaf = leaves[place]
+            leaves[place] = leaf + (0.1 * max(1, abs(leaf.flat[0])) * draw.normal(size=leaf.shape)).astype(leaf.dtype)
+        params = jax.tree.unflatten(structure, leaves)
+        slopes = self._training.gradient(params) if tied else []
+        if not any(np.any(slopes[place][1] != 0) for place in tied):
+            return []
+        return [("begin with numbers that differ from each other", {"params": params})]
+
+    def _is_tied(self, place: int, leaf: Any) -> bool:
+        ended = jax.tree.leaves(self._training.params)[place]
+        return bool(np.size(leaf) > 1 and np.ptp(leaf) == 0 and np.ptp(ended) <= _TIED * np.abs(ended).max())
 
     @property
     def is_deep(self) -> bool:

@@ -148,7 +148,7 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
     smaller = rescaled(trials.method, 0.1)
     if smaller is None or (trials.has_decayed and end <= start):  # the rate has fallen already
         return None
-    slow, same = trials.onward(method=smaller.method), trials.onward()
+    slow, same = (trials.onward(method=method) for method in (smaller.method, trials.method))
     won = 0.0 if slow is None else end - settled(slow)
     as_it_was = 0.0 if same is None else end - settled(same)
     is_unknown = same is None and trials.was_cut  # what going on as before would have come to
