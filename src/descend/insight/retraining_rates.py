@@ -95,8 +95,11 @@ def decayed(trials: Retraining) -> Diagnosis | None:
     made, whole = int(trials.history.steps[-1]), trials.whole
     if (twice := prolonged(schedule, made, 2)) is not None:
         longer = trials.anew(method=with_rate(kept, twice), epochs=2 * whole)
-        least = MATTERS if goes_on else _TWICE_AS_MUCH  # noise may hide what a high rate wins, until it falls
-        if longer is None or not end - longer.loss[-1] > least * max(gained, end):
+        least = (
+            MATTERS if goes_on or end < 0 else _TWICE_AS_MUCH
+        )  # noise may hide what a high rate wins, until it falls
+        whole_of_it = -end if end < 0 else max(gained, end)  # a likelihood may fall without end, ever more slowly
+        if longer is None or not end - longer.loss[-1] > least * whole_of_it:
             return None
         cure = f"epochs={2 * whole}, {how_fast(with_rate(kept, twice))}"
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer, "from the start", end))

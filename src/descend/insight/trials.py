@@ -44,6 +44,7 @@ FROZEN = "let something move: what has a gradient is frozen"  # a cure
 HARDLY = 1e-6  # share of the cost, or of what was gained: no more than a trifle
 TRIED = 500  # steps for which a cure is tried
 _SECONDS = 1.0  # that a trial may take, or as long as the run
+_SHOWN = 6  # numbers of a point
 _CURVED = 100_000  # variables up to which curvature is looked at
 
 
@@ -150,11 +151,14 @@ def told(tried: Run) -> str:
 
 
 def shown(x: Any) -> str:
-    """A point as text; of many variables the first."""
+    """A point as text, as it is given: a number, an array, a dictionary; of many variables the first."""
+    if isinstance(x, dict) and as_vector(x).size <= _SHOWN:
+        texts = {name: shown(part) if np.ndim(part) else f"{float(part):.4g}" for name, part in x.items()}
+        return f"{{{', '.join(f'{name!r}: {text}' for name, text in texts.items())}}}"
     point = as_vector(x) + 0.0  # no -0.0
     point = np.where(np.abs(point) < 1e-12 * np.abs(point).max(initial=0), 0.0, point)
-    text = np.array2string(point[:6], precision=4, separator=", ")
-    return text if point.size <= 6 else f"{text[:-1]}, …]"
+    text = np.array2string(point[:_SHOWN], precision=4, separator=", ")
+    return text if point.size <= _SHOWN else f"{text[:-1]}, …]"
 
 
 def start_cost(run: Run) -> float:

@@ -1,0 +1,162 @@
+"""An eleventh examiner's cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from descend import (
+    Adam,
+    Cosine,
+    DecoupledWeightDecay,
+    GradientDescent,
+    Groups,
+    LinearRegression,
+    SignSGD,
+    WeightDecay,
+    minimize,
+    train,
+)
+from descend.insight import Cause, check_gradient
+from descend.stepsizes import Armijo
+
+
+def table(seed: int = 0, kind: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    X = draw.normal(size=(400, 4)).astype(kind)
+    return X, (X @ np.array([1.0, -2, 3, 0.5]) + 1 + 0.3 * draw.normal(size=400)).astype(kind)
+
+
+def squares(p: Any, X: Any, y: Any) -> Any:
+    return jnp.mean((X @ p["w"] + p["b"] - y) ** 2)
+
+
+BEGIN = {"w": np.zeros(4, np.float32), "b": np.float32(0)}
+
+
+@pytest.mark.parametrize(("epochs", "batch_size"), [(30, 32), (300, None)])
+def test_one_of_several_rates_is_told_in_training(epochs: int, batch_size: int | None) -> None:
+    method = Groups({"w": GradientDescent(1e-7), "b": GradientDescent(0.05)})
+    found = train(squares, BEGIN, table(), method, epochs=epochs, batch_size=batch_size).explain()
+    assert (found.cause, found.cure) == (Cause.RATE_TOO_SMALL, "rules['w'].lr=0.1")
+
+
+def test_one_of_several_rates_is_told() -> None:
+    def cost(p: Any) -> Any:
+        return (p["a"] - 1.0) ** 2 + (p["b"] - 2.0) ** 2
+
+    method = Groups({"a": GradientDescent(1e-7), "b": GradientDescent(0.1)})
+    found = minimize(cost, {"a": 5.0, "b": 0.0}, method, steps=500).explain()
+    assert found.cause is Cause.RATE_TOO_SMALL
+    assert found.cure.startswith("rules['a'].lr=")
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+@pytest.mark.parametrize(("epochs", "batch_size"), [(800, None), (80, 50)])
+def test_parts_of_a_mixture_that_begin_as_one_stay_one(parts: int, epochs: int, batch_size: int | None) -> None:
+    draw = np.random.default_rng(1)
+    x = np.r_[draw.normal(-2, 0.5, 200), draw.normal(1.5, 0.8, 300)].astype(np.float32)
+
+    def loss(p: Any, x: Any) -> Any:
+        z = (x[:, None] - p["m"]) * jnp.exp(-p["s"])
+        return -jnp.mean(jax.nn.logsumexp(jax.nn.log_softmax(p["l"]) - p["s"] - 0.5 * z**2 - 0.919, axis=1))
+
+    def explained(means: np.ndarray) -> Any:
+        start = {"l": np.zeros(parts, np.float32), "m": means.astype(np.float32), "s": np.zeros(parts, np.float32)}
+        return train(loss, start, (x,), Adam(0.02), batch_size=batch_size, epochs=epochs).explain()
+
+    found = explained(np.zeros(parts))
+    assert (found.cause, found.cure) == (Cause.PLATEAU, "begin with numbers that differ from each other")
+    if parts == 2:
+        assert explained(np.array([-0.1, 0.1])).cause is Cause.HEALTHY
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("batch_size", [8, 32])
+@pytest.mark.parametrize("around", [WeightDecay, DecoupledWeightDecay])
+def test_a_decay_outranks_the_noise_of_batches(seed: int, batch_size: int, around: Any) -> None:
+    method = around(GradientDescent(0.02), decay=5.0)
+    found = train(squares, BEGIN, table(seed), method, batch_size=batch_size, epochs=30).explain()
+    assert (found.cause, found.cure) == (Cause.PENALTY, "decay=0.05")
+
+
+@pytest.mark.parametrize(("l2", "cause"), [(2.0, Cause.PENALTY), (1.0, Cause.PENALTY), (0.1, Cause.HEALTHY)])
+@pytest.mark.parametrize("how", [{}, {"method": GradientDescent(0.02), "batch_size": 16, "epochs": 30}])
+def test_a_penalty_is_told_alike_in_batches_and_on_all_rows(l2: float, cause: Cause, how: dict[str, Any]) -> None:
+    X, y = table(kind=np.float64)
+    assert LinearRegression(l2=l2, **how).fit(X, y).explain(X, y).cause is cause
+
+
+def test_a_loss_that_falls_as_long_as_it_is_trained_is_not_well() -> None:
+    X, _ = table()
+    y = (X @ np.array([1.0, -2, 3, 0.5])).astype(np.float32)
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean(0.5 * ((X @ p["w"] - y) * jnp.exp(-p["b"])) ** 2 + p["b"])
+
+    found = train(loss, BEGIN, (X, y), Adam(Cosine(0.05, steps=2_000)), batch_size=40, epochs=200).explain()
+    assert found.cause in {Cause.TOO_FEW_STEPS, Cause.UNBOUNDED}
+
+
+def hops() -> tuple[Any, Any]:
+    """The square, with a slope of its own that is wrong where x ≤ 1."""
+
+    @jax.custom_vjp
+    def square(x: Any) -> Any:
+        return x**2
+
+    square.defvjp(lambda x: (square(x), x), lambda x, t: (t * jnp.where(x > 1, 2 * x, -1.0),))
+    return (lambda x: square(x)), jax.grad(lambda x: square(x))
+
+
+def test_a_wrong_rule_is_found_where_it_led() -> None:
+    cost, _ = hops()
+    found = minimize(cost, 4.0, GradientDescent(0.1), steps=500).explain()
+    assert found.cause is Cause.WRONG_GRADIENT
+    assert found.evidence["by differences of the cost"] > 0 > found.evidence["slope along a direction, by the gradient"]
+
+
+def test_a_wrong_rule_is_no_judge_of_itself() -> None:
+    cost, gradient = hops()
+    found = check_gradient(cost, gradient, 0.9)
+    assert not found.is_right
+    assert found.wrong[0].given == -1
+    assert found.wrong[0].right == pytest.approx(1.8)
+    assert check_gradient(cost, gradient, 2.0).is_right
+
+    def right(x: Any) -> Any:
+        return jnp.sum(jax.nn.softplus(x) + jax.nn.relu(x))
+
+    seen = check_gradient(right, jax.grad(right), np.array([0.5, -2.0, 0.0]))
+    assert seen.is_right
+    assert "automatic differentiation" in repr(seen)  # right rules are judges
+
+
+@pytest.mark.parametrize(("constant", "kind"), [(1e8, np.float32), (1e17, np.float64)])
+def test_a_cost_that_drowns_in_a_constant_is_no_plateau(constant: float, kind: Any) -> None:
+    def cost(x: Any) -> Any:
+        return jnp.sum((x - 3.0) ** 2) + jnp.asarray(constant, kind)
+
+    found = minimize(cost, np.array([5.0, 4.0], kind), GradientDescent(Armijo()), steps=500).explain()
+    assert (found.cause, found.cure) == (Cause.PRECISION_FLOOR, "leave the large constant part of the cost out")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_signs_on_columns_of_one_size_are_noise(seed: int) -> None:
+    X, y = table(seed, np.float64)
+    found = LinearRegression(SignSGD(0.3), batch_size=8, epochs=20).fit(X, y).explain(X, y)
+    assert found.cause is Cause.NOISE_FLOOR
+
+
+def test_a_start_is_told_as_it_is_given() -> None:
+    def cost(p: Any) -> Any:
+        return jnp.sin(p["a"]) + 0.1 * p["a"] ** 2 + jnp.sum((p["b"] - 1) ** 2)
+
+    found = minimize(cost, {"a": 5.0, "b": np.zeros(2)}).explain()
+    assert found.cause is Cause.LOCAL_MINIMUM
+    assert found.cure.startswith("start elsewhere, e.g. at {'a': ")
+    assert ", 'b': [" in found.cure
