@@ -29,6 +29,8 @@ from descend import (
 from descend.insight import Cause
 from descend.methods import Optax, Rule
 
+pytestmark = pytest.mark.usefixtures("time_enough")
+
 _DRAW = np.random.default_rng(11)
 PLACES = _DRAW.uniform(-2, 2, (800, 2)).astype("f")
 WAVES = (np.sin(2 * PLACES[:, 0]) * PLACES[:, 1]).astype("f")
@@ -68,7 +70,6 @@ def pasted(cure: str) -> dict[str, Any]:
     return given
 
 
-@pytest.mark.usefixtures("time_enough")
 @pytest.mark.parametrize(
     ("method", "epochs"),
     [(Adam(Cosine(0.001, steps=25)), 1), (Momentum(0.5, mu=0.99), 15), (Adam(0.001), 2), (Adam(0.002), 20)],
@@ -84,7 +85,6 @@ def test_a_training_ends_where_its_cure_says(method: Any, epochs: int) -> None:
     assert made.history.loss[-1] == pytest.approx(loss_told(found.seen), rel=1e-3)
 
 
-@pytest.mark.usefixtures("time_enough")
 def test_a_model_ends_where_its_cure_says() -> None:
     X, y = DIGITS
     found = MLPClassifier(Adam(0.001), hidden=64, epochs=2).fit(X, y).explain(X, y)
@@ -93,7 +93,6 @@ def test_a_model_ends_where_its_cure_says() -> None:
     assert cured.history_.loss[-1] == pytest.approx(loss_told(found.seen), rel=1e-3)
 
 
-@pytest.mark.usefixtures("time_enough")
 def test_the_rate_told_after_a_divergence_learns_in_all_epochs() -> None:
     with pytest.warns(UserWarning, match="diverged in epoch 1"):
         model = MLPRegressor(GradientDescent(2.0), hidden=32, epochs=10).fit(PLACES, 30 * WAVES)

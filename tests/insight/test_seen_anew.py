@@ -24,6 +24,8 @@ from descend import (
 from descend.insight import Cause, check_gradient
 from descend.stepsizes import Armijo
 
+pytestmark = pytest.mark.usefixtures("time_enough")
+
 
 def table(seed: int = 0, kind: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(seed)
