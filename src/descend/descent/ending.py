@@ -129,9 +129,8 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
     # So near to the edge of a set, what is left of the way to it is no fall.
     near = max(length(slope), 16 * float(np.finfo(dtype_of(run.x_array)).eps) * reach_of(run.x_array))
     edge = 4 * near * length(grad) if run.method.restricts else 0.0
-    is_convex = getattr(
-        run.objective, "is_convex", False
-    )  # without a slope it falls nowhere: what seems so is rounding
+    # What is convex falls nowhere without a slope: what seems so is rounding.
+    is_convex = getattr(run.objective, "is_convex", False)
     if is_convex and f < first - noise_of(run.problem, run.x_array, f):
         flat, toward = False, ""
     else:

@@ -347,9 +347,7 @@ def level(run: Run) -> Diagnosis | None:
     first, at_start = start_cost(run), float(run.trace.gradient_norm[0]) * reach_of(run.problem.x0)
     if run.outcome is Outcome.DIVERGED and run.lr is None and float(run.trace.gradient_norm[0]) < _NO_SLOPE:
         evidence = {"cost at the start": start_cost(run), "gradient norm there": float(run.trace.gradient_norm[0])}
-        return Diagnosis(
-            Cause.PLATEAU, evidence, "start elsewhere: no step size that is to be found follows such a slope"
-        )
+        return Diagnosis(Cause.PLATEAU, evidence, "start elsewhere: such a slope leads nowhere")
     if run.outcome is Outcome.DIVERGED:  # a step size that is to be found may be anything there
         is_level = run.lr is None and at_start <= _FLAT * abs(first)
     else:
