@@ -17,9 +17,8 @@ from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, RowsCost,
 from descend.models.linear_rows import LinearOnRows
 from descend.models.losses import Cornered
 from descend.models.rows import Rows
-from descend.models.training import (
-    Ending,
-)
+from descend.models.threads import without_threads_of_blas
+from descend.models.training import Ending
 
 __all__ = ["OnAllRows"]
 
@@ -83,6 +82,11 @@ class OnAllRows(LinearOnRows):
         """The axes of the columns, where these nearly repeat each other and are scaled."""
         if self._moments is None or self.l1 or rows.features > MOST_COLUMNS:
             return None
+        with without_threads_of_blas():
+            return self._axes_of(rows, cost)
+
+    def _axes_of(self, rows: Rows, cost: Cost | None) -> Axes | None:
+        assert self._moments is not None  # noqa: S101 - asked before
         if rows.is_sparse:
             if rows.kind != np.float64:
                 return None
