@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from descend import (
     Adam,
@@ -16,6 +18,9 @@ from descend import (
     GradientDescent,
     Groups,
     LinearRegression,
+    MLPRegressor,
+    OneCycle,
+    Polynomial,
     SignSGD,
     WeightDecay,
     minimize,
@@ -162,3 +167,63 @@ def test_a_start_is_told_as_it_is_given() -> None:
     assert found.cause is Cause.LOCAL_MINIMUM
     assert found.cure.startswith("start elsewhere, e.g. at {'a': ")
     assert ", 'b': [" in found.cure
+
+
+# A twelfth examiner's cases.
+
+
+def test_a_gate_that_no_gradient_reaches_is_told() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(600, 2)).astype(np.float32)
+    y = np.where(X[:, 1] > 0, 2 * X[:, 0], -X[:, 0]).astype(np.float32)
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((jnp.where(X @ p["gate"] > 0, X @ p["a"], X @ p["b"]) - y) ** 2)
+
+    begin = {"gate": np.array([1, 0], np.float32), "a": np.zeros(2, np.float32), "b": np.zeros(2, np.float32)}
+    found = train(loss, begin, (X, y), Adam(0.02), epochs=40).explain()
+    assert (found.cause, found.evidence["no gradient reaches"]) == (Cause.WRONG_GRADIENT, "gate")
+
+
+def test_a_schedule_that_was_to_outlast_training_is_prolonged() -> None:
+    x = np.linspace(-3, 3, 600)
+    y = np.sin(2 * x) + 0.02 * np.random.default_rng(0).normal(size=600)
+    method = Adam(Cosine(0.02, steps=1_900))
+    model = MLPRegressor(method, hidden=(64,), activation="tanh", epochs=100, validation=0.2).fit(x[:, None], y)
+    found = model.explain(x[:, None], y)
+    assert found.cause is Cause.TOO_FEW_STEPS
+    assert found.cure.startswith("epochs=")
+    assert "lr=Cosine(lr=0.02, steps=" in found.cure
+
+
+@pytest.mark.parametrize("loss", ["absolute", "huber:1.0"])
+def test_columns_of_one_size_are_not_ill_conditioned(loss: str) -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(300, 2))
+    model = LinearRegression(GradientDescent(0.1), loss=loss, epochs=300, scale=False)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, 100 + X @ [1.0, 2.0])
+    assert model.explain(X, 100 + X @ [1.0, 2.0]).cause in {Cause.RATE_TOO_SMALL, Cause.TOO_FEW_STEPS}
+
+
+@pytest.mark.parametrize("schedule", [Polynomial, OneCycle, Cosine])
+def test_any_schedule_that_ends_with_the_run_may_be_too_short(schedule: Any) -> None:
+    method = Adam(schedule(0.05, steps=200))
+    found = minimize(lambda x: np.sum(np.sqrt(1 + (x - 8) ** 2)), [0.0, 0.0], method, steps=200).explain()
+    assert found.cause is Cause.TOO_FEW_STEPS
+    assert found.cure.startswith(f"steps=400, lr={schedule.__name__}(lr=0.05, steps=400")
+
+
+def test_a_cure_that_ends_higher_is_none() -> None:
+    draw = np.random.default_rng(75)
+    X = draw.normal(size=(300, 2)).astype(np.float32)
+    y = X @ np.array([1, 2], np.float32)
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean(0.5 * ((X @ p["w"] - y) * jnp.exp(-p["s"])) ** 2 + p["s"])
+
+    training = train(loss, {"w": np.zeros(2, np.float32), "s": np.float32(0)}, (X, y), Adam(0.02), epochs=80)
+    found = training.explain()
+    if found.seen:
+        ends, was = re.findall(r"at loss ([-\d.e]+), where it was ([-\d.e]+)", found.seen)[0]
+        assert float(ends) < float(was)

@@ -10,7 +10,7 @@ import numpy as np
 from descend.methods import Optax
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["FADED", "faded", "has_decayed", "highest_rate", "paced", "prolonged", "slower"]
+__all__ = ["FADED", "faded", "has_decayed", "has_ended", "highest_rate", "paced", "prolonged", "slower"]
 
 FADED = "a schedule of optax that falls more slowly, or a constant rate"  # a cure
 _DECAYED, _AT_THE_END = 0.05, 8  # share of the highest rate; one of so many rates belongs to the end
@@ -27,6 +27,12 @@ def highest_rate(stepsize: Any, steps: int, seen: np.ndarray) -> float:
 def has_decayed(rates: np.ndarray, highest: float) -> bool:
     """Whether a schedule has taken the rate so far down, and kept it there, that it hardly moves anything any more."""
     return bool(rates[-max(1, len(rates) // _AT_THE_END) :].max() < _DECAYED * highest)
+
+
+def has_ended(schedule: Any, steps: int, rates: np.ndarray, highest: float) -> bool:
+    """Whether it has decayed, or has come down at last as it was to after so many steps."""
+    was_to_end = rates[-1] < _DECAYED * highest and prolonged(schedule, steps, 2) is not None
+    return was_to_end or has_decayed(rates, highest)
 
 
 def faded(method: Any, params: Any, steps: int) -> dict[str, float] | None:

@@ -112,13 +112,14 @@ class OfTraining(Retraining):
     def _elsewhere(self) -> tuple[list[Any], list[Any]]:
         """Other parameters, the farther the more certain that units which have died are alive; the gradients there."""
         start = self.parameters
-        others = [jax.tree.map(partial(_moved, far=far), start) for far in _FAR_AWAY]
+        draw = np.random.default_rng(0)
+        others = [jax.tree.map(partial(_moved, draw=draw, far=far), start) for far in _FAR_AWAY]
         return others, [self._training.gradient(params) for params in (start, *others)]
 
     def _matters(self, params: Any, place: int) -> bool:
         """Whether the loss depends on the array at that place."""
         leaves, structure = jax.tree.flatten(params)
-        leaves[place] = _moved(leaves[place])
+        leaves[place] = _moved(leaves[place], np.random.default_rng(0))
         return bool(self._training.loss(jax.tree.unflatten(structure, leaves)) != self._training.loss(params))
 
     @property
@@ -213,8 +214,8 @@ class OfTraining(Retraining):
         return [name for name, leaf in self._training.gradient(start) if not np.isfinite(leaf).all()]
 
 
-def _moved(leaf: Any, far: float = 1.0) -> np.ndarray:
-    way = np.random.default_rng(0).normal(size=np.shape(leaf)) * (0.5 + np.abs(leaf))
+def _moved(leaf: Any, draw: np.random.Generator, far: float = 1.0) -> np.ndarray:
+    way = draw.normal(size=np.shape(leaf)) * (0.5 + np.abs(leaf))
     return np.asarray(leaf + far * way, leaf.dtype)
 
 

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from descend.descent import Outcome
 from descend.insight.chance import knows_nothing, loss_of_a_constant
 from descend.insight.retraining import Retraining, largest
+from descend.insight.to_and_fro import ILL
 from descend.methods import method_named
 from descend.methods.foreign import read_optax
 from descend.methods.in_files import known
@@ -75,9 +76,19 @@ class OfModel(Retraining):
 
     def scaled(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.scaled`."""
-        if getattr(self.model, "scale", True):
+        if getattr(self.model, "scale", True) or self._are_alike:
             return []
         return [("scale=True", {"scale": True}), ("scale=True, and leave method out", {"scale": True, "method": None})]
+
+    @property
+    def _are_alike(self) -> bool:
+        """Whether the columns as they are, and a constant, are of one size and have little in common."""
+        X = self.rows[0]
+        if hasattr(X, "tocsr") or np.ndim(X) != 2 or np.shape(X)[1] > _COLUMNS:
+            return False
+        some = np.asarray(X, float)[:: max(1, len(X) // _MOST_ROWS)]
+        lengths = np.linalg.svd(np.column_stack([some, np.ones(len(some))]), compute_uv=False)
+        return bool(lengths[0] ** 2 <= ILL * lengths[-1] ** 2)
 
     def largest_columns(self) -> dict[str, str]:
         """See `Retraining.largest_columns`."""

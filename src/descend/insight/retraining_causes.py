@@ -207,15 +207,20 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
     is_much = isinstance(trials.model, LinearModel) and trials.is_much_of_rest(won)
     if more is None or not won > 0 or not (won >= MATTERS * whole or is_much):
         return None
-    if trials.in_batches and rises(more.loss) > RISING:  # it goes up and down, and a low end is luck
-        return None
+    if trials.in_batches and rises(more.loss) > RISING and _planned(trials, 2) is None:
+        return None  # it goes up and down, and a low end is luck; a schedule that begins anew does so, too
     if (
         not isinstance(trials.model, LinearModel)
         and won < _LITTLE * end
         and not trials.more_holds(round(more.epoch[-1]))
     ):
         return None
-    return _longer(trials, more.epoch[-1], told(more, "more", end), {"loss": end})
+    return _longer(trials, more.epoch[-1], told(more, "more with the method begun anew", end), {"loss": end})
+
+
+def _planned(trials: Retraining, times: float) -> Any:
+    """So many times as long a schedule, of one that was to end with the training; else None."""
+    return prolonged(getattr(innermost(trials.method), "lr", None), int(trials.history.steps[-1]), times)
 
 
 def hardly_begun(trials: Retraining) -> Diagnosis | None:
@@ -236,8 +241,7 @@ def _longer(trials: Retraining, more: float, seen: str, evidence: dict[str, Any]
     """The cure of so many more epochs: tried from the start, as a user will, if there is time; `seen` is going on."""
     epochs, end = trials.whole + round(more), trials.gained[1]
     cure, changes = f"epochs={epochs}", {"epochs": epochs}
-    schedule = getattr(innermost(trials.method), "lr", None)
-    longer = prolonged(schedule, int(trials.history.steps[-1]), epochs / trials.whole)
+    longer = _planned(trials, epochs / trials.whole)
     if longer is not None:  # the schedule was to end with the training, and goes on to
         changes["method"] = with_rate(trials.method, longer)
         cure += f", {how_fast(changes['method'])}"

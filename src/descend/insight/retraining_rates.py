@@ -22,7 +22,7 @@ from descend.insight.changed_methods import (
     risen,
     with_rate,
 )
-from descend.insight.changed_schedules import FADED, faded, has_decayed, highest_rate, prolonged, slower
+from descend.insight.changed_schedules import FADED, faded, has_ended, highest_rate, prolonged, slower
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
 from descend.insight.slow import tires
@@ -86,7 +86,7 @@ def decayed(trials: Retraining) -> Diagnosis | None:
     if not (len(rates) and isinstance(kept, Method | Around) and isinstance(schedule, Schedule)):
         return None
     highest = highest_rate(schedule, int(trials.history.steps[-1]), rates)
-    if not has_decayed(rates, highest):
+    if not has_ended(schedule, int(trials.history.steps[-1]), rates, highest):
         return None
     method = with_rate(kept, highest)
     tried = trials.onward(method=method)
@@ -160,7 +160,7 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
     late = trials.history.loss[len(trials.history) // 2 :]
     is_luck = trials.has_noise and rises(late) > RISING  # what going on as before has won
     least = as_it_was if is_luck else 2 * as_it_was
-    if slow is None or is_unknown or not matters or (won < least and goes_on):
+    if slow is None or is_unknown or not matters or (won < least and goes_on) or not slow.loss[-1] < end:
         return None
     evidence = {"loss": end, "going on with a tenth of the rate": end - won}
     if not trials.is_at_rest and same is not None:

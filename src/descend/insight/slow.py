@@ -22,7 +22,7 @@ from descend.insight.changed_methods import (
     round_rate,
     with_rate,
 )
-from descend.insight.changed_schedules import FADED, faded, has_decayed, highest_rate, prolonged, slower
+from descend.insight.changed_schedules import FADED, faded, has_ended, highest_rate, prolonged, slower
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
@@ -124,7 +124,7 @@ def decayed(run: Run) -> Diagnosis | None:
     if not isinstance(stepsize, StepSize) or stepsize.compares or not len(rates):
         return None
     highest = highest_rate(stepsize, run.nit, rates)
-    if not has_decayed(rates, highest):
+    if not has_ended(stepsize, run.nit, rates, highest):
         return None
     method = with_rate(run.method, highest)
     tried = improved(run, method, x0=run.x, steps=min(TRIED, max(50, run.nit)), below=cost(run))
