@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -26,7 +28,10 @@ from descend import (
     minimize,
     train,
 )
-from descend.insight import Cause, check_gradient
+from descend.insight import Cause, check_gradient, retraining_causes
+from descend.insight.resting import held_up
+from descend.insight.retrained_losses import OfTraining
+from descend.insight.retrained_models import OfModel
 from descend.stepsizes import Armijo
 
 pytestmark = pytest.mark.usefixtures("time_enough")
@@ -227,3 +232,44 @@ def test_a_cure_that_ends_higher_is_none() -> None:
     if found.seen:
         ends, was = re.findall(r"at loss ([-\d.e]+), where it was ([-\d.e]+)", found.seen)[0]
         assert float(ends) < float(was)
+
+
+# What the looks rest on.
+
+
+def test_more_epochs_that_end_higher_are_no_cure() -> None:
+    def ends(loss: float) -> Any:
+        made = SimpleNamespace(loss=np.array([loss]), epoch=np.array([7.0]))
+        steps = SimpleNamespace(steps=np.array([20]))
+        trials: Any = SimpleNamespace(
+            whole=2, gained=(1.0, 0.5, 0.5), method=Adam(0.1), history=steps, has_time_for=lambda epochs: True,
+            anew=lambda **changes: made,
+        )  # fmt: skip
+        return retraining_causes._longer(trials, 5.0, "going on", {})
+
+    assert ends(0.6) is None
+    assert ends(0.4).seen == "7 epochs from the start end at loss 0.4, where it was 0.5"
+
+
+def test_only_ill_conditioned_columns_are_called_so() -> None:
+    X, y = table(kind=np.float64)
+    for columns, is_ill in (
+        (X, False),
+        (np.column_stack([X, X[:, 0] + 0.01 * np.random.default_rng(1).normal(size=400)]), True),
+    ):
+        for batch_size in (16, None):
+            model = LinearRegression(GradientDescent(1e-4), batch_size=batch_size, epochs=5)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(columns, y)
+            found = retraining_causes.ill_conditioned(OfModel(model, columns, y))
+            assert (found is not None) is is_ill
+
+
+def test_a_slope_that_leads_far_is_no_plateau() -> None:
+    run = minimize(lambda x: jnp.sum((x - 1) ** 2), np.zeros(2), GradientDescent(1e-7), steps=100)
+    assert held_up(run) is None
+
+
+def test_numbers_that_have_come_apart_need_no_other_start() -> None:
+    assert OfTraining(train(squares, BEGIN, table(), GradientDescent(0.05))).other_ways() == []

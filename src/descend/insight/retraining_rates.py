@@ -61,7 +61,7 @@ def diverged(trials: Retraining) -> Diagnosis | None:
     for cure, changes in cures:
         tried = trials.anew(**changes)
         is_better = tried is not None and tried.loss[-1] < (start if best is None else best[1].loss[-1])
-        if best is not None and not is_better and best[1].loss[-1] < FOUND * trials.level:
+        if best is not None and not is_better:
             break  # of rates that end well the first may be at the edge, and is not taken
         if tried is not None and is_better:
             best = cure, tried
@@ -98,8 +98,7 @@ def decayed(trials: Retraining) -> Diagnosis | None:
         least = (
             MATTERS if goes_on or end < 0 else _TWICE_AS_MUCH
         )  # noise may hide what a high rate wins, until it falls
-        whole_of_it = -end if end < 0 else max(gained, end)  # a likelihood may fall without end, ever more slowly
-        if longer is None or not end - longer.loss[-1] > least * whole_of_it:
+        if longer is None or not end - longer.loss[-1] > least * max(gained, end):
             return None
         cure = f"epochs={2 * whole}, {how_fast(with_rate(kept, twice))}"
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer, "from the start", end))
