@@ -186,6 +186,13 @@ def test_a_cost_of_sparse_rows_along_axes_is_the_cost(intercept: bool) -> None:
         assert float((along.grad(v) * way).sum()) == pytest.approx(slope, rel=1e-5)
 
 
+def test_long_sparse_rows_are_not_turned() -> None:
+    X, y = bent()
+    few, many = (scipy.sparse.csr_array(np.tile(X, (1, times))) for times in (1, 6))
+    assert "along other axes" in LogisticRegression().fit(few, y).message_
+    assert "along" not in LogisticRegression().fit(many, y).message_  # 72 in each: their product takes too long
+
+
 def test_sparse_columns_that_have_nothing_in_common_need_no_axes() -> None:
     X = scipy.sparse.random(500, 6, 0.5, random_state=0, format="csr")
     assert "repeat" not in LogisticRegression().fit(X, np.arange(500) % 2).message_

@@ -34,6 +34,7 @@ __all__ = [
     "SoftmaxCost",
     "Turned",
     "cost_of",
+    "may_be_turned",
 ]
 
 _BLOCKS = 64  # of rows, whose sums are added in order: the bits do not depend on the number of threads
@@ -41,6 +42,7 @@ _FEWEST = 4_096  # rows in a block
 _SHARES = 4  # of the blocks, for each processor: to hand one over takes its time
 _TURNED = 512 << 20  # bytes
 _KEPT = 128 << 20  # bytes of rows, beside which their scaled features are kept
+_MET = 64  # columns in a sparse row, on average: all with all take so many times as long as a step
 SUMMED = 1_024  # rows that are multiplied at once: they stay in the cache
 MOST_COLUMNS = 1_024  # of which XᵀX is worth its making
 
@@ -124,6 +126,12 @@ class Cost(ABC):
         return self._both(np.asarray(w), batch)[1]
 
 
+def may_be_turned(rows: Rows) -> bool:
+    """Whether axes are worth their making: as much work as some tens of steps, or, of dense rows, of long ones."""
+    is_short = not rows.is_sparse or len(rows.values) <= _MET * len(rows)
+    return is_short and rows.kind == np.float64 and rows.features <= MOST_COLUMNS
+
+
 class Turned:
     """A cost of the coordinates along axes, whose rows stay as they are."""
 
@@ -203,7 +211,7 @@ class RowsCost(OfRows):
     @property
     def knows_its_axes(self) -> bool:
         """Whether `axes_at` is worth its making."""
-        return self._loss.bends and self.rows.kind == np.float64 and self.rows.features <= MOST_COLUMNS
+        return self._loss.bends and may_be_turned(self.rows)
 
     def axes_at(self, w: np.ndarray) -> Axes:
         """The axes along which the cost bends alike at some parameters."""

@@ -13,7 +13,7 @@ from descend.descent.outcome import Finding, Outcome
 from descend.methods import Method, Rule
 from descend.models.all_rows import BOUNDING_L2, falls_for_ever, train_around_corners, train_in_turns, train_on_all_rows
 from descend.models.axes import Axes, axes_of_rows, axes_of_sparse, axes_of_sums, is_flat
-from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, RowsCost, cost_of
+from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, RowsCost, cost_of, may_be_turned
 from descend.models.linear_rows import LinearOnRows
 from descend.models.losses import Cornered
 from descend.models.rows import Rows
@@ -88,7 +88,7 @@ class OnAllRows(LinearOnRows):
     def _axes_of(self, rows: Rows, cost: Cost | None) -> Axes | None:
         assert self._moments is not None  # noqa: S101 - asked before
         if rows.is_sparse:
-            if rows.kind != np.float64:
+            if not may_be_turned(rows):
                 return None
             z = self._scaling.applied(rows)
             return axes_of_sparse(z, rows.weights, float(self.l2), intercept=bool(self._scaling.intercept))
