@@ -20,7 +20,9 @@ import pyarrow.csv
 import scipy.sparse
 from numba import njit
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
+from sklearn.linear_model import LogisticRegression as ByBFGS
 from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.preprocessing import StandardScaler
 
 from benchmarks.timing import Result, compare, has, quiet, seconds
 from descend import AdaGrad, Adam, GradientDescent, LinearRegression, LogisticRegression
@@ -34,6 +36,7 @@ from descend.models.trainers import Penalty, Streaming
 __all__ = ["WORKLOADS"]
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+_L2 = 1e-4  # as by default
 _FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
 
 
@@ -111,6 +114,32 @@ def several_classes(quick: bool) -> list[Result]:
         mine, other = compare(ours, theirs, 3 if quick else 7)
         name = f"softmax of 7 classes, batches of {batch} / SGDClassifier (right {right[0]:.4f}, {right[1]:.4f})"
         results.append(Result(name, mine, other, "ms", "", 1e3))
+    return results
+
+
+def default_classes(quick: bool) -> list[Result]:
+    """The default fit of two classes, to the last digits, beside L-BFGS on the same cost, to its usual tolerance."""
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(20_000 if quick else 200_000, 30)) @ draw.normal(size=(30, 30))
+    y = X @ draw.normal(size=30) + draw.logistic(size=len(X)) > 0
+    sets: list[tuple[str, Any, Any]] = [(f"{len(X):,} × 30, columns alike", X, y)]
+    if (SHARED / "a9a.t").exists():
+        sparse, sides = read_svmlight(SHARED / "a9a.t")
+        sets += [("a9a.t", sparse.astype(float), sides), ("a9a.t, dense", sparse.toarray().astype(float), sides)]
+    results = []
+    for name, X, y in sets:
+
+        def theirs(X: Any = X, y: Any = y) -> Any:
+            scaled = StandardScaler(with_mean=not scipy.sparse.issparse(X)).fit_transform(X)
+            return ByBFGS(C=1 / (_L2 * len(y)), max_iter=10_000).fit(scaled, y)
+
+        def ours(X: Any = X, y: Any = y) -> Any:
+            return LogisticRegression(l2=_L2).fit(X, y)
+
+        steps = f"{ours().n_iter_} steps; L-BFGS {theirs().n_iter_[0]}"
+        results.append(
+            Result(f"classes by default, {name} ({steps})", *compare(ours, theirs, 3 if quick else 9), "ms", "", 1e3)
+        )
     return results
 
 
@@ -310,6 +339,7 @@ def rows_are_linear(quick: bool) -> list[Result]:
 WORKLOADS = {
     "each-row": quiet(each_row),
     "several-classes": quiet(several_classes),
+    "default-classes": quiet(default_classes),
     "by-hand": by_hand,
     "gradient-of-all": gradient,
     "first-fit": first_fit,

@@ -186,6 +186,20 @@ def test_a_cost_of_sparse_rows_along_axes_is_the_cost(intercept: bool) -> None:
         assert float((along.grad(v) * way).sum()) == pytest.approx(slope, rel=1e-5)
 
 
+@pytest.mark.parametrize("intercept", [True, False])
+def test_along_the_axes_of_sparse_columns_all_spread_alike(intercept: bool) -> None:
+    X, y = groups()
+    z, weight = scipy.sparse.csr_array(X) * 0.7, np.random.default_rng(1).integers(1, 4, len(y)).astype(float)
+    weight /= weight.mean()
+    axes = axes_of_sparse(z, weight, 1e-4, intercept=intercept)
+    assert axes is not None
+    mean = np.average(z.toarray(), axis=0, weights=weight) * intercept
+    np.testing.assert_allclose(axes.center, mean)
+    turned = (z.toarray() - mean) @ axes.columns
+    spread = (turned * weight[:, None]).T @ turned / len(y) + 1e-4 * axes.columns.T @ axes.columns
+    np.testing.assert_allclose(spread, np.eye(16), atol=1e-8)
+
+
 def test_long_sparse_rows_are_not_turned() -> None:
     X, y = bent()
     few, many = (scipy.sparse.csr_array(np.tile(X, (1, times))) for times in (1, 6))
