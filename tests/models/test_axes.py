@@ -191,12 +191,12 @@ def test_along_the_axes_of_sparse_columns_all_spread_alike(intercept: bool) -> N
     X, y = groups()
     z, weight = scipy.sparse.csr_array(X) * 0.7, np.random.default_rng(1).integers(1, 4, len(y)).astype(float)
     weight /= weight.mean()
-    axes = axes_of_sparse(z, weight, 1e-4, intercept=intercept)
+    axes = axes_of_sparse(z, weight, 1e-5, intercept=intercept)
     assert axes is not None
     mean = np.average(z.toarray(), axis=0, weights=weight) * intercept
     np.testing.assert_allclose(axes.center, mean)
     turned = (z.toarray() - mean) @ axes.columns
-    spread = (turned * weight[:, None]).T @ turned / len(y) + 1e-4 * axes.columns.T @ axes.columns
+    spread = (turned * weight[:, None]).T @ turned / len(y) + 1e-5 * axes.columns.T @ axes.columns
     np.testing.assert_allclose(spread, np.eye(16), atol=1e-8)
 
 
