@@ -11,6 +11,7 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor
 
 from descend import GradientDescent, LinearRegression, LogisticRegression, Outcome
@@ -280,5 +281,21 @@ def test_the_cost_is_looked_at_little_more_often_than_there_are_steps(monkeypatc
         return look(self, *given)
 
     monkeypatch.setattr(RowsCost, "_look", counted)
-    model = LogisticRegression().fit(*bent())
-    assert len(looks) < 2.5 * model.n_iter_ + 20
+    for data in (bent(), groups()):
+        looks.clear()
+        model = LogisticRegression().fit(*data)
+        assert len(looks) < 2 * model.n_iter_
+
+
+def test_axes_are_taken_anew_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    axes_at = RowsCost.axes_at
+
+    def counted(self: RowsCost, *given: Any) -> Any:
+        taken.append(1)
+        return axes_at(self, *given)
+
+    monkeypatch.setattr(RowsCost, "axes_at", counted)
+    with pytest.warns(ConvergenceWarning):
+        LogisticRegression(l2=0.0, scale=False, epochs=2_000).fit(*load_breast_cancer(return_X_y=True))
+    assert len(taken) == 6  # after 30, 90, 210, 450, 930, 1,890

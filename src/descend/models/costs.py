@@ -215,7 +215,7 @@ class RowsCost(OfRows):
 
     def axes_at(self, w: np.ndarray) -> Axes:
         """The axes along which the cost bends alike at some parameters."""
-        with without_threads_of_blas():  # whose number the bits must not depend on
+        with without_threads_of_blas():
             bend, center = self._bend(w)
             return axes_of_curvature(bend, center)
 
