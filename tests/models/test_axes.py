@@ -263,6 +263,7 @@ def test_classes_need_few_steps_along_the_axes_of_their_loss() -> None:
         told = [int(n) for n in re.findall(r"(\d+) steps", model.message_)]  # the last, and those before
         assert sum(told) == model.n_iter_
         assert model.history_.steps[-1] == model.history_.epoch[-1] == model.n_iter_
+        assert (np.diff(model.history_.seconds) >= 0).all()
 
 
 def test_rare_columns_without_a_penalty_are_no_matter_of_ten_thousand_steps() -> None:

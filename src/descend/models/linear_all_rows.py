@@ -104,12 +104,13 @@ class OnAllRows(LinearOnRows):
     def _remember(self, run: Run) -> None:
         """Add a run to the history."""
         history = self.history_
-        before, made = (float(history.epoch[-1]), int(history.steps[-1])) if len(history) else (0.0, 0)
+        so_far = history.epoch, history.steps, history.seconds
+        before, made, seconds = (float(column[-1]) if len(history) else 0.0 for column in so_far)
         for i, step in enumerate(run.trace.step):
             self.history_.add(
-                epoch=before + float(step), steps=made + int(step), loss=float(run.trace.f[i]),
+                epoch=before + float(step), steps=int(made) + int(step), loss=float(run.trace.f[i]),
                 gradient=float(run.trace.gradient_norm[i]), rate=float(run.trace.lr[i]),
-                seconds=float(run.trace.seconds[i]),
+                seconds=seconds + float(run.trace.seconds[i]),
             )  # fmt: skip
 
     def _fit_to_cost(self, cost: Cost, some: Rows, count: int) -> Ending:
