@@ -275,15 +275,20 @@ def test_rare_columns_without_a_penalty_are_no_matter_of_ten_thousand_steps() ->
     assert model.n_iter_ < 300
 
 
-def test_the_cost_is_looked_at_little_more_often_than_there_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = []
-    look = RowsCost._look
+def calls_of(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A list that grows with each call of that method of the cost."""
+    calls, method = [], getattr(RowsCost, name)
 
     def counted(self: RowsCost, *given: Any) -> Any:
-        looks.append(1)
-        return look(self, *given)
+        calls.append(name)
+        return method(self, *given)
 
-    monkeypatch.setattr(RowsCost, "_look", counted)
+    monkeypatch.setattr(RowsCost, name, counted)
+    return calls
+
+
+def test_the_cost_is_looked_at_little_more_often_than_there_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = calls_of("_look", monkeypatch)
     for data in (bent(), groups()):
         looks.clear()
         model = LogisticRegression().fit(*data)
@@ -291,14 +296,7 @@ def test_the_cost_is_looked_at_little_more_often_than_there_are_steps(monkeypatc
 
 
 def test_axes_are_taken_anew_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = []
-    axes_at = RowsCost.axes_at
-
-    def counted(self: RowsCost, *given: Any) -> Any:
-        taken.append(1)
-        return axes_at(self, *given)
-
-    monkeypatch.setattr(RowsCost, "axes_at", counted)
+    taken = calls_of("axes_at", monkeypatch)
     with pytest.warns(ConvergenceWarning):
         LogisticRegression(l2=0.0, scale=False, epochs=2_000).fit(*load_breast_cancer(return_X_y=True))
     assert len(taken) == 6  # after 30, 90, 210, 450, 930, 1,890

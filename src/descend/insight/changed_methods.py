@@ -123,11 +123,11 @@ def rescaled(method: Any, factor: float) -> Rescaled | None:
 
 def each_rescaled(method: Any, factor: float) -> list[Rescaled]:
     """The same method with one of its several rates, as groups have them, times a factor, for each of these."""
-    rates = rates_in(rule := as_rule(method)) if isinstance(method, Rule) else {}
+    rates = rates_in(method) if isinstance(method, Rule) else {}
     if len(rates) < 2:
         return []
-    changed = [{name: _told_as(rate * factor)} for name, rate in rates.items()]
-    return [Rescaled(rule.with_numbers(one.get), "{}={:g}".format(*next(iter(one.items())))) for one in changed]
+    changed = ((name, _told_as(rate * factor)) for name, rate in rates.items())
+    return [Rescaled(method.with_numbers({name: rate}.get), f"{name}={rate:g}") for name, rate in changed]
 
 
 def how_fast(rule: Any) -> str:

@@ -54,12 +54,18 @@ class OfModel(Retraining):
         return loss_of_a_constant(self.model, self.rows[1])
 
     @property
+    def _some_rows(self) -> np.ndarray | None:
+        """Some of the rows, from all over; None where they are sparse, no table, or too wide."""
+        X = self.rows[0]
+        if hasattr(X, "tocsr") or np.ndim(X) != 2 or np.shape(X)[1] > _COLUMNS:
+            return None
+        return np.asarray(X, float)[:: max(1, len(X) // _MOST_ROWS)]
+
+    @property
     def condition(self) -> float:
         """The condition of the columns as they are trained on, from some of the rows: largest to least spread."""
-        X = self.rows[0]
-        if hasattr(X, "tocsr") or np.shape(X)[1] > _COLUMNS:
+        if (some := self._some_rows) is None:
             return np.nan
-        some = np.asarray(X, float)[:: max(1, len(X) // _MOST_ROWS)]
         some = some - some.mean(axis=0)
         spread = some.std(axis=0)
         some = some[:, spread > 0] / (spread[spread > 0] if self.model.scale else 1)
@@ -83,10 +89,8 @@ class OfModel(Retraining):
     @property
     def _are_alike(self) -> bool:
         """Whether the columns as they are, and a constant, are of one size and have little in common."""
-        X = self.rows[0]
-        if hasattr(X, "tocsr") or np.ndim(X) != 2 or np.shape(X)[1] > _COLUMNS:
+        if (some := self._some_rows) is None:
             return False
-        some = np.asarray(X, float)[:: max(1, len(X) // _MOST_ROWS)]
         lengths = np.linalg.svd(np.column_stack([some, np.ones(len(some))]), compute_uv=False)
         return bool(lengths[0] ** 2 <= ILL * lengths[-1] ** 2)
 

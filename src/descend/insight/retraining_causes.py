@@ -245,7 +245,7 @@ def _longer(trials: Retraining, more: float, seen: str, evidence: dict[str, Any]
     if longer is not None:  # the schedule was to end with the training, and goes on to
         changes["method"] = with_rate(trials.method, longer)
         cure += f", {how_fast(changes['method'])}"
-    if longer is None and not trials.has_time_for(epochs):
+    if not trials.has_time_for(epochs):
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, seen)
     made = trials.anew(**changes)
     if made is None or not made.loss[-1] < end:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -248,29 +248,35 @@ def _far_too_small(run: Run) -> Diagnosis | None:
 
 def _one_far_too_small(run: Run) -> Diagnosis | None:
     """Whether one of several rates is so small that what it moves has hardly begun: a larger one wins as much again."""
-    best: tuple[str, Run] | None = None
-    for changed, how in (one for factor in _FACTORS for one in each_rescaled(run.method, factor)):
-        steps, below = min(max(run.nit, 20), 2_000), cost(run if best is None else best[1])
-        tried = improved(run, changed, steps=steps, below=below)
-        if tried is not None and cost(run) - cost(tried) > 0.5 * max(start_cost(run) - cost(run), 0):
-            best = how, tried
+    changed = (one for factor in _FACTORS for one in each_rescaled(run.method, factor))
+    best = _best_of(run, changed, lambda tried: cost(run) - cost(tried) > 0.5 * max(start_cost(run) - cost(run), 0))
     return best and Diagnosis(Cause.RATE_TOO_SMALL, {"cost": run.fun}, best[0], told(best[1]))
 
 
 def _much_farther(run: Run, larger: Callable[[float], Rescaled | None], evidence: dict[str, float]) -> Diagnosis | None:
     """Whether a number times a large factor gets many times as far in as many steps."""
-    best: tuple[str, Run] | None = None
-    for changed, how in filter(None, map(larger, _FACTORS)):
-        steps, below = min(max(run.nit, 20), 2_000), cost(run if best is None else best[1])
-        tried = improved(run, changed, steps=steps, below=below)
-        if tried is not None and start_cost(run) - cost(tried) > _FARTHER * max(start_cost(run) - cost(run), 0):
-            best = how, tried
-            if tried.outcome is Outcome.CONVERGED:  # a still larger one would begin with a leap
-                break
+    gained = max(start_cost(run) - cost(run), 0)
+    changed = filter(None, map(larger, _FACTORS))
+    best = _best_of(run, changed, lambda tried: start_cost(run) - cost(tried) > _FARTHER * gained)
     if best is None:
         return None
     costs = {"cost at the start": run.problem.sign * start_cost(run), "cost": run.fun}
     return Diagnosis(Cause.RATE_TOO_SMALL, {**evidence, **costs}, best[0], told(best[1]))
+
+
+def _best_of(
+    run: Run, changed: Iterable[Rescaled], is_much: Callable[[Run], bool]
+) -> tuple[str, Run] | None:  # fmt: skip
+    """Of changed methods the one that gets lowest in as many steps, of those that win much; what was changed."""
+    best: tuple[str, Run] | None = None
+    for method, how in changed:
+        steps, below = min(max(run.nit, 20), 2_000), cost(run if best is None else best[1])
+        tried = improved(run, method, steps=steps, below=below)
+        if tried is not None and is_much(tried):
+            best = how, tried
+            if tried.outcome is Outcome.CONVERGED:  # a still larger one would begin with a leap
+                break
+    return best
 
 
 def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
