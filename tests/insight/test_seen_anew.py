@@ -278,3 +278,9 @@ def test_a_slope_that_leads_far_is_no_plateau() -> None:
 
 def test_numbers_that_have_come_apart_need_no_other_start() -> None:
     assert OfTraining(train(squares, BEGIN, table(), GradientDescent(0.05))).other_ways() == []
+
+
+def test_a_cost_that_falls_to_minus_infinity_in_one_step_is_seen_in_the_evidence() -> None:
+    found = minimize("log(x)", 1.0).explain()
+    assert found.cause.name == "UNBOUNDED"
+    assert found.evidence["cost a step later"] == float("-inf")

@@ -86,6 +86,8 @@ def diverged(run: Run) -> Diagnosis | None:
     first, last = start_cost(run), float(run.problem.sign * run.trace.f[-1])
     if run.finding is Finding.NO_BOUND or (last < first and has_no_bound(last, first)):
         evidence = {"cost at the start": run.problem.sign * first, "cost at the end": run.problem.sign * last}
+        if run.bad_x is not None:
+            evidence["cost a step later"] = run.problem.sign * float(run.problem.value(run.bad_x, *run.problem.data))
         return unbounded(evidence)
     return _above_the_limit(run) or _edge(run) or _smaller_helps(run)
 

@@ -171,8 +171,10 @@ def profile(result: Race, ax: Axes | None = None) -> Axes:
     """
     ax = axes(ax)
     factors = np.geomspace(1, 100, 300)
-    for name, colour in zip(result.methods[:_SHOWN], _COLOURS, strict=False):
-        ax.step(factors, result.profile(name, factors), where="post", color=colour, label=name)
+    for place, (name, colour) in enumerate(zip(result.methods[:_SHOWN], _COLOURS, strict=False)):
+        # Lines that coincide are seen all the same: the better the method, the thinner its line and the higher it lies.
+        look: dict[str, Any] = {"color": colour, "linewidth": 1.5 + 1.3 * place, "zorder": 3 - 0.1 * place}
+        ax.step(factors, result.profile(name, factors), where="post", label=name, **look)
     ax.set(
         xscale="log",
         ylim=(0, 1.02),
