@@ -284,3 +284,15 @@ def test_a_cost_that_falls_to_minus_infinity_in_one_step_is_seen_in_the_evidence
     found = minimize("log(x)", 1.0).explain()
     assert found.cause.name == "UNBOUNDED"
     assert found.evidence["cost a step later"] == float("-inf")
+    risen = minimize("-log(x)", 1.0, maximize=True).explain()
+    assert risen.cause.name == "UNBOUNDED"
+    assert risen.evidence["cost a step later"] == float("inf")
+
+
+def test_the_cost_at_an_edge_is_told_as_it_was_asked_for() -> None:
+    def highest_at_an_edge(x: np.ndarray) -> np.ndarray:
+        return np.where(x[0] < 1, -np.inf, -((x[0] - 1.1) ** 2))
+
+    found = minimize(highest_at_an_edge, [2.0], GradientDescent(0.9), maximize=True).explain()
+    assert found.cause.name == "LEFT_DOMAIN"
+    assert found.evidence["cost there"] == float("-inf")

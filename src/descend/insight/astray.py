@@ -87,7 +87,7 @@ def diverged(run: Run) -> Diagnosis | None:
     if run.finding is Finding.NO_BOUND or (last < first and has_no_bound(last, first)):
         evidence = {"cost at the start": run.problem.sign * first, "cost at the end": run.problem.sign * last}
         if run.bad_x is not None:
-            evidence["cost a step later"] = run.problem.sign * float(run.problem.value(run.bad_x, *run.problem.data))
+            evidence["cost a step later"] = run.problem.sign * _cost_beyond(run)
         return unbounded(evidence)
     return _above_the_limit(run) or _edge(run) or _smaller_helps(run)
 
@@ -131,16 +131,21 @@ def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
     return Diagnosis(Cause.RATE_TOO_LARGE, evidence)
 
 
+def _cost_beyond(run: Run) -> float:
+    """The cost, as it is minimised, at the point that was not kept."""
+    return float(run.problem.value(run.bad_x, *run.problem.data))
+
+
 def _edge(run: Run) -> Diagnosis | None:
     if run.bad_x is None:
         return None
-    there = float(run.problem.value(run.bad_x, *run.problem.data))
+    there = _cost_beyond(run)
     bad, last = as_vector(run.bad_x), as_vector(run.x_array)
     far = float(np.abs(bad).max()) > 1e3 * (1 + float(np.abs(last).max()))
     if np.isfinite(there) or far or (abs(there) == np.inf and float(np.abs(bad).max()) > 1e3):
         return None
-    evidence = {"last finite x": last, "then x": bad, "cost there": there}
-    if there == -np.inf:  # as it is minimised
+    evidence = {"last finite x": last, "then x": bad, "cost there": run.problem.sign * there}
+    if there == -np.inf:
         return unbounded(evidence)
     lr = fixed_rate(run)
     cures = {"leave the method out: the default does not step beyond the edge": None}
