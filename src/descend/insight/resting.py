@@ -15,7 +15,7 @@ from descend.descent.sweep import sweep
 from descend.insight.changed_methods import lighter
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.kinks import along_a_kink
+from descend.insight.kinks import along_a_kink, in_a_kink
 from descend.insight.slow import decayed, too_small, vanished
 from descend.insight.stationary import sobol
 from descend.insight.to_and_fro import circling, swinging, too_large
@@ -51,7 +51,7 @@ _NO_SLOPE = 1e-30  # of a slope as small as that nothing is left after a step or
 _LARGE_CONSTANT = 1e6  # in a cost as large as that curvature may drown
 _FLAT = 1e-9  # share of the cost by which it changes over the size of x
 _WIDER = "start in float64"  # a cure
-_LEFT = 1e-5  # share of what was gained that may be left where all is well
+_LEFT = 1e-4  # share of what was gained that may be left where all is well
 _STEPS = 300  # from each start
 _BETWEEN = 65  # places on the way to a lower minimum
 _MUCH = 0.01  # of what the run has gained: more to gain down the same slope is what a tolerance must not hide
@@ -376,7 +376,15 @@ def arrived(run: Run) -> Diagnosis | None:
     if run.outcome is Outcome.DIVERGED or not cost(run) < start_cost(run):
         return None
     tried = again(run, None, x0=run.x) if run.sampling is None or not run.sampling.samples else None
-    if tried is None or not tried.success or cost(run) - cost(tried) > _LEFT * (start_cost(run) - cost(tried)):
+    if tried is None or not (tried.success or _rests_in_a_kink(tried)):
+        return None
+    if cost(run) - cost(tried) > _LEFT * (start_cost(run) - cost(tried)):
         return None
     evidence = {"cost": run.fun, "lowest near": tried.fun, "gradient norm": run.cost_and_gradient()[2]}
     return Diagnosis(Cause.HEALTHY, evidence)
+
+
+def _rests_in_a_kink(tried: Run) -> bool:
+    """Whether it stands on a kink from which the cost rises on all sides."""
+    found = in_a_kink(tried)
+    return found is not None and found.cause is Cause.HEALTHY

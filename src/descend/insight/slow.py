@@ -75,9 +75,9 @@ def on_its_way(run: Run) -> Diagnosis | None:
         lambda: vanished(run),
         lambda: _before_a_pass(run),
         lambda: too_small(run, bend),
+        lambda: too_large(run),
         lambda: _ill_conditioned(run, bend),
         lambda: _more_steps(run),
-        lambda: too_large(run),
     )
     without_cure = None
     for look in looks:
