@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from descend import GradientDescent, LinearRegression, MLPClassifier, MLPRegressor, Outcome, TableModel, fit_table
 from descend.data import DataError, Encoder, source_of
@@ -675,7 +676,7 @@ def test_a_model_of_a_table_explains_itself_with_the_table() -> None:
     model = fit_table(table, "price", method=GradientDescent(0.01), batch_size=32, scale=False)
     found = model.explain(table)
     assert found.cause is Cause.RATE_TOO_LARGE
-    assert found.evidence["largest columns"].startswith("wide (about 1.03e+04), narrow")
+    assert found.evidence["largest columns"].startswith("wide (about 1.03e+04); the smallest is narrow")
     assert found.cure == "scale=True"
     assert model.explain().cause is Cause.RATE_TOO_LARGE
     assert not model.explain().seen
@@ -707,3 +708,12 @@ def test_a_target_far_from_all_others_is_named_and_not_called_learnt_by_heart() 
     found = model.explain(table)
     assert model.score < -10
     assert (found.cause, found.evidence["one target is far from all others"]) == (Cause.UNKNOWN, 1e9)
+
+
+@pytest.mark.parametrize(("unit", "said"), [(1e6, "the largest: income"), (1e200, "the squares of income leave")])
+def test_what_is_said_of_columns_of_a_table_calls_them_by_name(unit: float, said: str) -> None:
+    draw = np.random.default_rng(0)
+    income, age = unit * draw.normal(size=300), draw.normal(size=300)
+    table = pa.table({"income": income, "age": age, "y": income / unit + age})
+    with pytest.raises(ValueError, match=said) if unit > 1e100 else pytest.warns(ConvergenceWarning, match=said):
+        fit_table(table, "y", method=GradientDescent(0.1), scale=unit > 1e100)

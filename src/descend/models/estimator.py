@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -45,6 +45,7 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     _finding: Finding | None  # for a diagnosis to start from
     _trainer: Any  # goes on where training in batches ended; None where it cannot
     _made_with: dict[str, str]  # the parameters with which it began
+    _names: Sequence[str] = ()  # of the columns of a table, whose rows come without
 
     @abstractmethod
     def _attributes(self, weights: np.ndarray) -> dict[str, Any]:

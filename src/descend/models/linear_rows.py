@@ -197,7 +197,8 @@ class LinearOnRows(Estimator):
             raise ValueError(f"the squares of {name} leave the range of the numbers: give it in other units")
 
     def _column_names(self, rows: Rows) -> Any:
-        return getattr(self, "feature_names_in_", [f"column {j}" for j in range(rows.features)])
+        named = getattr(self, "feature_names_in_", self._names)
+        return named if len(named) == rows.features else [f"column {j}" for j in range(rows.features)]
 
     def _start(self, rows: Rows) -> np.ndarray:
         """Zero, but for the intercept where features are scaled: there it is the best constant."""

@@ -58,9 +58,8 @@ class Moments:
         size = self.size
         if not size.max() > 10 * size[size > 0].min(initial=np.inf):
             return ""
-        order = np.argsort(-size)
-        told = [f"{names[j]} (about {size[j]:.3g})" for j in (*order[:3], order[size[order] > 0][-1])]
-        return f"{', '.join(told[:-1])}; the smallest is {told[-1]}"
+        *larger, smallest = (f"{names[j]} (about {size[j]:.3g})" for j in np.argsort(-size) if size[j] > 0)
+        return f"{', '.join(larger[:3])}; the smallest is {smallest}"
 
     @property
     def size_where_stored(self) -> np.ndarray:

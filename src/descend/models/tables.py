@@ -68,7 +68,7 @@ def fit_table(
     if table.bytes > memory:
         return _fit_streaming(table, validation, options, begin)
     (X, y), (X_held, y_held) = table.in_two(validation)
-    estimator = _estimator(table.wanted, y, options, validation).fit(X, y)
+    estimator = _estimator(table, y, options, validation).fit(X, y)
     judged = judged_of(estimator, y_held, estimator.predict(X_held)) if len(y_held) else UNJUDGED
     seconds = time.perf_counter() - begin
     return TableModel(
@@ -100,7 +100,7 @@ def unfitted(
             f"the table needs {table.bytes >> 20:,} MB of memory, and {AT_ONCE >> 20} are taken: give a part of it"
         )
     rows, _ = table.in_two(validation)
-    return _estimator(table.wanted, rows[1], options, validation), rows
+    return _estimator(table, rows[1], options, validation), rows
 
 
 class _Table(NamedTuple):
@@ -153,10 +153,10 @@ def _opened(data: Any, target: str | None, model: str | None, ignore: Collection
     return _Table(encoder.features, (model or ("logistic" if is_class else "linear"), is_class), encoder, source)
 
 
-def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any], validation: float) -> Any:
+def _estimator(table: _Table, y: np.ndarray, options: dict[str, Any], validation: float) -> Any:
     if options.get("patience") is not None:
         options = {**options, "validation": validation}
-    model, is_class = wanted
+    model, is_class = table.wanted
     are_classes = y.dtype.kind in "USb"
     if model not in MODELS:
         raise ValueError(f"model must be one of {', '.join(MODELS)}, got {model!r}")
@@ -174,7 +174,9 @@ def _estimator(wanted: _Wanted, y: np.ndarray, options: dict[str, Any], validati
             raise TypeError(
                 f"{kind.__name__} has no option {name!r}; it has {', '.join(legal)}.{nearest(name, list(legal))}"
             )
-    return kind(**options)
+    estimator = kind(**options)
+    estimator._names = table.names
+    return estimator
 
 
 def _deviations(X: Any) -> np.ndarray:
@@ -200,7 +202,7 @@ def _fit_streaming(table: _Table, validation: float, options: dict[str, Any], be
                 yield X[chosen], y[chosen]
 
     first = next(blocks())
-    estimator = _estimator(table.wanted, first[1], options, validation)
+    estimator = _estimator(table, first[1], options, validation)
     is_linear = isinstance(estimator, LinearModel)
     if is_linear and not estimator.learns_from_sums(first[0].shape[1]):
         estimator.set_params(**{"batch_size": 1, "epochs": 2, **options})
