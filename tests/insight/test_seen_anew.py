@@ -296,3 +296,30 @@ def test_the_cost_at_an_edge_is_told_as_it_was_asked_for() -> None:
     found = minimize(highest_at_an_edge, [2.0], GradientDescent(0.9), maximize=True).explain()
     assert found.cause.name == "LEFT_DOMAIN"
     assert found.evidence["cost there"] == float("-inf")
+
+
+@pytest.mark.parametrize(
+    ("formula", "x0", "cause"),
+    [
+        ("sqrt(x) + y**2", [1.0, 1.0], Cause.LEFT_DOMAIN),
+        ("1/(1+exp(20*(x-1)))", 0.0, Cause.LEFT_DOMAIN),  # exp overflows, and 0 is made of inf/inf in the gradient
+        ("x**3", 1.0, Cause.SADDLE),
+        ("x**3 + 1e-3", 1.0, Cause.SADDLE),
+        ("x**4", 1.0, Cause.HEALTHY),
+    ],
+)
+def test_what_a_cost_is_like_at_the_end_is_named(formula: str, x0: Any, cause: Cause) -> None:
+    assert minimize(formula, x0).explain().cause is cause
+
+
+def test_a_rate_too_large_is_named_before_the_condition() -> None:
+    found = minimize("rosenbrock", None, Adam(10.0), steps=2_000).explain()
+    assert found.cause is Cause.RATE_TOO_LARGE
+    assert minimize("rosenbrock", None, Adam(0.3), steps=2_000).fun < 1e-12
+    assert found.cure == "lr=0.3"
+
+
+def test_a_schedule_that_ends_beside_a_kink_has_arrived() -> None:
+    run = minimize("abs(x)", 5.0, GradientDescent(Polynomial(0.3, steps=1_000)), steps=1_000)
+    assert 0 < run.fun < 1e-3
+    assert run.explain().cause is Cause.HEALTHY

@@ -274,6 +274,7 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
                 Outcome.STALLED,
                 f"{what}: the cost {run.fun:.6g} would fall further, but a little ahead it is {edge} (a log or root of "
                 "what becomes 0?); write it in a form that is finite there, e.g. np.logaddexp for a logistic loss",
+                Finding.EDGE,
             )
     if gain == 0 and gained <= 0 and _is_plateau(run, f, grad):
         return Judgement(

@@ -71,6 +71,7 @@ class Finding(enum.Enum):
     NO_BOUND = "the cost falls without end"
     NO_EXTREME = "without a slope, and no extreme"
     JUMPS = "on a level step, beside which the cost falls by a jump"
+    EDGE = "the cost would fall further, but a little ahead it is no number"
     KINK = "at a kink, along which the cost falls"
     LEAPT_OVER = "on flat ground, beyond a lower place that a step has led across"
     NOT_FINITE = "at a step the loss of a batch was no number"

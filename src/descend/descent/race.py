@@ -172,11 +172,15 @@ def _entry(lap: _Lap, lowest: float, target: float, sign: int) -> Entry:
     missed = ~(lap.costs <= goal)  # also where there is no cost any more
     rows = len(lap.step)
     first = np.where(missed.any(axis=0), rows - missed[::-1].argmax(axis=0), 0)  # from there on it stays
-    cost = np.where(first < rows, (lap.step[np.minimum(first, rows - 1)] + 1) * lap.per_step, np.inf)
+    reached = np.where(first < rows, lap.step[np.minimum(first, rows - 1)], np.inf)
+    cost = (reached + 1) * lap.per_step
     finals = np.where(np.isnan(lap.costs[-1]), np.inf, lap.costs[-1])
     lane = int(np.lexsort((finals, cost))[0])
     rate = float(lap.rates[lane])
 
     best = _with_rate(lap.rule, lap.name, rate)
     curve = sign * lap.costs[:, lane]
-    return Entry(best, rate, len(lap.rates), float(cost[lane]), sign * float(finals[lane]), lap.step, curve)
+    return Entry(
+        best, rate, len(lap.rates), float(cost[lane]), sign * float(finals[lane]), lap.step, curve,
+        sign * float(goal), float(reached[lane]),
+    )  # fmt: skip

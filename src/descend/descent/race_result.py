@@ -34,6 +34,10 @@ class Entry(NamedTuple):
         The cost after the last step, in the user's sign; inf where it was not finite.
     step, curve
         Steps and costs on the way, one row each.
+    goal
+        The cost that was to be reached, in the user's sign; infinite where it falls for ever.
+    reached
+        The step from which on it was reached; inf where it was not.
     """
 
     method: Rule
@@ -43,6 +47,8 @@ class Entry(NamedTuple):
     fun: float
     step: np.ndarray
     curve: np.ndarray
+    goal: float
+    reached: float
 
 
 class Race(Columns):

@@ -29,8 +29,9 @@ from descend.insight.trials import (
 from descend.methods import Optax
 from descend.objectives.parameters import as_vector
 
-__all__ = ["diverged", "wrong_gradient"]
+__all__ = ["at_an_edge", "diverged", "wrong_gradient"]
 
+_INSIDE = "keep x inside, e.g. with Projected(method, Box(low, high))"  # a cure
 _INEXACT = 1e-5  # of the first gradient: differences that a user makes are as inexact as that
 _FEWEST = 50  # steps for which a cure is tried
 _AS_LONG = 5_000  # steps: a cure is tried for longer than it took to diverge, up to so many
@@ -87,7 +88,7 @@ def diverged(run: Run) -> Diagnosis | None:
     if run.finding is Finding.NO_BOUND or (last < first and has_no_bound(last, first)):
         evidence = {"cost at the start": run.problem.sign * first, "cost at the end": run.problem.sign * last}
         if run.bad_x is not None:
-            evidence["cost a step later"] = run.problem.sign * _cost_beyond(run)
+            evidence["cost a step later"] = run.problem.sign * _beyond(run)[0]
         return unbounded(evidence)
     return _above_the_limit(run) or _edge(run) or _smaller_helps(run)
 
@@ -131,20 +132,22 @@ def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
     return Diagnosis(Cause.RATE_TOO_LARGE, evidence)
 
 
-def _cost_beyond(run: Run) -> float:
-    """The cost, as it is minimised, at the point that was not kept."""
-    return float(run.problem.value(run.bad_x, *run.problem.data))
+def _beyond(run: Run) -> tuple[float, bool]:
+    """The cost, as it is minimised, at the point that was not kept; and whether its gradient is finite there."""
+    value, grad = run.problem.value_and_grad(run.bad_x, *run.problem.data)
+    return float(value), bool(np.isfinite(as_vector(grad)).all())
 
 
 def _edge(run: Run) -> Diagnosis | None:
     if run.bad_x is None:
         return None
-    there = _cost_beyond(run)
+    there, has_slope = _beyond(run)
     bad, last = as_vector(run.bad_x), as_vector(run.x_array)
     far = float(np.abs(bad).max()) > 1e3 * (1 + float(np.abs(last).max()))
-    if np.isfinite(there) or far or (abs(there) == np.inf and float(np.abs(bad).max()) > 1e3):
+    if (np.isfinite(there) and has_slope) or far or (abs(there) == np.inf and float(np.abs(bad).max()) > 1e3):
         return None
     evidence = {"last finite x": last, "then x": bad, "cost there": run.problem.sign * there}
+    evidence |= {} if has_slope else {"gradient there": "not finite"}
     if there == -np.inf:
         return unbounded(evidence)
     lr = fixed_rate(run)
@@ -154,7 +157,13 @@ def _edge(run: Run) -> Diagnosis | None:
         tried = improved(run, method, below=start_cost(run))
         if tried is not None:
             return Diagnosis(Cause.LEFT_DOMAIN, evidence, cure, told(tried))
-    return Diagnosis(Cause.LEFT_DOMAIN, evidence, "keep x inside, e.g. with Projected(method, Box(low, high))")
+    return Diagnosis(Cause.LEFT_DOMAIN, evidence, _INSIDE)
+
+
+def at_an_edge(run: Run) -> Diagnosis:
+    """Of a run that stands where the cost is no number a little ahead, down its slope."""
+    evidence = {"x": as_vector(run.x_array), "cost": run.fun, "gradient norm": run.cost_and_gradient()[2]}
+    return Diagnosis(Cause.LEFT_DOMAIN, {**evidence, "a little ahead": "the cost is no number"}, _INSIDE)
 
 
 def _smaller_of_another(run: Run) -> Diagnosis | None:

@@ -33,7 +33,7 @@ class Cause(enum.Enum):
     PLATEAU = "it rests on a plateau"
     LOCAL_MINIMUM = "it is in a local optimum, and there is a better one"
     UNBOUNDED = "the cost has no bound, or no minimum where it went"
-    LEFT_DOMAIN = "a step led to where the cost is not finite"
+    LEFT_DOMAIN = "it came to where the cost, or its slope, is not finite"
     WRONG_GRADIENT = "the gradient is wrong"
     PRECISION_FLOOR = "it has reached the precision of the numbers"
     NOISE_FLOOR = "the noise of the batches keeps it from going lower"

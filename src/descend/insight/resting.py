@@ -12,6 +12,7 @@ import numpy as np
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, length, noise_of, reach_of, surroundings
 from descend.descent.sweep import sweep
+from descend.insight.astray import at_an_edge
 from descend.insight.changed_methods import lighter
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
@@ -47,6 +48,7 @@ _PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a pen
 _ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
 _LITTLE = 0.1  # of what there is to win: a slope that leads no farther over the size of x is next to level
 _SLOPE, _SPACINGS = 1e-5, 4  # no next to nothing; of the cost: a step down it wins no more than these
+_STEEPER = 2.5  # times as much at twice the distance: 2 along a slope, 1 beyond a jump
 _NO_SLOPE = 1e-30  # of a slope as small as that nothing is left after a step or two
 _LARGE_CONSTANT = 1e6  # in a cost as large as that curvature may drown
 _FLAT = 1e-9  # share of the cost by which it changes over the size of x
@@ -277,6 +279,8 @@ def stalled(run: Run) -> Diagnosis | None:
         return None
     if run.finding is Finding.KINK:
         return along_a_kink(run)
+    if run.finding is Finding.EDGE:
+        return at_an_edge(run)
     if run.finding is Finding.JUMPS:
         evidence = {"cost": run.fun, "the cost": "changes in jumps, which no gradient can see"}
         return Diagnosis(Cause.PLATEAU, evidence, "put a smooth cost in the place of floor, round or a comparison")
@@ -293,7 +297,8 @@ def stalled(run: Run) -> Diagnosis | None:
     if run.finding is Finding.NO_EXTREME and not sharp and (false := false_slopes(run, run.x_array)):
         return Diagnosis(Cause.WRONG_GRADIENT, false, RIGHT_RULE)
     drowns = abs(f) > _LARGE_CONSTANT
-    if rests and bend is not None and not drowns and bend.sharpness * scale**2 <= _FLAT * abs(f):
+    is_level = rests and bend is not None and not drowns and bend.sharpness * scale**2 <= _FLAT * abs(f)
+    if is_level and bend is not None and not _falls_at_once(run, bend, scale):
         return _plateau(run, bend, size)
     if rests and bend is not None and (toward or flat):
         if sharp:
@@ -302,12 +307,26 @@ def stalled(run: Run) -> Diagnosis | None:
         if is_valley and moved and (found := _beyond_a_rise(run)) is not None:
             return found
         bends_down = bend.smallest == 0 or bend.smallest < -HARDLY * bend.sharpness  # and not by rounding
+        bends_down = bends_down or _falls_at_once(run, bend, scale)
         if bends_down and ((toward and moved) or (run.finding is Finding.NO_EXTREME and not flat)):
             return _saddle(run, bend, scale)
         if flat and bend.smallest > 0:
             return _drowned(run, bend)
         return _plateau(run, bend, size)
     return swinging(run) or decayed(run) or circling(run) or vanished(run) or too_small(run, bend) or too_large(run)
+
+
+def _falls_at_once(run: Run, bend: Curvature, scale: float) -> bool:
+    """Whether the cost falls close by, ever more steeply, however little it bends here: as x³ does beside 0."""
+    f, _, size = run.cost_and_gradient()
+    far = float(np.finfo(run.dtype).eps) ** 0.25 * scale
+    least = 2 * size * far + 4 * noise_of(run.problem, run.x_array, f)
+
+    def fall(by: float) -> float:
+        there = from_vector(as_vector(run.x_array) + by * bend.of_smallest, run.problem.x0)
+        return f - float(run.problem.value(there, *run.problem.data))
+
+    return any(fall(by) > max(least, _STEEPER * fall(by / 2)) for by in (far, -far))
 
 
 def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:

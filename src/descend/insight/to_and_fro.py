@@ -93,7 +93,7 @@ def swinging(run: Run) -> Diagnosis | None:
 def too_large(run: Run) -> Diagnosis | None:
     """Whether a smaller rate gets much lower from the start in as many steps."""
     lr = fixed_rate(run)
-    if lr is None:
+    if lr is None or run.nit == 0:  # without a step nothing speaks against the rate
         return None
     for factor in (0.1, 0.03, 0.01):
         smaller = round_rate(factor * lr)

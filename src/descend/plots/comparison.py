@@ -18,6 +18,7 @@ from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable, mark,
 
 __all__ = ["paths", "profile", "race", "race_overview", "rates_by_step", "sweep", "sweep_overview"]
 
+_BEYOND = 1.25  # times the steps until all methods of a picture are at the goal, it shows
 _SHOWN = 6  # methods in one picture: more cannot be told apart
 _COLOURS = (ORANGE, "#56B4E9", GREEN, "#CC79A7", "#E69F00", "#999999")  # to be seen on white and on dark contours
 
@@ -122,13 +123,17 @@ def race(result: Race, ax: Axes | None = None, problem: str | None = None) -> Ax
     ax = axes(ax)
     problem = problem or result.problems[0]
     curves = [(name, result.entries[problem, name]) for name in result.methods[:_SHOWN]]
-    for (name, entry), colour in zip(curves, _COLOURS, strict=False):
+    over = _BEYOND * max(1, *(entry.reached for _, entry in curves))  # with all of them at the goal
+    costs = [drawable(entry.curve[entry.step <= over]) for _, entry in curves]
+    for (name, entry), cost, colour in zip(curves, costs, _COLOURS, strict=False):
         rate = "" if np.isnan(entry.rate) else f", lr = {entry.rate:.2g}"
-        ax.plot(entry.step, drawable(entry.curve), color=colour, label=f"{name}{rate}", linewidth=1.3)
-    known = np.concatenate([drawable(entry.curve) for _, entry in curves])
+        ax.plot(entry.step[: len(cost)], cost, color=colour, label=f"{name}{rate}", linewidth=1.3)
+    known = np.concatenate(costs)
     known = known[np.isfinite(known)]
     if (known >= 0).all() and (known > 0).any():
         ax.set_yscale("log", nonpositive="mask")
+    if np.isfinite(goal := curves[0][1].goal):
+        ax.axhline(goal, color=GREY, linestyle="--", linewidth=1, label="goal")
     ax.set(xlabel="step", ylabel="cost", title=f"{len(curves)} best of {len(result.methods)} on {problem}")
     ax.grid(alpha=0.25)
     ax.legend()
@@ -148,6 +153,8 @@ def paths(result: Race, ax: Axes | None = None, problem: str | None = None, meth
     low, high = np.percentile(points, [1, 99], axis=0)
     start = points[0]
     low, high = np.minimum(low, start), np.maximum(high, start)
+    most = high - low  # so much farther a path is followed
+    low, high = np.maximum(points.min(axis=0), low - most), np.minimum(points.max(axis=0), high + most)
     margin = 0.15 * np.maximum(high - low, 0.5)
     domain = squared(low - margin, high + margin)
     contour_field(runs[0], ax, domain)

@@ -67,7 +67,7 @@ def path_on_curve(run: Run, ax: Axes | None = None) -> Axes:
     if len(path) == len(path_of(run)):
         mark(ax, path[-1:], costs[-1:], kind="end")
     _, f, _ = _sampled(run, domain)
-    low, high = np.nanmin(f), np.nanmax(f)
+    low, high = np.nanmin([*f, *costs]), np.nanmax(f)
     ax.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
     ax.set_xlim(*domain)
     ax.set_title(caption(run), fontsize="medium")
