@@ -30,6 +30,7 @@ __all__ = [
     "mixed",
     "moments",
     "penalised_of",
+    "places",
     "shuffled",
     "weighted_of",
     "whole_gradient",
@@ -41,6 +42,7 @@ _AHEAD = 12  # rows that are asked for before they are needed
 COMPILED: dict[str, Any] = {"fastmath": _FAST, "error_model": "numpy", "nogil": True}
 _LINE = 64  # bytes that memory hands out at a time
 _FAR = 8_192  # bytes that are asked for ahead where rows are read as they are stored
+_DRAWN = 256  # places of a shuffle
 _GROUP = 256  # rows that are added up in the data's type
 
 
@@ -116,10 +118,11 @@ def weighted_of(kind: Kind) -> Any:
 def each_row(method: Any, loss: Any, kind: Kind) -> Any:
     """Stochastic gradient descent for a class of methods and one of losses: a step for each row in the given order.
 
-    The kernel takes values, columns, starts, y, weights of the rows (all of the data's float type), order (int64),
-    shift, scale, state (see `ScalarMethod.per_coordinate`; interleaved where sparse), the numbers of method and
-    loss, powers and rates (float64), t0, the L2 and the L1 penalties of each parameter (d + 1 each; L1 counts where
-    `sharp`), intercept (1, or 0 for none, in the data's type). It changes `state` and `powers`.
+    The kernel takes values, columns, starts, y, weights of the rows (all of the data's float type), order (see
+    `places`), shift, scale, state (see `ScalarMethod.per_coordinate`; interleaved where sparse), the numbers of method
+    and loss, powers and rates (float64; the last rate holds on), t0, the L2 and the L1 penalties of each parameter
+    (d + 1 each; L1 counts where `sharp`), intercept (1, or 0 for none, in the data's type). It changes `state` and
+    `powers`.
     """
     return _each_row(method, loss, kind)
 
@@ -144,7 +147,7 @@ def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
             for j in range(d):
                 p += feature(values[r, j], shift, scale, j) * state[0, j]
             e = weighted(slope(p, y[r], loss_numbers), row_weights, r)
-            shared = per_step(numbers, powers, float(t0 + i + 1), rates[i])
+            shared = per_step(numbers, powers, float(t0 + i + 1), rates[min(i, rates.size - 1)])
             for j in range(d):
                 g = penalised(e * feature(values[r, j], shift, scale, j), l2, state[0, j], j)
                 per_coordinate(state, j, g, shared, l1[j])
@@ -164,7 +167,7 @@ def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
                 j = columns[k]
                 p += feature(values[k], shift, scale, j) * state[j, 0]
             e = weighted(slope(p, y[r], loss_numbers), row_weights, r)
-            shared = per_step(numbers, powers, float(t0 + i + 1), rates[i])
+            shared = per_step(numbers, powers, float(t0 + i + 1), rates[min(i, rates.size - 1)])
             for k in range(starts[r], starts[r + 1]):
                 j = columns[k]
                 g = penalised(e * feature(values[k], shift, scale, j), l2, state[j, 0], j)
@@ -212,7 +215,7 @@ def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
                     g[j] += e * feature(values[r, j], shift, scale, j)
                 g[d] += e * intercept
             share = one / (end - first)
-            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
+            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[min(batch, rates.size - 1)])
             for j in range(d + 1):
                 per_coordinate(state, j, penalised(g[j] * share, l2, state[0, j], j), shared, l1[j])
                 g[j] = 0
@@ -240,7 +243,7 @@ def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
                     g[j] += e * feature(values[k], shift, scale, j)
                 g[d] += e * intercept
             share = one / (end - first)
-            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
+            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[min(batch, rates.size - 1)])
             for i in range(first, end):
                 for k in range(starts[order[i]], starts[order[i] + 1]):
                     j = columns[k]
@@ -380,18 +383,30 @@ _mixed = njit(mixed)
 
 @njit(nogil=True)  # type: ignore[untyped-decorator]
 def _shuffle(order: Any, state: Any) -> None:
-    for i in range(order.size - 1, 0, -1):
-        state = state + np.uint64(0x9E3779B97F4A7C15)
-        bits = _mixed(state) >> np.uint64(32)
-        k = np.int64((bits * np.uint64(i + 1)) >> np.uint64(32))
-        order[i], order[k] = order[k], order[i]
+    drawn = np.empty(_DRAWN, np.int64)  # ahead of their use: then one swap need not wait for the memory of another
+    last = order.size - 1
+    while last > 0:
+        count = min(_DRAWN, last)
+        for j in range(count):
+            state = state + np.uint64(0x9E3779B97F4A7C15)
+            bits = _mixed(state) >> np.uint64(32)
+            drawn[j] = (bits * np.uint64(last - j + 1)) >> np.uint64(32)
+        for j in range(count):
+            i, k = last - j, drawn[j]
+            order[i], order[k] = order[k], order[i]
+        last -= count
+
+
+def places(first: int, end: int, rows: int) -> np.ndarray:
+    """The places first … end - 1 of so many rows, int32 where these are fewer than 2³¹: new memory is slow."""
+    return np.arange(first, end, dtype=np.int32 if rows < 2**31 else np.int64)
 
 
 def shuffled(rows: int, seed: int, epoch: int) -> np.ndarray:
-    """The places 0 … rows - 1, fewer than 2³², in an order that depends on seed and epoch alone; int64.
+    """The `places` of all rows, fewer than 2³², in an order that depends on seed and epoch alone.
 
     Source: Fisher & Yates, by Durstenfeld (1964), CACM 7(7).
     """
-    order = np.arange(rows)
+    order = places(0, rows, rows)
     cached_on_disk(_shuffle, "shuffle")(order, np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
     return order

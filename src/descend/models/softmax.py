@@ -101,7 +101,7 @@ def in_batches_of_classes(method: Any, kind: Kind) -> Any:
                         g[at + j] += e * feature(values[r, j], shift, scale, j)
                     g[at + d] += e * intercept
             share = one / (end - first)
-            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
+            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[min(batch, rates.size - 1)])
             for c in range(g.size):
                 per_coordinate(state, c, penalised(g[c] * share, l2, state[0, c], c), shared, l1[c])
                 g[c] = 0
@@ -137,7 +137,7 @@ def in_batches_of_classes(method: Any, kind: Kind) -> Any:
                     for k in range(classes):
                         g[j * classes + k] += scores[k] * x
             share = one / (end - first)
-            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[batch])
+            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[min(batch, rates.size - 1)])
             for i in range(first, end):
                 for s in range(starts[order[i]], starts[order[i] + 1]):
                     at = columns[s] * classes

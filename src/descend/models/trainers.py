@@ -12,7 +12,7 @@ import numpy as np
 
 from descend.methods import Method, Rule, catalogue
 from descend.models.costs import Cost, Scaling
-from descend.models.kernels import Kind, each_row, in_batches
+from descend.models.kernels import Kind, each_row, in_batches, places
 from descend.models.l1 import kept, pulled
 from descend.models.losses import Loss
 from descend.models.reading import read_method, streams
@@ -137,7 +137,7 @@ class Streaming(Trainer):
     def _rates(self, count: int) -> np.ndarray:
         lr = getattr(self._method, "lr", np.nan)
         made = lr(np.arange(self.steps, self.steps + count, dtype=np.float64)) if callable(lr) else lr
-        return np.broadcast_to(np.asarray(made, np.float64), count).copy()
+        return np.atleast_1d(np.asarray(made, np.float64))
 
     def rate(self) -> float:
         """See `Trainer.rate`."""
@@ -167,8 +167,9 @@ class Streaming(Trainer):
             made = in_batches_of_classes(method, which)
         else:
             made = (each_row if batch_size == 1 else in_batches)(method, loss, which)
-        order = np.ascontiguousarray(order, np.int64)
+        order = np.ascontiguousarray(order, places(0, 0, len(rows)).dtype)
         bases = self._numbers[read_method(method).bases]
+        is_fixed = len(rates) == 1
         edges = np.linspace(0, count, min(self._jobs, count) + 1).astype(np.int64)
 
         def part(first: int, last: int) -> np.ndarray:
@@ -178,7 +179,8 @@ class Streaming(Trainer):
             made(
                 rows.values, rows.columns, rows.starts, rows.y, rows.weights,
                 order[first * batch_size : last * batch_size], self._scaling.shift, self._scaling.scale, self._state,
-                self._numbers, *self._loss_numbers, powers, rates[first:last], self.steps + first, l2, l1,
+                self._numbers, *self._loss_numbers, powers, rates if is_fixed else rates[first:last],
+                self.steps + first, l2, l1,
                 kind(self._scaling.intercept), *batches,
             )  # fmt: skip
             return powers

@@ -14,7 +14,7 @@ from descend.descent.outcome import Finding, Outcome, margin
 from descend.descent.progress import Progress as Bar
 from descend.models.checkpoint import Checkpoint, Progress
 from descend.models.history import History
-from descend.models.kernels import shuffled
+from descend.models.kernels import places, shuffled
 from descend.models.trainers import Trainer
 
 __all__ = [
@@ -94,7 +94,7 @@ def chunks_of(rows: Any, batch_size: int, *, shuffle: bool, seed: int, together:
         order = shuffled(len(rows), seed, epoch) if shuffle else None
         for place in range(0, len(rows), size):
             end = min(place + size, len(rows))
-            yield Chunk(rows, np.arange(place, end) if order is None else order[place:end], end / len(rows))
+            yield Chunk(rows, places(place, end, len(rows)) if order is None else order[place:end], end / len(rows))
 
     return chunks
 
