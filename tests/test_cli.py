@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
-from descend import GradientDescent, cli, minimize, plots
+from descend import GradientDescent, LinearClassifier, LogisticRegression, cli, fit_table, minimize, plots
+from descend.cli import tables
 from descend.methods import catalogue
 from descend.objectives import LANDSCAPES
 
@@ -929,3 +932,21 @@ def test_what_has_no_score_says_why(descend: Any, tmp_path: Path) -> None:
     assert "no R²: one row held out is too few" in descend("fit", str(tmp_path / "t.csv"), "--target", "y")[1]
     (tmp_path / "c.csv").write_text("x,y\n" + "".join(f"{i},3\n" for i in range(80)))
     assert "no R²: the rows held out have one target" in descend("fit", str(tmp_path / "c.csv"), "--target", "y")[1]
+
+
+def test_the_picture_of_a_fit_tells_how_it_ended() -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=200)
+    columns = {"x": 1e6 * x, "y": x}
+    with pytest.warns(ConvergenceWarning, match="iverged"):
+        fitted = fit_table(pa.table(columns), "y", method=GradientDescent(0.1), scale=False)
+    assert tables._figure(fitted).get_suptitle().startswith("LinearRegression: diverged, -inf R²")
+    fitted = fit_table(pa.table(columns), "y")
+    assert tables._figure(fitted).get_suptitle() == "LinearRegression: converged, 1.0000 R² on the held-out rows"
+
+
+@pytest.mark.parametrize(("kind", "model"), [("logistic", LogisticRegression), ("svm", LinearClassifier)])
+def test_the_help_tells_the_penalty_that_a_model_has_by_default(descend: Any, kind: str, model: type) -> None:
+    assert f"of {kind} {model().l2:.4f}".rstrip("0") in " ".join(
+        re.sub("[│╭╮╰╯─]", " ", descend("fit", "--help")[1]).split()
+    )

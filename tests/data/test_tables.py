@@ -548,7 +548,7 @@ def test_a_column_of_intervals_is_left_out() -> None:
     with pytest.warns(UserWarning, match="column 'bin' is left out: it holds"):
         model = fit_table(table, "y")
     assert model.encoder is not None
-    assert "no number, text or date" in model.encoder.left_out["bin"]
+    assert ": no numbers, text or dates" in model.encoder.left_out["bin"]
     assert model.features == ["kind = 0", "kind = 1", "kind = 2", "x"]
 
 
@@ -717,3 +717,14 @@ def test_what_is_said_of_columns_of_a_table_calls_them_by_name(unit: float, said
     table = pa.table({"income": income, "age": age, "y": income / unit + age})
     with pytest.raises(ValueError, match=said) if unit > 1e100 else pytest.warns(ConvergenceWarning, match=said):
         fit_table(table, "y", method=GradientDescent(0.1), scale=unit > 1e100)
+
+
+def test_times_of_day_are_left_out_and_called_by_their_name() -> None:
+    hours = pa.array([3600 * k for k in range(20)], pa.int32()).cast(pa.time32("s"))
+    table = pa.table({"at": hours, "x": np.arange(20.0), "y": np.arange(20.0) + 1})
+    with pytest.warns(UserWarning, match="'at' is left out: it holds times of day"):
+        model = fit_table(table, "y")
+    assert model.encoder is not None
+    assert "times of day" in model.encoder.left_out["at"]
+    with pytest.raises(DataError, match="the target 'at' holds times of day"):
+        fit_table(table, "at")

@@ -80,7 +80,9 @@ def fit_command(
     class_weight: Annotated[
         str | None, typer.Option(help="balanced: a rare class counts as much as a frequent one.")
     ] = None,
-    l2: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
+    l2: Annotated[
+        float | None, typer.Option(help="L2 penalty. Default: of logistic 0.0001, of svm 0.001, else 0.")
+    ] = None,
     l1: Annotated[float | None, typer.Option(help="L1 penalty: makes coefficients exactly zero.")] = None,
     batch_size: BatchSize = None,
     epochs: Epochs = None,
@@ -260,6 +262,10 @@ def _table(data: str) -> Any:
 
 
 def _draw(fitted: Any, path: Path) -> None:
+    _figure(fitted).savefig(path, dpi=150)
+
+
+def _figure(fitted: Any) -> Any:
     from descend import plots
 
     history = fitted.estimator.history_
@@ -269,7 +275,10 @@ def _draw(fitted: Any, path: Path) -> None:
         )
     else:
         figure = plots.learning(history, name="accuracy" if fitted.is_classifier else "R²")
-    figure.savefig(path, dpi=150)
+    score = "" if fitted.score != fitted.score else f", {_scored(fitted)}"
+    ended = fitted.estimator.message_.split(": ")[0].lower()
+    figure.suptitle(f"{type(fitted.estimator).__name__}: {ended}{score}")
+    return figure
 
 
 def _report(fitted: Any) -> None:
@@ -303,9 +312,8 @@ def _report(fitted: Any) -> None:
     if fitted.is_linear:
         _report_coefficients(fitted, console)
     if fitted.score == fitted.score:
-        shown = f"{_of_r2(fitted.score)} R² on the held-out rows ({fitted.rows_held_out:,})"
+        shown = f"{_scored(fitted)} ({fitted.rows_held_out:,})"
         if fitted.is_classifier:
-            shown = f"{100 * fitted.score:.2f} % of the held-out rows are told right ({fitted.rows_held_out:,})"
             shown += f"; the most frequent class alone would be {100 * fitted.baseline:.2f} %"
         console.print(shown, style="bold", soft_wrap=True)
         if 1 < len(fitted.recalls) <= _MOST_CLASSES:
@@ -326,6 +334,12 @@ def _knows_nothing(fitted: Any) -> bool:
     if fitted.is_classifier:
         return not beats_a_constant(fitted.estimator, Judged(fitted.score, fitted.baseline, fitted.recalls))
     return bool(fitted.score < _NOTHING)
+
+
+def _scored(fitted: Any) -> str:
+    if fitted.is_classifier:
+        return f"{100 * fitted.score:.2f} % of the held-out rows are told right"
+    return f"{_of_r2(fitted.score)} R² on the held-out rows"
 
 
 def _of_r2(score: float) -> str:

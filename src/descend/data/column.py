@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from descend.data.errors import DataError
 
-__all__ = ["BUCKETS", "Column", "are_whole", "kind_of", "numbers_of"]
+__all__ = ["BUCKETS", "Column", "are_whole", "in_words", "kind_of", "numbers_of"]
 
 BUCKETS = 256  # into so many columns a column of many texts is hashed
 _SECONDS_A_DAY = 86_400
@@ -141,3 +141,9 @@ def kind_of(kind: pa.DataType) -> str:
     if pa.types.is_string(kind) or pa.types.is_null(kind):  # text of other kinds has become this
         return "category"
     return ""
+
+
+def in_words(kind: pa.DataType) -> str:
+    """What a column of a type that is not read holds."""
+    names = {pa.types.is_time: "times of day", pa.types.is_duration: "durations", pa.types.is_list: "lists"}
+    return next((name for is_it, name in names.items() if is_it(kind)), f"{kind}")

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from descend.data.column import BUCKETS, Column, are_whole, kind_of, numbers_of
+from descend.data.column import BUCKETS, Column, are_whole, in_words, kind_of, numbers_of
 from descend.data.disguised import disguised, is_number, strangers
 from descend.data.errors import DataError
 from descend.data.source import NAMES_FIRST, RestartError, Source
@@ -208,9 +208,9 @@ def _learnt(source: Source, target: str, ignore: frozenset[str]) -> Encoder:
             if name not in seen:
                 found = kind_of(kind)
                 if not found and name == target:
-                    raise DataError(f"the target {target!r} holds {kind}, which is no number and no class")
+                    raise DataError(f"the target {target!r} holds {in_words(kind)}: no numbers, and no classes")
                 if not found:
-                    left_out[name] = f"it holds {kind}, which is no number, text or date"
+                    left_out[name] = f"it holds {in_words(kind)}: no numbers, text or dates"
                     warnings.warn(f"column {name!r} is left out: {left_out[name]}", UserWarning, stacklevel=3)
                     continue
                 seen[name] = _Seen(found)

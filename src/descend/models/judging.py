@@ -33,11 +33,12 @@ def _check_classes(estimator: Any, y: np.ndarray) -> None:
 
 
 def score_of(estimator: Any, y: np.ndarray, predicted: np.ndarray) -> float:
-    """The share of right classes, or R²; nan where there is no spread."""
+    """The share of right classes, or R²; nan where there is no spread, -inf where predictions are too far off."""
     if is_classifier(estimator):
         return float((predicted == y).mean())
     spread = float(((y - y.mean()) ** 2).sum())
-    return 1 - float(((y - predicted) ** 2).sum()) / spread if spread else np.nan
+    with np.errstate(over="ignore"):
+        return 1 - float(((y - predicted) ** 2).sum()) / spread if spread else np.nan
 
 
 class Judged(NamedTuple):
