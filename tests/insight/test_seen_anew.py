@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from types import SimpleNamespace
 from typing import Any
@@ -323,3 +324,13 @@ def test_a_schedule_that_ends_beside_a_kink_has_arrived() -> None:
     run = minimize("abs(x)", 5.0, GradientDescent(Polynomial(0.3, steps=1_000)), steps=1_000)
     assert 0 < run.fun < 1e-3
     assert run.explain().cause is Cause.HEALTHY
+
+
+def test_a_cure_that_takes_more_steps_than_the_run_had_says_so() -> None:
+    scale = np.logspace(0, 2, 10)
+    run = minimize(lambda x: jnp.sum(scale * x**2) / 2, np.ones(10), GradientDescent(0.01), steps=40)
+    found = run.explain()
+    assert found.cause is Cause.ILL_CONDITIONED
+    assert (steps := re.search(r", with steps=(\d+)$", found.cure)) is not None
+    assert minimize(run.objective, np.ones(10), steps=int(steps[1])).success
+    assert not minimize(run.objective, np.ones(10), steps=40).success

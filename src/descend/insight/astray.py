@@ -17,13 +17,13 @@ from descend.insight.trials import (
     RIGHT_RULE,
     TRIED,
     cost,
+    cured,
     curvature_at,
     false_slopes,
     fixed_rate,
     improved,
     points,
     start_cost,
-    told,
     unbounded,
 )
 from descend.methods import Optax
@@ -58,7 +58,7 @@ def wrong_gradient(run: Run) -> Diagnosis | None:
             if better is None:
                 return Diagnosis(Cause.WRONG_GRADIENT, evidence, "mend grad=")
             cure = "leave grad= out: the gradient is then derived from the function"
-            return Diagnosis(Cause.WRONG_GRADIENT, evidence, cure, told(better))
+            return cured(run, Cause.WRONG_GRADIENT, evidence, cure, better)
     return None
 
 
@@ -124,11 +124,11 @@ def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
             break
         lr /= 2 if best is None else 4
     if best is not None:
-        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={best[0]:.3g}", told(best[1]))
+        return cured(run, Cause.RATE_TOO_LARGE, evidence, f"lr={best[0]:.3g}", best[1])
     tried = improved(run, None, below=start_cost(run))
     if tried is not None:
         cure = "leave the method out: the default finds its steps"
-        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, cure, told(tried))
+        return cured(run, Cause.RATE_TOO_LARGE, evidence, cure, tried)
     return Diagnosis(Cause.RATE_TOO_LARGE, evidence)
 
 
@@ -156,7 +156,7 @@ def _edge(run: Run) -> Diagnosis | None:
     for cure, method in cures.items():
         tried = improved(run, method, below=start_cost(run))
         if tried is not None:
-            return Diagnosis(Cause.LEFT_DOMAIN, evidence, cure, told(tried))
+            return cured(run, Cause.LEFT_DOMAIN, evidence, cure, tried)
     return Diagnosis(Cause.LEFT_DOMAIN, evidence, _INSIDE)
 
 
@@ -173,7 +173,7 @@ def _smaller_of_another(run: Run) -> Diagnosis | None:
         smaller = rescaled(run.method, 0.25**k) if isinstance(run.method, Optax) else None
         tried = None if smaller is None else improved(run, smaller.method, below=start_cost(run))
         if smaller is not None and tried is not None:
-            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told(tried))
+            return cured(run, Cause.RATE_TOO_LARGE, evidence, smaller.how, tried)
     return None
 
 

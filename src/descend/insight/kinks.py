@@ -7,7 +7,7 @@ import numpy as np
 from descend.descent import Run
 from descend.descent.kinks import fall_from_kink
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.trials import TRIED, cost, improved, told
+from descend.insight.trials import TRIED, cost, cured, improved
 from descend.methods import AdaGrad
 from descend.objectives.parameters import as_vector
 
@@ -37,4 +37,4 @@ def along_a_kink(run: Run) -> Diagnosis:
         found = found if tried is None else (lr, tried)
     if found is None:
         return Diagnosis(Cause.OSCILLATING, evidence)
-    return Diagnosis(Cause.OSCILLATING, evidence, f"take AdaGrad(lr={found[0]:.3g})", told(found[1]))
+    return cured(run, Cause.OSCILLATING, evidence, f"take AdaGrad(lr={found[0]:.3g})", found[1])

@@ -27,12 +27,12 @@ from descend.insight.trials import (
     TRIED,
     again,
     cost,
+    cured,
     curvature_at,
     false_slopes,
     improved,
     shown,
     start_cost,
-    told,
     unbounded,
 )
 from descend.methods import Frozen, GradientDescent
@@ -83,7 +83,7 @@ def converged(run: Run) -> Diagnosis | None:
 def _local(run: Run, better: Run) -> Diagnosis:
     evidence = {"cost": run.fun, "better cost": better.fun, "found at x": as_vector(better.x_array)}
     evidence["from x0"] = as_vector(better.problem.x0)
-    return Diagnosis(Cause.LOCAL_MINIMUM, evidence, _elsewhere(run, better), told(better))
+    return cured(run, Cause.LOCAL_MINIMUM, evidence, _elsewhere(run, better), better)
 
 
 def held_up(run: Run) -> Diagnosis | None:
@@ -98,7 +98,7 @@ def held_up(run: Run) -> Diagnosis | None:
     size = run.cost_and_gradient()[2]
     if not size * reach_of(run.x_array) < _LITTLE * (cost(run) - cost(better)):
         return None
-    return Diagnosis(Cause.PLATEAU, {"gradient norm": size, "cost": run.fun}, _elsewhere(run, better), told(better))
+    return cured(run, Cause.PLATEAU, {"gradient norm": size, "cost": run.fun}, _elsewhere(run, better), better)
 
 
 def _is_beyond_a_rise(run: Run, better: Run) -> bool:
@@ -223,7 +223,7 @@ def penalised(run: Run) -> Diagnosis | None:
         return None
     evidence = run.method.pulls(run.problem.x0) | {"cost": run.fun}
     if cost(run) - cost(tried) > share * (max(start_cost(run), cost(run)) - cost(tried)):
-        return Diagnosis(Cause.PENALTY, evidence, cure, told(tried))
+        return cured(run, Cause.PENALTY, evidence, cure, tried)
     slope, lighter_slope = run.cost_and_gradient()[2], tried.cost_and_gradient()[2]
     if rests and lighter_slope < _LIGHTER * slope:  # where gradient and decay balance, as was wanted
         return Diagnosis(Cause.HEALTHY, {**evidence, f"with {cure}": tried.fun})
@@ -242,7 +242,7 @@ def floor(run: Run) -> Diagnosis | None:
     tried = _in_float64(run)
     if tried is None or not cost(tried) < cost(run) - noise_of(run.problem, run.x_array, cost(run)):
         return Diagnosis(Cause.PRECISION_FLOOR, evidence)
-    return Diagnosis(Cause.PRECISION_FLOOR, evidence, _WIDER, told(tried))
+    return cured(run, Cause.PRECISION_FLOOR, evidence, _WIDER, tried)
 
 
 def _in_float64(run: Run) -> Run | None:
@@ -270,7 +270,7 @@ def rounded(run: Run) -> Diagnosis | None:
     if not abs(cost(run) - exact) > abs(exact - cost(tried)):
         return None
     evidence = {"dtype": run.dtype, "cost": run.fun, "cost at the same point in float64": run.problem.sign * exact}
-    return Diagnosis(Cause.PRECISION_FLOOR, evidence, _WIDER, told(tried))
+    return cured(run, Cause.PRECISION_FLOOR, evidence, _WIDER, tried)
 
 
 def stalled(run: Run) -> Diagnosis | None:
@@ -348,7 +348,7 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
             return Diagnosis(Cause.SADDLE, {**evidence, "beside it": "the cost has no bound"})  # no place to go to
         if tried.outcome is not Outcome.DIVERGED:
             cure = f"start a little beside it, at {shown(beside)}{_with_default(run, tried)}"
-            return Diagnosis(Cause.SADDLE, {**evidence, "beside it": beside}, cure, told(tried))
+            return cured(run, Cause.SADDLE, {**evidence, "beside it": beside}, cure, tried)
     return Diagnosis(Cause.SADDLE, evidence)
 
 
@@ -357,7 +357,7 @@ def _plateau(run: Run, bend: Curvature, size: float) -> Diagnosis:
     better = _better_minimum(run)
     if better is None:
         return Diagnosis(Cause.PLATEAU, evidence)
-    return Diagnosis(Cause.PLATEAU, evidence, _elsewhere(run, better), told(better))
+    return cured(run, Cause.PLATEAU, evidence, _elsewhere(run, better), better)
 
 
 def level(run: Run) -> Diagnosis | None:

@@ -33,6 +33,7 @@ from descend.insight.trials import (
     TRIED,
     again,
     cost,
+    cured,
     curvature_at,
     fixed_rate,
     improved,
@@ -136,13 +137,13 @@ def decayed(run: Run) -> Diagnosis | None:
         if estimated is not None:
             evidence |= {"fmin": float(stepsize.fmin), "cost": run.fun}
             cure = "a lower fmin, for this one is above the minimum; or lr=PolyakEstimated(), which needs none"
-            return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, told(estimated))
+            return cured(run, Cause.DECAYED_TOO_EARLY, evidence, cure, estimated)
     if run.outcome is not Outcome.STALLED and (twice := prolonged(stepsize, run.nit, 2)) is not None:
         longer = improved(run, with_rate(run.method, twice), steps=2 * run.nit, below=cost(run))
         if longer is None or not _gains(run, longer):
             return None
         cure = f"steps={2 * run.nit}, lr={described(twice)}"
-        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer))
+        return cured(run, Cause.TOO_FEW_STEPS, evidence, cure, longer)
     cure, seen = f"lr={highest:.3g} in the place of {type(stepsize).__name__}", f"going on with it, {told(tried)}"
     best = run
     for slow in slower(stepsize, run.nit):
@@ -214,7 +215,7 @@ def vanished(run: Run) -> Diagnosis | None:
         better = improved(run, method, steps=max(run.nit, 50), below=cost(run))
         if better is not None:
             which = f"lr={larger:.3g}" if type(method) is type(run.method) else f"Adam(lr={lr:.3g})"
-            return Diagnosis(Cause.STEP_VANISHED, evidence, f"{cure}: {which}", told(better))
+            return cured(run, Cause.STEP_VANISHED, evidence, f"{cure}: {which}", better)
     return Diagnosis(Cause.STEP_VANISHED, evidence)
 
 
@@ -228,7 +229,7 @@ def _rises_too_slowly(run: Run) -> Diagnosis | None:
     if tried is None or not _gains(run, tried):
         return None
     evidence = {"rate at the end": float(rates[-1]), "rate that it rises to": highest}
-    return Diagnosis(Cause.RATE_TOO_SMALL, evidence, cure, told(tried))
+    return cured(run, Cause.RATE_TOO_SMALL, evidence, cure, tried)
 
 
 def _clipped(run: Run) -> Diagnosis | None:
@@ -250,7 +251,7 @@ def _one_far_too_small(run: Run) -> Diagnosis | None:
     """Whether one of several rates is so small that what it moves has hardly begun: a larger one wins as much again."""
     changed = (one for factor in _FACTORS for one in each_rescaled(run.method, factor))
     best = _best_of(run, changed, lambda tried: cost(run) - cost(tried) > 0.5 * max(start_cost(run) - cost(run), 0))
-    return best and Diagnosis(Cause.RATE_TOO_SMALL, {"cost": run.fun}, best[0], told(best[1]))
+    return best and cured(run, Cause.RATE_TOO_SMALL, {"cost": run.fun}, best[0], best[1])
 
 
 def _much_farther(run: Run, larger: Callable[[float], Rescaled | None], evidence: dict[str, float]) -> Diagnosis | None:
@@ -261,7 +262,7 @@ def _much_farther(run: Run, larger: Callable[[float], Rescaled | None], evidence
     if best is None:
         return None
     costs = {"cost at the start": run.problem.sign * start_cost(run), "cost": run.fun}
-    return Diagnosis(Cause.RATE_TOO_SMALL, {**evidence, **costs}, best[0], told(best[1]))
+    return cured(run, Cause.RATE_TOO_SMALL, {**evidence, **costs}, best[0], best[1])
 
 
 def _best_of(
@@ -310,7 +311,7 @@ def too_small(run: Run, bend: Curvature | None) -> Diagnosis | None:
     is_much = won > 1.5 * max(before, 0) or cost(run) - cost(tried) > 0.5 * abs(cost(run))
     if not ((is_much and matters) or tried.outcome is Outcome.CONVERGED):
         return None
-    return Diagnosis(Cause.RATE_TOO_SMALL, evidence, f"lr={rate:.3g}", told(tried))
+    return cured(run, Cause.RATE_TOO_SMALL, evidence, f"lr={rate:.3g}", tried)
 
 
 def _limit(run: Run, bend: Curvature | None) -> float:
@@ -343,12 +344,8 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
     has_momentum = bool({"mu", "beta1"} & {*run.method.names()})
     if tried is None:
         return Diagnosis(Cause.ILL_CONDITIONED, evidence)
-    return Diagnosis(
-        Cause.ILL_CONDITIONED,
-        evidence,
-        "leave the method out: the default (Barzilai–Borwein steps)" + ("" if has_momentum else ", or momentum"),
-        told(tried),
-    )
+    cure = "leave the method out: the default (Barzilai–Borwein steps)" + ("" if has_momentum else ", or momentum")
+    return cured(run, Cause.ILL_CONDITIONED, evidence, cure, tried)
 
 
 def _before_a_pass(run: Run) -> Diagnosis | None:
@@ -379,7 +376,7 @@ def _before_a_pass(run: Run) -> Diagnosis | None:
         return Diagnosis(Cause.SADDLE, evidence)
     if has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND:
         return unbounded({**evidence, "cost beyond it": tried.fun})
-    return Diagnosis(Cause.SADDLE, evidence, f"start beyond it, at {shown(as_vector(points[-1]))}", told(tried))
+    return cured(run, Cause.SADDLE, evidence, f"start beyond it, at {shown(as_vector(points[-1]))}", tried)
 
 
 def _thrown(run: Run, longer: Run) -> Diagnosis | None:
@@ -390,7 +387,7 @@ def _thrown(run: Run, longer: Run) -> Diagnosis | None:
     tried = improved(run, with_rate(run.method, smaller), steps=run.nit, below=cost(longer))
     if tried is None or not _gains(run, tried):
         return None
-    return Diagnosis(Cause.RATE_TOO_LARGE, {"learning rate": lr, "cost": run.fun}, f"lr={smaller:.3g}", told(tried))
+    return cured(run, Cause.RATE_TOO_LARGE, {"learning rate": lr, "cost": run.fun}, f"lr={smaller:.3g}", tried)
 
 
 def _on_level_ground(run: Run, longer: Run) -> Diagnosis | None:
@@ -403,7 +400,7 @@ def _on_level_ground(run: Run, longer: Run) -> Diagnosis | None:
         return None
     evidence = {"gradient norm": here, "on the way of the default steps up to": steepest, "cost": run.fun}
     cure = "leave the method out, or start elsewhere: it is nearly level here"
-    return Diagnosis(Cause.PLATEAU, evidence, cure, told(tried))
+    return cured(run, Cause.PLATEAU, evidence, cure, tried)
 
 
 def _more_steps(run: Run) -> Diagnosis | None:
@@ -424,4 +421,4 @@ def _more_steps(run: Run) -> Diagnosis | None:
         cure = f"epochs={-(-steps // run.sampling.batches)}"
     else:
         cure = more.get(run.outcome, f"steps={steps}")  # type: ignore[arg-type]
-    return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(tried))
+    return cured(run, Cause.TOO_FEW_STEPS, evidence, cure, tried)

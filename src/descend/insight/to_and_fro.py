@@ -10,7 +10,7 @@ from descend.descent import Run
 from descend.insight.changed_methods import calmer, falling, round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
-from descend.insight.trials import HARDLY, again, cost, fixed_rate, improved, onward, rises, start_cost, told
+from descend.insight.trials import HARDLY, again, cost, cured, fixed_rate, improved, onward, rises, start_cost, told
 from descend.stepsizes.schedule import Schedule
 
 __all__ = ["ILL", "RISING", "circling", "swinging", "too_large"]
@@ -49,7 +49,7 @@ def circling(run: Run) -> Diagnosis | None:
         half = round_rate(lr / 2)
         tried = improved(run, with_rate(run.method, half), steps=max(50, run.nit), below=cost(run))
         if tried is not None:
-            return Diagnosis(Cause.OSCILLATING, evidence, f"lr={half:.3g}", told(tried))
+            return cured(run, Cause.OSCILLATING, evidence, f"lr={half:.3g}", tried)
     if lr is not None:
         for smaller in map(round_rate, (lr / 10, lr / 100)):
             tried = improved(run, with_rate(run.method, smaller), x0=run.x, below=cost(run))
@@ -58,7 +58,7 @@ def circling(run: Run) -> Diagnosis | None:
                 falls = falling(run.method, run.nit)
                 made = falls and improved(run, falls.method, steps=run.nit, below=(cost(run) + cost(tried)) / 2)
                 if falls and made:
-                    return Diagnosis(Cause.OSCILLATING, evidence, falls.how, told(made))
+                    return cured(run, Cause.OSCILLATING, evidence, falls.how, made)
                 cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
                 return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
     if isinstance(getattr(run.method, "lr", None), Schedule):  # its steps may be meant to go to and fro
@@ -87,7 +87,7 @@ def swinging(run: Run) -> Diagnosis | None:
     ):
         return None
     evidence = {"share of the moves of the cost that go up": rises(costs), name: float(getattr(run.method, name))}
-    return Diagnosis(Cause.OSCILLATING, evidence, f"{name}={getattr(method, name):.3g}", told(tried))
+    return cured(run, Cause.OSCILLATING, evidence, f"{name}={getattr(method, name):.3g}", tried)
 
 
 def too_large(run: Run) -> Diagnosis | None:
@@ -104,7 +104,7 @@ def too_large(run: Run) -> Diagnosis | None:
         size = max(abs(cost(run)), abs(cost(tried)))
         if won > 0.1 * fall or (won > _MUCH * size and won > 1e-3 * fall):
             evidence = {"learning rate": lr, "cost": run.fun}
-            return Diagnosis(Cause.RATE_TOO_LARGE, evidence, f"lr={smaller:.3g}", told(tried))
+            return cured(run, Cause.RATE_TOO_LARGE, evidence, f"lr={smaller:.3g}", tried)
     return None
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "TRIED",
     "again",
     "cost",
+    "cured",
     "curvature_at",
     "false_slopes",
     "fixed_rate",
@@ -142,6 +143,14 @@ def cost(run: Run) -> float:
     """The cost that is minimised, at the end."""
     value = run.cost_and_gradient()[0]
     return value if np.isfinite(value) else np.inf
+
+
+def cured(run: Run, cause: Cause, evidence: dict[str, Any], cure: str, tried: Run) -> Diagnosis:
+    """The diagnosis with a cure that was tried; where that took more steps than the run had, the cure tells them."""
+    has_more = run.outcome is Outcome.STEPS_EXHAUSTED and tried.nit > run.nit and "steps=" not in cure
+    if has_more and (run.sampling is None or not run.sampling.samples):
+        cure += f", with steps={tried.nit}"
+    return Diagnosis(cause, evidence, cure, told(tried))
 
 
 def told(tried: Run) -> str:
