@@ -59,6 +59,7 @@ _BETWEEN = 65  # places on the way to a lower minimum
 _MUCH = 0.01  # of what the run has gained: more to gain down the same slope is what a tolerance must not hide
 _SECONDS = 0.5  # after which no fifth trial is begun to reach a lower minimum that other starts hint at
 _NEARER = (0.0, 0.01, 0.1)  # of x: starts that are nearer to 0
+_NEAR = 0.95  # of the way from the start to a minimum that is known
 _STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
 
@@ -69,8 +70,7 @@ def converged(run: Run) -> Diagnosis | None:
     evidence: dict[str, Any]
     better = _better_minimum(run)
     if better is None and (known := _known_minimum(run)) is not None:
-        evidence = {"cost": run.fun, **known}
-        return Diagnosis(Cause.LOCAL_MINIMUM, evidence, "start elsewhere, nearer to it")
+        return _below(run, known)
     if better is None:
         size = run.cost_and_gradient()[2]
         evidence = {"cost": run.fun, "gradient norm": size, "steps": run.nit}
@@ -78,6 +78,17 @@ def converged(run: Run) -> Diagnosis | None:
         evidence |= {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
         return Diagnosis(Cause.HEALTHY, evidence)
     return _local(run, better)
+
+
+def _below(run: Run, known: dict[str, Any]) -> Diagnosis:
+    """Of a run that ended above the minimum of a landscape: a start near to that leads there, if one does."""
+    evidence = {"cost": run.fun, **known}
+    near = _typed(_NEAR * known["at x"] + (1 - _NEAR) * as_vector(run.problem.x0))
+    for method in (run.method, None):
+        tried = improved(run, method, x0=from_vector(near, run.problem.x0), below=cost(run))
+        if tried is not None:
+            return cured(run, Cause.LOCAL_MINIMUM, {**evidence, "from x0": near}, _elsewhere(run, tried), tried)
+    return Diagnosis(Cause.LOCAL_MINIMUM, evidence, "start elsewhere, nearer to it")
 
 
 def _local(run: Run, better: Run) -> Diagnosis:

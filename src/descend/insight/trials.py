@@ -166,7 +166,7 @@ def shown(x: Any) -> str:
         return f"{{{', '.join(f'{name!r}: {text}' for name, text in texts.items())}}}"
     point = as_vector(x) + 0.0  # no -0.0
     point = np.where(np.abs(point) < 1e-12 * np.abs(point).max(initial=0), 0.0, point)
-    text = np.array2string(point[:_SHOWN], precision=4, separator=", ")
+    text = np.array2string(point[:_SHOWN], precision=4, separator=", ", max_line_width=10**6)
     return text if point.size <= _SHOWN else f"{text[:-1]}, …]"
 
 
