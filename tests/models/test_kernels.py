@@ -22,6 +22,7 @@ from descend.methods.method import Rate, rate
 from descend.models import Absolute, Hinge, Huber, Log, Poisson, Quantile, Squared, SquaredHinge
 from descend.models.costs import GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.emitting import UnknownOperationError
+from descend.models.kernels import mixed, shuffled
 from descend.models.rate_search import best_rate
 from descend.models.reading import ScalarMethod, begins_at_zero, read_method, streams
 from descend.models.rows import Rows, rows_of
@@ -413,3 +414,14 @@ def test_of_the_orders_in_which_few_rows_are_tried_the_worst_counts() -> None:
 
     found = best_rate(lambda lr, some: Lucky(lr), rows, 4, lambda weights, some: float(weights[0]), 0)  # type: ignore[arg-type, return-value]
     assert found >= 0.1
+
+
+@pytest.mark.parametrize("rows", [1, 2, 256, 257, 258, 1_000])
+def test_an_order_is_that_of_fisher_and_yates_however_far_ahead_it_is_drawn(rows: int) -> None:
+    order, state = list(range(rows)), np.random.SeedSequence([3, 1]).generate_state(1, np.uint64)[0]
+    with np.errstate(over="ignore"):
+        for i in range(rows - 1, 0, -1):
+            state = state + np.uint64(0x9E3779B97F4A7C15)
+            k = int(mixed(state) >> np.uint64(32)) * (i + 1) >> 32
+            order[i], order[k] = order[k], order[i]
+    assert shuffled(rows, 3, 1).tolist() == order

@@ -58,8 +58,10 @@ class Moments:
         size = self.size
         if not size.max() > 10 * size[size > 0].min(initial=np.inf):
             return ""
-        *larger, smallest = (f"{names[j]} (about {size[j]:.3g})" for j in np.argsort(-size) if size[j] > 0)
-        return f"{', '.join(larger[:3])}; the smallest is {smallest}"
+        order = np.argsort(-size)
+        *larger, smallest = order[size[order] > 0]
+        told = [f"{names[j]} (about {size[j]:.3g})" for j in (*larger[:3], smallest)]
+        return f"{', '.join(told[:-1])}; the smallest is {told[-1]}"
 
     @property
     def size_where_stored(self) -> np.ndarray:
