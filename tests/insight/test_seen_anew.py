@@ -10,18 +10,23 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from descend import (
+    AdaGrad,
     Adam,
     Cosine,
     DecoupledWeightDecay,
     GradientDescent,
     Groups,
     LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
     MLPRegressor,
     OneCycle,
+    Optax,
     Polynomial,
     SignSGD,
     WeightDecay,
@@ -29,6 +34,7 @@ from descend import (
     train,
 )
 from descend.insight import Cause, check_gradient, retraining_causes, retraining_rates
+from descend.insight.chance import loss_of_a_constant
 from descend.insight.resting import held_up
 from descend.insight.retrained_losses import OfTraining
 from descend.insight.retrained_models import OfModel
@@ -343,3 +349,37 @@ def test_a_start_that_leads_to_the_known_minimum_is_told(landscape: str, size: i
     assert found.cause is Cause.LOCAL_MINIMUM
     assert "\n" not in found.cure
     assert minimize(landscape, found.evidence["from x0"]).fun < 1e-3
+
+
+@pytest.mark.filterwarnings("ignore:nothing learnt")
+def test_a_schedule_of_optax_whose_closure_has_an_unset_variable_is_read() -> None:
+    schedule = optax.exponential_decay(0.003, 5, 0.5)
+    assert repr(Optax(optax.adam(schedule))) == repr(Optax(optax.adam(optax.exponential_decay(0.003, 5, 0.5))))
+    assert repr(Optax(optax.adam(schedule))) != repr(Optax(optax.adam(optax.exponential_decay(0.003, 6, 0.5))))
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(2_000, 8))
+    model = MLPClassifier(optax.adam(schedule), hidden=(16,), epochs=3).fit(X, (X[:, 0] > X[:, 1] ** 2).astype(int))
+    assert model.explain(X, (X[:, 0] > X[:, 1] ** 2).astype(int)).cause is Cause.DECAYED_TOO_EARLY
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(Adam(0.01), batch_size=32), MLPClassifier(Adam(0.005), hidden=8)])
+def test_weighted_classes_are_compared_with_a_weighted_constant(model: Any) -> None:
+    draw = np.random.default_rng(6)
+    X = draw.normal(size=(3_000, 4))
+    y = (draw.random(3_000) < 1 / (1 + np.exp(4 - 1.5 * X[:, 0]))).astype(int)
+    model.set_params(epochs=20, class_weight="balanced").fit(X, y)
+    assert loss_of_a_constant(model, y) == pytest.approx(np.log(2))
+    assert model.explain(X, y).cause is Cause.HEALTHY
+
+
+def test_the_best_constant_counts_rows_as_often_as_their_weights_say() -> None:
+    y, weights = np.array([0, 0, 1, 1]), np.array([1.0, 2.0, 0.5, 0.5])
+    model = LogisticRegression()
+    assert loss_of_a_constant(model, y, weights) == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
+    assert loss_of_a_constant(model, y, np.array([1.0, 1.0, 0.0, 0.0])) == 0
+
+
+def test_a_place_far_from_a_minimum_is_not_well_for_a_steep_start() -> None:
+    run = minimize(lambda x: jnp.exp(-8 * (x - 1)) + 0.01 * (x - 30) ** 2, -1.0, AdaGrad(50.0), steps=2_000)
+    assert abs(float(run.x) - 30) > 10
+    assert run.explain().cause is not Cause.HEALTHY

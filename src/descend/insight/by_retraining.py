@@ -124,6 +124,7 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
         )
     if len(trials.history) < FEW_LOOKS:
         return (
+            decayed,
             *pulled,
             raw_columns,
             too_large,

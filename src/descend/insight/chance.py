@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.special import entr
 
 __all__ = ["KNOWS", "knows_nothing", "loss_of_a_constant"]
 
 KNOWS = 0.98  # share of the loss of a prediction that is the same for all rows, below which something was learnt
 
 
-def knows_nothing(model: Any, y: Any) -> bool:
+def knows_nothing(model: Any, y: Any, sample_weight: Any = None) -> bool:
     """Whether a model fitted on the targets `y` (n,) does no better than a prediction that is the same for all rows.
 
     Rows that it has held out are the judges, where there are any.
@@ -23,15 +24,15 @@ def knows_nothing(model: Any, y: Any) -> bool:
     if not hasattr(model, "predict_proba"):
         return False
     loss = np.nanmin(history.validation) if is_held_out else history.loss[-1]
-    return bool(loss > KNOWS * loss_of_a_constant(model, y))
+    return bool(loss > KNOWS * loss_of_a_constant(model, y, sample_weight))
 
 
-def loss_of_a_constant(model: Any, y: Any) -> float:
+def loss_of_a_constant(model: Any, y: Any, sample_weight: Any = None) -> float:
     """The loss of the best prediction that is the same for all rows; of other losses than these that at the start."""
     if hasattr(model, "predict_proba"):
-        _, counts = np.unique(np.asarray(y), return_counts=True)
-        shares = counts / counts.sum()
-        return -float(shares @ np.log(shares))
+        _, places = np.unique(np.asarray(y), return_inverse=True)
+        counts = np.bincount(places, model._row_weights(y, sample_weight))
+        return float(entr(counts / counts.sum()).sum())
     history = model.history_
     if hasattr(model, "activation"):  # least squares, begun anywhere
         return float(history.loss[-1] / max(1 - history.score[-1], 1e-300))

@@ -59,6 +59,7 @@ _BETWEEN = 65  # places on the way to a lower minimum
 _MUCH = 0.01  # of what the run has gained: more to gain down the same slope is what a tolerance must not hide
 _SECONDS = 0.5  # after which no fifth trial is begun to reach a lower minimum that other starts hint at
 _NEARER = (0.0, 0.01, 0.1)  # of x: starts that are nearer to 0
+_FAR_OFF = 0.1  # of the size of x
 _NEAR = 0.95  # of the way from the start to a minimum that is known
 _STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
@@ -408,10 +409,16 @@ def arrived(run: Run) -> Diagnosis | None:
     tried = again(run, None, x0=run.x) if run.sampling is None or not run.sampling.samples else None
     if tried is None or not (tried.success or _rests_in_a_kink(tried)):
         return None
-    if cost(run) - cost(tried) > _LEFT * (start_cost(run) - cost(tried)):
+    if cost(run) - cost(tried) > _LEFT * (start_cost(run) - cost(tried)) or _lies_far_off(run, tried):
         return None
     evidence = {"cost": run.fun, "lowest near": tried.fun, "gradient norm": run.cost_and_gradient()[2]}
     return Diagnosis(Cause.HEALTHY, evidence)
+
+
+def _lies_far_off(run: Run, there: Run) -> bool:
+    """Whether a lower place, of less than half the cost, is far off: the cost at the start may have been anything."""
+    far = float(np.abs(as_vector(there.x_array) - as_vector(run.x_array)).max())
+    return far > _FAR_OFF * reach_of(run.x_array) and cost(run) - cost(there) > 0.5 * abs(cost(run))
 
 
 def _rests_in_a_kink(tried: Run) -> bool:

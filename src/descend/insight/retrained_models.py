@@ -46,12 +46,12 @@ class OfModel(Retraining):
 
     def _holds_elsewhere(self, tried: History) -> bool:
         is_held_out = np.isfinite(tried.validation).any()
-        return super()._holds_elsewhere(tried) and not (is_held_out and knows_nothing(self._latest, self.rows[1]))
+        return super()._holds_elsewhere(tried) and not (is_held_out and knows_nothing(self._latest, *self.rows[1:]))
 
     @property
     def level(self) -> float:
         """See `Retraining.level`."""
-        return loss_of_a_constant(self.model, self.rows[1])
+        return loss_of_a_constant(self.model, *self.rows[1:])
 
     @property
     def _some_rows(self) -> np.ndarray | None:
@@ -78,7 +78,7 @@ class OfModel(Retraining):
     @property
     def knows_rows_held_out(self) -> bool:
         """See `Retraining.knows_rows_held_out`."""
-        return not knows_nothing(self.model, self.rows[1])
+        return not knows_nothing(self.model, *self.rows[1:])
 
     def scaled(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.scaled`."""

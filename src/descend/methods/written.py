@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from functools import partial
-from types import CodeType, MethodType
+from types import CellType, CodeType, MethodType
 from typing import Any
 
 import jax
@@ -41,7 +41,7 @@ def _inside(value: Any) -> list[Any]:
         return [value.co_code.hex(), *value.co_names, value.co_consts]
     plain = inspect.unwrap(value) if callable(value) else None
     if inspect.isfunction(plain):
-        cells = [cell.cell_contents for cell in plain.__closure__ or ()]
+        cells = [*map(_content, plain.__closure__ or ())]
         return [plain.__code__, cells, plain.__defaults__, plain.__kwdefaults__]
     if isinstance(value, dict):
         return [type(value).__name__, *value.items()]
@@ -53,3 +53,11 @@ def _inside(value: Any) -> list[Any]:
         array = np.asarray(value)
         return [str(array.dtype), str(array.shape), array.tobytes().hex()]
     return [re.sub("0x[0-9a-f]+", "", repr(value))]
+
+
+def _content(cell: CellType) -> Any:
+    """What a variable of a closure holds; nothing where it was never set, as in a branch that was not taken."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return "nothing"
