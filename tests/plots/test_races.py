@@ -33,7 +33,7 @@ def test_costs_of_a_race_are_shown_whole_where_a_method_has_not_come_to_the_goal
 
 
 def test_paths_of_a_race_lie_within_the_picture() -> None:
-    result = race("rosenbrock", None, [Adam()], rates=[2.0], steps=1_000)
+    result = race("rosenbrock", None, [Adam()], rates=[1.0], steps=1_000)
     ax = plots.paths(result)
     x = result.run("Adam").trace.x
     assert x is not None
