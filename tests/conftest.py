@@ -39,7 +39,7 @@ def _close_figures() -> Iterator[None]:
 @pytest.fixture
 def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Diagnoses try cures for as long as a run took, or a second or two: a busy machine must not change the answer."""
-    from descend.insight import resting, retraining, trials
+    from descend.insight import elsewhere, retraining, trials
 
-    for module in (resting, retraining, trials):
+    for module in (elsewhere, retraining, trials):
         monkeypatch.setattr(module, "_SECONDS", 60.0)

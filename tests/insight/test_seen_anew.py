@@ -1,4 +1,4 @@
-"""An eleventh examiner's cases."""
+"""Cases that strangers found."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
         return read if found is None else replace(found, outcome=trials.outcome)
     if read.cause in certain:
         return with_cure_tried(trials, read)
-    looks = boundless, cut_off, wrong_rule, rises_too_slowly, *_looks(trials, read), ill_conditioned
+    looks = boundless, cut_off, wrong_rule, rises_too_slowly, decayed, *_looks(trials, read), ill_conditioned
     for look in (wrong_rule, diverged) if has_diverged else looks:
         found = look(trials)
         if found is not None:
@@ -105,13 +105,12 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     early, late = ((raw_columns, plateau), ()) if is_own else ((), (plateau,))
     pulled = (penalised,) if isinstance(trials.method, Rule) and trials.method.pulls(trials.parameters) else ()
     if end > 1.02 * start or trials.is_restless:  # the way led up
-        return decayed, too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
+        return too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
     if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:
         order = (too_small, plateau) if is_own and not trials.unreached else (plateau, too_small)
         has_leapt = float(np.abs(trials.history.loss - start).max()) > 0.01 * abs(start)
         before, after = ((too_large,), ()) if has_leapt else ((), (too_large,))
         return (
-            decayed,
             *pulled,
             *before,
             penalised,
@@ -124,7 +123,6 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
         )
     if len(trials.history) < FEW_LOOKS:
         return (
-            decayed,
             *pulled,
             raw_columns,
             too_large,
@@ -136,6 +134,6 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
             penalised,
             *late,
         )
-    first = (decayed, *pulled, *early[:1], too_large, *early[1:], swings, raw_columns)
+    first = (*pulled, *early[:1], too_large, *early[1:], swings, raw_columns)
     held_up = () if trials.in_batches else (ill_conditioned,)  # else that is looked for last
     return *first, too_small, goes_to_and_fro, *held_up, too_few_epochs, penalised, hardly_begun, *late

@@ -11,15 +11,25 @@ from descend.insight.trials import TRIED, cost, cured, improved
 from descend.methods import AdaGrad
 from descend.objectives.parameters import as_vector
 
-__all__ = ["along_a_kink", "in_a_kink"]
+__all__ = ["along_a_kink", "in_a_kink", "rests_in_a_kink"]
+
+
+def rests_in_a_kink(run: Run) -> bool:
+    """Whether it stands on a kink from which the cost rises on all sides."""
+    return _fall(run) == ""
+
+
+def _fall(run: Run) -> str | None:
+    """See `fall_from_kink`, at the end of a run; None of sampled data."""
+    if run.sampling is not None and run.sampling.samples:
+        return None
+    f, grad, _ = run.cost_and_gradient()
+    return fall_from_kink(run.problem, run.x_array, f, grad, run.method.reach)
 
 
 def in_a_kink(run: Run) -> Diagnosis | None:
     """Of a run that stands on a kink."""
-    if run.sampling is not None and run.sampling.samples:
-        return None
-    f, grad, _ = run.cost_and_gradient()
-    toward = fall_from_kink(run.problem, run.x_array, f, grad, run.method.reach)
+    toward = _fall(run)
     if toward:
         return along_a_kink(run)
     if toward is None:

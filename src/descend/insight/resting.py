@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from typing import Any
 
@@ -11,14 +10,23 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, length, noise_of, reach_of, surroundings
-from descend.descent.sweep import sweep
 from descend.insight.astray import at_an_edge
 from descend.insight.changed_methods import lighter
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.kinks import along_a_kink, in_a_kink
+from descend.insight.elsewhere import (
+    FEW,
+    below,
+    better_minimum,
+    elsewhere,
+    is_beyond_a_rise,
+    known_minimum,
+    local,
+    typed,
+    with_default,
+)
+from descend.insight.kinks import along_a_kink, rests_in_a_kink
 from descend.insight.slow import decayed, too_small, vanished
-from descend.insight.stationary import sobol
 from descend.insight.to_and_fro import circling, swinging, too_large
 from descend.insight.trials import (
     FROZEN,
@@ -35,17 +43,13 @@ from descend.insight.trials import (
     start_cost,
     unbounded,
 )
-from descend.methods import Frozen, GradientDescent
-from descend.objectives import Landscape
-from descend.objectives.function import Problem
+from descend.methods import Frozen
 from descend.objectives.parameters import as_vector, from_vector
-from descend.stepsizes import BarzilaiBorwein
 
 __all__ = ["arrived", "converged", "floor", "frozen", "held_up", "level", "penalised", "rounded", "stalled"]
 
 _LIGHTER = 0.1  # of the gradient is left where it balances a hundredth of the decay
 _PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a penalty; of a run that rests
-_ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
 _LITTLE = 0.1  # of what there is to win: a slope that leads no farther over the size of x is next to level
 _SLOPE, _SPACINGS = 1e-5, 4  # no next to nothing; of the cost: a step down it wins no more than these
 _STEEPER = 2.5  # times as much at twice the distance: 2 along a slope, 1 beyond a jump
@@ -54,14 +58,7 @@ _LARGE_CONSTANT = 1e6  # in a cost as large as that curvature may drown
 _FLAT = 1e-9  # share of the cost by which it changes over the size of x
 _WIDER = "start in float64"  # a cure
 _LEFT = 1e-4  # share of what was gained that may be left where all is well
-_STEPS = 300  # from each start
-_BETWEEN = 65  # places on the way to a lower minimum
-_MUCH = 0.01  # of what the run has gained: more to gain down the same slope is what a tolerance must not hide
-_SECONDS = 0.5  # after which no fifth trial is begun to reach a lower minimum that other starts hint at
-_NEARER = (0.0, 0.01, 0.1)  # of x: starts that are nearer to 0
 _FAR_OFF = 0.1  # of the size of x
-_NEAR = 0.95  # of the way from the start to a minimum that is known
-_STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
 
 def converged(run: Run) -> Diagnosis | None:
@@ -69,146 +66,37 @@ def converged(run: Run) -> Diagnosis | None:
     if run.outcome is not Outcome.CONVERGED:
         return None
     evidence: dict[str, Any]
-    better = _better_minimum(run)
-    if better is None and (known := _known_minimum(run)) is not None:
-        return _below(run, known)
+    better = better_minimum(run)
+    if better is None and (known := known_minimum(run)) is not None:
+        return below(run, known)
     if better is None:
         size = run.cost_and_gradient()[2]
         evidence = {"cost": run.fun, "gradient norm": size, "steps": run.nit}
-        many = as_vector(run.x_array).size > _FEW
+        many = as_vector(run.x_array).size > FEW
         evidence |= {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
         return Diagnosis(Cause.HEALTHY, evidence)
-    return _local(run, better)
-
-
-def _below(run: Run, known: dict[str, Any]) -> Diagnosis:
-    """Of a run that ended above the minimum of a landscape: a start near to that leads there, if one does."""
-    evidence = {"cost": run.fun, **known}
-    near = _typed(_NEAR * known["at x"] + (1 - _NEAR) * as_vector(run.problem.x0))
-    for method in (run.method, None):
-        tried = improved(run, method, x0=from_vector(near, run.problem.x0), below=cost(run))
-        if tried is not None:
-            return cured(run, Cause.LOCAL_MINIMUM, {**evidence, "from x0": near}, _elsewhere(run, tried), tried)
-    return Diagnosis(Cause.LOCAL_MINIMUM, evidence, "start elsewhere, nearer to it")
-
-
-def _local(run: Run, better: Run) -> Diagnosis:
-    evidence = {"cost": run.fun, "better cost": better.fun, "found at x": as_vector(better.x_array)}
-    evidence["from x0"] = as_vector(better.problem.x0)
-    return cured(run, Cause.LOCAL_MINIMUM, evidence, _elsewhere(run, better), better)
+    return local(run, better)
 
 
 def held_up(run: Run) -> Diagnosis | None:
     """Of a run that still moves, but wins nothing: whether a much lower place lies down its slope, or elsewhere."""
     if run.outcome is not Outcome.STEPS_EXHAUSTED or not cost(run) < start_cost(run):
         return None
-    better = _better_minimum(run)
+    better = better_minimum(run)
     if better is None:
         return None
-    if _is_beyond_a_rise(run, better):
-        return _local(run, better)
+    if is_beyond_a_rise(run, better):
+        return local(run, better)
     size = run.cost_and_gradient()[2]
     if not size * reach_of(run.x_array) < _LITTLE * (cost(run) - cost(better)):
         return None
-    return cured(run, Cause.PLATEAU, {"gradient norm": size, "cost": run.fun}, _elsewhere(run, better), better)
-
-
-def _is_beyond_a_rise(run: Run, better: Run) -> bool:
-    here, there = (as_vector(x).astype(float) for x in (run.x_array, better.x_array))
-    return _rises_between(run.problem, here, there, 0.0)
+    return cured(run, Cause.PLATEAU, {"gradient norm": size, "cost": run.fun}, elsewhere(run, better), better)
 
 
 def _beyond_a_rise(run: Run) -> Diagnosis | None:
     """Of a run that rests in a valley with a level floor: whether a lower minimum lies beyond a rise."""
-    better = _better_minimum(run)
-    return _local(run, better) if better is not None and _is_beyond_a_rise(run, better) else None
-
-
-def _known_minimum(run: Run) -> dict[str, Any] | None:
-    """The lowest cost of a landscape that knows it, where the run is well above; as evidence."""
-    found = run.objective
-    if not isinstance(found, Landscape) or run.problem.sign < 0:
-        return None
-    if not cost(run) - found.fmin > _MUCH * (start_cost(run) - found.fmin):
-        return None
-    return {"lowest cost that is known": found.fmin, "at x": np.ravel(found.minima[0])}
-
-
-def _typed(point: Any) -> np.ndarray:
-    """A point as it is told, with four digits, so that what was tried is what the user will try."""
-    flat = np.atleast_1d(np.asarray(point, float))
-    return np.array([float(f"{value:.4g}") for value in flat.ravel()]).reshape(np.shape(point))
-
-
-def _elsewhere(run: Run, better: Run) -> str:
-    return (
-        f"start elsewhere, e.g. at {shown(better.problem.x0)}{_with_default(run, better)}, which leads to "
-        f"{shown(better.x_array)}"
-    )
-
-
-def _with_default(run: Run, tried: Run) -> str:
-    return "" if tried.method == run.method else " and leave the method out"
-
-
-def _better_minimum(run: Run) -> Run | None:
-    """A lower minimum found from other starts around."""
-    problem = run.problem
-    x, start = as_vector(run.x_array).astype(float), as_vector(problem.x0).astype(float)
-    if x.size > _FEW:
-        return None
-    reach, count = np.maximum(3.0, 2 * np.abs(x - start)), _STARTS if problem.is_traced else _STARTS // 4
-    boxes = [reach, *([2 * np.abs(x)] if (2 * np.abs(x) > reach).any() else [])]  # |x| tells its units, too
-    points = np.concatenate([sobol([*zip(x - box, x + box, strict=True)], count) for box in boxes])
-    points = np.concatenate([points, np.outer(_NEARER, x)])  # what is saturated is so on all sides, but not near 0
-    starts = [run.method.reach(problem.x0, from_vector(_typed(point), problem.x0)) for point in points]
-    starts = [start for start in starts if _is_finite_at(problem, start)]
-    if not starts:
-        return None
-    within = run.method if run.method.restricts else None  # it alone knows where it may go
-    method = within or GradientDescent(lr=BarzilaiBorwein())
-    steps = _STEPS if problem.is_traced else _STEPS // 4
-    try:
-        lanes = sweep(
-            run.objective, None, method, starts=starts, steps=steps, rows=2, maximize=problem.sign < 0,
-            data=problem.data or None,
-        )  # fmt: skip
-    except ValueError:  # it is random, and only its given gradient is not
-        return None
-    costs = np.where(np.isfinite(lanes.fun), problem.sign * lanes.fun, np.inf)
-    margin = 1e-6 * abs(start_cost(run) - cost(run)) + 64 * float(np.finfo(run.dtype).eps) * abs(cost(run))
-    margin += 4 * problem.noise
-    until, made = time.perf_counter() + _SECONDS, 0
-    for lane in np.argsort(costs)[:4]:
-        if not costs[lane] < cost(run) - margin:
-            break
-        there = jax.tree.map(lambda a, b: _typed(0.9 * a + 0.1 * b).astype(a.dtype), lanes[int(lane)].x, starts[lane])
-        for begin, own in ((starts[lane], run.method), (there, run.method), (starts[lane], within), (there, within)):
-            made += 1
-            if made > 4 and time.perf_counter() > until:
-                return None
-            tried = improved(run, own, x0=begin, steps=2_000, below=cost(run) - margin)
-            if tried is None or tried.outcome is not Outcome.CONVERGED:
-                continue
-            there_x = as_vector(tried.x_array).astype(float)
-            is_apart = float(np.abs(there_x - x).max()) > _ELSEWHERE * float(reach.max())
-            is_much = cost(run) - cost(tried) > _MUCH * abs(start_cost(run) - cost(run))
-            if is_apart and (is_much or _rises_between(problem, x, there_x, margin)):
-                return tried  # and not the same minimum, reached more exactly
-    return None
-
-
-def _rises_between(problem: Problem, x: np.ndarray, there: np.ndarray, margin: float) -> bool:
-    """Whether the cost rises on the straight way from x to a lower place: else it is further down the same slope."""
-    way = [from_vector(x + by * (there - x), problem.x0) for by in np.linspace(0, 1, _BETWEEN)]
-    costs = np.array([float(problem.value(point, *problem.data)) for point in way])
-    return not bool((costs <= costs[0] + margin).all())  # nan is a barrier, too
-
-
-def _is_finite_at(problem: Problem, x: Any) -> bool:
-    with np.errstate(all="ignore"):
-        value, grad = problem.value_and_grad(x, *problem.data)
-    return bool(np.isfinite(value) and np.isfinite(as_vector(grad)).all())
+    better = better_minimum(run)
+    return local(run, better) if better is not None and is_beyond_a_rise(run, better) else None
 
 
 def frozen(run: Run) -> Diagnosis | None:
@@ -308,9 +196,9 @@ def stalled(run: Run) -> Diagnosis | None:
     rests = run.finding is Finding.NO_EXTREME or size <= 1e-5 * max(1.0, abs(f))
     if run.finding is Finding.NO_EXTREME and not sharp and (false := false_slopes(run, run.x_array)):
         return Diagnosis(Cause.WRONG_GRADIENT, false, RIGHT_RULE)
-    drowns = abs(f) > _LARGE_CONSTANT
-    is_level = rests and bend is not None and not drowns and bend.sharpness * scale**2 <= _FLAT * abs(f)
-    if is_level and bend is not None and not _falls_at_once(run, bend, scale):
+    falls_at_once = rests and bend is not None and _falls_at_once(run, bend, scale)
+    may_be_level = abs(f) <= _LARGE_CONSTANT and not falls_at_once
+    if rests and bend is not None and may_be_level and bend.sharpness * scale**2 <= _FLAT * abs(f):
         return _plateau(run, bend, size)
     if rests and bend is not None and (toward or flat):
         if sharp:
@@ -318,8 +206,7 @@ def stalled(run: Run) -> Diagnosis | None:
         is_valley = bend.smallest >= -HARDLY * bend.sharpness and bend.sharpness * scale**2 > abs(start_cost(run) - f)
         if is_valley and moved and (found := _beyond_a_rise(run)) is not None:
             return found
-        bends_down = bend.smallest == 0 or bend.smallest < -HARDLY * bend.sharpness  # and not by rounding
-        bends_down = bends_down or _falls_at_once(run, bend, scale)
+        bends_down = falls_at_once or bend.smallest == 0 or bend.smallest < -HARDLY * bend.sharpness  # not by rounding
         if bends_down and ((toward and moved) or (run.finding is Finding.NO_EXTREME and not flat)):
             return _saddle(run, bend, scale)
         if flat and bend.smallest > 0:
@@ -350,7 +237,7 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     place = as_vector(run.x_array).astype(float)
     ways = (1e-2, -1e-2, 0.1, -0.1, 0.5)
     for method, far in (*((run.method, far) for far in ways), *((None, far) for far in ways)):
-        beside = _typed(place + far * scale * bend.of_smallest)
+        beside = typed(place + far * scale * bend.of_smallest)
         tried = again(run, method, x0=from_vector(beside, run.problem.x0))
         if tried is None or not cost(tried) < cost(run):
             continue
@@ -359,17 +246,17 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
         if has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND:
             return Diagnosis(Cause.SADDLE, {**evidence, "beside it": "the cost has no bound"})  # no place to go to
         if tried.outcome is not Outcome.DIVERGED:
-            cure = f"start a little beside it, at {shown(beside)}{_with_default(run, tried)}"
+            cure = f"start a little beside it, at {shown(beside)}{with_default(run, tried)}"
             return cured(run, Cause.SADDLE, {**evidence, "beside it": beside}, cure, tried)
     return Diagnosis(Cause.SADDLE, evidence)
 
 
 def _plateau(run: Run, bend: Curvature, size: float) -> Diagnosis:
     evidence = {"gradient norm": size, "largest curvature": bend.sharpness, "cost": run.fun}
-    better = _better_minimum(run)
+    better = better_minimum(run)
     if better is None:
         return Diagnosis(Cause.PLATEAU, evidence)
-    return cured(run, Cause.PLATEAU, evidence, _elsewhere(run, better), better)
+    return cured(run, Cause.PLATEAU, evidence, elsewhere(run, better), better)
 
 
 def level(run: Run) -> Diagnosis | None:
@@ -407,7 +294,7 @@ def arrived(run: Run) -> Diagnosis | None:
     if run.outcome is Outcome.DIVERGED or not cost(run) < start_cost(run):
         return None
     tried = again(run, None, x0=run.x) if run.sampling is None or not run.sampling.samples else None
-    if tried is None or not (tried.success or _rests_in_a_kink(tried)):
+    if tried is None or not (tried.success or rests_in_a_kink(tried)):
         return None
     if cost(run) - cost(tried) > _LEFT * (start_cost(run) - cost(tried)) or _lies_far_off(run, tried):
         return None
@@ -419,9 +306,3 @@ def _lies_far_off(run: Run, there: Run) -> bool:
     """Whether a lower place, of less than half the cost, is far off: the cost at the start may have been anything."""
     far = float(np.abs(as_vector(there.x_array) - as_vector(run.x_array)).max())
     return far > _FAR_OFF * reach_of(run.x_array) and cost(run) - cost(there) > 0.5 * abs(cost(run))
-
-
-def _rests_in_a_kink(tried: Run) -> bool:
-    """Whether it stands on a kink from which the cost rises on all sides."""
-    found = in_a_kink(tried)
-    return found is not None and found.cause is Cause.HEALTHY

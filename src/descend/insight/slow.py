@@ -143,7 +143,7 @@ def decayed(run: Run) -> Diagnosis | None:
         if longer is None or not _gains(run, longer):
             return None
         cure = f"steps={2 * run.nit}, lr={described(twice)}"
-        return cured(run, Cause.TOO_FEW_STEPS, evidence, cure, longer)
+        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer))
     cure, seen = f"lr={highest:.3g} in the place of {type(stepsize).__name__}", f"going on with it, {told(tried)}"
     best = run
     for slow in slower(stepsize, run.nit):
@@ -421,4 +421,4 @@ def _more_steps(run: Run) -> Diagnosis | None:
         cure = f"epochs={-(-steps // run.sampling.batches)}"
     else:
         cure = more.get(run.outcome, f"steps={steps}")  # type: ignore[arg-type]
-    return cured(run, Cause.TOO_FEW_STEPS, evidence, cure, tried)
+    return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(tried))

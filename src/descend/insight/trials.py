@@ -147,7 +147,7 @@ def cost(run: Run) -> float:
 
 def cured(run: Run, cause: Cause, evidence: dict[str, Any], cure: str, tried: Run) -> Diagnosis:
     """The diagnosis with a cure that was tried; where that took more steps than the run had, the cure tells them."""
-    has_more = run.outcome is Outcome.STEPS_EXHAUSTED and tried.nit > run.nit and "steps=" not in cure
+    has_more = run.outcome is Outcome.STEPS_EXHAUSTED and tried.nit > run.nit
     if has_more and (run.sampling is None or not run.sampling.samples):
         cure += f", with steps={tried.nit}"
     return Diagnosis(cause, evidence, cure, told(tried))

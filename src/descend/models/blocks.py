@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import _check_feature_names
 
-from descend.models.kernels import shuffled
+from descend.models.kernels import places, shuffled
 from descend.models.mixing import mixed_up
 from descend.models.some_rows import SomeRows, blocks_of
 from descend.models.training import Chunk, Chunks
@@ -57,7 +57,7 @@ def chunks_of_blocks(
         for number, arrays in enumerate(come):
             rows = rows_of(arrays)
             done += len(rows)
-            in_order = np.arange(len(rows))
+            in_order = places(0, len(rows), len(rows))
             order = shuffled(len(rows), seed, (epoch << 20) + number) if estimator.shuffle else in_order
             yield Chunk(rows, order, done / total)
 

@@ -27,10 +27,12 @@ __all__ = [
     "each_row",
     "feature_of",
     "in_batches",
+    "kind_of_places",
     "mixed",
     "moments",
     "penalised_of",
     "places",
+    "rate_at",
     "shuffled",
     "weighted_of",
     "whole_gradient",
@@ -44,6 +46,12 @@ _LINE = 64  # bytes that memory hands out at a time
 _FAR = 8_192  # bytes that are asked for ahead where rows are read as they are stored
 _DRAWN = 256  # places of a shuffle
 _GROUP = 256  # rows that are added up in the data's type
+
+
+@njit(**COMPILED, forceinline=True)  # type: ignore[untyped-decorator]
+def rate_at(rates: Any, step: Any) -> Any:
+    """The rate of a step; the last one holds on, so that a constant is one number."""
+    return rates[min(step, rates.size - 1)]
 
 
 @njit(**COMPILED, forceinline=True)  # type: ignore[untyped-decorator]
@@ -120,7 +128,7 @@ def each_row(method: Any, loss: Any, kind: Kind) -> Any:
 
     The kernel takes values, columns, starts, y, weights of the rows (all of the data's float type), order (see
     `places`), shift, scale, state (see `ScalarMethod.per_coordinate`; interleaved where sparse), the numbers of method
-    and loss, powers and rates (float64; the last rate holds on), t0, the L2 and the L1 penalties of each parameter
+    and loss, powers and rates (float64; see `rate_at`), t0, the L2 and the L1 penalties of each parameter
     (d + 1 each; L1 counts where `sharp`), intercept (1, or 0 for none, in the data's type). It changes `state` and
     `powers`.
     """
@@ -147,7 +155,7 @@ def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
             for j in range(d):
                 p += feature(values[r, j], shift, scale, j) * state[0, j]
             e = weighted(slope(p, y[r], loss_numbers), row_weights, r)
-            shared = per_step(numbers, powers, float(t0 + i + 1), rates[min(i, rates.size - 1)])
+            shared = per_step(numbers, powers, float(t0 + i + 1), rate_at(rates, i))
             for j in range(d):
                 g = penalised(e * feature(values[r, j], shift, scale, j), l2, state[0, j], j)
                 per_coordinate(state, j, g, shared, l1[j])
@@ -167,7 +175,7 @@ def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
                 j = columns[k]
                 p += feature(values[k], shift, scale, j) * state[j, 0]
             e = weighted(slope(p, y[r], loss_numbers), row_weights, r)
-            shared = per_step(numbers, powers, float(t0 + i + 1), rates[min(i, rates.size - 1)])
+            shared = per_step(numbers, powers, float(t0 + i + 1), rate_at(rates, i))
             for k in range(starts[r], starts[r + 1]):
                 j = columns[k]
                 g = penalised(e * feature(values[k], shift, scale, j), l2, state[j, 0], j)
@@ -215,7 +223,7 @@ def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
                     g[j] += e * feature(values[r, j], shift, scale, j)
                 g[d] += e * intercept
             share = one / (end - first)
-            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[min(batch, rates.size - 1)])
+            shared = per_step(numbers, powers, float(t0 + batch + 1), rate_at(rates, batch))
             for j in range(d + 1):
                 per_coordinate(state, j, penalised(g[j] * share, l2, state[0, j], j), shared, l1[j])
                 g[j] = 0
@@ -243,7 +251,7 @@ def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
                     g[j] += e * feature(values[k], shift, scale, j)
                 g[d] += e * intercept
             share = one / (end - first)
-            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[min(batch, rates.size - 1)])
+            shared = per_step(numbers, powers, float(t0 + batch + 1), rate_at(rates, batch))
             for i in range(first, end):
                 for k in range(starts[order[i]], starts[order[i] + 1]):
                     j = columns[k]
@@ -397,9 +405,14 @@ def _shuffle(order: Any, state: Any) -> None:
         last -= count
 
 
+def kind_of_places(rows: int) -> type[np.signedinteger]:
+    """The type in which the places of so many rows are counted: a small one, for new memory is slow."""
+    return np.int32 if rows < 2**31 else np.int64
+
+
 def places(first: int, end: int, rows: int) -> np.ndarray:
-    """The places first … end - 1 of so many rows, int32 where these are fewer than 2³¹: new memory is slow."""
-    return np.arange(first, end, dtype=np.int32 if rows < 2**31 else np.int64)
+    """The places first … end - 1 of so many rows."""
+    return np.arange(first, end, dtype=kind_of_places(rows))
 
 
 def shuffled(rows: int, seed: int, epoch: int) -> np.ndarray:

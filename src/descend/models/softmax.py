@@ -13,7 +13,16 @@ import numpy as np
 from numba import njit
 
 from descend.kernel_cache import cached_on_disk
-from descend.models.kernels import COMPILED, Kind, ask_for_dense, ask_for_sparse, feature_of, penalised_of, weighted_of
+from descend.models.kernels import (
+    COMPILED,
+    Kind,
+    ask_for_dense,
+    ask_for_sparse,
+    feature_of,
+    penalised_of,
+    rate_at,
+    weighted_of,
+)
 from descend.models.reading import read_method
 
 __all__ = ["constant_of_classes", "errors_of_rows", "in_batches_of_classes", "softmax"]
@@ -101,7 +110,7 @@ def in_batches_of_classes(method: Any, kind: Kind) -> Any:
                         g[at + j] += e * feature(values[r, j], shift, scale, j)
                     g[at + d] += e * intercept
             share = one / (end - first)
-            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[min(batch, rates.size - 1)])
+            shared = per_step(numbers, powers, float(t0 + batch + 1), rate_at(rates, batch))
             for c in range(g.size):
                 per_coordinate(state, c, penalised(g[c] * share, l2, state[0, c], c), shared, l1[c])
                 g[c] = 0
@@ -137,7 +146,7 @@ def in_batches_of_classes(method: Any, kind: Kind) -> Any:
                     for k in range(classes):
                         g[j * classes + k] += scores[k] * x
             share = one / (end - first)
-            shared = per_step(numbers, powers, float(t0 + batch + 1), rates[min(batch, rates.size - 1)])
+            shared = per_step(numbers, powers, float(t0 + batch + 1), rate_at(rates, batch))
             for i in range(first, end):
                 for s in range(starts[order[i]], starts[order[i] + 1]):
                     at = columns[s] * classes

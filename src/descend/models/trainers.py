@@ -12,7 +12,7 @@ import numpy as np
 
 from descend.methods import Method, Rule, catalogue
 from descend.models.costs import Cost, Scaling
-from descend.models.kernels import Kind, each_row, in_batches, places
+from descend.models.kernels import Kind, each_row, in_batches, kind_of_places
 from descend.models.l1 import kept, pulled
 from descend.models.losses import Loss
 from descend.models.reading import read_method, streams
@@ -167,7 +167,7 @@ class Streaming(Trainer):
             made = in_batches_of_classes(method, which)
         else:
             made = (each_row if batch_size == 1 else in_batches)(method, loss, which)
-        order = np.ascontiguousarray(order, places(0, 0, len(rows)).dtype)
+        order = np.ascontiguousarray(order, kind_of_places(len(rows)))
         bases = self._numbers[read_method(method).bases]
         is_fixed = len(rates) == 1
         edges = np.linspace(0, count, min(self._jobs, count) + 1).astype(np.int64)

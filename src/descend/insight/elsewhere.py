@@ -1,0 +1,153 @@
+"""Lower minima elsewhere, found from other starts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from descend.descent import Outcome, Run
+from descend.descent.sweep import sweep
+from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.stationary import sobol
+from descend.insight.trials import cost, cured, improved, shown, start_cost
+from descend.methods import GradientDescent
+from descend.objectives import Landscape
+from descend.objectives.function import Problem
+from descend.objectives.parameters import as_vector, from_vector
+from descend.stepsizes import BarzilaiBorwein
+
+__all__ = [
+    "FEW",
+    "below",
+    "better_minimum",
+    "elsewhere",
+    "is_beyond_a_rise",
+    "known_minimum",
+    "local",
+    "typed",
+    "with_default",
+]
+
+_ELSEWHERE = 1e-4  # of the box in which starts lie: another minimum is further away
+_STEPS = 300  # from each start
+_BETWEEN = 65  # places on the way to a lower minimum
+_MUCH = 0.01  # of what the run has gained: more to gain down the same slope is what a tolerance must not hide
+_SECONDS = 0.5  # after which no fifth trial is begun to reach a lower minimum that other starts hint at
+_NEARER = (0.0, 0.01, 0.1)  # of x: starts that are nearer to 0
+_NEAR = 0.95  # of the way from the start to a minimum that is known
+_STARTS, FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
+
+
+def better_minimum(run: Run) -> Run | None:
+    """A lower minimum found from other starts around."""
+    problem = run.problem
+    x, start = as_vector(run.x_array).astype(float), as_vector(problem.x0).astype(float)
+    if x.size > FEW:
+        return None
+    reach, count = np.maximum(3.0, 2 * np.abs(x - start)), _STARTS if problem.is_traced else _STARTS // 4
+    boxes = [reach, *([2 * np.abs(x)] if (2 * np.abs(x) > reach).any() else [])]  # |x| tells its units, too
+    points = np.concatenate([sobol([*zip(x - box, x + box, strict=True)], count) for box in boxes])
+    points = np.concatenate([points, np.outer(_NEARER, x)])  # what is saturated is so on all sides, but not near 0
+    starts = [run.method.reach(problem.x0, from_vector(typed(point), problem.x0)) for point in points]
+    starts = [start for start in starts if _is_finite_at(problem, start)]
+    if not starts:
+        return None
+    within = run.method if run.method.restricts else None  # it alone knows where it may go
+    method = within or GradientDescent(lr=BarzilaiBorwein())
+    steps = _STEPS if problem.is_traced else _STEPS // 4
+    try:
+        lanes = sweep(
+            run.objective, None, method, starts=starts, steps=steps, rows=2, maximize=problem.sign < 0,
+            data=problem.data or None,
+        )  # fmt: skip
+    except ValueError:  # it is random, and only its given gradient is not
+        return None
+    costs = np.where(np.isfinite(lanes.fun), problem.sign * lanes.fun, np.inf)
+    margin = 1e-6 * abs(start_cost(run) - cost(run)) + 64 * float(np.finfo(run.dtype).eps) * abs(cost(run))
+    margin += 4 * problem.noise
+    until, made = time.perf_counter() + _SECONDS, 0
+    for lane in np.argsort(costs)[:4]:
+        if not costs[lane] < cost(run) - margin:
+            break
+        there = jax.tree.map(lambda a, b: typed(0.9 * a + 0.1 * b).astype(a.dtype), lanes[int(lane)].x, starts[lane])
+        for begin, own in ((starts[lane], run.method), (there, run.method), (starts[lane], within), (there, within)):
+            made += 1
+            if made > 4 and time.perf_counter() > until:
+                return None
+            tried = improved(run, own, x0=begin, steps=2_000, below=cost(run) - margin)
+            if tried is None or tried.outcome is not Outcome.CONVERGED:
+                continue
+            there_x = as_vector(tried.x_array).astype(float)
+            is_apart = float(np.abs(there_x - x).max()) > _ELSEWHERE * float(reach.max())
+            is_much = cost(run) - cost(tried) > _MUCH * abs(start_cost(run) - cost(run))
+            if is_apart and (is_much or _rises_between(problem, x, there_x, margin)):
+                return tried  # and not the same minimum, reached more exactly
+    return None
+
+
+def _rises_between(problem: Problem, x: np.ndarray, there: np.ndarray, margin: float) -> bool:
+    """Whether the cost rises on the straight way from x to a lower place: else it is further down the same slope."""
+    way = [from_vector(x + by * (there - x), problem.x0) for by in np.linspace(0, 1, _BETWEEN)]
+    costs = np.array([float(problem.value(point, *problem.data)) for point in way])
+    return not bool((costs <= costs[0] + margin).all())  # nan is a barrier, too
+
+
+def _is_finite_at(problem: Problem, x: Any) -> bool:
+    with np.errstate(all="ignore"):
+        value, grad = problem.value_and_grad(x, *problem.data)
+    return bool(np.isfinite(value) and np.isfinite(as_vector(grad)).all())
+
+
+def is_beyond_a_rise(run: Run, better: Run) -> bool:
+    """Whether the cost rises on the straight way from the end of a run to that of another."""
+    here, there = (as_vector(x).astype(float) for x in (run.x_array, better.x_array))
+    return _rises_between(run.problem, here, there, 0.0)
+
+
+def known_minimum(run: Run) -> dict[str, Any] | None:
+    """The lowest cost of a landscape that knows it, where the run is well above; as evidence."""
+    found = run.objective
+    if not isinstance(found, Landscape) or run.problem.sign < 0:
+        return None
+    if not cost(run) - found.fmin > _MUCH * (start_cost(run) - found.fmin):
+        return None
+    return {"lowest cost that is known": found.fmin, "at x": np.ravel(found.minima[0])}
+
+
+def below(run: Run, known: dict[str, Any]) -> Diagnosis:
+    """Of a run that ended above the minimum of a landscape: a start near to that leads there, if one does."""
+    near = typed(_NEAR * known["at x"] + (1 - _NEAR) * as_vector(run.problem.x0))
+    for method in (run.method, None):
+        tried = improved(run, method, x0=from_vector(near, run.problem.x0), below=cost(run))
+        if tried is not None:
+            return local(run, tried, known)
+    return Diagnosis(Cause.LOCAL_MINIMUM, {"cost": run.fun, **known}, "start elsewhere, nearer to it")
+
+
+def local(run: Run, better: Run, known: dict[str, Any] | None = None) -> Diagnosis:
+    """Of a run that ended above a minimum to which another start has led."""
+    evidence = {"cost": run.fun, **(known or {}), "better cost": better.fun, "found at x": as_vector(better.x_array)}
+    evidence["from x0"] = as_vector(better.problem.x0)
+    return cured(run, Cause.LOCAL_MINIMUM, evidence, elsewhere(run, better), better)
+
+
+def elsewhere(run: Run, better: Run) -> str:
+    """A cure: another start, and where it leads to."""
+    return (
+        f"start elsewhere, e.g. at {shown(better.problem.x0)}{with_default(run, better)}, which leads to "
+        f"{shown(better.x_array)}"
+    )
+
+
+def with_default(run: Run, tried: Run) -> str:
+    """What is to be said of the method where another start was tried with the default one."""
+    return "" if tried.method == run.method else " and leave the method out"
+
+
+def typed(point: Any) -> np.ndarray:
+    """A point as it is told, with four digits, so that what was tried is what the user will try."""
+    flat = np.atleast_1d(np.asarray(point, float))
+    return np.array([float(f"{value:.4g}") for value in flat.ravel()]).reshape(np.shape(point))
