@@ -342,7 +342,7 @@ def test_a_cure_that_takes_more_steps_than_the_run_had_says_so() -> None:
     assert not minimize(run.objective, np.ones(10), steps=40).success
 
 
-@pytest.mark.parametrize(("landscape", "size"), [("ackley", 2), ("rastrigin", 20)])
+@pytest.mark.parametrize(("landscape", "size"), [("ackley", 2), ("rastrigin", 20), ("levy", 12)])
 def test_a_start_that_leads_to_the_known_minimum_is_told(landscape: str, size: int) -> None:
     start = np.random.default_rng(0).uniform(-4, 4, size)
     found = minimize(landscape, start).explain()
