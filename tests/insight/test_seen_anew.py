@@ -25,9 +25,12 @@ from descend import (
     LogisticRegression,
     MLPClassifier,
     MLPRegressor,
+    Momentum,
     OneCycle,
     Optax,
+    Outcome,
     Polynomial,
+    ReduceOnPlateau,
     SignSGD,
     WeightDecay,
     minimize,
@@ -351,6 +354,11 @@ def test_a_start_that_leads_to_the_known_minimum_is_told(landscape: str, size: i
     assert minimize(landscape, found.evidence["from x0"]).fun < 1e-3
 
 
+def _steep_start(x: Any) -> Any:
+    """Its first gradient is 70 million times the next ones."""
+    return jnp.exp(-8 * (x - 1)) + 0.01 * (x - 30) ** 2
+
+
 @pytest.mark.filterwarnings("ignore:nothing learnt")
 def test_a_schedule_of_optax_whose_closure_has_an_unset_variable_is_read() -> None:
     schedule = optax.exponential_decay(0.003, 5, 0.5)
@@ -380,6 +388,67 @@ def test_the_best_constant_counts_rows_as_often_as_their_weights_say() -> None:
 
 
 def test_a_place_far_from_a_minimum_is_not_well_for_a_steep_start() -> None:
-    run = minimize(lambda x: jnp.exp(-8 * (x - 1)) + 0.01 * (x - 30) ** 2, -1.0, AdaGrad(50.0), steps=2_000)
+    run = minimize(_steep_start, -1.0, AdaGrad(50.0), steps=2_000)
     assert abs(float(run.x) - 30) > 10
-    assert run.explain().cause is not Cause.HEALTHY
+    found = run.explain()
+    assert found.cause is Cause.STEP_VANISHED
+    assert found.cure.endswith(": Adam(lr=5)")
+    assert minimize(_steep_start, -1.0, Adam(5.0), steps=2_000).fun < 0.1 < run.fun
+
+
+@pytest.mark.parametrize("lr", [0.5, 50.0])
+def test_a_method_of_optax_that_tires_is_told_so(lr: float) -> None:
+    run = minimize(_steep_start, -1.0, optax.adagrad(lr), steps=2_000)
+    assert run.explain().cause is Cause.STEP_VANISHED
+
+
+@pytest.mark.parametrize("method", [optax.lbfgs(), optax.polyak_sgd(), optax.sgd(1e-3, momentum=0.9)])
+def test_a_method_of_optax_that_does_not_tire_is_not_told_so(method: Any) -> None:
+    run = minimize("rosenbrock", [-1.2, 1.0], method, steps=30)
+    assert run.explain().cause is not Cause.STEP_VANISHED
+
+
+def test_a_lower_minimum_in_a_kink_is_found_though_no_descent_comes_to_rest_there() -> None:
+    def ackley(x: Any) -> Any:
+        mean = jnp.mean(jnp.cos(2 * jnp.pi * x))
+        return 20 + jnp.e - 20 * jnp.exp(-0.2 * jnp.sqrt(jnp.mean(x**2))) - jnp.exp(mean)
+
+    found = minimize(ackley, [5.0, 7.0]).explain()
+    assert found.cause is Cause.LOCAL_MINIMUM
+    assert ", which leads towards [" in found.cure
+    assert minimize(ackley, found.evidence["from x0"], steps=2_000).fun < 0.01
+
+
+def test_a_cost_that_falls_for_ever_elsewhere_has_no_better_minimum() -> None:
+    assert minimize(lambda x: x[0] ** 3 - 3 * x[0] + x[1] ** 2, [0.5, 1.0]).explain().cause is Cause.HEALTHY
+
+
+def test_a_rate_that_fell_before_it_could_come_back_is_not_called_too_large() -> None:
+    plateau = ReduceOnPlateau(0.001, factor=0.1, patience=2, threshold=0.5)
+    run = minimize("rosenbrock", [-1.2, 1.0], Momentum(lr=plateau, mu=0.9), steps=2_000)
+    assert run.outcome is Outcome.DIVERGED
+    assert "its learning rate has fallen from 0.001 to" in run.message
+    assert "smaller" not in run.message
+    found = run.explain()
+    assert (found.cause, found.cure) == (Cause.DECAYED_TOO_EARLY, "lr=0.001")
+    assert minimize("rosenbrock", [-1.2, 1.0], Momentum(lr=0.001, mu=0.9), steps=2_000).fun < 1e-6
+
+
+@pytest.mark.parametrize("method", [optax.sgd(5.0), GradientDescent(5.0), Adam(200.0)])
+def test_a_cost_that_overflows_far_out_has_no_edge_there(method: Any) -> None:
+    rows = np.random.default_rng(0).normal(size=(30, 20))
+    run = minimize(lambda x: jnp.log(jnp.sum(jnp.exp(rows @ x))) + jnp.sum(x**2) / 2, np.ones(20), method, steps=500)
+    assert run.outcome is Outcome.DIVERGED
+    assert run.explain().cause is Cause.RATE_TOO_LARGE
+
+
+@pytest.mark.parametrize("barrier", [lambda gap: -jnp.log(gap), lambda gap: 1 / gap])
+def test_a_barrier_that_is_infinite_is_an_edge(barrier: Any) -> None:
+    run = minimize(lambda x: jnp.where(x < 1, barrier(1 - x) - 5 * x, jnp.inf), 0.0, GradientDescent(0.5))
+    assert run.explain().cause is Cause.LEFT_DOMAIN
+
+
+def test_what_takes_a_twentieth_of_the_cost_away_is_worth_more_steps() -> None:
+    """Though it is next to nothing beside the steep way down to the valley."""
+    found = minimize("rosenbrock", [-1.2, 1.0, 0.5], GradientDescent(0.001), steps=150).explain()
+    assert found.cause is Cause.TOO_FEW_STEPS

@@ -43,6 +43,7 @@ _LEVEL = 1e-4  # share of the first gradient
 _TRIFLE = 1e-9  # share of the cost, and of what was gained, that is no longer worth a step
 _LEAPT = 1e6  # times as far out as the start: numbers overflow there, and kinks are elsewhere
 _LARGE_CONSTANT = 1e6  # in which the digits of a cost may drown
+_FADED = 1e-6  # share of its highest rate with which a run comes back from nowhere
 _TINY = 1e-30  # numbers that small are on their way to 0
 _FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
@@ -77,7 +78,7 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
         return _stationary(run, f, grad, size, first_f)
     if _is_worse(run, f, first_f):
         growth = f", and its gradient has grown from {first_size:.3g} to {size:.3g}" if size > 1.01 * first_size else ""
-        return Judgement(Outcome.DIVERGED, f"{_worse(run, first_f)}{growth}; try a smaller learning rate")
+        return Judgement(Outcome.DIVERGED, f"{_worse(run, first_f)}{growth}; {_how_to_come_back(run)}")
     if ended is Ended.STANDS_STILL:
         return _stuck(run, _STILL, f, grad, size, tolerances)
     if ended is Ended.NO_PROGRESS:
@@ -105,6 +106,13 @@ def _worse(run: Run, first: float) -> str:
     return f"after {counted(run.nit, 'step')} the cost is {run.fun:.6g}, {before}"
 
 
+def _how_to_come_back(run: Run) -> str:
+    rates = run.trace.lr[np.isfinite(run.trace.lr)]
+    if len(rates) and rates[-1] < _FADED * rates.max():
+        return f"its learning rate has fallen from {rates.max():.3g} to {rates[-1]:.3g}: let it fall more slowly"
+    return "try a smaller learning rate"
+
+
 def _falls(run: Run) -> str:
     return "falls" if run.problem.sign > 0 else "rises"
 
@@ -115,7 +123,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
     if _is_worse(run, f, first):
         return Judgement(
             Outcome.DIVERGED,
-            f"{_worse(run, first)}, where the gradient is as good as zero; try a smaller learning rate",
+            f"{_worse(run, first)}, where the gradient is as good as zero; {_how_to_come_back(run)}",
         )
     if (lower := leapt_over(run, f, first)) is not None:
         return Judgement(

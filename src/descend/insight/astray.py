@@ -27,13 +27,14 @@ from descend.insight.trials import (
     unbounded,
 )
 from descend.methods import Optax
-from descend.objectives.parameters import as_vector
+from descend.objectives.parameters import as_vector, from_vector
 
 __all__ = ["at_an_edge", "diverged", "wrong_gradient"]
 
 _INSIDE = "keep x inside, e.g. with Projected(method, Box(low, high))"  # a cure
 _INEXACT = 1e-5  # of the first gradient: differences that a user makes are as inexact as that
 _FEWEST = 50  # steps for which a cure is tried
+_TINY, _LARGER = 1e-6, 10.0  # share of a step; times the cost at the start, which is much more
 _AS_LONG = 5_000  # steps: a cure is tried for longer than it took to diverge, up to so many
 
 
@@ -150,6 +151,8 @@ def _edge(run: Run) -> Diagnosis | None:
     evidence |= {} if has_slope else {"gradient there": "not finite"}
     if there == -np.inf:
         return unbounded(evidence)
+    if there == np.inf and _overflows(run):
+        return None
     lr = fixed_rate(run)
     cures = {"leave the method out: the default does not step beyond the edge": None}
     cures |= {} if lr is None else {f"lr={lr / 10:.3g}": with_rate(run.method, round_rate(lr / 10))}
@@ -164,6 +167,19 @@ def at_an_edge(run: Run) -> Diagnosis:
     """Of a run that stands where the cost is no number a little ahead, down its slope."""
     evidence = {"x": as_vector(run.x_array), "cost": run.fun, "gradient norm": run.cost_and_gradient()[2]}
     return Diagnosis(Cause.LEFT_DOMAIN, {**evidence, "a little ahead": "the cost is no number"}, _INSIDE)
+
+
+def _overflows(run: Run) -> bool:
+    """Whether the cost had become much larger than at the start, or does so on half of the way to where it is inf."""
+    inside, way = as_vector(run.x_array).astype(float), as_vector(run.bad_x) - as_vector(run.x_array).astype(float)
+
+    def cost_at(share: float) -> float:
+        return float(run.problem.value(from_vector(inside + share * way, run.problem.x0), *run.problem.data))
+
+    share = 1.0
+    while not np.isfinite(cost_at(share)) and share > _TINY:
+        share /= 2
+    return max(cost(run), cost_at(share / 2)) > _LARGER * max(1.0, abs(start_cost(run)))
 
 
 def _smaller_of_another(run: Run) -> Diagnosis | None:

@@ -13,6 +13,7 @@ from descend.descent.sweep import sweep
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.stationary import sobol
 from descend.insight.trials import cost, cured, improved, shown, start_cost
+from descend.insight.without_end import falls_for_ever
 from descend.methods import GradientDescent
 from descend.objectives import Landscape
 from descend.objectives.function import Problem
@@ -78,13 +79,20 @@ def better_minimum(run: Run) -> Run | None:
             if made > 4 and time.perf_counter() > until:
                 return None
             tried = improved(run, own, x0=begin, steps=2_000, below=cost(run) - margin)
-            if tried is None or tried.outcome is not Outcome.CONVERGED:
+            if tried is None:
                 continue
             there_x = as_vector(tried.x_array).astype(float)
-            is_apart = float(np.abs(there_x - x).max()) > _ELSEWHERE * float(reach.max())
+            if not float(np.abs(there_x - x).max()) > _ELSEWHERE * float(reach.max()):
+                continue
             is_much = cost(run) - cost(tried) > _MUCH * abs(start_cost(run) - cost(run))
-            if is_apart and (is_much or _rises_between(problem, x, there_x, margin)):
-                return tried  # and not the same minimum, reached more exactly
+            is_beyond = _rises_between(problem, x, there_x, margin)
+            if tried.outcome is Outcome.CONVERGED:
+                is_another = is_much or is_beyond  # and not the same minimum, reached more exactly
+            else:  # on its way to one, or beside a kink
+                rests = run.outcome is Outcome.CONVERGED
+                is_another = rests and is_much and is_beyond and falls_for_ever(tried) is None
+            if is_another:
+                return tried
     return None
 
 
@@ -137,8 +145,8 @@ def local(run: Run, better: Run, known: dict[str, Any] | None = None) -> Diagnos
 def elsewhere(run: Run, better: Run) -> str:
     """A cure: another start, and where it leads to."""
     return (
-        f"start elsewhere, e.g. at {shown(better.problem.x0)}{with_default(run, better)}, which leads to "
-        f"{shown(better.x_array)}"
+        f"start elsewhere, e.g. at {shown(better.problem.x0)}{with_default(run, better)}, which leads "
+        f"{'to' if better.outcome is Outcome.CONVERGED else 'towards'} {shown(better.x_array)}"
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from descend.descent import Run
 from descend.insight.astray import diverged, wrong_gradient
+from descend.insight.decay import left_astray
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.resting import arrived, converged, floor, frozen, held_up, level, penalised, rounded, stalled
 from descend.insight.sampled import sampled
@@ -16,8 +17,8 @@ __all__ = ["explain"]
 
 
 _LOOKS = (
-    wrong_gradient, frozen, penalised, rounded, level, diverged, converged, floor, falls_for_ever, stalled, sampled,
-    on_its_way, arrived, held_up,
+    wrong_gradient, frozen, penalised, rounded, level, diverged, left_astray, converged, floor, falls_for_ever, stalled,
+    sampled, on_its_way, arrived, held_up,
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from descend.descent.outcome import Finding, has_no_bound, length, noise_of, rea
 from descend.insight.astray import at_an_edge
 from descend.insight.changed_methods import lighter
 from descend.insight.curvature import Curvature
+from descend.insight.decay import decayed
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.elsewhere import (
     FEW,
@@ -26,7 +27,7 @@ from descend.insight.elsewhere import (
     with_default,
 )
 from descend.insight.kinks import along_a_kink, rests_in_a_kink
-from descend.insight.slow import decayed, too_small, vanished
+from descend.insight.slow import too_small, vanished
 from descend.insight.to_and_fro import circling, swinging, too_large
 from descend.insight.trials import (
     FROZEN,
@@ -67,7 +68,8 @@ def converged(run: Run) -> Diagnosis | None:
         return None
     evidence: dict[str, Any]
     better = better_minimum(run)
-    if better is None and (known := known_minimum(run)) is not None:
+    known = known_minimum(run)
+    if better is None and known is not None:
         return below(run, known)
     if better is None:
         size = run.cost_and_gradient()[2]
@@ -75,7 +77,7 @@ def converged(run: Run) -> Diagnosis | None:
         many = as_vector(run.x_array).size > FEW
         evidence |= {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
         return Diagnosis(Cause.HEALTHY, evidence)
-    return local(run, better)
+    return local(run, better, known)
 
 
 def held_up(run: Run) -> Diagnosis | None:
@@ -86,7 +88,8 @@ def held_up(run: Run) -> Diagnosis | None:
     if better is None:
         return None
     if is_beyond_a_rise(run, better):
-        return local(run, better)
+        onward = again(run, None, x0=run.x)  # round the bend of a valley it may well get there
+        return None if onward is not None and cost(onward) <= cost(better) else local(run, better)
     size = run.cost_and_gradient()[2]
     if not size * reach_of(run.x_array) < _LITTLE * (cost(run) - cost(better)):
         return None

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, noise_of
-from descend.descent.report import described
 from descend.insight.changed_methods import (
     Rescaled,
     each_rescaled,
@@ -22,20 +23,20 @@ from descend.insight.changed_methods import (
     round_rate,
     with_rate,
 )
-from descend.insight.changed_schedules import FADED, faded, has_ended, highest_rate, prolonged, slower
 from descend.insight.curvature import Curvature
+from descend.insight.decay import decayed
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
 from descend.insight.to_and_fro import ILL, circling, swinging, too_large
 from descend.insight.trials import (
     HARDLY,
-    TRIED,
     again,
     cost,
     cured,
     curvature_at,
     fixed_rate,
+    gains,
     improved,
     shown,
     start_cost,
@@ -43,11 +44,12 @@ from descend.insight.trials import (
     unbounded,
 )
 from descend.methods import Adam, Optax
+from descend.methods.foreign import NO_VALUES, AsksForValuesError
 from descend.objectives.parameters import as_vector, from_vector
-from descend.stepsizes import BarzilaiBorwein, Polyak, PolyakEstimated, StepSize
+from descend.stepsizes import BarzilaiBorwein
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["decayed", "on_its_way", "tires", "too_small", "vanished"]
+__all__ = ["on_its_way", "tires", "too_small", "vanished"]
 
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _FACTORS, _FARTHER = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
@@ -55,6 +57,7 @@ _OF_A_REST = 1e-4  # of what was gained
 _PLACES, _AS_NEAR, _AS_FAR = 1_500, 1e-3, 1e3  # on a straight way; of the size of x, the first and the last
 _FAR_BELOW = 10.0  # times the cost at the start, below zero
 _TIMES = 100.0  # as steep, or as much to be won
+_LONG = 100  # steps after which one that tires is tired
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
 
@@ -79,6 +82,7 @@ def on_its_way(run: Run) -> Diagnosis | None:
         lambda: too_large(run),
         lambda: _ill_conditioned(run, bend),
         lambda: _more_steps(run),
+        lambda: _along_a_valley(run, bend),
     )
     without_cure = None
     for look in looks:
@@ -113,63 +117,13 @@ def _is_beyond_a_barrier(run: Run, there: Run) -> bool:
     return any(not run.problem.value(place, *run.problem.data) <= highest for place in places)
 
 
-def decayed(run: Run) -> Diagnosis | None:
-    """Whether the schedule took the rate down before the run was there."""
-    if (left := faded(run.method, run.problem.x0, run.nit)) is not None:
-        tried = improved(run, run.method, x0=run.x, steps=run.nit, below=cost(run))
-        if tried is None or not _gains(run, tried):
-            return None
-        return Diagnosis(Cause.DECAYED_TOO_EARLY, left, FADED, f"going on with the method begun anew, {told(tried)}")
-    rates = run.trace.lr[np.isfinite(run.trace.lr)]
-    stepsize = getattr(run.method, "lr", None)
-    if not isinstance(stepsize, StepSize) or stepsize.compares or not len(rates):
-        return None
-    highest = highest_rate(stepsize, run.nit, rates)
-    if not has_ended(stepsize, run.nit, rates, highest):
-        return None
-    method = with_rate(run.method, highest)
-    tried = improved(run, method, x0=run.x, steps=min(TRIED, max(50, run.nit)), below=cost(run))
-    if tried is None or not _gains(run, tried):
-        return None
-    evidence = {"rate at its highest": highest, "rate at the end": float(rates[-1])}
-    if isinstance(stepsize, Polyak):  # whose rate is zero where the cost is at fmin
-        estimated = improved(run, with_rate(run.method, PolyakEstimated()), steps=max(TRIED, run.nit), below=cost(run))
-        if estimated is not None:
-            evidence |= {"fmin": float(stepsize.fmin), "cost": run.fun}
-            cure = "a lower fmin, for this one is above the minimum; or lr=PolyakEstimated(), which needs none"
-            return cured(run, Cause.DECAYED_TOO_EARLY, evidence, cure, estimated)
-    if run.outcome is not Outcome.STALLED and (twice := prolonged(stepsize, run.nit, 2)) is not None:
-        longer = improved(run, with_rate(run.method, twice), steps=2 * run.nit, below=cost(run))
-        if longer is None or not _gains(run, longer):
-            return None
-        cure = f"steps={2 * run.nit}, lr={described(twice)}"
-        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer))
-    cure, seen = f"lr={highest:.3g} in the place of {type(stepsize).__name__}", f"going on with it, {told(tried)}"
-    best = run
-    for slow in slower(stepsize, run.nit):
-        longer = improved(run, with_rate(run.method, slow), steps=max(TRIED, run.nit), below=cost(best))
-        if longer is not None:
-            cure, seen, best = f"lr={described(slow)}", told(longer), longer
-        if best.outcome is Outcome.CONVERGED:
-            break
-    return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, seen)
-
-
-def _gains(run: Run, tried: Run) -> bool:
-    """Whether a run from its end gains more than a hundredth of what was gained so far, or quarters the gradient."""
-    won, gained = cost(run) - cost(tried), max(start_cost(run) - cost(run), 0)
-    is_nearer = tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
-    least = _OF_A_REST if run.outcome is Outcome.STALLED else 0.01  # which is no success, however little is left
-    return won > least * gained or (is_nearer and won > HARDLY * gained)
-
-
 def tires(method: Any) -> bool:
     """Whether the method makes ever smaller steps along one and the same slope."""
     method = innermost(method)
     state, g = method.init(np.zeros(1)), np.ones(1)
     moves = []
-    for _ in range(200):
-        change, state = method.update(g, state, np.zeros(1))
+    for _ in range(_LONG):
+        change, state = method.update(g, state, np.zeros(1), **NO_VALUES)
         moves.append(float(np.abs(change[0])))
     return moves[-1] < 0.5 * moves[9]
 
@@ -177,45 +131,64 @@ def tires(method: Any) -> bool:
 def _never_forgets(method: Any) -> bool:
     """Whether a steep place leaves something in its slots that level ground wears away hardly or not at all."""
     method = innermost(method)
-    state = method.update(np.full(1, 1e3), method.init(np.zeros(1)), np.zeros(1))[1]
+    state = method.update(np.full(1, 1e3), method.init(np.zeros(1)), np.zeros(1), **NO_VALUES)[1]
     before = [np.array(slot) for slot in _slots(state)]
     for _ in range(50):
-        _, state = method.update(np.zeros(1), state, np.zeros(1))
+        _, state = method.update(np.zeros(1), state, np.zeros(1), **NO_VALUES)
     return any(
         bool((b != 0).any() and (abs(a) > 0.99 * abs(b)).all()) for a, b in zip(_slots(state), before, strict=True)
     )
 
 
-def _slots(state: Any) -> Any:
-    """What the innermost method remembers."""
+def _slots(state: Any) -> list[Any]:
+    """What the innermost method remembers, but for what it counts."""
     while hasattr(state, "inner"):
         state = state.inner
-    return getattr(state, "slots", ())
+    slots = jax.tree.leaves(getattr(state, "slots", getattr(state, "theirs", ())))
+    return [slot for slot in slots if jnp.issubdtype(slot.dtype, jnp.floating)]
+
+
+def _may_tire(run: Run) -> bool:
+    """Whether its method, which has no schedule, may have grown slow by what it has seen."""
+    if fixed_rate(run) is None and not isinstance(innermost(run.method), Optax):
+        return False
+    try:
+        return tires(run.method) or _never_forgets(run.method)
+    except AsksForValuesError:
+        return False
+
+
+def _also_smaller(method: Any) -> list[Rescaled]:
+    """The method as it is, and at a tenth and a hundredth of its rate."""
+    return [made for factor in (1.0, 0.1, 0.01) if (made := rescaled(method, factor)) is not None]
 
 
 def vanished(run: Run) -> Diagnosis | None:
     """Whether an adaptive method goes much faster once it has forgotten what it has seen."""
-    lr = fixed_rate(run)
-    if lr is None or run.nit < 20 or run.trace.x is None or not (tires(run.method) or _never_forgets(run.method)):
+    if run.nit < 20 or run.trace.x is None or not _may_tire(run):
         return None
     count = max(20, run.nit // 10)
     row = int(np.searchsorted(run.trace.step, run.nit - count, side="right")) - 1
     late = float(np.linalg.norm(as_vector(run.x_array) - run.trace.x[max(row, 0)])) / count
-    tried = improved(run, run.method, x0=run.x, steps=count, below=cost(run))
-    if tried is None:
-        return None
-    fresh = float(np.linalg.norm(as_vector(tried.x_array).astype(float) - as_vector(run.x_array))) / max(1, tried.nit)
     won_late = run.problem.sign * (run.trace.f[max(row, 0)] - run.trace.f[-1])
-    if not (fresh > 5 * late and cost(run) - cost(tried) > 3 * max(won_late, 0)):
+    fresh = 0.0
+    for begun_anew in _also_smaller(run.method):
+        tried = improved(run, begun_anew.method, x0=run.x, steps=count, below=cost(run) - 3 * max(won_late, 0))
+        if tried is not None:
+            gone = np.linalg.norm(as_vector(tried.x_array).astype(float) - as_vector(run.x_array))
+            fresh = max(fresh, float(gone) / max(1, tried.nit))
+    if not fresh > 5 * late:
         return None
     evidence = {"move per step at the end": late, "after forgetting the past": fresh}
     cure = "Adam or RMSProp, which forget old gradients, or a larger lr"
-    larger = round_rate(10 * lr)
-    for method in (with_rate(run.method, larger), Adam(lr=lr)):
+    lr = fixed_rate(run)
+    forgetful = (
+        [] if lr is None else [Rescaled(adam.method, f"Adam({adam.how})") for adam in _also_smaller(Adam(lr=lr))]
+    )
+    for method, how in (*filter(None, [rescaled(run.method, 10)]), *forgetful):
         better = improved(run, method, steps=max(run.nit, 50), below=cost(run))
         if better is not None:
-            which = f"lr={larger:.3g}" if type(method) is type(run.method) else f"Adam(lr={lr:.3g})"
-            return cured(run, Cause.STEP_VANISHED, evidence, f"{cure}: {which}", better)
+            return cured(run, Cause.STEP_VANISHED, evidence, f"{cure}: {how}", better)
     return Diagnosis(Cause.STEP_VANISHED, evidence)
 
 
@@ -226,7 +199,7 @@ def _rises_too_slowly(run: Run) -> Diagnosis | None:
         return None
     (method, cure), highest = found
     tried = improved(run, method, steps=min(max(run.nit, 50), 2_000), below=cost(run))
-    if tried is None or not _gains(run, tried):
+    if tried is None or not gains(run, tried):
         return None
     evidence = {"rate at the end": float(rates[-1]), "rate that it rises to": highest}
     return cured(run, Cause.RATE_TOO_SMALL, evidence, cure, tried)
@@ -341,11 +314,26 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
             how = "predicted" if bend.is_exact else "at least"
             evidence[f"steps for each digit, {how}"] = float(np.log(0.1) / np.log(factor))
     tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
-    has_momentum = bool({"mu", "beta1"} & {*run.method.names()})
     if tried is None:
         return Diagnosis(Cause.ILL_CONDITIONED, evidence)
-    cure = "leave the method out: the default (Barzilai–Borwein steps)" + ("" if has_momentum else ", or momentum")
-    return cured(run, Cause.ILL_CONDITIONED, evidence, cure, tried)
+    return cured(run, Cause.ILL_CONDITIONED, evidence, _faster(run), tried)
+
+
+def _faster(run: Run) -> str:
+    """A cure for a bad condition."""
+    has_momentum = bool({"mu", "beta1"} & {*run.method.names()})
+    return "leave the method out: the default (Barzilai–Borwein steps)" + ("" if has_momentum else ", or momentum")
+
+
+def _along_a_valley(run: Run, bend: Curvature | None) -> Diagnosis | None:
+    """Whether it creeps along a floor that bends hardly, be it downwards, between steep sides: as Rosenbrock's."""
+    if bend is None or not ILL * abs(bend.smallest) < bend.largest:
+        return None
+    tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
+    if tried is None or not gains(run, tried):
+        return None
+    evidence = {"largest curvature L": bend.largest, "lowest": bend.smallest, "cost": run.fun}
+    return cured(run, Cause.ILL_CONDITIONED, evidence, _faster(run), tried)
 
 
 def _before_a_pass(run: Run) -> Diagnosis | None:
@@ -385,7 +373,7 @@ def _thrown(run: Run, longer: Run) -> Diagnosis | None:
         return None
     smaller = round_rate(lr / 10)
     tried = improved(run, with_rate(run.method, smaller), steps=run.nit, below=cost(longer))
-    if tried is None or not _gains(run, tried):
+    if tried is None or not gains(run, tried):
         return None
     return cured(run, Cause.RATE_TOO_LARGE, {"learning rate": lr, "cost": run.fun}, f"lr={smaller:.3g}", tried)
 
@@ -409,7 +397,7 @@ def _more_steps(run: Run) -> Diagnosis | None:
     tried = improved(run, run.method, steps=steps, below=cost(run) + noise_of(run.problem, run.x_array, cost(run)))
     if tried is None or tried.outcome is Outcome.STALLED:
         return None
-    if not _gains(run, tried):
+    if not gains(run, tried):
         return None
     if (led := _on_level_ground(run, tried)) is not None:
         return led

@@ -30,6 +30,7 @@ __all__ = [
     "curvature_at",
     "false_slopes",
     "fixed_rate",
+    "gains",
     "improved",
     "onward",
     "points",
@@ -45,6 +46,7 @@ FROZEN = "let something move: what has a gradient is frozen"  # a cure
 HARDLY = 1e-6  # share of the cost, or of what was gained: no more than a trifle
 TRIED = 500  # steps for which a cure is tried
 _SECONDS = 1.0  # that a trial may take, or as long as the run
+_OF_A_REST, _PART, _OF_ALL = 1e-4, 0.05, 1e-3  # shares: of what was gained, of the cost, of what was gained
 _SHOWN = 6  # numbers of a point
 _CURVED = 100_000  # variables up to which curvature is looked at
 
@@ -151,6 +153,19 @@ def cured(run: Run, cause: Cause, evidence: dict[str, Any], cure: str, tried: Ru
     if has_more and (run.sampling is None or not run.sampling.samples):
         cure += f", with steps={tried.nit}"
     return Diagnosis(cause, evidence, cure, told(tried))
+
+
+def gains(run: Run, tried: Run) -> bool:
+    """Whether a run gets so much lower than another that this was not done yet.
+
+    It gains more than a hundredth of what was gained so far, or quarters the gradient, or takes a twentieth of a cost
+    away that is not next to nothing.
+    """
+    won, gained = cost(run) - cost(tried), max(start_cost(run) - cost(run), 0)
+    is_nearer = tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
+    least = _OF_A_REST if run.outcome is Outcome.STALLED else 0.01  # which is no success, however little is left
+    takes_a_part = won > max(_PART * abs(cost(run)), _OF_ALL * gained)
+    return won > least * gained or takes_a_part or (is_nearer and won > HARDLY * gained)
 
 
 def told(tried: Run) -> str:

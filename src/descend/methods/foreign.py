@@ -16,7 +16,7 @@ from descend.methods.rule import Rule
 from descend.methods.written import written
 from descend.words import like, precision
 
-__all__ = ["Optax", "as_rule", "read_optax"]
+__all__ = ["NO_VALUES", "AsksForValuesError", "Optax", "as_rule", "read_optax"]
 
 _DECAY = "decay of the parameters in a step"
 _PLACES = 12  # on the way through a schedule
@@ -68,13 +68,12 @@ class Optax(Rule):
     def own_pulls(self, params: Any) -> dict[str, float]:
         """See `Rule.own_pulls`: the share of a parameter that goes in an update without a gradient."""
         ones, zeros = (jax.tree.map(made, params) for made in (np.ones_like, np.zeros_like))
-        leaf, state, most = jax.tree.leaves(ones)[0], self.init(ones), 0.0
-        given = {"value": leaf.dtype.type(0), "value_fn": _no_values}
+        state, most = self.init(ones), 0.0
         for _ in range(_PROBED):
             try:
-                at_zero, _ = self.update(zeros, state, zeros, **given)
-                change, state = self.update(zeros, state, ones, **given)
-            except _AsksForValuesError:
+                at_zero, _ = self.update(zeros, state, zeros, **NO_VALUES)
+                change, state = self.update(zeros, state, ones, **NO_VALUES)
+            except AsksForValuesError:
                 return {}
             shrinks = [float(np.max(b - a)) for a, b in zip(*map(jax.tree.leaves, (change, at_zero)), strict=True)]
             most = max(most, *shrinks) if np.isfinite(shrinks).all() else most
@@ -83,20 +82,20 @@ class Optax(Rule):
     def rate_left(self, params: Any, steps: int) -> float:
         """The share of its longest moves that is left after so many steps without a gradient: its schedule's doing."""
         dtype = jax.tree.leaves(params)[0].dtype
-        given, moves = {"value": dtype.type(0), "value_fn": _no_values}, []
+        moves = []
         with precision(dtype):
             zeros, slope = (jax.tree.map(made, params) for made in (jnp.zeros_like, jnp.ones_like))
 
             def waited(state: Any, n: Any) -> Any:
-                return jax.lax.fori_loop(0, n, lambda _, s: self.update(zeros, s, zeros, **given)[1], state)
+                return jax.lax.fori_loop(0, n, lambda _, s: self.update(zeros, s, zeros, **NO_VALUES)[1], state)
 
             wait, state = jax.jit(waited), jax.tree.map(jnp.asarray, self.init(zeros))
             try:
                 for n in np.diff(np.geomspace(1, max(steps, 2), _PLACES).round().astype(int), prepend=1):
                     state = wait(state, n)
-                    change = jax.tree.leaves(self.update(slope, state, zeros, **given)[0])
+                    change = jax.tree.leaves(self.update(slope, state, zeros, **NO_VALUES)[0])
                     moves.append(max(float(jnp.abs(part).max()) for part in change))
-            except _AsksForValuesError:
+            except AsksForValuesError:
                 return 1.0
         return moves[-1] / max(moves) if np.isfinite(moves).all() and max(moves) > 0 else 1.0
 
@@ -141,7 +140,8 @@ class Optax(Rule):
         leaf = jax.tree.leaves(grads)[0]
         try:
             with precision(leaf.dtype):
-                change, theirs = transformation.update(grads, state.theirs, params, **given)
+                before = jax.tree.map(jnp.asarray, state.theirs)  # those of NumPy lack what optax may ask of an array
+                change, theirs = transformation.update(grads, before, params, **given)
                 change = jax.tree.map(lambda new, g: new.astype(g.dtype), change, grads)
         except jax.errors.JAXTypeError as error:
             raise TypeError(
@@ -186,12 +186,15 @@ def _in_numpy(leaf: Any) -> Any:
     return leaf if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)
 
 
-class _AsksForValuesError(Exception):
-    pass
+class AsksForValuesError(Exception):
+    """A transformation evaluates the cost, of which it was given none."""
 
 
 def _no_values(_: Any) -> Never:
-    raise _AsksForValuesError
+    raise AsksForValuesError
+
+
+NO_VALUES: dict[str, Any] = {"value": 0.0, "value_fn": _no_values}  # for an update that only looks at the gradient
 
 
 @cache

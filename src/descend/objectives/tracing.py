@@ -60,7 +60,10 @@ class Traced:
         return executable
 
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:
-        """Value and gradient at one point, compiled, as NumPy."""
+        """Value and gradient at one point, compiled, as NumPy; inside of another traced function a part of that."""
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(x)):
+            result: tuple[Any, Any] = self(self.consts, x, *data)
+            return result
         executable = self.compiled("value and gradient", lambda: self.program)
         value, grad = executable(self.consts, x, *data)
         return np.asarray(value)[()], jax.tree.map(np.asarray, grad)
