@@ -26,7 +26,6 @@ from descend.insight.trials import (
     start_cost,
     unbounded,
 )
-from descend.methods import Optax
 from descend.objectives.parameters import as_vector, from_vector
 
 __all__ = ["at_an_edge", "diverged", "wrong_gradient"]
@@ -182,11 +181,11 @@ def _overflows(run: Run) -> bool:
     return max(cost(run), cost_at(share / 2)) > _LARGER * max(1.0, abs(start_cost(run)))
 
 
-def _smaller_of_another(run: Run) -> Diagnosis | None:
-    """The same of a method from elsewhere, whose updates can be scaled."""
-    evidence = {"limit of stability": "not known of a method from elsewhere: smaller steps were tried"}
+def _smaller_of_many(run: Run) -> Diagnosis | None:
+    """The same of a schedule, or of a method from elsewhere, whose updates can be scaled."""
+    evidence = {"limit of stability": "not known here: smaller rates were tried"}
     for k in range(1, 8):
-        smaller = rescaled(run.method, 0.25**k) if isinstance(run.method, Optax) else None
+        smaller = rescaled(run.method, 0.25**k)
         tried = None if smaller is None else improved(run, smaller.method, below=start_cost(run))
         if smaller is not None and tried is not None:
             return cured(run, Cause.RATE_TOO_LARGE, evidence, smaller.how, tried)
@@ -197,7 +196,7 @@ def _smaller_helps(run: Run) -> Diagnosis | None:
     """Where no limit is known: whether a smaller rate ends well."""
     lr = fixed_rate(run)
     if lr is None:
-        return _smaller_of_another(run)
+        return _smaller_of_many(run)
     evidence = {"learning rate": lr, "limit of stability": "not known here: smaller rates were tried"}
     found = _smaller(run, lr / 4, evidence)
     return found if found is not None and found.cure else None

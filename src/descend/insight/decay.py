@@ -8,7 +8,7 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.report import described
-from descend.insight.changed_methods import with_rate
+from descend.insight.changed_methods import round_rate, with_rate
 from descend.insight.changed_schedules import FADED, faded, has_ended, highest_rate, prolonged, slower
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.trials import TRIED, cost, cured, gains, improved, start_cost, told
@@ -28,10 +28,10 @@ def decayed(run: Run) -> Diagnosis | None:
     if found is None:
         return None
     stepsize, highest, evidence = found
-    method = with_rate(run.method, highest)
-    tried = improved(run, method, x0=run.x, steps=min(TRIED, max(50, run.nit)), below=cost(run))
-    if tried is None or not gains(run, tried):
+    onward = _onward(run, highest)
+    if onward is None:
         return None
+    rate, tried = onward
     if isinstance(stepsize, Polyak):  # whose rate is zero where the cost is at fmin
         estimated = improved(run, with_rate(run.method, PolyakEstimated()), steps=max(TRIED, run.nit), below=cost(run))
         if estimated is not None:
@@ -44,7 +44,7 @@ def decayed(run: Run) -> Diagnosis | None:
             return None
         cure = f"steps={2 * run.nit}, lr={described(twice)}"
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer))
-    cure, seen = f"lr={highest:.3g} in the place of {type(stepsize).__name__}", f"going on with it, {told(tried)}"
+    cure, seen = f"lr={rate:.3g} in the place of {type(stepsize).__name__}", f"going on with it, {told(tried)}"
     best = run
     for slow in slower(stepsize, run.nit):
         longer = improved(run, with_rate(run.method, slow), steps=max(TRIED, run.nit), below=cost(best))
@@ -53,6 +53,17 @@ def decayed(run: Run) -> Diagnosis | None:
         if best.outcome is Outcome.CONVERGED:
             break
     return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, seen)
+
+
+def _onward(run: Run, highest: float) -> tuple[float, Run] | None:
+    """A run that goes on with the highest rate, or with a part of it where that leads astray, and what it was."""
+    for rate in (highest, *(round_rate(highest / by) for by in (10, 100))):
+        tried = improved(
+            run, with_rate(run.method, rate), x0=run.x, steps=min(TRIED, max(50, run.nit)), below=cost(run)
+        )
+        if tried is not None:
+            return (rate, tried) if gains(run, tried) else None
+    return None
 
 
 def left_astray(run: Run) -> Diagnosis | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from descend.descent import Outcome, Run
 from descend.descent.sweep import sweep
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.stationary import sobol
-from descend.insight.trials import cost, cured, improved, shown, start_cost
+from descend.insight.trials import again, cost, cured, curvature_at, improved, shown, start_cost
 from descend.insight.without_end import falls_for_ever
 from descend.methods import GradientDescent
 from descend.objectives import Landscape
@@ -21,14 +22,13 @@ from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
 
 __all__ = [
-    "FEW",
-    "below",
     "better_minimum",
+    "downhill",
     "elsewhere",
     "is_beyond_a_rise",
-    "known_minimum",
     "local",
     "typed",
+    "unless_lower",
     "with_default",
 ]
 
@@ -39,14 +39,14 @@ _MUCH = 0.01  # of what the run has gained: more to gain down the same slope is 
 _SECONDS = 0.5  # after which no fifth trial is begun to reach a lower minimum that other starts hint at
 _NEARER = (0.0, 0.01, 0.1)  # of x: starts that are nearer to 0
 _NEAR = 0.95  # of the way from the start to a minimum that is known
-_STARTS, FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
+_STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
 
-def better_minimum(run: Run) -> Run | None:
-    """A lower minimum found from other starts around."""
+def better_minimum(run: Run, near: Run | None = None) -> Run | None:
+    """A minimum found from other starts around that is lower than a run, or than what is near its end."""
     problem = run.problem
     x, start = as_vector(run.x_array).astype(float), as_vector(problem.x0).astype(float)
-    if x.size > FEW:
+    if x.size > _FEW:
         return None
     reach, count = np.maximum(3.0, 2 * np.abs(x - start)), _STARTS if problem.is_traced else _STARTS // 4
     boxes = [reach, *([2 * np.abs(x)] if (2 * np.abs(x) > reach).any() else [])]  # |x| tells its units, too
@@ -69,16 +69,17 @@ def better_minimum(run: Run) -> Run | None:
     costs = np.where(np.isfinite(lanes.fun), problem.sign * lanes.fun, np.inf)
     margin = 1e-6 * abs(start_cost(run) - cost(run)) + 64 * float(np.finfo(run.dtype).eps) * abs(cost(run))
     margin += 4 * problem.noise
+    lowest = cost(run if near is None else near) - margin
     until, made = time.perf_counter() + _SECONDS, 0
     for lane in np.argsort(costs)[:4]:
-        if not costs[lane] < cost(run) - margin:
+        if not costs[lane] < lowest:
             break
         there = jax.tree.map(lambda a, b: typed(0.9 * a + 0.1 * b).astype(a.dtype), lanes[int(lane)].x, starts[lane])
         for begin, own in ((starts[lane], run.method), (there, run.method), (starts[lane], within), (there, within)):
             made += 1
             if made > 4 and time.perf_counter() > until:
                 return None
-            tried = improved(run, own, x0=begin, steps=2_000, below=cost(run) - margin)
+            tried = improved(run, own, x0=begin, steps=2_000, below=lowest)
             if tried is None:
                 continue
             there_x = as_vector(tried.x_array).astype(float)
@@ -89,7 +90,7 @@ def better_minimum(run: Run) -> Run | None:
             if tried.outcome is Outcome.CONVERGED:
                 is_another = is_much or is_beyond  # and not the same minimum, reached more exactly
             else:  # on its way to one, or beside a kink
-                rests = run.outcome is Outcome.CONVERGED
+                rests = run.outcome is Outcome.CONVERGED or near is not None
                 is_another = rests and is_much and is_beyond and falls_for_ever(tried) is None
             if is_another:
                 return tried
@@ -115,7 +116,24 @@ def is_beyond_a_rise(run: Run, better: Run) -> bool:
     return _rises_between(run.problem, here, there, 0.0)
 
 
-def known_minimum(run: Run) -> dict[str, Any] | None:
+def downhill(run: Run) -> Run | None:
+    """Where the default steps lead from the end of a run: to what is next to it, if short ones come to rest there.
+
+    The first of these steps has a length that nothing has told, and may lead across a rise; then they begin with one
+    that fits the curvature. None of batches.
+    """
+    if run.sampling is not None and run.sampling.samples:
+        return None
+    tried = again(run, None, x0=run.x)
+    bend = curvature_at(run, run.x_array) if tried is not None and is_beyond_a_rise(run, tried) else None
+    if bend is not None and bend.largest > 0:
+        first = float(np.abs(as_vector(run.cost_and_gradient()[1])).max()) / bend.largest
+        near = again(run, GradientDescent(BarzilaiBorwein(first=first)), x0=run.x) if 0 < first < 1 else None
+        tried = tried if near is None or not near.success else near
+    return tried
+
+
+def _known_minimum(run: Run) -> dict[str, Any] | None:
     """The lowest cost of a landscape that knows it, where the run is well above; as evidence."""
     found = run.objective
     if not isinstance(found, Landscape) or run.problem.sign < 0:
@@ -125,7 +143,19 @@ def known_minimum(run: Run) -> dict[str, Any] | None:
     return {"lowest cost that is known": found.fmin, "at x": np.ravel(found.minima[0])}
 
 
-def below(run: Run, known: dict[str, Any]) -> Diagnosis:
+def unless_lower(run: Run, healthy: Diagnosis, near: Run | None = None) -> Diagnosis:
+    """What is to be said of a run that has arrived in a minimum, or near one: that, unless there is a lower one."""
+    better, known = better_minimum(run, near), _known_minimum(run)
+    if better is not None:
+        return local(run, better, known)
+    if known is not None:
+        return _below(run, known)
+    many = as_vector(run.x_array).size > _FEW
+    told = {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
+    return replace(healthy, evidence={**healthy.evidence, **told})
+
+
+def _below(run: Run, known: dict[str, Any]) -> Diagnosis:
     """Of a run that ended above the minimum of a landscape: a start near to that leads there, if one does."""
     near = typed(_NEAR * known["at x"] + (1 - _NEAR) * as_vector(run.problem.x0))
     for method in (run.method, None):

@@ -8,17 +8,29 @@ from descend.descent import Run
 from descend.insight.astray import diverged, wrong_gradient
 from descend.insight.decay import left_astray
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.resting import arrived, converged, floor, frozen, held_up, level, penalised, rounded, stalled
+from descend.insight.resting import (
+    all_but_there,
+    arrived,
+    converged,
+    floor,
+    frozen,
+    held_up,
+    level,
+    penalised,
+    rounded,
+    stalled,
+)
 from descend.insight.sampled import sampled
 from descend.insight.slow import on_its_way
+from descend.insight.trials import TRIED, cost, gains, improved, told
 from descend.insight.without_end import falls_for_ever
 
 __all__ = ["explain"]
 
 
 _LOOKS = (
-    wrong_gradient, frozen, penalised, rounded, level, diverged, left_astray, converged, floor, falls_for_ever, stalled,
-    sampled, on_its_way, arrived, held_up,
+    wrong_gradient, frozen, penalised, rounded, level, left_astray, diverged, converged, floor, falls_for_ever, stalled,
+    sampled, all_but_there, on_its_way, arrived, held_up,
 )  # fmt: skip
 
 
@@ -40,4 +52,8 @@ def explain(run: Run) -> Diagnosis:
             found = look(run)
             if found is not None:
                 return Diagnosis(found.cause, found.evidence, found.cure, found.seen, run.outcome)
-    return Diagnosis(Cause.UNKNOWN, outcome=run.outcome)
+        tried = improved(run, None, steps=max(run.nit, TRIED), below=cost(run))
+    if tried is None or not gains(run, tried):
+        return Diagnosis(Cause.UNKNOWN, outcome=run.outcome)
+    cure = "leave the method out: the default finds its steps"
+    return Diagnosis(Cause.UNKNOWN, {"cost": run.fun}, cure, told(tried), run.outcome)

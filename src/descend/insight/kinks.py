@@ -7,6 +7,7 @@ import numpy as np
 from descend.descent import Run
 from descend.descent.kinks import fall_from_kink
 from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.elsewhere import unless_lower
 from descend.insight.trials import TRIED, cost, cured, improved
 from descend.methods import AdaGrad
 from descend.objectives.parameters import as_vector
@@ -34,7 +35,8 @@ def in_a_kink(run: Run) -> Diagnosis | None:
         return along_a_kink(run)
     if toward is None:
         return None
-    return Diagnosis(Cause.HEALTHY, {"cost": run.fun, "at": "a kink, from which the cost rises on all sides"})
+    evidence = {"cost": run.fun, "at": "a kink, from which the cost rises on all sides"}
+    return unless_lower(run, Diagnosis(Cause.HEALTHY, evidence))
 
 
 def along_a_kink(run: Run) -> Diagnosis:

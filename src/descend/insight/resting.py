@@ -16,14 +16,13 @@ from descend.insight.curvature import Curvature
 from descend.insight.decay import decayed
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.elsewhere import (
-    FEW,
-    below,
     better_minimum,
+    downhill,
     elsewhere,
     is_beyond_a_rise,
-    known_minimum,
     local,
     typed,
+    unless_lower,
     with_default,
 )
 from descend.insight.kinks import along_a_kink, rests_in_a_kink
@@ -47,7 +46,18 @@ from descend.insight.trials import (
 from descend.methods import Frozen
 from descend.objectives.parameters import as_vector, from_vector
 
-__all__ = ["arrived", "converged", "floor", "frozen", "held_up", "level", "penalised", "rounded", "stalled"]
+__all__ = [
+    "all_but_there",
+    "arrived",
+    "converged",
+    "floor",
+    "frozen",
+    "held_up",
+    "level",
+    "penalised",
+    "rounded",
+    "stalled",
+]
 
 _LIGHTER = 0.1  # of the gradient is left where it balances a hundredth of the decay
 _PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a penalty; of a run that rests
@@ -60,36 +70,28 @@ _FLAT = 1e-9  # share of the cost by which it changes over the size of x
 _WIDER = "start in float64"  # a cure
 _LEFT = 1e-4  # share of what was gained that may be left where all is well
 _FAR_OFF = 0.1  # of the size of x
+_NEXT_TO_NOTHING, _NEAR = 1e-8, 0.01  # share of what was gained; of the size of x
 
 
 def converged(run: Run) -> Diagnosis | None:
     """Of a run that converged: whether there is a lower minimum."""
     if run.outcome is not Outcome.CONVERGED:
         return None
-    evidence: dict[str, Any]
-    better = better_minimum(run)
-    known = known_minimum(run)
-    if better is None and known is not None:
-        return below(run, known)
-    if better is None:
-        size = run.cost_and_gradient()[2]
-        evidence = {"cost": run.fun, "gradient norm": size, "steps": run.nit}
-        many = as_vector(run.x_array).size > FEW
-        evidence |= {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
-        return Diagnosis(Cause.HEALTHY, evidence)
-    return local(run, better, known)
+    evidence = {"cost": run.fun, "gradient norm": run.cost_and_gradient()[2], "steps": run.nit}
+    return unless_lower(run, Diagnosis(Cause.HEALTHY, evidence))
 
 
 def held_up(run: Run) -> Diagnosis | None:
     """Of a run that still moves, but wins nothing: whether a much lower place lies down its slope, or elsewhere."""
     if run.outcome is not Outcome.STEPS_EXHAUSTED or not cost(run) < start_cost(run):
         return None
-    better = better_minimum(run)
+    near = downhill(run)
+    near = near if near is not None and near.success else None
+    better = better_minimum(run, near)
     if better is None:
         return None
-    if is_beyond_a_rise(run, better):
-        onward = again(run, None, x0=run.x)  # round the bend of a valley it may well get there
-        return None if onward is not None and cost(onward) <= cost(better) else local(run, better)
+    if is_beyond_a_rise(run, better):  # it may get there round the bend of a valley, unless it comes to rest before
+        return None if near is None else local(run, better)
     size = run.cost_and_gradient()[2]
     if not size * reach_of(run.x_array) < _LITTLE * (cost(run) - cost(better)):
         return None
@@ -141,7 +143,7 @@ def floor(run: Run) -> Diagnosis | None:
     if run.problem.noise:
         evidence["values of the objective are exact to about"] = run.problem.noise
     if run.dtype == "float64":
-        return Diagnosis(Cause.PRECISION_FLOOR, evidence)
+        return unless_lower(run, Diagnosis(Cause.PRECISION_FLOOR, evidence))
     tried = _in_float64(run)
     if tried is None or not cost(tried) < cost(run) - noise_of(run.problem, run.x_array, cost(run)):
         return Diagnosis(Cause.PRECISION_FLOOR, evidence)
@@ -296,16 +298,38 @@ def arrived(run: Run) -> Diagnosis | None:
     """Of a run in which nothing was found: whether the default steps get hardly lower from its end."""
     if run.outcome is Outcome.DIVERGED or not cost(run) < start_cost(run):
         return None
-    tried = again(run, None, x0=run.x) if run.sampling is None or not run.sampling.samples else None
+    tried = downhill(run)
     if tried is None or not (tried.success or rests_in_a_kink(tried)):
         return None
     if cost(run) - cost(tried) > _LEFT * (start_cost(run) - cost(tried)) or _lies_far_off(run, tried):
         return None
     evidence = {"cost": run.fun, "lowest near": tried.fun, "gradient norm": run.cost_and_gradient()[2]}
-    return Diagnosis(Cause.HEALTHY, evidence)
+    return unless_lower(run, Diagnosis(Cause.HEALTHY, evidence), tried)
+
+
+def all_but_there(run: Run) -> Diagnosis | None:
+    """Of a run that has used up its steps: whether what is left to win, and the way there, are next to nothing."""
+    if run.outcome is not Outcome.STEPS_EXHAUSTED or not cost(run) < start_cost(run):
+        return None
+    tried = downhill(run)
+    if tried is None or not tried.success:
+        return None
+    left, gained = cost(run) - cost(tried), start_cost(run) - cost(tried)
+    if left > _NEXT_TO_NOTHING * gained or _way(run, tried) > _NEAR * reach_of(run.x_array):
+        return None
+    if (at_the_edge := circling(run)) is not None and at_the_edge.cure:
+        return at_the_edge
+    share = {"what is left to win, of what was gained": max(left, 0.0) / gained}
+    evidence = {"cost": run.fun, "lowest near": tried.fun, **share}
+    return unless_lower(run, Diagnosis(Cause.HEALTHY, evidence), tried)
 
 
 def _lies_far_off(run: Run, there: Run) -> bool:
     """Whether a lower place, of less than half the cost, is far off: the cost at the start may have been anything."""
-    far = float(np.abs(as_vector(there.x_array) - as_vector(run.x_array)).max())
-    return far > _FAR_OFF * reach_of(run.x_array) and cost(run) - cost(there) > 0.5 * abs(cost(run))
+    is_lower = cost(run) - cost(there) > 0.5 * abs(cost(run))
+    return is_lower and _way(run, there) > _FAR_OFF * reach_of(run.x_array)
+
+
+def _way(run: Run, there: Run) -> float:
+    """How far it is from the end of a run to that of another, in the variable that moves most."""
+    return float(np.abs(as_vector(there.x_array).astype(float) - as_vector(run.x_array)).max())

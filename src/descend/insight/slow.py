@@ -57,6 +57,7 @@ _OF_A_REST = 1e-4  # of what was gained
 _PLACES, _AS_NEAR, _AS_FAR = 1_500, 1e-3, 1e3  # on a straight way; of the size of x, the first and the last
 _FAR_BELOW = 10.0  # times the cost at the start, below zero
 _TIMES = 100.0  # as steep, or as much to be won
+_ONE = np.zeros(1)  # a parameter to try a method on
 _LONG = 100  # steps after which one that tires is tired
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
@@ -117,27 +118,31 @@ def _is_beyond_a_barrier(run: Run, there: Run) -> bool:
     return any(not run.problem.value(place, *run.problem.data) <= highest for place in places)
 
 
-def tires(method: Any) -> bool:
+def tires(method: Any, params: Any = _ONE) -> bool:
     """Whether the method makes ever smaller steps along one and the same slope."""
-    method = innermost(method)
-    state, g = method.init(np.zeros(1)), np.ones(1)
+    method, x, g = innermost(method), _filled(params, 0), _filled(params, 1)
+    state = method.init(x)
     moves = []
     for _ in range(_LONG):
-        change, state = method.update(g, state, np.zeros(1), **NO_VALUES)
-        moves.append(float(np.abs(change[0])))
+        change, state = method.update(g, state, x, **NO_VALUES)
+        moves.append(float(np.abs(as_vector(change)).max()))
     return moves[-1] < 0.5 * moves[9]
 
 
-def _never_forgets(method: Any) -> bool:
+def _never_forgets(method: Any, params: Any) -> bool:
     """Whether a steep place leaves something in its slots that level ground wears away hardly or not at all."""
-    method = innermost(method)
-    state = method.update(np.full(1, 1e3), method.init(np.zeros(1)), np.zeros(1), **NO_VALUES)[1]
+    method, x = innermost(method), _filled(params, 0)
+    state = method.update(_filled(params, 1e3), method.init(x), x, **NO_VALUES)[1]
     before = [np.array(slot) for slot in _slots(state)]
     for _ in range(50):
-        _, state = method.update(np.zeros(1), state, np.zeros(1), **NO_VALUES)
+        _, state = method.update(x, state, x, **NO_VALUES)
     return any(
         bool((b != 0).any() and (abs(a) > 0.99 * abs(b)).all()) for a, b in zip(_slots(state), before, strict=True)
     )
+
+
+def _filled(params: Any, value: float) -> Any:
+    return jax.tree.map(lambda leaf: np.full_like(leaf, value), params)
 
 
 def _slots(state: Any) -> list[Any]:
@@ -153,7 +158,7 @@ def _may_tire(run: Run) -> bool:
     if fixed_rate(run) is None and not isinstance(innermost(run.method), Optax):
         return False
     try:
-        return tires(run.method) or _never_forgets(run.method)
+        return tires(run.method, run.problem.x0) or _never_forgets(run.method, run.problem.x0)
     except AsksForValuesError:
         return False
 
@@ -329,11 +334,15 @@ def _along_a_valley(run: Run, bend: Curvature | None) -> Diagnosis | None:
     """Whether it creeps along a floor that bends hardly, be it downwards, between steep sides: as Rosenbrock's."""
     if bend is None or not ILL * abs(bend.smallest) < bend.largest:
         return None
-    tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
-    if tried is None or not gains(run, tried):
-        return None
     evidence = {"largest curvature L": bend.largest, "lowest": bend.smallest, "cost": run.fun}
-    return cured(run, Cause.ILL_CONDITIONED, evidence, _faster(run), tried)
+    tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
+    if tried is not None and gains(run, tried):
+        return cured(run, Cause.ILL_CONDITIONED, evidence, _faster(run), tried)
+    onward = improved(run, None, x0=run.x, steps=max(run.nit, 100), below=cost(run))
+    if onward is None or not gains(run, onward):
+        return None
+    cure = "go on from its end without the method, with the default (Barzilai–Borwein steps)"
+    return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, f"from there, {told(onward)}")
 
 
 def _before_a_pass(run: Run) -> Diagnosis | None:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from descend.descent import Run
-from descend.insight.changed_methods import calmer, falling, round_rate, with_rate
+from descend.insight.changed_methods import calmer, falling, rescaled, round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
 from descend.insight.trials import HARDLY, again, cost, cured, fixed_rate, improved, onward, rises, start_cost, told
+from descend.methods import Optax
 from descend.stepsizes.schedule import Schedule
 
 __all__ = ["ILL", "RISING", "circling", "swinging", "too_large"]
@@ -50,6 +51,15 @@ def circling(run: Run) -> Diagnosis | None:
         tried = improved(run, with_rate(run.method, half), steps=max(50, run.nit), below=cost(run))
         if tried is not None:
             return cured(run, Cause.OSCILLATING, evidence, f"lr={half:.3g}", tried)
+    if isinstance(run.method, Optax):
+        for slower in filter(None, (rescaled(run.method, share) for share in (0.1, 0.01))):
+            tried = improved(run, slower.method, steps=max(50, run.nit), below=cost(run))
+            if tried is not None:
+                return cured(run, Cause.OSCILLATING, evidence, slower.how, tried)
+            tried = improved(run, slower.method, x0=run.x, below=cost(run))
+            if tried is not None:
+                cure = f"let the rate fall at the end, by a schedule of optax, or go on with {slower.how}"
+                return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with it, {told(tried)}")
     if lr is not None:
         for smaller in map(round_rate, (lr / 10, lr / 100)):
             tried = improved(run, with_rate(run.method, smaller), x0=run.x, below=cost(run))

@@ -46,7 +46,7 @@ FROZEN = "let something move: what has a gradient is frozen"  # a cure
 HARDLY = 1e-6  # share of the cost, or of what was gained: no more than a trifle
 TRIED = 500  # steps for which a cure is tried
 _SECONDS = 1.0  # that a trial may take, or as long as the run
-_OF_A_REST, _PART, _OF_ALL = 1e-4, 0.05, 1e-3  # shares: of what was gained, of the cost, of what was gained
+_OF_A_REST, _PART, _OF_ALL = 1e-4, 0.05, 1e-4  # shares: of what was gained, of the cost, of what was gained
 _SHOWN = 6  # numbers of a point
 _CURVED = 100_000  # variables up to which curvature is looked at
 
