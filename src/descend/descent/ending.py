@@ -352,7 +352,7 @@ def _not_finite(run: Run) -> Judgement:
         cost = float(run.problem.value(run.bad_x, *run.problem.data))
         if np.isfinite(cost):
             return _no_gradient(run, step, cost)
-        if cost == -np.inf:
+        if cost == -np.inf and away <= 0:  # else -inf is what became of numbers that had left their range
             return Judgement(
                 Outcome.DIVERGED,
                 f"at step {step:,} the cost has fallen to {sign * cost:g}, from {run.fun:.6g}: it has no bound there",

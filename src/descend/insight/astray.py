@@ -148,9 +148,9 @@ def _edge(run: Run) -> Diagnosis | None:
         return None
     evidence = {"last finite x": last, "then x": bad, "cost there": run.problem.sign * there}
     evidence |= {} if has_slope else {"gradient there": "not finite"}
-    if there == -np.inf:
+    if there == -np.inf and cost(run) <= start_cost(run):
         return unbounded(evidence)
-    if there == np.inf and _overflows(run):
+    if abs(there) == np.inf and _overflows(run):
         return None
     lr = fixed_rate(run)
     cures = {"leave the method out: the default does not step beyond the edge": None}

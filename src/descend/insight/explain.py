@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from descend.descent import Run
@@ -48,12 +50,22 @@ def explain(run: Run) -> Diagnosis:
     if run.outcome is None:
         raise ValueError("the run has not ended: explain it afterwards")
     with np.errstate(all="ignore"):
-        for look in _LOOKS:
-            found = look(run)
-            if found is not None:
-                return Diagnosis(found.cause, found.evidence, found.cure, found.seen, run.outcome)
-        tried = improved(run, None, steps=max(run.nit, TRIED), below=cost(run))
+        found = _found(run)
+    return replace(found, outcome=run.outcome)
+
+
+def _found(run: Run) -> Diagnosis:
+    slow = None
+    for look in _LOOKS:
+        found = look(run)
+        if look is on_its_way and found is not None and not found.cure and found.cause is not Cause.HEALTHY:
+            slow = found  # nothing helps: it may be there already
+        elif found is not None:
+            return found
+    if slow is not None:
+        return slow
+    tried = improved(run, None, steps=max(run.nit, TRIED), below=cost(run))
     if tried is None or not gains(run, tried):
-        return Diagnosis(Cause.UNKNOWN, outcome=run.outcome)
+        return Diagnosis(Cause.UNKNOWN)
     cure = "leave the method out: the default finds its steps"
-    return Diagnosis(Cause.UNKNOWN, {"cost": run.fun}, cure, told(tried), run.outcome)
+    return Diagnosis(Cause.UNKNOWN, {"cost": run.fun}, cure, told(tried))

@@ -158,12 +158,12 @@ def cured(run: Run, cause: Cause, evidence: dict[str, Any], cure: str, tried: Ru
 def gains(run: Run, tried: Run) -> bool:
     """Whether a run gets so much lower than another that this was not done yet.
 
-    It gains more than a hundredth of what was gained so far, or quarters the gradient, or takes a twentieth of a cost
+    It gains more than a thousandth of what was gained so far, or quarters the gradient, or takes a twentieth of a cost
     away that is not next to nothing.
     """
     won, gained = cost(run) - cost(tried), max(start_cost(run) - cost(run), 0)
     is_nearer = tried.cost_and_gradient()[2] < 0.25 * run.cost_and_gradient()[2]
-    least = _OF_A_REST if run.outcome is Outcome.STALLED else 0.01  # which is no success, however little is left
+    least = _OF_A_REST if run.outcome is Outcome.STALLED else 1e-3  # which is no success, however little is left
     takes_a_part = won > max(_PART * abs(cost(run)), _OF_ALL * gained)
     return won > least * gained or takes_a_part or (is_nearer and won > HARDLY * gained)
 
