@@ -89,7 +89,7 @@ def innermost(method: Any) -> Any:
 def calmer(method: Any) -> tuple[str, Any] | None:
     """The name of its momentum, and the method with much less of it; None where it has little or none."""
     name = next((n for n in ("mu", "beta1", "beta") if isinstance(method, Method) and n in method.names()), "")
-    if not name or not float(getattr(method, name)) > _CALM:
+    if not name or not _CALM < float(getattr(method, name)) < 1:  # FTRL's β is no share
         return None
     less = min(_CALM, max(0.0, 1 - 10 * (1 - float(getattr(method, name)))))
     return name, replace(method, **{name: less})

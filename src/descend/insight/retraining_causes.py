@@ -231,10 +231,15 @@ def hardly_begun(trials: Retraining) -> Diagnosis | None:
     if trials.is_at_rest or steps >= FEW_STEPS or not end > LEFT * usual:
         return None
     won = trials.won_by_many_more
-    if won is None or not won > MUCH:
+    if won is None or not (won > MUCH or (_is_short_of_the_best(trials, won) and trials.more_holds(trials.many_more))):
         return None
     seen = f"going on for {FEW_STEPS:,} steps ends at loss {(1 - won) * end:.4g}, where it was {end:.4g}"
     return _longer(trials, trials.many_more, seen, {"steps": steps, "loss": end})
+
+
+def _is_short_of_the_best(trials: Retraining, won: float) -> bool:
+    """Whether a share of the loss matters: of a linear model one expects the best there is."""
+    return isinstance(trials.model, LinearModel) and won > MATTERS
 
 
 def _longer(trials: Retraining, more: float, seen: str, evidence: dict[str, Any]) -> Diagnosis | None:

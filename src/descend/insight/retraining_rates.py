@@ -238,7 +238,8 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
         won = before - float(tried.loss[-1])
         goes_farther = start - tried.loss[-1] > 1.5 * max(start - before, 0) and won > MATTERS * abs(start)
         halves = not trials.in_batches and won > 0.5 * before and trials.is_much_of_rest(won)
-        if (goes_farther and tried.loss[-1] < trials.level) or halves:
+        is_lowest = tried.loss[-1] < trials.history.loss[-1]  # than all of training has come to, not only by then
+        if is_lowest and ((goes_farther and tried.loss[-1] < trials.level) or halves):
             best = changed.how, tried
     if best is None:
         return None
