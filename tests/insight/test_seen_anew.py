@@ -15,10 +15,15 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from descend import (
+    QHM,
     AdaGrad,
     Adam,
+    AdamW,
+    Armijo,
     Cosine,
     DecoupledWeightDecay,
+    ExponentialDecay,
+    FTRLProximal,
     GradientDescent,
     Groups,
     LinearRegression,
@@ -26,6 +31,8 @@ from descend import (
     MLPClassifier,
     MLPRegressor,
     Momentum,
+    Nadam,
+    Nesterov,
     OneCycle,
     Optax,
     Outcome,
@@ -33,16 +40,18 @@ from descend import (
     ReduceOnPlateau,
     SignSGD,
     WeightDecay,
+    Yogi,
+    landscape,
     minimize,
     train,
 )
 from descend.insight import Cause, check_gradient, retraining_causes, retraining_rates
 from descend.insight.chance import loss_of_a_constant
+from descend.insight.changed_methods import calmer
 from descend.insight.resting import held_up
 from descend.insight.retrained_losses import OfTraining
 from descend.insight.retrained_models import OfModel
 from descend.insight.retraining import settled
-from descend.stepsizes import Armijo
 
 pytestmark = pytest.mark.usefixtures("time_enough")
 
@@ -451,4 +460,101 @@ def test_a_barrier_that_is_infinite_is_an_edge(barrier: Any) -> None:
 def test_what_takes_a_twentieth_of_the_cost_away_is_worth_more_steps() -> None:
     """Though it is next to nothing beside the steep way down to the valley."""
     found = minimize("rosenbrock", [-1.2, 1.0, 0.5], GradientDescent(0.001), steps=150).explain()
+    assert found.cause is Cause.TOO_FEW_STEPS
+
+
+@pytest.mark.parametrize("method", [GradientDescent(1e-4), optax.sgd(1e-4)])
+@pytest.mark.parametrize("is_traced", [True, False])
+def test_on_the_way_round_a_bend_it_is_in_no_local_minimum(method: Any, is_traced: bool) -> None:
+    """The straight way from the valley of Rosenbrock's function to its minimum rises."""
+    kind: Any = (lambda number: number) if is_traced else float
+    run = minimize(
+        lambda x: 100 * (kind(x[1]) - kind(x[0]) ** 2) ** 2 + (1 - kind(x[0])) ** 2, [-1.2, 1.0], method, steps=60
+    )
+    found = run.explain()
+    assert found.cause is Cause.ILL_CONDITIONED
+    assert found.evidence["lowest"] < 0 < found.evidence["largest curvature L"]
+
+
+LOWER_ELSEWHERE: list[tuple[str, list[float], Any, int]] = [
+    ("three-hump-camel", [-1.54, 1.51], Momentum(lr=Cosine(0.1, steps=200), mu=0.9), 1_000),
+    ("goldstein-price", [-0.59, -0.7], Nesterov(1e-4, mu=0.9), 200),
+    ("ackley", [3.64, -2.21], Yogi(0.02), 200),
+    ("rastrigin", [2.64, 3.84], GradientDescent(Armijo()), 200),
+]
+
+
+@pytest.mark.parametrize(("name", "x0", "method", "steps"), LOWER_ELSEWHERE, ids=[case[0] for case in LOWER_ELSEWHERE])
+def test_beside_a_local_minimum_a_lower_one_is_looked_for_too(name: str, x0: Any, method: Any, steps: int) -> None:
+    run = minimize(landscape(name).__call__, x0, method, steps=steps)
+    assert run.outcome is not Outcome.CONVERGED
+    found = run.explain()
+    assert found.cause is Cause.LOCAL_MINIMUM
+    start = found.evidence["from x0"]
+    assert minimize(run.objective, start, method, steps=2_000).fun < run.fun - 0.1
+
+
+def test_beside_one_of_several_minima_that_are_as_low_it_is_well() -> None:
+    run = minimize(landscape("himmelblau").__call__, [0.14, -3.15], AdamW(1.0), steps=200)
+    assert 1e-6 < run.fun < 0.01
+    assert run.explain().cause is Cause.HEALTHY
+
+
+@pytest.mark.parametrize(
+    ("name", "x0", "method", "steps"),
+    [("zakharov", [-0.37, 0.93], Nadam(0.1), 200), ("beale", [-1.12, -1.65], Adam(0.9), 200)],
+)
+def test_what_is_all_but_there_is_well(name: str, x0: Any, method: Any, steps: int) -> None:
+    run = minimize(landscape(name).__call__, x0, method, steps=steps)
+    assert run.outcome is Outcome.STEPS_EXHAUSTED
+    found = run.explain()
+    assert found.cause is Cause.HEALTHY
+    assert found.evidence["what is left to win, of what was gained"] < 1e-8
+
+
+def test_a_schedule_that_ended_too_high_is_told_with_a_rate_that_holds() -> None:
+    run = minimize("matyas", [4.3, 3.51], GradientDescent(OneCycle(4.0, steps=200)), steps=1_000)
+    found = run.explain()
+    assert found.cause is Cause.DECAYED_TOO_EARLY
+
+
+@pytest.mark.parametrize("method", [Adam(ExponentialDecay(9.0, factor=0.99)), optax.adam(9.0)])
+def test_a_schedule_or_a_method_of_optax_that_diverges_is_told_to_be_slower(method: Any) -> None:
+    run = minimize("goldstein-price", [-1.16, -0.98], method, steps=200)
+    assert run.outcome is Outcome.DIVERGED
+    assert run.explain().cause is Cause.RATE_TOO_LARGE
+
+
+def test_what_leaves_the_numbers_upwards_is_not_called_unbounded() -> None:
+    run = minimize("styblinski-tang", [-3.19, 4.39], Momentum(0.7, mu=0.9), steps=30)
+    assert run.fun > 1e100
+    assert "no bound" not in run.message
+    assert run.explain().cause is Cause.RATE_TOO_LARGE
+
+
+def test_where_nothing_is_known_what_the_default_steps_reach_is_told() -> None:
+    run = minimize("matyas", [-2.48, -3.04], QHM(0.8, beta=0.999, nu=0.7), steps=200)
+    found = run.explain()
+    assert (found.cause, found.cure) == (Cause.UNKNOWN, "leave the method out: the default finds its steps")
+    assert minimize("matyas", [-2.48, -3.04]).fun < 1e-12 < run.fun
+
+
+def test_the_beta_of_ftrl_is_no_momentum() -> None:
+    assert calmer(FTRLProximal(1.0, beta=1.0)) is None
+    assert calmer(QHM(0.1, beta=0.99)) is not None
+
+
+def test_a_larger_rate_that_gets_less_low_than_all_of_training_is_no_cure() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(4_000, 2))
+    y = X[:, 0] + 0.1 * draw.normal(size=4_000)
+    model = LinearRegression(Adam(0.01), epochs=200, batch_size=4_000).fit(X, y)
+    assert model.explain(X, y).cause is Cause.HEALTHY
+
+
+def test_a_linear_model_of_few_steps_is_told_to_go_on() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(200, 8))
+    y = (X @ draw.normal(size=8) + draw.logistic(size=200) > 0).astype(int)
+    found = LogisticRegression(Adam(0.07), l2=0.0, epochs=2, batch_size=64).fit(X, y).explain(X, y)
     assert found.cause is Cause.TOO_FEW_STEPS

@@ -56,7 +56,7 @@ _FACTORS, _FARTHER = (100.0, 1e4, 1e6), 10  # larger rates, and times what was g
 _OF_A_REST = 1e-4  # of what was gained
 _PLACES, _AS_NEAR, _AS_FAR = 1_500, 1e-3, 1e3  # on a straight way; of the size of x, the first and the last
 _FAR_BELOW = 10.0  # times the cost at the start, below zero
-_TIMES = 100.0  # as steep, or as much to be won
+_TIMES, _MANY_TIMES = 100.0, 10.0  # as steep, or as much to be won; as much won
 _ONE = np.zeros(1)  # a parameter to try a method on
 _LONG = 100  # steps after which one that tires is tired
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
@@ -82,7 +82,7 @@ def on_its_way(run: Run) -> Diagnosis | None:
         lambda: too_small(run, bend),
         lambda: too_large(run),
         lambda: _ill_conditioned(run, bend),
-        lambda: _more_steps(run),
+        lambda: _more_steps(run, bend),
         lambda: _along_a_valley(run, bend),
     )
     without_cure = None
@@ -330,14 +330,20 @@ def _faster(run: Run) -> str:
     return "leave the method out: the default (Barzilai–Borwein steps)" + ("" if has_momentum else ", or momentum")
 
 
-def _along_a_valley(run: Run, bend: Curvature | None) -> Diagnosis | None:
-    """Whether it creeps along a floor that bends hardly, be it downwards, between steep sides: as Rosenbrock's."""
+def _along_a_valley(run: Run, bend: Curvature | None, longer: Run | None = None) -> Diagnosis | None:
+    """Whether it creeps along a floor that bends hardly, be it downwards, between steep sides: as Rosenbrock's.
+
+    The default steps must win many times as much as a `longer` run, if there is one.
+    """
     if bend is None or not ILL * abs(bend.smallest) < bend.largest:
         return None
     evidence = {"largest curvature L": bend.largest, "lowest": bend.smallest, "cost": run.fun}
-    tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
+    by_more = 0.0 if longer is None else cost(run) - cost(longer)
+    tried = improved(run, None, steps=max(run.nit, 100), below=cost(run) - _MANY_TIMES * by_more)
     if tried is not None and gains(run, tried):
         return cured(run, Cause.ILL_CONDITIONED, evidence, _faster(run), tried)
+    if longer is not None:
+        return None
     onward = improved(run, None, x0=run.x, steps=max(run.nit, 100), below=cost(run))
     if onward is None or not gains(run, onward):
         return None
@@ -400,7 +406,7 @@ def _on_level_ground(run: Run, longer: Run) -> Diagnosis | None:
     return cured(run, Cause.PLATEAU, evidence, cure, tried)
 
 
-def _more_steps(run: Run) -> Diagnosis | None:
+def _more_steps(run: Run, bend: Curvature | None) -> Diagnosis | None:
     steps = min(max(4 * run.nit, 100), 50_000)
     # So near to the end the cost itself may be rounded already.
     tried = improved(run, run.method, steps=steps, below=cost(run) + noise_of(run.problem, run.x_array, cost(run)))
@@ -412,6 +418,8 @@ def _more_steps(run: Run) -> Diagnosis | None:
         return led
     if (thrown := _thrown(run, tried)) is not None:
         return thrown
+    if (crept := _along_a_valley(run, bend, tried)) is not None:
+        return crept
     evidence = {"gradient norm": run.cost_and_gradient()[2], "steps": run.nit}
     more = {Outcome.OUT_OF_TIME: "more time", Outcome.INTERRUPTED: "let it go on"}
     if run.sampling is not None and run.sampling.samples:

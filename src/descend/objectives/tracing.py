@@ -20,13 +20,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["NO_OPTIONS", "Traced", "compiled", "is_float64", "once", "same_constants", "trace"]
+__all__ = ["NEWER_LOOPS", "NO_OPTIONS", "Traced", "compiled", "is_float64", "once", "same_constants", "trace"]
 
 NO_OPTIONS: Mapping[str, Any] = {}  # of XLA, besides those that all programs are compiled with
 
 # XLA's newer way to write fused loops compiles each as a piece of its own. The older way, which it has up to jaxlib
 # 0.10 only, compiles all in the two pieces that are asked for: in a half to two thirds of the time, as quick to run.
-_OLDER_LOOPS = {"xla_cpu_use_fusion_emitters": False} if version("jaxlib").startswith("0.10.") else {}
+_HAS_OLDER_LOOPS = version("jaxlib").startswith("0.10.")
+_OLDER_LOOPS = {"xla_cpu_use_fusion_emitters": False} if _HAS_OLDER_LOOPS else {}
+NEWER_LOOPS: Mapping[str, Any] = {"xla_cpu_use_fusion_emitters": True} if _HAS_OLDER_LOOPS else {}
 _OPTIONS = {"xla_cpu_parallel_codegen_split_count": 2, **_OLDER_LOOPS}
 
 _MOST_MADE = 128
