@@ -459,7 +459,7 @@ def test_moves_that_lead_nowhere_without_going_to_and_fro_are_told_as_such() -> 
     circle = np.array([[np.cos(a), np.sin(a)] for a in np.linspace(0, 4 * np.pi, 25)])
     evidence = to_and_fro._to_and_fro(circle)
     assert evidence is not None
-    assert evidence["of the way of the last moves leads on"] == pytest.approx(0, abs=1e-12)
+    assert evidence["net way of the last moves, as a share of their length"] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("rate", [1e-6, 1.1])

@@ -123,7 +123,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
     if _is_worse(run, f, first):
         return Judgement(
             Outcome.DIVERGED,
-            f"{_worse(run, first)}, where the gradient is as good as zero; {_how_to_come_back(run)}",
+            f"{_worse(run, first)}, though the gradient is as good as zero here; {_how_to_come_back(run)}",
         )
     if (lower := leapt_over(run, f, first)) is not None:
         return Judgement(

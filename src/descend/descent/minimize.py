@@ -33,7 +33,7 @@ from descend.descent.progress import Progress
 from descend.descent.run import Run
 from descend.descent.sampling import as_data
 from descend.descent.trace import Trace
-from descend.descent.watch import REASONS, Ended, Tolerances, Watch, memory_of
+from descend.descent.watch import REASONS, Ended, Tolerances, Watch
 from descend.methods import Rule
 from descend.objectives.function import prepare
 from descend.objectives.named import named
@@ -171,7 +171,7 @@ def _gone_on(
     one_evaluation = time.perf_counter() - before
     small = kind.type(-1 if samples(sampling) else tolerances.gradient(kind, scale))  # one batch tells nothing
     trace = replace(run.trace, f=problem.sign * run.trace.f)
-    watch = Watch(kind, tolerances, sampled=samples(sampling), memory=memory_of(method), since=run.nit)
+    watch = Watch(kind, tolerances, method, sampled=samples(sampling), since=run.nit)
     engine = engine_for(problem, sampling, one_step, method)
     carry = run.carry
     chunk_rows, ended = _rows_within(_SECONDS_A_CHUNK / 4, one_evaluation), None

@@ -11,6 +11,7 @@ import numpy as np
 from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT
 from descend.descent.trace import Trace
 from descend.methods import Rule
+from descend.stepsizes.schedule import Schedule
 
 __all__ = ["REASONS", "Ended", "Tolerances", "Watch", "memory_of"]
 
@@ -18,6 +19,7 @@ _STILL_ROWS = 10
 _PATIENCE = 1_000  # steps without progress that are always granted
 _TIMES = 10  # the steps that momentum remembers, which are granted as well
 _LOWER = 0.99  # of the highest rate before: it is being taken down
+_LATER, _PLACES = 1e9, 64  # steps until then, and places among them, at which a schedule is asked
 _FAR_BELOW = 0.5  # share of what a cost is above its lowest: from there it comes down
 
 
@@ -69,10 +71,9 @@ class Watch:
     tell nothing about the whole, and without the points there is no row to go back to: then it never answers.
     """
 
-    def __init__(
-        self, kind: np.dtype[Any], tolerances: Tolerances, *, sampled: bool, memory: float = 0.0, since: int
-    ) -> None:
-        self._patience = max(_PATIENCE, round(_TIMES * memory))
+    def __init__(self, kind: np.dtype[Any], tolerances: Tolerances, rule: Rule, *, sampled: bool, since: int) -> None:
+        self._patience = max(_PATIENCE, round(_TIMES * memory_of(rule)))
+        self._schedules = [part for part in rule.parts() if isinstance(part, Schedule)]
         eps = float(np.finfo(kind).eps)
         self._xtol = eps / 4 if tolerances.xtol is None else float(tolerances.xtol)
         self._ftol = eps if tolerances.ftol is None else float(tolerances.ftol)
@@ -105,7 +106,7 @@ class Watch:
         """Compares the lowest cost so far with the lowest before the last 1,000 steps, or half the run.
 
         Momentum may carry a cost far up before it falls; what still comes down from there is no standstill. Nor is it
-        where a schedule still takes the rate down: with a smaller one the cost gets lower.
+        where a schedule still takes the rate down, or has yet to: with a smaller one the cost gets lower.
         """
         step, f = trace.step, trace.f
         rows = np.arange(new, len(step))
@@ -115,7 +116,14 @@ class Watch:
         idle = (earlier >= 0) & (lowest[earlier] - lowest[rows] <= self._ftol * np.abs(lowest[rows]))
         if not self._ftol:
             return None
+        idle &= ~np.array([self._falls_later(int(at)) for at in step[rows]], bool)
         return next((int(row) for row in rows[idle] if not _goes_on(trace, int(row), self._patience)), None)
+
+    def _falls_later(self, step: int) -> bool:
+        """Whether a schedule has yet to take the rate down."""
+        later = np.append(step, np.geomspace(max(step, 1), _LATER, _PLACES).round())
+        rates = [np.asarray(schedule(later), float) for schedule in self._schedules]
+        return any(bool(rate.min() < _LOWER * rate[0]) for rate in rates)
 
 
 def _goes_on(trace: Trace, row: int, patience: int) -> bool:

@@ -17,6 +17,7 @@ from descend.insight.retraining_causes import (
     boundless,
     cut_off,
     hardly_begun,
+    has_heavy_penalty,
     ill_conditioned,
     penalised,
     plateau,
@@ -103,7 +104,8 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     start, end, gained = trials.gained
     is_own = isinstance(trials, OfTraining)  # nobody else has drawn its start, or scaled its columns
     early, late = ((raw_columns, plateau), ()) if is_own else ((), (plateau,))
-    pulled = (penalised,) if isinstance(trials.method, Rule) and trials.method.pulls(trials.parameters) else ()
+    pulls = isinstance(trials.method, Rule) and trials.method.pulls(trials.parameters)
+    pulled = (penalised,) if pulls or has_heavy_penalty(trials) else ()
     if end > 1.02 * start or trials.is_restless:  # the way led up
         return too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
     if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:

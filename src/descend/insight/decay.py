@@ -11,7 +11,7 @@ from descend.descent.report import described
 from descend.insight.changed_methods import round_rate, with_rate
 from descend.insight.changed_schedules import FADED, faded, has_ended, highest_rate, prolonged, slower
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.trials import TRIED, cost, cured, gains, improved, start_cost, told
+from descend.insight.trials import TRIED, as_asked, cost, cured, gains, improved, start_cost, told
 from descend.stepsizes import Polyak, PolyakEstimated, StepSize
 
 __all__ = ["decayed", "left_astray"]
@@ -42,7 +42,7 @@ def decayed(run: Run) -> Diagnosis | None:
         longer = improved(run, with_rate(run.method, twice), steps=2 * run.nit, below=cost(run))
         if longer is None or not gains(run, longer):
             return None
-        cure = f"steps={2 * run.nit}, lr={described(twice)}"
+        cure = f"{as_asked(run, 2 * run.nit)}, lr={described(twice)}"
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer))
     cure, seen = f"lr={rate:.3g} in the place of {type(stepsize).__name__}", f"going on with it, {told(tried)}"
     best = run

@@ -36,7 +36,7 @@ class Cause(enum.Enum):
     LEFT_DOMAIN = "it came to where the cost, or its slope, is not finite"
     WRONG_GRADIENT = "the gradient is wrong"
     PRECISION_FLOOR = "it has reached the precision of the numbers"
-    NOISE_FLOOR = "the noise of the batches keeps it from going lower"
+    NOISE_FLOOR = "the noise of the batches, or of the method, keeps it from going lower"
     OVERFITTING = "it learns the training rows by heart"
     PENALTY = "a penalty keeps it from where the cost is lowest"
     UNKNOWN = "I cannot tell"

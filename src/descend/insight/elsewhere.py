@@ -11,9 +11,21 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.sweep import sweep
+from descend.insight.changed_methods import round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.stationary import sobol
-from descend.insight.trials import again, cost, cured, curvature_at, improved, shown, start_cost
+from descend.insight.trials import (
+    HARDLY,
+    TRIED,
+    again,
+    cost,
+    cured,
+    curvature_at,
+    fixed_rate,
+    improved,
+    shown,
+    start_cost,
+)
 from descend.insight.without_end import falls_for_ever
 from descend.methods import GradientDescent
 from descend.objectives import Landscape
@@ -38,6 +50,7 @@ _BETWEEN = 65  # places on the way to a lower minimum
 _MUCH = 0.01  # of what the run has gained: more to gain down the same slope is what a tolerance must not hide
 _SECONDS = 0.5  # after which no fifth trial is begun to reach a lower minimum that other starts hint at
 _NEARER = (0.0, 0.01, 0.1)  # of x: starts that are nearer to 0
+_THROWN = 5.0  # times as far from the start
 _NEAR = 0.95  # of the way from the start to a minimum that is known
 _STARTS, _FEW = 64, 10  # other starts, of at most so many variables, in the search for a better minimum
 
@@ -147,12 +160,27 @@ def unless_lower(run: Run, healthy: Diagnosis, near: Run | None = None) -> Diagn
     """What is to be said of a run that has arrived in a minimum, or near one: that, unless there is a lower one."""
     better, known = better_minimum(run, near), _known_minimum(run)
     if better is not None:
-        return local(run, better, known)
+        return _thrown(run, better) or local(run, better, known)
     if known is not None:
         return _below(run, known)
     many = as_vector(run.x_array).size > _FEW
     told = {"whether there is a lower minimum": "not looked for in so many variables"} if many else {}
     return replace(healthy, evidence={**healthy.evidence, **told})
+
+
+def _thrown(run: Run, better: Run) -> Diagnosis | None:
+    """Whether a tenth of the rate leads from the same start to a place as low, that is nearer by far."""
+    lr = fixed_rate(run)
+    if lr is None:
+        return None
+    smaller = round_rate(lr / 10)
+    as_low = cost(better) + HARDLY * abs(start_cost(run) - cost(better))
+    tried = improved(run, with_rate(run.method, smaller), steps=max(run.nit, TRIED), below=as_low)
+    start, end = (as_vector(x).astype(float) for x in (run.problem.x0, run.x_array))
+    if tried is None or not np.abs(end - start).max() > _THROWN * np.abs(as_vector(tried.x_array) - start).max():
+        return None
+    evidence = {"learning rate": lr, "cost": run.fun, "x": end}
+    return cured(run, Cause.RATE_TOO_LARGE, evidence, f"lr={smaller:.3g}", tried)
 
 
 def _below(run: Run, known: dict[str, Any]) -> Diagnosis:

@@ -10,6 +10,7 @@ from descend.descent import Run
 from descend.insight.astray import diverged, wrong_gradient
 from descend.insight.decay import left_astray
 from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.kinks import nothing_left
 from descend.insight.resting import (
     all_but_there,
     arrived,
@@ -32,7 +33,7 @@ __all__ = ["explain"]
 
 _LOOKS = (
     wrong_gradient, frozen, penalised, rounded, level, left_astray, diverged, converged, floor, falls_for_ever, stalled,
-    sampled, all_but_there, on_its_way, arrived, held_up,
+    sampled, all_but_there, on_its_way, arrived, held_up, nothing_left,
 )  # fmt: skip
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from descend.descent import Run
+from descend.descent import Outcome, Run
 from descend.descent.kinks import fall_from_kink
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.elsewhere import unless_lower
-from descend.insight.trials import TRIED, cost, cured, improved
+from descend.insight.trials import HARDLY, TRIED, cost, cured, improved, start_cost
 from descend.methods import AdaGrad
 from descend.objectives.parameters import as_vector
 
-__all__ = ["along_a_kink", "in_a_kink", "rests_in_a_kink"]
+__all__ = ["along_a_kink", "in_a_kink", "nothing_left", "rests_in_a_kink"]
+
+_SHARES = (1.0, 0.1, 0.01, 1e-3, 1e-4)  # of the size of x: rates of AdaGrad
 
 
 def rests_in_a_kink(run: Run) -> bool:
@@ -39,6 +41,24 @@ def in_a_kink(run: Run) -> Diagnosis | None:
     return unless_lower(run, Diagnosis(Cause.HEALTHY, evidence))
 
 
+def nothing_left(run: Run) -> Diagnosis | None:
+    """Of a run that nothing else explains: whether no steps from its end get lower by more than a trifle.
+
+    Those of AdaGrad do between kinks, where the default ones do not.
+    """
+    gained = start_cost(run) - cost(run)
+    if run.outcome not in {Outcome.STEPS_EXHAUSTED, Outcome.STALLED} or not gained > 0:
+        return None
+    size = max(1.0, float(np.abs(as_vector(run.x_array)).max()))
+    methods = (None, *(AdaGrad(share * size) for share in _SHARES))
+    tried = [made for method in methods if (made := improved(run, method, x0=run.x, below=cost(run))) is not None]
+    left = max((cost(run) - cost(made) for made in tried), default=0.0)
+    if not left <= HARDLY * gained:
+        return None
+    evidence = {"cost": run.fun, "what other steps from its end win, of what was gained": left / gained}
+    return unless_lower(run, Diagnosis(Cause.HEALTHY, evidence))
+
+
 def along_a_kink(run: Run) -> Diagnosis:
     """Steps that decay reach what lies along the kink: AdaGrad's do, at a rate of the size of x."""
     evidence = {"cost": run.fun, "at": "a kink: the cost rises to both sides, and falls along the kink"}
@@ -48,5 +68,5 @@ def along_a_kink(run: Run) -> Diagnosis:
         tried = improved(run, AdaGrad(lr), steps=max(TRIED, run.nit), below=cost(run if found is None else found[1]))
         found = found if tried is None else (lr, tried)
     if found is None:
-        return Diagnosis(Cause.OSCILLATING, evidence)
+        return nothing_left(run) or Diagnosis(Cause.OSCILLATING, evidence)
     return cured(run, Cause.OSCILLATING, evidence, f"take AdaGrad(lr={found[0]:.3g})", found[1])

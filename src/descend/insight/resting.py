@@ -239,21 +239,33 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     evidence: dict[str, Any] = {"gradient norm": run.cost_and_gradient()[2], which: sign * bend.smallest}
     if bend.smallest < 0:
         evidence["along"] = shown(bend.of_smallest)
+    mixed = np.random.default_rng(0).normal(size=bend.of_smallest.size)  # leads off other saddles, too
+    found = [tried for way in (bend.of_smallest, mixed / np.linalg.norm(mixed)) if (tried := _beside(run, way, scale))]
+    if not found:
+        return Diagnosis(Cause.SADDLE, evidence)
+    if any(has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND for tried in found):
+        return Diagnosis(Cause.SADDLE, {**evidence, "beside it": "the cost has no bound"})  # no place to go to
+    lowest = min(found, key=cost)
+    best = found[0] if cost(found[0]) - cost(lowest) <= HARDLY * (cost(run) - cost(lowest)) else lowest
+    beside = as_vector(best.problem.x0)
+    cure = f"start a little beside it, at {shown(beside)}{with_default(run, best)}"
+    return cured(run, Cause.SADDLE, {**evidence, "beside it": beside}, cure, best)
+
+
+def _beside(run: Run, way: np.ndarray, scale: float) -> Run | None:
+    """A run from a little beside the end of another, that way, which goes on down from there."""
     place = as_vector(run.x_array).astype(float)
     ways = (1e-2, -1e-2, 0.1, -0.1, 0.5)
     for method, far in (*((run.method, far) for far in ways), *((None, far) for far in ways)):
-        beside = typed(place + far * scale * bend.of_smallest)
-        tried = again(run, method, x0=from_vector(beside, run.problem.x0))
+        tried = again(run, method, x0=from_vector(typed(place + far * scale * way), run.problem.x0))
         if tried is None or not cost(tried) < cost(run):
             continue
         if not start_cost(tried) - cost(tried) > abs(cost(run) - start_cost(tried)):
             continue  # beside it is lower as such: what counts is that it goes on from there
-        if has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND:
-            return Diagnosis(Cause.SADDLE, {**evidence, "beside it": "the cost has no bound"})  # no place to go to
-        if tried.outcome is not Outcome.DIVERGED:
-            cure = f"start a little beside it, at {shown(beside)}{with_default(run, tried)}"
-            return cured(run, Cause.SADDLE, {**evidence, "beside it": beside}, cure, tried)
-    return Diagnosis(Cause.SADDLE, evidence)
+        is_endless = has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND
+        if is_endless or tried.outcome is not Outcome.DIVERGED:
+            return tried
+    return None
 
 
 def _plateau(run: Run, bend: Curvature, size: float) -> Diagnosis:

@@ -228,6 +228,15 @@ class Retraining(ABC):
         then = min(int(np.searchsorted(tried.epoch, as_many_steps * self.whole)), len(tried) - 2)
         return bool(np.nanmin(tried.validation[then + 1 :]) < (1 - _HOLDS) * tried.validation[then])
 
+    def holds_for_others(self, **changes: Any) -> bool:
+        """Whether with something changed a training is better on rows held out, too; true where that is not known."""
+        if np.isfinite(self.history.validation).any():  # then each trial is judged by them
+            return True
+        same, changed = (self.anew(**{"epochs": self.whole, "validation": _HELD_OUT, **made}) for made in ({}, changes))
+        if same is None or changed is None:
+            return True
+        return bool(changed.validation[-1] < (1 - _HOLDS) * same.validation[-1])
+
     @property
     def has_noise(self) -> bool:
         """Whether a batch is less than all rows."""

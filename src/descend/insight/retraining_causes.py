@@ -43,6 +43,7 @@ __all__ = [
     "boundless",
     "cut_off",
     "hardly_begun",
+    "has_heavy_penalty",
     "ill_conditioned",
     "penalised",
     "plateau",
@@ -60,6 +61,7 @@ _AS_WELL, _MOST = 0.1, 0.5  # shares of what scaled columns win, that may be mis
 _QUARTER = 0.25  # of the loss: without a decay so little is left
 _LIGHTER = (1e2, 1e4, 1e6)  # times as light, a penalty is tried: the heaviest of those that win about as much
 _MUCH_MORE = 1.5  # times as much won, for which a still lighter penalty is taken
+_HEAVY = 0.1  # of l2 or l1: the default is a thousandth of that, or nothing
 _PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss falls as far as the rate takes it
 
 
@@ -201,6 +203,8 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
     if trials.is_at_rest:
         return None
     _, end, gained = trials.gained
+    if isinstance(trials, OfModel):  # a start above what a constant has says nothing
+        gained = min(gained, max(trials.level - end, 0.0))
     more = trials.onward(epochs=max(trials.epochs, 5))
     whole = max(gained, end) if trials.in_batches else end  # on all rows it should have converged
     won = 0.0 if more is None else end - settled(more)
@@ -283,7 +287,8 @@ def penalised(trials: Retraining) -> Diagnosis | None:
     if tried is None:
         return None
     start, before = float(trials.history.loss[0]), trials.beside(tried)
-    is_half = before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1])
+    first = before if at_chance(trials) else max(start, before)  # a start that is worse than a constant says nothing
+    is_half = tried.loss[-1] < FOUND * before and before - tried.loss[-1] > 0.5 * (first - tried.loss[-1])
     pulls = trials.method.pulls(trials.parameters) if isinstance(trials.method, Rule) else {}
     is_apart = trials.in_batches and _has_many_rows(trials)  # on all rows the loss holds the penalty itself
     is_rest = (bool(pulls) or is_apart) and tried.loss[-1] < _QUARTER * before and before > REST * start
@@ -297,6 +302,11 @@ def _penalties_of(trials: Retraining) -> dict[str, float]:
     """Those of the estimator, not of its method."""
     has = {} if trials.model is None else trials.model.get_params()
     return {name: float(has[name]) for name in ("l2", "l1", "dropout") if has.get(name)}
+
+
+def has_heavy_penalty(trials: Retraining) -> bool:
+    """Whether the estimator has a penalty by which its weights hardly count, if that is what its size says."""
+    return any(value >= _HEAVY for name, value in _penalties_of(trials).items() if name != "dropout")
 
 
 def _lighter(trials: Retraining, times: float) -> tuple[str, dict[str, Any]]:

@@ -34,6 +34,7 @@ from descend.stepsizes.schedule import Schedule
 
 __all__ = ["decayed", "diverged", "goes_to_and_fro", "rises_too_slowly", "swings", "too_large", "too_small"]
 
+_OF_THE_LOSS = 0.05  # that twice as long a training wins, on rows held out, too
 _TWICE_AS_MUCH = 0.1  # share of what was gained, that is won in twice as long a training
 _AGAIN = 0.05  # share of what was gained, that is gained once more
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
@@ -98,7 +99,10 @@ def decayed(trials: Retraining) -> Diagnosis | None:
         least = (
             MATTERS if goes_on or end < 0 else _TWICE_AS_MUCH
         )  # noise may hide what a high rate wins, until it falls
-        if longer is None or not end - longer.loss[-1] > least * max(gained, end):
+        won = -np.inf if longer is None else end - float(longer.loss[-1])
+        changes = {"method": with_rate(kept, twice), "epochs": 2 * whole}
+        is_much = won > least * max(gained, end) or (won > _OF_THE_LOSS * end and trials.holds_for_others(**changes))
+        if longer is None or not is_much:
             return None
         cure = f"epochs={2 * whole}, {how_fast(with_rate(kept, twice))}"
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer, "from the start", end))

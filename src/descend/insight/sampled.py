@@ -7,12 +7,13 @@ import numpy as np
 
 from descend.descent import Outcome, Run, minimize
 from descend.descent.outcome import length
-from descend.insight.changed_methods import falling, less_noise, with_rate
+from descend.insight.changed_methods import falling, less_noise, rescaled
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.slow import too_small
 from descend.insight.to_and_fro import ILL, too_large
 from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, improved, start_cost, told
+from descend.methods import Optax
 
 __all__ = ["sampled"]
 
@@ -42,7 +43,8 @@ def sampled(run: Run) -> Diagnosis | None:
     if lr is not None and (slow := too_small(run, bend)) is not None:
         return slow
     flat, least = _held_up(run, bend)
-    if lr is None or run.method.hands_out_another(problem.x0):  # no rate to be changed
+    smaller = rescaled(run.method, 0.1) if lr is not None or isinstance(run.method, Optax) else None
+    if smaller is None or run.method.hands_out_another(problem.x0):  # no rate to be changed
         first = length(problem.value_and_grad(problem.x0, *problem.data)[1])
         settled = whole < _SETTLED * first and cost(run) < start_cost(run)
         if not settled or flat is not None:
@@ -51,7 +53,7 @@ def sampled(run: Run) -> Diagnosis | None:
     if noise <= whole:
         return flat
     steps = min(2_000, max(run.nit, 50))
-    small, same = (again(run, with_rate(run.method, rate), x0=run.x, steps=steps) for rate in (lr / 10, lr))
+    small, same = (again(run, method, x0=run.x, steps=steps) for method in (smaller.method, run.method))
     lowest = min((cost(tried) for tried in (small, same) if tried is not None), default=np.inf)
     if cost(run) - lowest < min(_TRIFLE * (start_cost(run) - cost(run)), _TRIFLE_LEFT * abs(cost(run))):
         return flat or Diagnosis(Cause.HEALTHY, evidence)
@@ -61,7 +63,7 @@ def sampled(run: Run) -> Diagnosis | None:
         return flat
     if flat is not None and cost(run) - cost(small) < 0.5 * (cost(run) - least):
         return flat
-    how, seen = f"a rate that falls from {lr:.3g} to {lr / 10:.3g}", f"going on with lr={lr / 10:.3g}, {told(small)}"
+    how, seen = f"a rate that falls at the end, to {smaller.how}", f"going on with {smaller.how}, {told(small)}"
     half = (cost(run) + cost(small)) / 2
     if (falls := falling(run.method, run.nit)) is not None:
         made = improved(run, falls.method, steps=run.nit, below=half)

@@ -31,7 +31,9 @@ from descend.insight.stability import convergence_factor, is_linear_map, stabili
 from descend.insight.to_and_fro import ILL, circling, swinging, too_large
 from descend.insight.trials import (
     HARDLY,
+    TRIED,
     again,
+    as_asked,
     cost,
     cured,
     curvature_at,
@@ -185,7 +187,9 @@ def vanished(run: Run) -> Diagnosis | None:
     if not fresh > 5 * late:
         return None
     evidence = {"move per step at the end": late, "after forgetting the past": fresh}
-    cure = "Adam or RMSProp, which forget old gradients, or a larger lr"
+    does_forget = "beta2" in innermost(run.method).names()
+    cure = "a smaller beta2" if does_forget else "Adam or RMSProp, which forget old gradients"
+    cure += ", or a larger lr"
     lr = fixed_rate(run)
     forgetful = (
         [] if lr is None else [Rescaled(adam.method, f"Adam({adam.how})") for adam in _also_smaller(Adam(lr=lr))]
@@ -305,6 +309,9 @@ def _limit_ahead(run: Run) -> float:
 def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
     if bend is None or not bend.smallest > 0 or not bend.condition > ILL:
         return None
+    longer = improved(run, run.method, steps=max(4 * run.nit, TRIED), below=cost(run)) if run.nit < TRIED else None
+    if longer is not None and longer.success:  # soon there, whatever the condition is
+        return None
     if isinstance(getattr(run.method, "lr", None), BarzilaiBorwein):  # it is the cure
         return None
     evidence: dict[str, Any] = {
@@ -422,8 +429,5 @@ def _more_steps(run: Run, bend: Curvature | None) -> Diagnosis | None:
         return crept
     evidence = {"gradient norm": run.cost_and_gradient()[2], "steps": run.nit}
     more = {Outcome.OUT_OF_TIME: "more time", Outcome.INTERRUPTED: "let it go on"}
-    if run.sampling is not None and run.sampling.samples:
-        cure = f"epochs={-(-steps // run.sampling.batches)}"
-    else:
-        cure = more.get(run.outcome, f"steps={steps}")  # type: ignore[arg-type]
+    cure = more.get(run.outcome, as_asked(run, steps))  # type: ignore[arg-type]
     return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(tried))

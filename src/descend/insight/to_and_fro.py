@@ -11,7 +11,7 @@ from descend.insight.changed_methods import calmer, falling, rescaled, round_rat
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
 from descend.insight.trials import HARDLY, again, cost, cured, fixed_rate, improved, onward, rises, start_cost, told
-from descend.methods import Optax
+from descend.methods import GradientNoise, Optax
 from descend.stepsizes.schedule import Schedule
 
 __all__ = ["ILL", "RISING", "circling", "swinging", "too_large"]
@@ -113,7 +113,10 @@ def too_large(run: Run) -> Diagnosis | None:
         won, fall = cost(run) - cost(tried), start_cost(run) - cost(tried)
         size = max(abs(cost(run)), abs(cost(tried)))
         if won > 0.1 * fall or (won > _MUCH * size and won > 1e-3 * fall):
-            evidence = {"learning rate": lr, "cost": run.fun}
+            evidence: dict[str, Any] = {"learning rate": lr, "cost": run.fun}
+            if any(isinstance(part, GradientNoise) for part in run.method.parts()):
+                evidence |= {"noise": "that of GradientNoise, which was asked for"}
+                return cured(run, Cause.NOISE_FLOOR, evidence, f"lr={smaller:.3g}", tried)
             return cured(run, Cause.RATE_TOO_LARGE, evidence, f"lr={smaller:.3g}", tried)
     return None
 
@@ -138,4 +141,4 @@ def _to_and_fro(points: np.ndarray) -> dict[str, float] | None:
     if cosine < -0.3:
         return {_COSINE: cosine}
     onward = float(np.linalg.norm(moves.sum(axis=0))) / float(sizes.sum())
-    return {"of the way of the last moves leads on": onward} if onward < 0.2 else None
+    return {"net way of the last moves, as a share of their length": onward} if onward < 0.2 else None

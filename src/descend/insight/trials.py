@@ -25,6 +25,7 @@ __all__ = [
     "RIGHT_RULE",
     "TRIED",
     "again",
+    "as_asked",
     "cost",
     "cured",
     "curvature_at",
@@ -47,7 +48,7 @@ HARDLY = 1e-6  # share of the cost, or of what was gained: no more than a trifle
 TRIED = 500  # steps for which a cure is tried
 _SECONDS = 1.0  # that a trial may take, or as long as the run
 _OF_A_REST, _PART, _OF_ALL = 1e-4, 0.05, 1e-4  # shares: of what was gained, of the cost, of what was gained
-_SHOWN = 6  # numbers of a point
+_SHOWN = 12  # numbers of a point
 _CURVED = 100_000  # variables up to which curvature is looked at
 
 
@@ -166,6 +167,13 @@ def gains(run: Run, tried: Run) -> bool:
     least = _OF_A_REST if run.outcome is Outcome.STALLED else 1e-3  # which is no success, however little is left
     takes_a_part = won > max(_PART * abs(cost(run)), _OF_ALL * gained)
     return won > least * gained or takes_a_part or (is_nearer and won > HARDLY * gained)
+
+
+def as_asked(run: Run, steps: int) -> str:
+    """So many steps, as one asks for them: of batches by epochs."""
+    if run.sampling is not None and run.sampling.samples:
+        return f"epochs={-(-steps // run.sampling.batches)}"
+    return f"steps={steps}"
 
 
 def told(tried: Run) -> str:

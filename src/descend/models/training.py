@@ -216,7 +216,7 @@ def train_in_batches(
         message = f"diverged: the loss rose from {at.first:.6g} to {loss:.6g}"
         return Ending(at.good, Outcome.DIVERGED, message, float(epochs))
     kept = at.best if patience is not None else at.good
-    made = f"all {_counted(epochs)} made"
+    made = f"{'' if epochs == 1 else 'all '}{_counted(epochs)} made"
     if has_been_stopped:
         made = f"stopped by a callback after {_counted(at.epoch)}"
     elif at.epoch > epochs:
