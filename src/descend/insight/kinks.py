@@ -8,7 +8,7 @@ from descend.descent import Outcome, Run
 from descend.descent.kinks import fall_from_kink
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.elsewhere import unless_lower
-from descend.insight.trials import HARDLY, TRIED, cost, cured, improved, start_cost
+from descend.insight.trials import HARDLY, TRIED, cost, cured, improved, lies_far_off, start_cost
 from descend.methods import AdaGrad
 from descend.objectives.parameters import as_vector
 
@@ -53,7 +53,7 @@ def nothing_left(run: Run) -> Diagnosis | None:
     methods = (None, *(AdaGrad(share * size) for share in _SHARES))
     tried = [made for method in methods if (made := improved(run, method, x0=run.x, below=cost(run))) is not None]
     left = max((cost(run) - cost(made) for made in tried), default=0.0)
-    if not left <= HARDLY * gained:
+    if not left <= HARDLY * gained or any(lies_far_off(run, made) for made in tried):
         return None
     evidence = {"cost": run.fun, "what other steps from its end win, of what was gained": left / gained}
     return unless_lower(run, Diagnosis(Cause.HEALTHY, evidence))

@@ -39,9 +39,11 @@ from descend.insight.trials import (
     curvature_at,
     false_slopes,
     improved,
+    lies_far_off,
     shown,
     start_cost,
     unbounded,
+    way_to,
 )
 from descend.methods import Frozen
 from descend.objectives.parameters import as_vector, from_vector
@@ -69,7 +71,6 @@ _LARGE_CONSTANT = 1e6  # in a cost as large as that curvature may drown
 _FLAT = 1e-9  # share of the cost by which it changes over the size of x
 _WIDER = "start in float64"  # a cure
 _LEFT = 1e-4  # share of what was gained that may be left where all is well
-_FAR_OFF = 0.1  # of the size of x
 _NEXT_TO_NOTHING, _NEAR = 1e-8, 0.01  # share of what was gained; of the size of x
 
 
@@ -313,7 +314,7 @@ def arrived(run: Run) -> Diagnosis | None:
     tried = downhill(run)
     if tried is None or not (tried.success or rests_in_a_kink(tried)):
         return None
-    if cost(run) - cost(tried) > _LEFT * (start_cost(run) - cost(tried)) or _lies_far_off(run, tried):
+    if cost(run) - cost(tried) > _LEFT * (start_cost(run) - cost(tried)) or lies_far_off(run, tried):
         return None
     evidence = {"cost": run.fun, "lowest near": tried.fun, "gradient norm": run.cost_and_gradient()[2]}
     return unless_lower(run, Diagnosis(Cause.HEALTHY, evidence), tried)
@@ -327,21 +328,10 @@ def all_but_there(run: Run) -> Diagnosis | None:
     if tried is None or not tried.success:
         return None
     left, gained = cost(run) - cost(tried), start_cost(run) - cost(tried)
-    if left > _NEXT_TO_NOTHING * gained or _way(run, tried) > _NEAR * reach_of(run.x_array):
+    if left > _NEXT_TO_NOTHING * gained or way_to(run, tried) > _NEAR * reach_of(run.x_array):
         return None
     if (at_the_edge := circling(run)) is not None and at_the_edge.cure:
         return at_the_edge
     share = {"what is left to win, of what was gained": max(left, 0.0) / gained}
     evidence = {"cost": run.fun, "lowest near": tried.fun, **share}
     return unless_lower(run, Diagnosis(Cause.HEALTHY, evidence), tried)
-
-
-def _lies_far_off(run: Run, there: Run) -> bool:
-    """Whether a lower place, of less than half the cost, is far off: the cost at the start may have been anything."""
-    is_lower = cost(run) - cost(there) > 0.5 * abs(cost(run))
-    return is_lower and _way(run, there) > _FAR_OFF * reach_of(run.x_array)
-
-
-def _way(run: Run, there: Run) -> float:
-    """How far it is from the end of a run to that of another, in the variable that moves most."""
-    return float(np.abs(as_vector(there.x_array).astype(float) - as_vector(run.x_array)).max())

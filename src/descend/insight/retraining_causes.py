@@ -287,8 +287,8 @@ def penalised(trials: Retraining) -> Diagnosis | None:
     if tried is None:
         return None
     start, before = float(trials.history.loss[0]), trials.beside(tried)
-    first = before if at_chance(trials) else max(start, before)  # a start that is worse than a constant says nothing
-    is_half = tried.loss[-1] < FOUND * before and before - tried.loss[-1] > 0.5 * (first - tried.loss[-1])
+    is_half = before - tried.loss[-1] > 0.5 * (max(start, before) - tried.loss[-1])
+    is_half |= at_chance(trials) and tried.loss[-1] < 0.5 * before  # whatever the start was
     pulls = trials.method.pulls(trials.parameters) if isinstance(trials.method, Rule) else {}
     is_apart = trials.in_batches and _has_many_rows(trials)  # on all rows the loss holds the penalty itself
     is_rest = (bool(pulls) or is_apart) and tried.loss[-1] < _QUARTER * before and before > REST * start

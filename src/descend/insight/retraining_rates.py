@@ -34,6 +34,7 @@ from descend.stepsizes.schedule import Schedule
 
 __all__ = ["decayed", "diverged", "goes_to_and_fro", "rises_too_slowly", "swings", "too_large", "too_small"]
 
+_LEFT_OVER = 0.2  # share of what a constant has
 _OF_THE_LOSS = 0.05  # that twice as long a training wins, on rows held out, too
 _TWICE_AS_MUCH = 0.1  # share of what was gained, that is won in twice as long a training
 _AGAIN = 0.05  # share of what was gained, that is gained once more
@@ -101,7 +102,8 @@ def decayed(trials: Retraining) -> Diagnosis | None:
         )  # noise may hide what a high rate wins, until it falls
         won = -np.inf if longer is None else end - float(longer.loss[-1])
         changes = {"method": with_rate(kept, twice), "epochs": 2 * whole}
-        is_much = won > least * max(gained, end) or (won > _OF_THE_LOSS * end and trials.holds_for_others(**changes))
+        is_rest = end > _LEFT_OVER * trials.level and won > _OF_THE_LOSS * end
+        is_much = won > least * max(gained, end) or (is_rest and trials.holds_for_others(**changes))
         if longer is None or not is_much:
             return None
         cure = f"epochs={2 * whole}, {how_fast(with_rate(kept, twice))}"

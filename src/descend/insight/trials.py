@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from descend.descent import Outcome, Run, minimize
-from descend.descent.outcome import Finding
+from descend.descent.outcome import Finding, reach_of
 from descend.insight.curvature import Curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.methods import Around, Method
@@ -33,6 +33,7 @@ __all__ = [
     "fixed_rate",
     "gains",
     "improved",
+    "lies_far_off",
     "onward",
     "points",
     "rises",
@@ -40,6 +41,7 @@ __all__ = [
     "start_cost",
     "told",
     "unbounded",
+    "way_to",
 ]
 
 RIGHT_RULE = "make the derivative that of the function: look for stop_gradient, a rule of your own, or grad="  # too
@@ -48,6 +50,7 @@ HARDLY = 1e-6  # share of the cost, or of what was gained: no more than a trifle
 TRIED = 500  # steps for which a cure is tried
 _SECONDS = 1.0  # that a trial may take, or as long as the run
 _OF_A_REST, _PART, _OF_ALL = 1e-4, 0.05, 1e-4  # shares: of what was gained, of the cost, of what was gained
+_FAR_OFF = 0.1  # of the size of x
 _SHOWN = 12  # numbers of a point
 _CURVED = 100_000  # variables up to which curvature is looked at
 
@@ -167,6 +170,17 @@ def gains(run: Run, tried: Run) -> bool:
     least = _OF_A_REST if run.outcome is Outcome.STALLED else 1e-3  # which is no success, however little is left
     takes_a_part = won > max(_PART * abs(cost(run)), _OF_ALL * gained)
     return won > least * gained or takes_a_part or (is_nearer and won > HARDLY * gained)
+
+
+def way_to(run: Run, there: Run) -> float:
+    """How far it is from the end of a run to that of another, in the variable that moves most."""
+    return float(np.abs(as_vector(there.x_array).astype(float) - as_vector(run.x_array)).max())
+
+
+def lies_far_off(run: Run, there: Run) -> bool:
+    """Whether a lower place, of less than half the cost, is far off: the cost at the start may have been anything."""
+    is_lower = cost(run) - cost(there) > 0.5 * abs(cost(run))
+    return is_lower and way_to(run, there) > _FAR_OFF * reach_of(run.x_array)
 
 
 def as_asked(run: Run, steps: int) -> str:
