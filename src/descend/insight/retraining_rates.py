@@ -34,7 +34,7 @@ from descend.stepsizes.schedule import Schedule
 
 __all__ = ["decayed", "diverged", "goes_to_and_fro", "rises_too_slowly", "swings", "too_large", "too_small"]
 
-_LEFT_OVER = 0.2  # share of what a constant has
+_LEFT_OVER = 0.15  # share of what a constant has
 _OF_THE_LOSS = 0.05  # that twice as long a training wins, on rows held out, too
 _TWICE_AS_MUCH = 0.1  # share of what was gained, that is won in twice as long a training
 _AGAIN = 0.05  # share of what was gained, that is gained once more
