@@ -66,7 +66,7 @@ def _found(run: Run) -> Diagnosis:
     if slow is not None:
         return slow
     tried = improved(run, None, steps=max(run.nit, TRIED), below=cost(run))
+    evidence = {"cost": run.fun, "gradient norm": run.cost_and_gradient()[2]}
     if tried is None or not gains(run, tried):
-        return Diagnosis(Cause.UNKNOWN)
-    cure = "leave the method out: the default finds its steps"
-    return Diagnosis(Cause.UNKNOWN, {"cost": run.fun}, cure, told(tried))
+        return Diagnosis(Cause.UNKNOWN, evidence)
+    return Diagnosis(Cause.UNKNOWN, evidence, "leave the method out: the default finds its steps", told(tried))
