@@ -243,7 +243,7 @@ def hardly_begun(trials: Retraining) -> Diagnosis | None:
 
 def _is_short_of_the_best(trials: Retraining, won: float) -> bool:
     """Whether a share of the loss matters: of a linear model one expects the best there is."""
-    return isinstance(trials.model, LinearModel) and won > MATTERS
+    return isinstance(trials.model, LinearModel) and won > 2 * MATTERS
 
 
 def _longer(trials: Retraining, more: float, seen: str, evidence: dict[str, Any]) -> Diagnosis | None:
