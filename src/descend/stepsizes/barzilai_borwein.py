@@ -75,7 +75,8 @@ class BarzilaiBorwein(StepSize):
         known = curvature > 0
         secant = self._secant(s, y, where(known, curvature, 1))
         opening = like(self.first, slope) / reach
-        lr = where(at.t == 1, opening, where(known, secant, 2 * state.lr))
+        unknown = where(dot(s, s) > 0, 2 * state.lr, state.lr)  # where x rests nothing speaks for a longer step
+        lr = where(at.t == 1, opening, where(known, secant, unknown))
 
         found = backtrack(at, lr, lambda rate: ceiling + _SUFFICIENT * (rate * reach) * slope, where_not_finite=0.1)
         return found.lr, _Memory(at.x, at.g, found.lr, costs), found.count
