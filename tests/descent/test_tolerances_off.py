@@ -10,7 +10,7 @@ import pytest
 
 from descend import Adam, GradientDescent, Outcome, minimize
 
-OFF = {"gtol": 0, "xtol": 0, "ftol": 0}
+OFF: dict[str, Any] = {"gtol": 0, "xtol": 0, "ftol": 0}
 MANY = 100_000
 
 

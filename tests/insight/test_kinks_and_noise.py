@@ -18,6 +18,7 @@ from descend import (
     MLPRegressor,
     Momentum,
     Nesterov,
+    Optax,
     Outcome,
     Polynomial,
     StepDecay,
@@ -192,3 +193,28 @@ def test_a_model_of_one_epoch_that_is_there_is_well() -> None:
     X = draw.normal(size=(20_000, 3))
     y = (X[:, 0] + draw.logistic(size=20_000) > 0).astype(int)
     assert LogisticRegression(batch_size=32, epochs=2).fit(X, y).explain(X, y).cause is Cause.HEALTHY
+
+
+STRONG: list[tuple[Any, str]] = [
+    (optax.sgd(0.2, momentum=0.998), "optax.sgd(0.2, momentum=0.9)"),
+    (optax.adam(0.3, b1=0.999), "optax.sgd(0.3, momentum=0.9)"),
+]
+
+
+@pytest.mark.parametrize(("method", "cure"), STRONG, ids=["sgd", "adam"])
+def test_the_momentum_that_optax_hides_is_found_by_what_it_does(method: Any, cure: str) -> None:
+    def bowl(x: Any) -> Any:
+        return (np.array([1.0, 2, 3]) * (x - 1) ** 2).sum() / 2
+
+    run = minimize(bowl, np.zeros(3), method, steps=500)
+    found = run.explain()
+    assert (found.cause, found.cure) == (Cause.OSCILLATING, cure)
+    share = cure.removeprefix("optax.sgd(").removesuffix(", momentum=0.9)")
+    assert minimize(bowl, np.zeros(3), optax.sgd(float(share), momentum=0.9), steps=500).fun < 1e-9 < run.fun
+
+
+def test_what_optax_carries_on_is_its_momentum() -> None:
+    x = {"a": np.zeros(2), "b": np.zeros(())}
+    assert Optax(optax.sgd(0.2, momentum=0.98)).carries_on(x) == pytest.approx((0.2, 0.98))
+    assert Optax(optax.sgd(0.2)).carries_on(x) == pytest.approx((0.2, 0.0))
+    assert Optax(optax.lbfgs()).carries_on(x) == (0.0, 0.0)  # it asks for the cost

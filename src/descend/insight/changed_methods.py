@@ -16,6 +16,7 @@ from descend.stepsizes.schedule import Cosine, Schedule
 __all__ = [
     "Rescaled",
     "calmer",
+    "calmer_of_optax",
     "each_rescaled",
     "falling",
     "how_fast",
@@ -33,6 +34,7 @@ __all__ = [
 
 _LIMITS = {"limit", "largest"}
 _CALM = 0.9  # momentum that is not called much
+_MUCH_IN_OPTAX = 0.95  # of a move that is left a step later: what adapts as well keeps a little more than its momentum
 _SOONER = 10.0  # of the steps that were made, a warm-up takes one
 _LATER = 1e9  # steps within which a schedule that warms up has done so
 _LESS_NOISE = 4  # times as many rows in a batch
@@ -93,6 +95,17 @@ def calmer(method: Any) -> tuple[str, Any] | None:
         return None
     less = min(_CALM, max(0.0, 1 - 10 * (1 - float(getattr(method, name)))))
     return name, replace(method, **{name: less})
+
+
+def calmer_of_optax(first: float, share: float) -> dict[str, Optax]:
+    """Transformations of optax with that first move, and less momentum than that share, in words; none if it is low."""
+    import optax
+
+    if not _MUCH_IN_OPTAX < share < 1:
+        return {}
+    lr = round_rate(first)
+    ways = {f"optax.sgd({lr:g}, momentum=0.9)": optax.sgd(lr, momentum=0.9), f"optax.adam({lr:g})": optax.adam(lr)}
+    return {how: Optax(transformation) for how, transformation in ways.items()}
 
 
 class Rescaled(NamedTuple):

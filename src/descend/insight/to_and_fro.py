@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend.descent import Run
-from descend.insight.changed_methods import calmer, falling, rescaled, round_rate, with_rate
+from descend.insight.changed_methods import calmer, calmer_of_optax, falling, rescaled, round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
 from descend.insight.trials import HARDLY, again, cost, cured, fixed_rate, improved, onward, rises, start_cost, told
@@ -86,18 +86,26 @@ def _is_all_won(run: Run) -> bool:
 def swinging(run: Run) -> Diagnosis | None:
     """Whether momentum carries it past the minimum and back: with less of it it gets much lower."""
     costs = run.problem.sign * run.trace.f
-    found = calmer(run.method)
-    if found is None or len(costs) < _FEW_ROWS or not rises(costs) > RISING:
+    if len(costs) < _FEW_ROWS or not rises(costs) > RISING:
         return None
-    name, method = found
-    tried = improved(run, method, steps=max(50, run.nit), below=cost(run))
-    if tried is None or not (
-        cost(run) - cost(tried) > 0.01 * (start_cost(run) - cost(tried))
-        or tried.cost_and_gradient()[2] < 0.1 * run.cost_and_gradient()[2]
-    ):
+    if isinstance(run.method, Optax):
+        first, share = run.method.carries_on(run.problem.x0)
+        momentum, ways = {"share of a move that is left a step later": share}, calmer_of_optax(first, share)
+    elif (found := calmer(run.method)) is not None:
+        name, method = found
+        momentum = {name: float(getattr(run.method, name))}
+        ways = {f"{name}={getattr(method, name):.3g}": method}
+    else:
         return None
-    evidence = {"share of the moves of the cost that go up": rises(costs), name: float(getattr(run.method, name))}
-    return cured(run, Cause.OSCILLATING, evidence, f"{name}={getattr(method, name):.3g}", tried)
+    for cure, method in ways.items():
+        tried = improved(run, method, steps=max(50, run.nit), below=cost(run))
+        if tried is not None and (
+            cost(run) - cost(tried) > 0.01 * (start_cost(run) - cost(tried))
+            or tried.cost_and_gradient()[2] < 0.1 * run.cost_and_gradient()[2]
+        ):
+            evidence = {"share of the moves of the cost that go up": rises(costs), **momentum}
+            return cured(run, Cause.OSCILLATING, evidence, cure, tried)
+    return None
 
 
 def too_large(run: Run) -> Diagnosis | None:

@@ -20,6 +20,7 @@ __all__ = ["NO_VALUES", "AsksForValuesError", "Optax", "as_rule", "read_optax"]
 
 _DECAY = "decay of the parameters in a step"
 _PLACES = 12  # on the way through a schedule
+_WAITED = 40  # steps without a gradient
 _PROBED = 3  # updates: in the first one a rate that warms up is zero
 
 
@@ -98,6 +99,20 @@ class Optax(Rule):
             except AsksForValuesError:
                 return 1.0
         return moves[-1] / max(moves) if np.isfinite(moves).all() and max(moves) > 0 else 1.0
+
+    def carries_on(self, params: Any) -> tuple[float, float]:
+        """How long the move for a gradient of 1 is, and the share of a move that is left a step later without one."""
+        x, slope = (jax.tree.map(made, params) for made in (np.zeros_like, np.ones_like))
+        state, moves = self.init(x), []
+        try:
+            for g in (slope, *[x] * _WAITED):
+                change, state = self.update(g, state, x, **NO_VALUES)
+                moves.append(max(float(np.abs(part).max()) for part in jax.tree.leaves(change)))
+        except AsksForValuesError:
+            return 0.0, 0.0
+        early, late = moves[_WAITED // 2], moves[-1]
+        share = (late / early) ** (2 / _WAITED) if early > 0 and np.isfinite(moves).all() else 0.0
+        return moves[0], share
 
     def without_pull(self) -> Optax:
         """The same, told in each update that the parameters are zero: no decay has anything to take from."""
