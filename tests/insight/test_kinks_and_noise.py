@@ -22,6 +22,7 @@ from descend import (
     Outcome,
     Polynomial,
     StepDecay,
+    landscape,
     minimize,
 )
 from descend.insight import Cause
@@ -218,3 +219,11 @@ def test_what_optax_carries_on_is_its_momentum() -> None:
     assert Optax(optax.sgd(0.2, momentum=0.98)).carries_on(x) == pytest.approx((0.2, 0.98))
     assert Optax(optax.sgd(0.2)).carries_on(x) == pytest.approx((0.2, 0.0))
     assert Optax(optax.lbfgs()).carries_on(x) == (0.0, 0.0)  # it asks for the cost
+
+
+def test_a_schedule_that_was_cut_short_needs_the_steps_that_it_was_made_for() -> None:
+    run = minimize(
+        landscape("six-hump-camel").__call__, [0.38, -0.24], GradientDescent(Cosine(1e-3, steps=200)), steps=100
+    )
+    found = run.explain()
+    assert (found.cause, found.cure) == (Cause.TOO_FEW_STEPS, "steps=200")

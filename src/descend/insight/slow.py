@@ -415,6 +415,9 @@ def _on_level_ground(run: Run, longer: Run) -> Diagnosis | None:
 
 def _more_steps(run: Run, bend: Curvature | None) -> Diagnosis | None:
     steps = min(max(4 * run.nit, 100), 50_000)
+    planned = getattr(getattr(innermost(run.method), "lr", None), "steps", None)  # of a schedule, which then ends
+    if planned is not None and run.nit < float(planned) < steps:
+        steps = int(planned)
     # So near to the end the cost itself may be rounded already.
     tried = improved(run, run.method, steps=steps, below=cost(run) + noise_of(run.problem, run.x_array, cost(run)))
     if tried is None or tried.outcome is Outcome.STALLED:
