@@ -26,7 +26,8 @@ from descend.insight.elsewhere import (
     with_default,
 )
 from descend.insight.kinks import along_a_kink, rests_in_a_kink
-from descend.insight.slow import too_small, vanished
+from descend.insight.slow import too_small
+from descend.insight.tired import vanished
 from descend.insight.to_and_fro import circling, swinging, too_large
 from descend.insight.trials import (
     FROZEN,

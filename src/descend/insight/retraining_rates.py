@@ -25,7 +25,7 @@ from descend.insight.changed_methods import (
 from descend.insight.changed_schedules import FADED, faded, has_ended, highest_rate, prolonged, slower
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
-from descend.insight.slow import tires
+from descend.insight.tired import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import rises
 from descend.methods import Around, Method, Rule

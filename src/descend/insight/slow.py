@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from descend.descent import Outcome, Run
@@ -28,6 +26,7 @@ from descend.insight.decay import decayed
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.kinks import in_a_kink
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
+from descend.insight.tired import tires, vanished
 from descend.insight.to_and_fro import ILL, circling, swinging, too_large
 from descend.insight.trials import (
     HARDLY,
@@ -45,13 +44,12 @@ from descend.insight.trials import (
     told,
     unbounded,
 )
-from descend.methods import Adam, Optax
-from descend.methods.foreign import NO_VALUES, AsksForValuesError
+from descend.methods import Optax
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["on_its_way", "tires", "too_small", "vanished"]
+__all__ = ["on_its_way", "too_small"]
 
 _AHEAD = np.linspace(0, 12, 301)  # of the way that was gone since half of the steps, ahead of the end
 _FACTORS, _FARTHER = (100.0, 1e4, 1e6), 10  # larger rates, and times what was gained that they must gain
@@ -59,8 +57,6 @@ _OF_A_REST = 1e-4  # of what was gained
 _PLACES, _AS_NEAR, _AS_FAR = 1_500, 1e-3, 1e3  # on a straight way; of the size of x, the first and the last
 _FAR_BELOW = 10.0  # times the cost at the start, below zero
 _TIMES, _MANY_TIMES = 100.0, 10.0  # as steep, or as much to be won; as much won
-_ONE = np.zeros(1)  # a parameter to try a method on
-_LONG = 100  # steps after which one that tires is tired
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
 
@@ -118,87 +114,6 @@ def _is_beyond_a_barrier(run: Run, there: Run) -> bool:
     shares = np.geomspace(_AS_NEAR, min(far, _AS_FAR), _PLACES) / far if far > _AS_NEAR else ()
     places = (from_vector(begin + share * way, run.problem.x0) for share in shares)
     return any(not run.problem.value(place, *run.problem.data) <= highest for place in places)
-
-
-def tires(method: Any, params: Any = _ONE) -> bool:
-    """Whether the method makes ever smaller steps along one and the same slope."""
-    method, x, g = innermost(method), _filled(params, 0), _filled(params, 1)
-    state = method.init(x)
-    moves = []
-    for _ in range(_LONG):
-        change, state = method.update(g, state, x, **NO_VALUES)
-        moves.append(float(np.abs(as_vector(change)).max()))
-    return moves[-1] < 0.5 * moves[9]
-
-
-def _never_forgets(method: Any, params: Any) -> bool:
-    """Whether a steep place leaves something in its slots that level ground wears away hardly or not at all."""
-    method, x = innermost(method), _filled(params, 0)
-    state = method.update(_filled(params, 1e3), method.init(x), x, **NO_VALUES)[1]
-    before = [np.array(slot) for slot in _slots(state)]
-    for _ in range(50):
-        _, state = method.update(x, state, x, **NO_VALUES)
-    return any(
-        bool((b != 0).any() and (abs(a) > 0.99 * abs(b)).all()) for a, b in zip(_slots(state), before, strict=True)
-    )
-
-
-def _filled(params: Any, value: float) -> Any:
-    return jax.tree.map(lambda leaf: np.full_like(leaf, value), params)
-
-
-def _slots(state: Any) -> list[Any]:
-    """What the innermost method remembers, but for what it counts."""
-    while hasattr(state, "inner"):
-        state = state.inner
-    slots = jax.tree.leaves(getattr(state, "slots", getattr(state, "theirs", ())))
-    return [slot for slot in slots if jnp.issubdtype(slot.dtype, jnp.floating)]
-
-
-def _may_tire(run: Run) -> bool:
-    """Whether its method, which has no schedule, may have grown slow by what it has seen."""
-    if fixed_rate(run) is None and not isinstance(innermost(run.method), Optax):
-        return False
-    try:
-        return tires(run.method, run.problem.x0) or _never_forgets(run.method, run.problem.x0)
-    except AsksForValuesError:
-        return False
-
-
-def _also_smaller(method: Any) -> list[Rescaled]:
-    """The method as it is, and at a tenth and a hundredth of its rate."""
-    return [made for factor in (1.0, 0.1, 0.01) if (made := rescaled(method, factor)) is not None]
-
-
-def vanished(run: Run) -> Diagnosis | None:
-    """Whether an adaptive method goes much faster once it has forgotten what it has seen."""
-    if run.nit < 20 or run.trace.x is None or not _may_tire(run):
-        return None
-    count = max(20, run.nit // 10)
-    row = int(np.searchsorted(run.trace.step, run.nit - count, side="right")) - 1
-    late = float(np.linalg.norm(as_vector(run.x_array) - run.trace.x[max(row, 0)])) / count
-    won_late = run.problem.sign * (run.trace.f[max(row, 0)] - run.trace.f[-1])
-    fresh = 0.0
-    for begun_anew in _also_smaller(run.method):
-        tried = improved(run, begun_anew.method, x0=run.x, steps=count, below=cost(run) - 3 * max(won_late, 0))
-        if tried is not None:
-            gone = np.linalg.norm(as_vector(tried.x_array).astype(float) - as_vector(run.x_array))
-            fresh = max(fresh, float(gone) / max(1, tried.nit))
-    if not fresh > 5 * late:
-        return None
-    evidence = {"move per step at the end": late, "after forgetting the past": fresh}
-    does_forget = "beta2" in innermost(run.method).names()
-    cure = "a smaller beta2" if does_forget else "Adam or RMSProp, which forget old gradients"
-    cure += ", or a larger lr"
-    lr = fixed_rate(run)
-    forgetful = (
-        [] if lr is None else [Rescaled(adam.method, f"Adam({adam.how})") for adam in _also_smaller(Adam(lr=lr))]
-    )
-    for method, how in (*filter(None, [rescaled(run.method, 10)]), *forgetful):
-        better = improved(run, method, steps=max(run.nit, 50), below=cost(run))
-        if better is not None:
-            return cured(run, Cause.STEP_VANISHED, evidence, f"{cure}: {how}", better)
-    return Diagnosis(Cause.STEP_VANISHED, evidence)
 
 
 def _rises_too_slowly(run: Run) -> Diagnosis | None:
