@@ -172,7 +172,8 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
             Finding.JUMPS,
         )
     if toward:
-        place = f"a {kind}. Start elsewhere, or a little beside it"
+        wrong = "" if run.problem.grad is None else "; or grad= is wrong there"
+        place = f"a {kind}. Start elsewhere, or a little beside it{wrong}"
         if run.gradient == DIFFERENCES:
             place = f"a {kind}, or differences in {run.dtype} are too coarse there. Give grad=, or start elsewhere"
         return Judgement(

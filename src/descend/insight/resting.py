@@ -64,6 +64,7 @@ __all__ = [
 
 _LIGHTER = 0.1  # of the gradient is left where it balances a hundredth of the decay
 _PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a penalty; of a run that rests
+_OF_THE_COST = 0.25  # that goes without the penalty
 _LITTLE = 0.1  # of what there is to win: a slope that leads no farther over the size of x is next to level
 _SLOPE, _SPACINGS = 1e-5, 4  # no next to nothing; of the cost: a step down it wins no more than these
 _STEEPER = 2.5  # times as much at twice the distance: 2 along a slope, 1 beyond a jump
@@ -124,12 +125,14 @@ def penalised(run: Run) -> Diagnosis | None:
         return None
     method, cure = found
     tried = improved(run, method, steps=min(max(TRIED, run.nit), 20_000), below=cost(run))
-    rests = run.outcome is Outcome.STALLED
+    costs = run.trace.f[len(run.trace) // 2 :]
+    rests = run.outcome is Outcome.STALLED or float(np.ptp(costs)) <= HARDLY * abs(start_cost(run) - cost(run))
     share = _AT_REST if rests else _PENALISED
     if tried is None:
         return None
     evidence = run.method.pulls(run.problem.x0) | {"cost": run.fun}
-    if cost(run) - cost(tried) > share * (max(start_cost(run), cost(run)) - cost(tried)):
+    won, all_there_is = cost(run) - cost(tried), max(start_cost(run), cost(run)) - cost(tried)
+    if won > share * all_there_is or won > max(_OF_THE_COST * abs(cost(run)), _AT_REST * all_there_is):
         return cured(run, Cause.PENALTY, evidence, cure, tried)
     slope, lighter_slope = run.cost_and_gradient()[2], tried.cost_and_gradient()[2]
     if rests and lighter_slope < _LIGHTER * slope:  # where gradient and decay balance, as was wanted
@@ -250,7 +253,7 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     lowest = min(found, key=cost)
     best = found[0] if cost(found[0]) - cost(lowest) <= HARDLY * (cost(run) - cost(lowest)) else lowest
     beside = as_vector(best.problem.x0)
-    cure = f"start a little beside it, at {shown(beside)}{with_default(run, best)}"
+    cure = f"start a little beside it, at {shown(best.problem.x0)}{with_default(run, best)}"
     return cured(run, Cause.SADDLE, {**evidence, "beside it": beside}, cure, best)
 
 

@@ -277,12 +277,13 @@ def plateau(trials: Retraining) -> Diagnosis | None:
 def penalised(trials: Retraining) -> Diagnosis | None:
     """Whether a penalty, or a decay of the parameters, keeps it from learning most of what could be learnt."""
     lowest, most, cure, tried = trials.lowest, 0.0, "", None
+    without: dict[str, Any] = {}
     for times in _LIGHTER:
         lighter_cure, changes = _lighter(trials, times)
         made = trials.anew(**changes) if changes else None
         won = -np.inf if made is None else trials.beside(made) - float(made.loss[-1])
         if made is not None and (tried is None or won > _MUCH_MORE * most):
-            cure, tried, most = lighter_cure, made, won
+            cure, tried, most, without = lighter_cure, made, won, changes
     trials.lowest = lowest  # without its penalty it is another cost
     if tried is None:
         return None
@@ -292,7 +293,8 @@ def penalised(trials: Retraining) -> Diagnosis | None:
     pulls = trials.method.pulls(trials.parameters) if isinstance(trials.method, Rule) else {}
     is_apart = trials.in_batches and _has_many_rows(trials)  # on all rows the loss holds the penalty itself
     is_rest = (bool(pulls) or is_apart) and tried.loss[-1] < _QUARTER * before and before > REST * start
-    if not (is_half or is_rest):
+    may_matter = bool(pulls) and tried.loss[-1] < 0.5 * before and before > REST * start
+    if not (is_half or is_rest or (may_matter and trials.holds_for_others(epochs=trials.whole, **without))):
         return None
     evidence = {**_penalties_of(trials), **pulls, "loss at the start": start, "loss": before}
     return Diagnosis(Cause.PENALTY, evidence, cure, told(tried, "from the start", before))

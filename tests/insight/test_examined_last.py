@@ -1,4 +1,4 @@
-"""Kinks that schedules come to, noise of batches under any method, and methods that are soon there."""
+"""What outside examiners found last: kinks, noise under any method, methods that are soon there, medium penalties."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 
 from descend import (
     Adam,
+    AdamW,
     Cosine,
+    DecoupledWeightDecay,
     GradientDescent,
     GradientNoise,
     LogisticRegression,
@@ -22,6 +24,7 @@ from descend import (
     Outcome,
     Polynomial,
     StepDecay,
+    WeightDecay,
     landscape,
     minimize,
 )
@@ -227,3 +230,54 @@ def test_a_schedule_that_was_cut_short_needs_the_steps_that_it_was_made_for() ->
     )
     found = run.explain()
     assert (found.cause, found.cure) == (Cause.TOO_FEW_STEPS, "steps=200")
+
+
+def misfit(w: Any) -> Any:
+    return np.mean((PLAIN @ w - SUMS) ** 2)
+
+
+PLAIN = np.random.default_rng(7).normal(size=(80, 6))
+SUMS = PLAIN @ np.arange(6.0) + 2
+DECAYS: list[tuple[str, Any, int]] = [
+    ("decoupled", DecoupledWeightDecay(GradientDescent(0.1), decay=0.5), 200),
+    ("decoupled, at rest", DecoupledWeightDecay(GradientDescent(0.1), decay=0.5), 1_000),
+    ("coupled", WeightDecay(GradientDescent(0.1), decay=0.5), 1_000),
+    ("optax", optax.chain(optax.add_decayed_weights(0.5), optax.sgd(0.1)), 1_000),
+    ("Adam", DecoupledWeightDecay(Adam(0.05), decay=0.3), 2_000),
+]
+
+
+@pytest.mark.parametrize(("name", "method", "steps"), DECAYS, ids=[case[0] for case in DECAYS])
+def test_a_decay_of_medium_strength_is_named(name: str, method: Any, steps: int) -> None:
+    run = minimize(misfit, np.zeros(6), method, steps=steps)
+    assert run.fun > 1.5 * minimize(misfit, np.zeros(6)).fun
+    assert run.explain().cause is Cause.PENALTY
+
+
+def test_a_light_decay_is_no_penalty() -> None:
+    assert minimize(misfit, np.zeros(6), AdamW(0.05), steps=2_000).explain().cause is not Cause.PENALTY
+
+
+@pytest.mark.parametrize(("decay", "is_told"), [(5.0, True), (0.01, False)])
+def test_a_decay_that_costs_half_of_the_loss_on_other_rows_too_is_named(decay: float, is_told: bool) -> None:
+    draw = np.random.default_rng(77)
+    X = draw.normal(size=(500, 8))
+    y = X @ draw.normal(size=8) * 2 - 1 + draw.normal(size=500)
+    model = MLPRegressor(DecoupledWeightDecay(Adam(0.005), decay=decay), hidden=(32,), epochs=40).fit(X, y)
+    assert (model.explain(X, y).cause is Cause.PENALTY) == is_told
+
+
+def test_a_start_of_named_parameters_is_told_by_their_names() -> None:
+    product = np.outer([1, 2, 3.0], [1, -1.0])
+    start = {"u": np.zeros(3), "v": np.zeros(2)}
+    found = minimize(
+        lambda p: jnp.sum((product - jnp.outer(p["u"], p["v"])) ** 2), start, GradientDescent(0.01), steps=300
+    )
+    assert "at {'u': [" in found.explain().cure
+
+
+def test_of_a_gradient_of_ones_own_it_is_said_that_it_may_be_wrong() -> None:
+    run = minimize(lambda w: misfit(w) + w @ w / 2, np.zeros(6), GradientDescent(0.1),
+                   grad=lambda w: 2 * PLAIN.T @ (PLAIN @ w - SUMS) / 80, steps=500)  # fmt: skip
+    assert run.message.endswith("; or grad= is wrong there")
+    assert run.explain().cause is Cause.WRONG_GRADIENT
