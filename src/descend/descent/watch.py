@@ -13,7 +13,7 @@ from descend.descent.trace import Trace
 from descend.methods import Rule
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["REASONS", "Ended", "Tolerances", "Watch", "memory_of"]
+__all__ = ["REASONS", "Ended", "Tolerances", "Watch"]
 
 _STILL_ROWS = 10
 _PATIENCE = 1_000  # steps without progress that are always granted
@@ -58,7 +58,7 @@ class Tolerances:
         return base * min(1.0, scale) if base else -1.0
 
 
-def memory_of(rule: Rule) -> float:
+def _memory_of(rule: Rule) -> float:
     """How many steps a method with momentum μ remembers, 1/(1 - μ)."""
     mus = [float(np.max(v)) for name, v, _ in rule.numbers() if name.split(".")[-1] in {"mu", "beta1", "beta"}]
     return float(1 / max(1 - max(mus, default=0.0), 1e-3))
@@ -72,8 +72,9 @@ class Watch:
     """
 
     def __init__(self, kind: np.dtype[Any], tolerances: Tolerances, rule: Rule, *, sampled: bool, since: int) -> None:
-        self._patience = max(_PATIENCE, round(_TIMES * memory_of(rule)))
-        self._schedules = [part for part in rule.parts() if isinstance(part, Schedule)]
+        self._patience = max(_PATIENCE, round(_TIMES * _memory_of(rule)))
+        rates = (getattr(part, "lr", None) for part in rule.parts() if isinstance(part, Rule))
+        self._schedules = [rate for rate in rates if isinstance(rate, Schedule)]
         eps = float(np.finfo(kind).eps)
         self._xtol = eps / 4 if tolerances.xtol is None else float(tolerances.xtol)
         self._ftol = eps if tolerances.ftol is None else float(tolerances.ftol)
@@ -116,8 +117,10 @@ class Watch:
         idle = (earlier >= 0) & (lowest[earlier] - lowest[rows] <= self._ftol * np.abs(lowest[rows]))
         if not self._ftol:
             return None
-        idle &= ~np.array([self._falls_later(int(at)) for at in step[rows]], bool)
-        return next((int(row) for row in rows[idle] if not _goes_on(trace, int(row), self._patience)), None)
+        return next((int(row) for row in rows[idle] if not self._goes_on(trace, int(row))), None)
+
+    def _goes_on(self, trace: Trace, row: int) -> bool:
+        return self._falls_later(int(trace.step[row])) or _comes_down(trace, row, self._patience)
 
     def _falls_later(self, step: int) -> bool:
         """Whether a schedule has yet to take the rate down."""
@@ -126,7 +129,7 @@ class Watch:
         return any(bool(rate.min() < _LOWER * rate[0]) for rate in rates)
 
 
-def _goes_on(trace: Trace, row: int, patience: int) -> bool:
+def _comes_down(trace: Trace, row: int, patience: int) -> bool:
     """Whether in the later half of the steps that are looked back on the highest cost is far lower, or the rate is."""
     step, f = trace.step, trace.f
     half = max(patience, int(step[row]) // 2) / 2

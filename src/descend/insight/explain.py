@@ -56,6 +56,7 @@ def explain(run: Run) -> Diagnosis:
 
 
 def _found(run: Run) -> Diagnosis:
+    """What the first look that finds something says; what has held it up without a cure only after the others."""
     slow = None
     for look in _LOOKS:
         found = look(run)

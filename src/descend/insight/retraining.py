@@ -229,12 +229,12 @@ class Retraining(ABC):
         return bool(np.nanmin(tried.validation[then + 1 :]) < (1 - _HOLDS) * tried.validation[then])
 
     def holds_for_others(self, **changes: Any) -> bool:
-        """Whether with something changed a training is better on rows held out, too; true where that is not known."""
+        """Whether with something changed a training is better on rows held out, too; false where that is not known."""
         if np.isfinite(self.history.validation).any():  # then each trial is judged by them
             return True
         same, changed = (self.anew(**{"epochs": self.whole, "validation": _HELD_OUT, **made}) for made in ({}, changes))
         if same is None or changed is None:
-            return True
+            return False
         return bool(changed.validation[-1] < (1 - _HOLDS) * same.validation[-1])
 
     @property

@@ -97,9 +97,8 @@ def decayed(trials: Retraining) -> Diagnosis | None:
     made, whole = int(trials.history.steps[-1]), trials.whole
     if (twice := prolonged(schedule, made, 2)) is not None:
         longer = trials.anew(method=with_rate(kept, twice), epochs=2 * whole)
-        least = (
-            MATTERS if goes_on or end < 0 else _TWICE_AS_MUCH
-        )  # noise may hide what a high rate wins, until it falls
+        # Noise may hide what a high rate wins, until it falls.
+        least = MATTERS if goes_on or end < 0 else _TWICE_AS_MUCH
         won = -np.inf if longer is None else end - float(longer.loss[-1])
         changes = {"method": with_rate(kept, twice), "epochs": 2 * whole}
         is_rest = end > _LEFT_OVER * trials.level and won > _OF_THE_LOSS * end
