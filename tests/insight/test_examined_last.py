@@ -254,6 +254,17 @@ def test_a_decay_of_medium_strength_is_named(name: str, method: Any, steps: int)
     assert run.explain().cause is Cause.PENALTY
 
 
+def test_what_a_decay_takes_of_a_run_at_rest_is_named_however_little_it_is() -> None:
+    def raised(w: Any) -> Any:
+        return misfit(w) + 20
+
+    run = minimize(raised, np.zeros(6), DecoupledWeightDecay(GradientDescent(0.1), decay=0.5), steps=200)
+    best = minimize(raised, np.zeros(6)).fun
+    assert run.outcome is Outcome.STEPS_EXHAUSTED
+    assert run.fun - best < 0.1 * (raised(np.zeros(6)) - best)
+    assert run.explain().cause is Cause.PENALTY
+
+
 def test_a_light_decay_is_no_penalty() -> None:
     assert minimize(misfit, np.zeros(6), AdamW(0.05), steps=2_000).explain().cause is not Cause.PENALTY
 
