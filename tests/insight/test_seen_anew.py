@@ -429,12 +429,15 @@ def test_a_lower_minimum_in_a_kink_is_found_though_no_descent_comes_to_rest_ther
 
 
 @pytest.mark.parametrize(
-    ("cost", "x0"),
-    [(lambda x: x[0] ** 3 - 3 * x[0] + x[1] ** 2, [0.5, 1.0]), ("3*x^2*exp(-x^2) - 0.1*sqrt(1 + x^2)", 0.1)],
+    ("cost", "x0", "method"),
+    [
+        (lambda x: x[0] ** 3 - 3 * x[0] + x[1] ** 2, [0.5, 1.0], None),
+        ("3*x^2*exp(-x^2) - 0.1*sqrt(1 + x^2)", 0.1, GradientDescent(0.05)),
+    ],
     ids=["at once", "little by little"],
 )
-def test_a_cost_that_falls_for_ever_elsewhere_has_no_better_minimum(cost: Any, x0: Any) -> None:
-    assert minimize(cost, x0).explain().cause is Cause.HEALTHY
+def test_a_cost_that_falls_for_ever_elsewhere_has_no_better_minimum(cost: Any, x0: Any, method: Any) -> None:
+    assert minimize(cost, x0, method).explain().cause is Cause.HEALTHY
 
 
 def test_a_rate_that_fell_before_it_could_come_back_is_not_called_too_large() -> None:
