@@ -16,6 +16,7 @@ from descend import (
     DecoupledWeightDecay,
     GradientDescent,
     GradientNoise,
+    LinearRegression,
     LogisticRegression,
     MLPRegressor,
     Momentum,
@@ -292,3 +293,15 @@ def test_of_a_gradient_of_ones_own_it_is_said_that_it_may_be_wrong() -> None:
                    grad=lambda w: 2 * PLAIN.T @ (PLAIN @ w - SUMS) / 80, steps=500)  # fmt: skip
     assert run.message.endswith("; or grad= is wrong there")
     assert run.explain().cause is Cause.WRONG_GRADIENT
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_columns_that_are_nearly_one_hold_up_descent_on_all_rows() -> None:
+    """Little of the variance is left, but it is fifty times the least there is, and in the coefficients."""
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(400, 1)) + 0.01 * draw.normal(size=(400, 4))
+    y = X @ [3, -2, 5, -4.0] + 0.01 * draw.normal(size=400)
+    model = LinearRegression(GradientDescent(0.2), epochs=300).fit(X, y)
+    found = model.explain(X, y)
+    assert found.cause is Cause.ILL_CONDITIONED
+    assert LinearRegression().fit(X, y).explain(X, y).cause is Cause.HEALTHY

@@ -53,6 +53,7 @@ __all__ = [
     "wrong_rule",
 ]
 
+_TRIFLE = 1e-4  # share of the loss at the start
 _HELD_UP = 0.05  # share of the loss that is left, by which the default on all rows must be lower
 _ROWS_A_COLUMN = 5  # from so many on a lower loss is no overfitting
 _LITTLE = 0.1  # of the loss: by so much more learning by heart lowers it, too
@@ -179,10 +180,12 @@ def ill_conditioned(trials: Retraining) -> Diagnosis | None:
         return None
     if np.isfinite(condition):
         evidence["condition of the columns"] = condition
-    _, end, gained = trials.gained
+    start, end, gained = trials.gained
     tried = trials.anew(method=None, batch_size=None, validation=0.0, epochs=STEPS)
     won = 0.0 if tried is None else end - float(tried.loss[-1])
-    if tried is None or not (won > max(MATTERS * gained, _HELD_UP * end) or trials.is_much_of_rest(won)):
+    is_most_of_rest = not trials.in_batches and won > max(0.5 * end, _TRIFLE * start)
+    is_much = won > max(MATTERS * gained, _HELD_UP * end) or trials.is_much_of_rest(won) or is_most_of_rest
+    if tried is None or not is_much:
         return None
     evidence |= {"loss": end, "loss on all rows, with the default steps": float(tried.loss[-1])}
     seen = f"{tried.epoch[-1]:,.0f} steps end at loss {tried.loss[-1]:.4g}, where it was {end:.4g}"
