@@ -44,6 +44,11 @@ def stands_in_steps(run: Run, f: float) -> bool:
     return bool((np.diff(values) == 0).mean() > 0.5 and (values < f).any())
 
 
+def _first_ways(n: int) -> np.ndarray:
+    """The directions of the first coordinates, of however many there are, shape (at most `_FEW_WAYS`, n)."""
+    return np.eye(min(_FEW_WAYS, n), n)
+
+
 def jumps_beside(run: Run, f: float) -> bool:
     """Whether along one of the first coordinates the cost is lower as soon as x moves, and hardly more further on."""
     point, reach = as_vector(run.x_array), reach_of(run.x_array)
@@ -52,7 +57,7 @@ def jumps_beside(run: Run, f: float) -> bool:
     def fall(way: np.ndarray, far: float) -> float:
         return f - _cost_at(run, point + far * reach * way)
 
-    ways = [by * way for way in np.eye(min(_FEW_WAYS, point.size), point.size) for by in (1, -1)]
+    ways = [by * way for way in _first_ways(point.size) for by in (1, -1)]
     return any(
         (near := fall(way, short)) > rounding and all(near > 0.5 * fall(way, by * short) for by in (10, 1e3))
         for way in ways
@@ -70,7 +75,7 @@ def falls_without_slope(run: Run, f: float) -> bool:
         there = from_vector(point + far * way, run.x_array)
         return float(as_vector(run.problem.value_and_grad(there, *run.problem.data)[1]) @ way) != 0
 
-    for way in (by * way for way in np.eye(min(_FEW_WAYS, point.size), point.size) for by in (1, -1)):
+    for way in (by * way for way in _first_ways(point.size) for by in (1, -1)):
         lower = next((far for far in reach * _FARTHER if _cost_at(run, point + far * way) < f - rounding), None)
         if lower is None or any(has_slope(way, far) for far in lower * _BETWEEN):
             continue
@@ -94,6 +99,6 @@ def _falls_at_once(run: Run, level: float, way: np.ndarray, lower: float) -> boo
 def is_lower_near(run: Run, f: float) -> bool:
     """Whether the cost is lower by a few digits' last places somewhere around, along the first coordinates."""
     point, reach, place = as_vector(run.x_array), reach_of(run.x_array), float(np.spacing(abs(f)))
-    ways = np.eye(min(_FEW_WAYS, point.size), point.size)
+    ways = _first_ways(point.size)
     moves = (point + by * 0.5**k * reach * way for way in ways for k in range(8) for by in (1, -1))
     return any(_cost_at(run, move) < f - 3 * place for move in moves)

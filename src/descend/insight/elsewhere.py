@@ -11,17 +11,16 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.sweep import sweep
-from descend.insight.changed_methods import round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.stationary import sobol
 from descend.insight.trials import (
     HARDLY,
     TRIED,
     again,
+    at_a_tenth,
     cost,
     cured,
     curvature_at,
-    fixed_rate,
     improved,
     shown,
     start_cost,
@@ -170,17 +169,12 @@ def unless_lower(run: Run, healthy: Diagnosis, near: Run | None = None) -> Diagn
 
 def _thrown(run: Run, better: Run) -> Diagnosis | None:
     """Whether a tenth of the rate leads from the same start to a place as low, that is nearer by far."""
-    lr = fixed_rate(run)
-    if lr is None:
-        return None
-    smaller = round_rate(lr / 10)
     as_low = cost(better) + HARDLY * abs(start_cost(run) - cost(better))
-    tried = improved(run, with_rate(run.method, smaller), steps=max(run.nit, TRIED), below=as_low)
+    found = at_a_tenth(run, steps=max(run.nit, TRIED), below=as_low)
     start, end = (as_vector(x).astype(float) for x in (run.problem.x0, run.x_array))
-    if tried is None or not np.abs(end - start).max() > _THROWN * np.abs(as_vector(tried.x_array) - start).max():
+    if found is None or not np.abs(end - start).max() > _THROWN * np.abs(as_vector(found[1].x_array) - start).max():
         return None
-    evidence = {"learning rate": lr, "cost": run.fun, "x": end}
-    return cured(run, Cause.RATE_TOO_LARGE, evidence, f"lr={smaller:.3g}", tried)
+    return cured(run, Cause.RATE_TOO_LARGE, {"learning rate": run.lr, "cost": run.fun, "x": end}, *found)
 
 
 def _below(run: Run, known: dict[str, Any]) -> Diagnosis:

@@ -310,7 +310,7 @@ def _penalties_of(trials: Retraining) -> dict[str, float]:
 
 
 def has_heavy_penalty(trials: Retraining) -> bool:
-    """Whether the estimator has a penalty by which its weights hardly count, if that is what its size says."""
+    """Whether the estimator has so large a penalty that it is looked at before the rate."""
     return any(value >= _HEAVY for name, value in _penalties_of(trials).items() if name != "dropout")
 
 

@@ -33,6 +33,7 @@ from descend.insight.trials import (
     TRIED,
     again,
     as_asked,
+    at_a_tenth,
     cost,
     cured,
     curvature_at,
@@ -306,13 +307,10 @@ def _before_a_pass(run: Run) -> Diagnosis | None:
 
 def _thrown(run: Run, longer: Run) -> Diagnosis | None:
     """Whether a tenth of the rate gets lower in as many steps than many more do: a step has led far astray."""
-    if (lr := fixed_rate(run)) is None:
+    found = at_a_tenth(run, steps=run.nit, below=cost(longer))
+    if found is None or not gains(run, found[1]):
         return None
-    smaller = round_rate(lr / 10)
-    tried = improved(run, with_rate(run.method, smaller), steps=run.nit, below=cost(longer))
-    if tried is None or not gains(run, tried):
-        return None
-    return cured(run, Cause.RATE_TOO_LARGE, {"learning rate": lr, "cost": run.fun}, f"lr={smaller:.3g}", tried)
+    return cured(run, Cause.RATE_TOO_LARGE, {"learning rate": run.lr, "cost": run.fun}, *found)
 
 
 def _on_level_ground(run: Run, longer: Run) -> Diagnosis | None:

@@ -59,7 +59,7 @@ def _slots(state: Any) -> list[Any]:
 
 def _may_tire(run: Run) -> bool:
     """Whether its method, which has no schedule, may have grown slow by what it has seen."""
-    if fixed_rate(run) is None and not isinstance(innermost(run.method), Optax):
+    if fixed_rate(run) is None and not isinstance(run.method, Optax):
         return False
     try:
         return tires(run.method, run.problem.x0) or _never_forgets(run.method, run.problem.x0)
@@ -92,11 +92,11 @@ def vanished(run: Run) -> Diagnosis | None:
     does_forget = "beta2" in innermost(run.method).names()
     cure = "a smaller beta2" if does_forget else "Adam or RMSProp, which forget old gradients"
     cure += ", or a larger lr"
-    lr = fixed_rate(run)
-    forgetful = (
-        [] if lr is None else [Rescaled(adam.method, f"Adam({adam.how})") for adam in _also_smaller(Adam(lr=lr))]
-    )
-    for method, how in (*filter(None, [rescaled(run.method, 10)]), *forgetful):
+    larger, lr = rescaled(run.method, 10), fixed_rate(run)
+    ways = [] if larger is None else [larger]
+    if lr is not None:
+        ways += [Rescaled(adam.method, f"Adam({adam.how})") for adam in _also_smaller(Adam(lr=lr))]
+    for method, how in ways:
         better = improved(run, method, steps=max(run.nit, 50), below=cost(run))
         if better is not None:
             return cured(run, Cause.STEP_VANISHED, evidence, f"{cure}: {how}", better)

@@ -11,6 +11,7 @@ import numpy as np
 
 from descend.descent import Outcome, Run, minimize
 from descend.descent.outcome import Finding, reach_of
+from descend.insight.changed_methods import round_rate, with_rate
 from descend.insight.curvature import Curvature, curvature_of
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.methods import Around, Method
@@ -26,6 +27,7 @@ __all__ = [
     "TRIED",
     "again",
     "as_asked",
+    "at_a_tenth",
     "cost",
     "cured",
     "curvature_at",
@@ -108,6 +110,16 @@ def improved(run: Run, method: Any, *, below: float, x0: Any = None, steps: int 
     tried = again(run, method, x0=x0, steps=steps)
     astray = tried is None or tried.outcome is Outcome.DIVERGED or tried.finding is Finding.LEAPT_OVER
     return tried if tried is not None and not astray and cost(tried) < below else None
+
+
+def at_a_tenth(run: Run, *, below: float, steps: int) -> tuple[str, Run] | None:
+    """The same at a tenth of its rate, as a cure, and what that came to, if it ends below a cost; else None."""
+    lr = fixed_rate(run)
+    if lr is None:
+        return None
+    smaller = round_rate(lr / 10)
+    tried = improved(run, with_rate(run.method, smaller), steps=steps, below=below)
+    return None if tried is None else (f"lr={smaller:.3g}", tried)
 
 
 def onward(run: Run, count: int = 24) -> np.ndarray | None:
