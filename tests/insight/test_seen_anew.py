@@ -45,7 +45,7 @@ from descend import (
     minimize,
     train,
 )
-from descend.insight import Cause, check_gradient, retraining_causes, retraining_rates
+from descend.insight import Cause, Trial, check_gradient, retraining_causes, retraining_rates
 from descend.insight.chance import loss_of_a_constant
 from descend.insight.changed_methods import calmer
 from descend.insight.resting import held_up
@@ -249,7 +249,7 @@ def test_more_epochs_that_end_higher_are_no_cure() -> None:
             whole=2, gained=(1.0, 0.5, 0.5), method=Adam(0.1), history=steps, has_time_for=lambda epochs: True,
             anew=lambda **changes: made,
         )  # fmt: skip
-        return retraining_causes._longer(trials, 5.0, "going on", {})
+        return retraining_causes._longer(trials, 5.0, Trial("going on"), {})
 
     assert ends(0.6) is None
     assert ends(0.4).seen == "7 epochs from the start end at loss 0.4, where it was 0.5"

@@ -92,7 +92,7 @@ def explain_command(
     def draw(path: Path) -> None:
         from descend import plots
 
-        plots.sharpness(run).figure.savefig(path, dpi=150)  # type: ignore[union-attr]
+        plots.explained(found).savefig(path, dpi=150)
 
     write_files([("picture", plot, draw)], silent=as_json)
     raise typer.Exit(exit_code(run.outcome))

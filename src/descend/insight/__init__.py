@@ -2,7 +2,7 @@
 
 from descend.insight.basins import Basins, basins
 from descend.insight.curvature import Curvature, curvature
-from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.diagnosis import Cause, Diagnosis, Trial
 from descend.insight.edge import Edge, edge_along
 from descend.insight.escape import Escape, Way, escape
 from descend.insight.explain import explain
@@ -26,6 +26,7 @@ __all__ = [
     "GradientCheck",
     "Guarantee",
     "StationaryPoint",
+    "Trial",
     "Tuned",
     "Way",
     "basins",

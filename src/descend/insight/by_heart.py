@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.diagnosis import Cause, Diagnosis, Trial
 from descend.insight.retrained_models import OfModel
 
 __all__ = ["learnt_by_heart"]
@@ -35,13 +35,13 @@ def learnt_by_heart(trials: OfModel, held_out: tuple[Any, Any] | None) -> Diagno
     if of_its_own < _KNOWN or not gap > max(_LOST * (1 - of_others), _AT_LEAST, chance):
         return None
     evidence = {"score of the rows it learnt from": of_its_own, "score of the rows held out": of_others}
-    tried = {}
+    tried, histories = {}, {}
     for l2 in _PENALTIES:
         made = trials.fitted(l2=l2)
         if made is not None:
-            tried[l2] = of_rows_held_out(made)
+            tried[l2], histories[l2] = of_rows_held_out(made), made.history_
     best = max(tried, key=lambda l2: tried[l2], default=0.0)
     if not tried or not tried[best] - of_others > _REGAINED * gap:
         return Diagnosis(Cause.OVERFITTING, evidence, "more rows, or fewer columns", outcome=trials.outcome)
     told = f"fitted with l2={best:g}, the score of the rows held out is {tried[best]:.4g}, where it was {of_others:.4g}"
-    return Diagnosis(Cause.OVERFITTING, evidence, f"l2={best:g}", told, outcome=trials.outcome)
+    return Diagnosis(Cause.OVERFITTING, evidence, f"l2={best:g}", Trial(told, histories[best]), trials.outcome)

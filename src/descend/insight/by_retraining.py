@@ -47,7 +47,7 @@ _TRIFLE = 0.01  # share of the loss that more steps may win where nothing is lef
 def explain_by_retraining(trials: Retraining, read: Diagnosis) -> Diagnosis:
     """The diagnosis, where trials bear it out; `read` is what the history alone tells."""
     with np.errstate(all="ignore"):  # numbers may be huge where training has gone astray
-        return _explained(trials, read)
+        return replace(_explained(trials, read), explained=trials.history)
 
 
 def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:

@@ -23,7 +23,7 @@ def decayed(run: Run) -> Diagnosis | None:
         tried = improved(run, run.method, x0=run.x, steps=run.nit, below=cost(run))
         if tried is None or not gains(run, tried):
             return None
-        return Diagnosis(Cause.DECAYED_TOO_EARLY, left, FADED, f"going on with the method begun anew, {told(tried)}")
+        return Diagnosis(Cause.DECAYED_TOO_EARLY, left, FADED, told(tried, "going on with the method begun anew"))
     found = _ended(run)
     if found is None:
         return None
@@ -44,7 +44,7 @@ def decayed(run: Run) -> Diagnosis | None:
             return None
         cure = f"{as_asked(run, 2 * run.nit)}, lr={described(twice)}"
         return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer))
-    cure, seen = f"lr={rate:.3g} in the place of {type(stepsize).__name__}", f"going on with it, {told(tried)}"
+    cure, seen = f"lr={rate:.3g} in the place of {type(stepsize).__name__}", told(tried, "going on with it")
     best = run
     for slow in slower(stepsize, run.nit):
         longer = improved(run, with_rate(run.method, slow), steps=max(TRIED, run.nit), below=cost(best))

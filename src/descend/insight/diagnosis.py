@@ -10,7 +10,7 @@ import numpy as np
 
 from descend.descent import Outcome
 
-__all__ = ["ENDLESS", "NO_MORE", "WRONG_SIGN", "Cause", "Diagnosis"]
+__all__ = ["ENDLESS", "NO_MORE", "WRONG_SIGN", "Cause", "Diagnosis", "Trial"]
 
 
 WRONG_SIGN = "look for a wrong sign in the loss, or bound it"  # a cure
@@ -43,6 +43,25 @@ class Cause(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Trial:
+    """A cure that was tried.
+
+    Attributes
+    ----------
+    told
+        How it ended, as a phrase.
+    made
+        The `Run` with the cure, or the `History` of the training; None where it is not kept.
+    goes_on
+        Whether it began where the run had ended, rather than where that had begun.
+    """
+
+    told: str
+    made: Any = None
+    goes_on: bool = False
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """What a run suffers from.
 
@@ -54,28 +73,46 @@ class Diagnosis:
         Name → number or text that speaks for it.
     cure
         What to change; empty where nothing needs to be, or nothing that was tried has helped.
-    seen
-        What a short run with the cure showed.
+    trial
+        What a short run with the cure showed, and that run; None where none was made.
     outcome
         How the run had ended.
+    explained
+        The `Run` that was explained, or the `History` of the training.
     """
 
     cause: Cause
     evidence: dict[str, Any] = field(default_factory=dict)
     cure: str = ""
-    seen: str = ""
+    trial: Trial | None = None
     outcome: Outcome | None = None
+    explained: Any = field(default=None, compare=False)
+
+    @property
+    def seen(self) -> str:
+        """What a short run with the cure showed, as a phrase; empty where none was made."""
+        return "" if self.trial is None else self.trial.told
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values."""
         found = {name: _plain(value) for name, value in self.evidence.items()}
         return {"cause": self.cause.name, "evidence": found, "cure": self.cure, "seen": self.seen}
 
+    def evidence_lines(self) -> list[str]:
+        """The evidence as text, a line for each name."""
+        return [f"{name}: {_shown(value)}" for name, value in self.evidence.items()]
+
+    def plot(self, ax: Any = None) -> Any:
+        """The cost against the step, as it was and with the cure."""
+        from descend import plots
+
+        return plots.diagnosis(self, ax)
+
     def __repr__(self) -> str:
         """The diagnosis in a few lines."""
         text = self.cause.value
         lines = [text[0].upper() + text[1:] + "."]
-        lines += [f"  {name}: {_shown(value)}" for name, value in self.evidence.items()]
+        lines += [f"  {line}" for line in self.evidence_lines()]
         lines += [f"Cure: {self.cure}."] * bool(self.cure)
         lines += [f"Tried: {self.seen}."] * bool(self.seen)
         return "\n".join(lines)

@@ -52,7 +52,7 @@ def explain(run: Run) -> Diagnosis:
         raise ValueError("the run has not ended: explain it afterwards")
     with np.errstate(all="ignore"):
         found = _found(run)
-    return replace(found, outcome=run.outcome)
+    return replace(found, outcome=run.outcome, explained=run)
 
 
 def _found(run: Run) -> Diagnosis:

@@ -36,6 +36,10 @@ def explain_training(history: Any, outcome: Outcome, finding: Finding | None = N
     outcome, finding
         How training ended, and what was found there.
     """
+    return replace(_read(history, outcome, finding), explained=history)
+
+
+def _read(history: Any, outcome: Outcome, finding: Finding | None) -> Diagnosis:
     loss, validation = history.loss, history.validation
     whole = np.flatnonzero(history.epoch == np.floor(history.epoch))
     rates = history.rate[np.isfinite(history.rate)]
@@ -151,7 +155,7 @@ def explain_fit(
     has_diverged = model.outcome_ is Outcome.DIVERGED
     looks = model.outcome_ is Outcome.STEPS_EXHAUSTED or (held_out is not None and not has_diverged)
     if looks and read.cause is not Cause.OVERFITTING and (by_heart := learnt_by_heart(trials, held_out)) is not None:
-        return by_heart
+        return replace(by_heart, explained=model.history_)
     if held_out is None or has_diverged:
         return explain_by_retraining(trials, read)
     found, of_others = explain_by_retraining(trials, read), float(model.score(*held_out))

@@ -13,6 +13,7 @@ import numpy as np
 from descend.descent import Outcome
 from descend.insight.changed_schedules import has_decayed
 from descend.insight.compilers import seconds_of_compilers
+from descend.insight.diagnosis import Trial
 from descend.methods import Rule
 from descend.models.history import History
 from descend.models.linear import LinearModel
@@ -283,12 +284,13 @@ class Retraining(ABC):
         return float(self.history.loss[max(row, 0)])
 
 
-def told(history: History, how: str, before: float) -> str:
-    """How a trial ended, as a phrase, beside the loss that there was."""
+def told(history: History, before: float, more: str = "") -> Trial:
+    """How a trial ended, beside the loss that there was; `more` says how, where it went on from the end."""
     epochs = float(history.epoch[-1])
     count = f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.3g}"
+    how = more or "from the start"
     made = f"1 epoch {how} ends" if epochs == 1 else f"{count} epochs {how} end"
-    return f"{made} at loss {history.loss[-1]:.4g}, where it was {before:.4g}"
+    return Trial(f"{made} at loss {history.loss[-1]:.4g}, where it was {before:.4g}", history, bool(more))
 
 
 def settled(history: History) -> float:

@@ -17,7 +17,7 @@ from descend.insight.changed_methods import (
     with_rate,
 )
 from descend.insight.changed_schedules import prolonged
-from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis
+from descend.insight.diagnosis import ENDLESS, WRONG_SIGN, Cause, Diagnosis, Trial
 from descend.insight.retrained_losses import OfTraining
 from descend.insight.retrained_models import OfModel
 from descend.insight.retraining import (
@@ -93,8 +93,8 @@ def with_cure_tried(trials: Retraining, read: Diagnosis) -> Diagnosis:
     bounded = trials.fitted(l2=BOUNDING_L2) if read.cause is Cause.UNBOUNDED and isinstance(trials, OfModel) else None
     if bounded is None:
         return read
-    seen = f"with it training ends at loss {bounded.history_.loss[-1]:.4g} ({bounded.outcome_.name})"
-    return replace(read, cure=f"l2={BOUNDING_L2:g}", seen=seen)
+    ended = f"with it training ends at loss {bounded.history_.loss[-1]:.4g} ({bounded.outcome_.name})"
+    return replace(read, cure=f"l2={BOUNDING_L2:g}", trial=Trial(ended, bounded.history_))
 
 
 def raw_columns(trials: Retraining) -> Diagnosis | None:
@@ -146,7 +146,7 @@ def _changed(
     is_half = 0 < tried.loss[-1] < 0.5 * before or trials.is_much_of_rest(before - float(tried.loss[-1]))
     if not is_learnt or not (is_much or (half and is_half)):
         return None
-    return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, told(tried, "from the start", before))
+    return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, told(tried, before))
 
 
 def cut_off(trials: Retraining) -> Diagnosis | None:
@@ -188,9 +188,9 @@ def ill_conditioned(trials: Retraining) -> Diagnosis | None:
     if tried is None or not is_much:
         return None
     evidence |= {"loss": end, "loss on all rows, with the default steps": float(tried.loss[-1])}
-    seen = f"{tried.epoch[-1]:,.0f} steps end at loss {tried.loss[-1]:.4g}, where it was {end:.4g}"
+    ended = f"{tried.epoch[-1]:,.0f} steps end at loss {tried.loss[-1]:.4g}, where it was {end:.4g}"
     cure = "leave method and batch_size out" if trials.in_batches else "leave method out"
-    return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, seen)
+    return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, Trial(ended, tried))
 
 
 def _has_many_rows(trials: Retraining) -> bool:
@@ -222,7 +222,7 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
         and not trials.more_holds(round(more.epoch[-1]))
     ):
         return None
-    return _longer(trials, more.epoch[-1], told(more, "more with the method begun anew", end), {"loss": end})
+    return _longer(trials, more.epoch[-1], told(more, end, "more with the method begun anew"), {"loss": end})
 
 
 def _planned(trials: Retraining, times: float) -> Any:
@@ -241,7 +241,7 @@ def hardly_begun(trials: Retraining) -> Diagnosis | None:
     if won is None or not (won > MUCH or (_is_short_of_the_best(trials, won) and trials.more_holds(trials.many_more))):
         return None
     seen = f"going on for {FEW_STEPS:,} steps ends at loss {(1 - won) * end:.4g}, where it was {end:.4g}"
-    return _longer(trials, trials.many_more, seen, {"steps": steps, "loss": end})
+    return _longer(trials, trials.many_more, Trial(seen), {"steps": steps, "loss": end})
 
 
 def _is_short_of_the_best(trials: Retraining, won: float) -> bool:
@@ -249,8 +249,8 @@ def _is_short_of_the_best(trials: Retraining, won: float) -> bool:
     return isinstance(trials.model, LinearModel) and won > 2 * MATTERS
 
 
-def _longer(trials: Retraining, more: float, seen: str, evidence: dict[str, Any]) -> Diagnosis | None:
-    """The cure of so many more epochs: tried from the start, as a user will, if there is time; `seen` is going on."""
+def _longer(trials: Retraining, more: float, onward: Trial, evidence: dict[str, Any]) -> Diagnosis | None:
+    """The cure of so many more epochs: tried from the start, as a user will, if there is time, else by going on."""
     epochs, end = trials.whole + round(more), trials.gained[1]
     cure, changes = f"epochs={epochs}", {"epochs": epochs}
     longer = _planned(trials, epochs / trials.whole)
@@ -258,11 +258,11 @@ def _longer(trials: Retraining, more: float, seen: str, evidence: dict[str, Any]
         changes["method"] = with_rate(trials.method, longer)
         cure += f", {how_fast(changes['method'])}"
     if not trials.has_time_for(epochs):
-        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, seen)
+        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, onward)
     made = trials.anew(**changes)
     if made is None or not made.loss[-1] < end:
         return None
-    return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(made, "from the start", end))
+    return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(made, end))
 
 
 def plateau(trials: Retraining) -> Diagnosis | None:
@@ -300,7 +300,7 @@ def penalised(trials: Retraining) -> Diagnosis | None:
     if not (is_half or is_rest or (may_matter and trials.holds_for_others(epochs=trials.whole, **without))):
         return None
     evidence = {**_penalties_of(trials), **pulls, "loss at the start": start, "loss": before}
-    return Diagnosis(Cause.PENALTY, evidence, cure, told(tried, "from the start", before))
+    return Diagnosis(Cause.PENALTY, evidence, cure, told(tried, before))
 
 
 def _penalties_of(trials: Retraining) -> dict[str, float]:

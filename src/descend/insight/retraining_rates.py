@@ -71,7 +71,7 @@ def diverged(trials: Retraining) -> Diagnosis | None:
                 break
     if best is None:
         return None
-    return Diagnosis(Cause.RATE_TOO_LARGE, evidence, best[0], told(best[1], "from the start", start))
+    return Diagnosis(Cause.RATE_TOO_LARGE, evidence, best[0], told(best[1], start))
 
 
 def decayed(trials: Retraining) -> Diagnosis | None:
@@ -81,7 +81,7 @@ def decayed(trials: Retraining) -> Diagnosis | None:
         tried = trials.onward()
         if tried is None or not end - tried.loss[-1] > min(MATTERS * max(gained, end), _AGAIN * gained):
             return None
-        return Diagnosis(Cause.DECAYED_TOO_EARLY, left, FADED, told(tried, "more, the method begun anew,", end))
+        return Diagnosis(Cause.DECAYED_TOO_EARLY, left, FADED, told(tried, end, "more, the method begun anew,"))
     rates = trials.history.rate[np.isfinite(trials.history.rate)]
     kept = trials.method
     schedule = getattr(kept, "lr", None)
@@ -106,16 +106,16 @@ def decayed(trials: Retraining) -> Diagnosis | None:
         if longer is None or not is_much:
             return None
         cure = f"epochs={2 * whole}, {how_fast(with_rate(kept, twice))}"
-        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer, "from the start", end))
+        return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(longer, end))
     if tried is None or not goes_on:
         return None
-    cure, seen = f"lr={highest:.3g} in the place of {type(schedule).__name__}", told(tried, "more with it", end)
+    cure, seen = f"lr={highest:.3g} in the place of {type(schedule).__name__}", told(tried, end, "more with it")
     lowest = np.inf
     for slow in slower(schedule, made):
         longer = trials.anew(method=with_rate(kept, slow))
         if longer is not None and longer.loss[-1] < min(CLEARLY * lowest, before := trials.beside(longer)):
             lowest = float(longer.loss[-1])
-            cure, seen = f"lr={described(slow)}", told(longer, "from the start", before)
+            cure, seen = f"lr={described(slow)}", told(longer, before)
     return Diagnosis(Cause.DECAYED_TOO_EARLY, evidence, cure, seen)
 
 
@@ -146,7 +146,7 @@ def too_large(trials: Retraining) -> Diagnosis | None:
     if not (went_astray or halves or finds_back):
         return None
     evidence = {"loss at the start": start, "loss": before}
-    return Diagnosis(Cause.RATE_TOO_LARGE, evidence, cure, told(tried, "from the start", before))
+    return Diagnosis(Cause.RATE_TOO_LARGE, evidence, cure, told(tried, before))
 
 
 def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
@@ -170,15 +170,15 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
     if not trials.is_at_rest and same is not None:
         evidence["going on as before"] = end - as_it_was
     if end > 1.02 * start:
-        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told(slow, f"more at {smaller.how}", end))
+        return Diagnosis(Cause.RATE_TOO_LARGE, evidence, smaller.how, told(slow, end, f"more at {smaller.how}"))
     cause = Cause.NOISE_FLOOR if trials.has_noise else Cause.OSCILLATING
     others = _calmed(trials, end - won / 2) if trials.has_noise else []
-    how, seen = f"a rate that falls at the end, to {smaller.how}", told(slow, f"more at {smaller.how}", end)
+    how, seen = f"a rate that falls at the end, to {smaller.how}", told(slow, end, f"more at {smaller.how}")
     falls = falling(trials.method, int(trials.history.steps[-1]))
     if falls is not None and trials.has_time_for(trials.whole):
         made = trials.anew(method=falls.method, epochs=trials.whole)
         if made is not None and made.loss[-1] < end - won / 2:
-            how, seen = falls.how, told(made, "from the start", end)
+            how, seen = falls.how, told(made, end)
     return Diagnosis(cause, evidence, " or ".join([how, *others]), seen)
 
 
@@ -205,7 +205,7 @@ def swings(trials: Retraining) -> Diagnosis | None:
         name: float(getattr(trials.method, name)),
     }
     cure = f"{name}={getattr(method, name):.3g}"
-    return Diagnosis(Cause.OSCILLATING, evidence, cure, told(tried, "from the start", before))
+    return Diagnosis(Cause.OSCILLATING, evidence, cure, told(tried, before))
 
 
 def rises_too_slowly(trials: Retraining) -> Diagnosis | None:
@@ -252,4 +252,4 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
     before = trials.beside(tried)
     cause = Cause.STEP_VANISHED if isinstance(trials.method, Method) and tires(trials.method) else Cause.RATE_TOO_SMALL
     evidence = {"loss at the start": start, "loss": before}
-    return Diagnosis(cause, evidence, cure, told(tried, "from the start", before))
+    return Diagnosis(cause, evidence, cure, told(tried, before))

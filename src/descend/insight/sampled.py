@@ -63,7 +63,7 @@ def sampled(run: Run) -> Diagnosis | None:
         return flat
     if flat is not None and cost(run) - cost(small) < 0.5 * (cost(run) - least):
         return flat
-    how, seen = f"a rate that falls at the end, to {smaller.how}", f"going on with {smaller.how}, {told(small)}"
+    how, seen = f"a rate that falls at the end, to {smaller.how}", told(small, f"going on with {smaller.how}")
     half = (cost(run) + cost(small)) / 2
     if (falls := falling(run.method, run.nit)) is not None:
         made = improved(run, falls.method, steps=run.nit, below=half)
@@ -92,4 +92,4 @@ def _held_up(run: Run, bend: Curvature | None) -> tuple[Diagnosis | None, float]
         return None, np.inf
     evidence = {"condition κ" if bend.is_exact else "condition κ, at least": bend.condition, "cost": run.fun}
     cure = "leave the method and batch_size out: the default steps (Barzilai–Borwein) on all rows"
-    return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, f"going on so, {told(tried)}"), cost(tried)
+    return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, told(tried, "going on so")), cost(tried)

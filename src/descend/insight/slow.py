@@ -271,7 +271,7 @@ def _along_a_valley(run: Run, bend: Curvature | None, longer: Run | None = None)
     if onward is None or not gains(run, onward):
         return None
     cure = "go on from its end without the method, with the default (Barzilai–Borwein steps)"
-    return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, f"from there, {told(onward)}")
+    return Diagnosis(Cause.ILL_CONDITIONED, evidence, cure, told(onward, "from there"))
 
 
 def _before_a_pass(run: Run) -> Diagnosis | None:

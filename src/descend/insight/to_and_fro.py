@@ -59,7 +59,7 @@ def circling(run: Run) -> Diagnosis | None:
             tried = improved(run, slower.method, x0=run.x, below=cost(run))
             if tried is not None:
                 cure = f"let the rate fall at the end, by a schedule of optax, or go on with {slower.how}"
-                return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with it, {told(tried)}")
+                return Diagnosis(Cause.OSCILLATING, evidence, cure, told(tried, "going on with it"))
     if lr is not None:
         for smaller in map(round_rate, (lr / 10, lr / 100)):
             tried = improved(run, with_rate(run.method, smaller), x0=run.x, below=cost(run))
@@ -70,7 +70,7 @@ def circling(run: Run) -> Diagnosis | None:
                 if falls and made:
                     return cured(run, Cause.OSCILLATING, evidence, falls.how, made)
                 cure = f"let the rate fall at the end, from lr={lr:.3g} to {smaller:.3g} or less"
-                return Diagnosis(Cause.OSCILLATING, evidence, cure, f"going on with lr={smaller:.3g}, {told(tried)}")
+                return Diagnosis(Cause.OSCILLATING, evidence, cure, told(tried, f"going on with lr={smaller:.3g}"))
     if isinstance(getattr(run.method, "lr", None), Schedule):  # its steps may be meant to go to and fro
         return None
     is_seen = any(float(np.ptp(points, axis=0).max()) > 1e-9 * max(1.0, float(np.abs(points).max())) for points in ways)

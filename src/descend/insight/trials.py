@@ -13,7 +13,7 @@ from descend.descent import Outcome, Run, minimize
 from descend.descent.outcome import Finding, reach_of
 from descend.insight.changed_methods import round_rate, with_rate
 from descend.insight.curvature import Curvature, curvature_of
-from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.diagnosis import Cause, Diagnosis, Trial
 from descend.methods import Around, Method
 from descend.objectives.checks import slopes
 from descend.objectives.function import DIFFERENCES
@@ -202,10 +202,11 @@ def as_asked(run: Run, steps: int) -> str:
     return f"steps={steps}"
 
 
-def told(tried: Run) -> str:
-    """How a trial ended, as a phrase."""
+def told(tried: Run, going_on: str = "") -> Trial:
+    """How a trial ended; `going_on` says how, where it began at the end of the run."""
     outcome = tried.outcome.name if tried.outcome is not None else ""
-    return f"{counted(tried.nit, 'step')} end{'s' if tried.nit == 1 else ''} at cost {tried.fun:.6g} ({outcome})"
+    ended = f"{counted(tried.nit, 'step')} end{'s' if tried.nit == 1 else ''} at cost {tried.fun:.6g} ({outcome})"
+    return Trial(f"{going_on}, {ended}" if going_on else ended, tried, bool(going_on))
 
 
 def shown(x: Any) -> str:

@@ -5,6 +5,7 @@ from descend.plots.basins import basins
 from descend.plots.comparison import paths, profile, race, race_overview, rates_by_step, sweep, sweep_overview
 from descend.plots.contour import contours, surface
 from descend.plots.curve import cost_curve, gradient_curve, path_on_curve
+from descend.plots.diagnosis import diagnosis, explained
 from descend.plots.history import history, rates
 from descend.plots.learning import confusion, first_weights, learning, loss_landscape, scores, wrong_images
 from descend.plots.overview import as_svg, overview, picture
@@ -19,7 +20,9 @@ __all__ = [
     "confusion",
     "contours",
     "cost_curve",
+    "diagnosis",
     "escape",
+    "explained",
     "first_weights",
     "found_rate",
     "gradient_curve",

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from descend.descent import Run
 from descend.descent.report import described
-from descend.plots.style import BLUE, CYCLE, ORANGE, axes, drawable
+from descend.plots.style import BLUE, CYCLE, ORANGE, axes, drawable, spans_decades
 
 __all__ = ["history", "rates"]
 
@@ -27,7 +27,7 @@ def history(run: Run, ax: Axes | None = None) -> Axes:
     ax.set_zorder(beside.get_zorder() + 1)
     ax.patch.set_visible(False)
     ax.plot(trace.step, cost, color=BLUE, marker="." if len(trace) < 60 else "")
-    if _spans_decades(cost):
+    if spans_decades(cost):
         ax.set_yscale("log")
     ax.set(xlabel="step", title="Cost and gradient")
     ax.set_ylabel(_with_scale("cost", ax), color=BLUE)
@@ -72,7 +72,7 @@ def rates(runs: Sequence[Run] | Run, ax: Axes | None = None) -> Axes:
             ax.plot(run.trace.step[-1:], values[-1:], color=colour, marker="o", markersize=4)
         calm.append(values[:2] if failed else values)
     low, high = min(v.min() for v in calm), max(v.max() for v in calm)
-    if not shows_x and all(_spans_decades(run.trace.f) for run in runs):
+    if not shows_x and all(spans_decades(run.trace.f) for run in runs):
         ax.set_yscale("log")
     elif high > low:
         ax.set_ylim(low - 0.15 * (high - low), high + 0.15 * (high - low))
@@ -80,11 +80,6 @@ def rates(runs: Sequence[Run] | Run, ax: Axes | None = None) -> Axes:
     ax.grid(alpha=0.25)
     ax.legend()
     return ax
-
-
-def _spans_decades(values: np.ndarray) -> bool:
-    known = values[np.isfinite(values)]
-    return bool(known.size and (known > 0).all() and known.max() > 50 * known.min())
 
 
 def _colours(count: int) -> list[str]:

@@ -34,6 +34,7 @@ __all__ = [
     "objective_at",
     "plain",
     "shown",
+    "spans_decades",
     "squared",
     "title_of",
 ]
@@ -111,6 +112,12 @@ def squared(low: np.ndarray, high: np.ndarray) -> list[tuple[float, float]]:
 def drawable(values: np.ndarray) -> np.ndarray:
     """The values as a picture can show them: beyond 1e100 the line ends, because its axis would overflow."""
     return np.where(np.abs(values) <= 1e100, values, np.nan)
+
+
+def spans_decades(values: np.ndarray) -> bool:
+    """Whether so much lies between the least and the largest that a scale of logarithms is needed."""
+    known = values[np.isfinite(values)]
+    return bool(known.size and known.min() > 0 and known.max() > 50 * known.min())
 
 
 def path_of(run: Run) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from descend.plots.style import BLUE, GREY, ORANGE, axes, drawable, plain
+from descend.plots.style import BLUE, GREY, ORANGE, axes, drawable, plain, spans_decades
 
 __all__ = ["coefficients", "training", "training_overview"]
 
@@ -27,9 +27,7 @@ def training(history: Any, ax: Axes | None = None) -> Axes:
         there = np.isfinite(drawable(values))
         if there.any():
             ax.plot(history.epoch[there], values[there], color=colour, label=name, marker="." if few else "")
-    losses = drawable(history.loss)
-    losses = losses[np.isfinite(losses)]
-    if len(losses) and losses.min() > 0 and losses.max() > 20 * losses.min():
+    if spans_decades(drawable(history.loss)):
         ax.set_yscale("log")
     ax.set(xlabel="epoch", ylabel="mean loss", title="Loss")
     if len(ax.lines) > 1:

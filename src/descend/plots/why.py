@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable
+from descend.plots.style import BLUE, GREEN, GREY, ORANGE, axes, drawable, spans_decades
 
 __all__ = ["escape", "found_rate", "guarantee", "sharpness", "tuned"]
 
@@ -31,9 +31,7 @@ def found_rate(found: Any, ax: Axes | None = None) -> Axes:
     ax.axvline(found.lr, color=GREEN, linewidth=2, label=f"found, {found.lr:.3g}")
     whole = drawable(np.where(np.isfinite(found.whole_costs), found.whole_costs, np.nan))
     ax.plot(found.whole_rates, whole, "o", color=GREEN, markeredgecolor="white", zorder=4, label="cost after all steps")
-    there = np.concatenate([costs, whole])
-    there = there[np.isfinite(there)]
-    if len(there) and there.min() > 0 and there.max() > 20 * there.min():
+    if spans_decades(np.concatenate([costs, whole])):
         ax.set_yscale("log")
     ax.set(xscale="log", xlabel="learning rate", ylabel="cost", title="Which rate")
     ax.legend()
@@ -124,7 +122,7 @@ def tuned(found: Any) -> Figure:
         ax.set(xlabel=label)
         ax.set_title(f"found: {name} = {value:.4g}", color=GREEN)
         ax.grid(alpha=0.25)
-    if len(costs) and costs.min() > 0 and costs.max() > 20 * costs.min():
+    if spans_decades(costs):
         panels[0, 0].set_yscale("log")
     panels[0, 0].set_ylabel("cost where the run ended")
     figure.colorbar(points, ax=panels, label="steps of the run")
