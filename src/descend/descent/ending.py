@@ -398,7 +398,9 @@ def _no_gradient(run: Run, step: int, cost: float) -> Judgement:
     zero = run.problem.zero_gradient()
     flat, toward = surroundings(run.problem, run.bad_x, cost, zero, run.method.reach)
     is_near = reach_of(run.bad_x) <= _LEAPT * reach_of(run.problem.x0)
-    if is_near and not toward and not flat and cost <= run.cost_and_gradient()[0]:
+    first = run.problem.sign * float(run.trace.f[0])
+    can_tell = 4 * noise_of(run.problem, run.bad_x, cost) <= abs(first - cost)  # nor falls to a side hidden by rounding
+    if is_near and can_tell and not toward and not flat and cost <= run.cost_and_gradient()[0]:
         run.move_to_bad_x(step)
         return _kink(run, step)
     return Judgement(

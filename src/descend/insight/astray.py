@@ -16,6 +16,8 @@ from descend.insight.stability import stability_limit
 from descend.insight.trials import (
     RIGHT_RULE,
     TRIED,
+    again,
+    bottomless,
     cost,
     cured,
     curvature_at,
@@ -34,6 +36,7 @@ _INSIDE = "keep x inside, e.g. with Projected(method, Box(low, high))"  # a cure
 _INEXACT = 1e-5  # of the first gradient: differences that a user makes are as inexact as that
 _FEWEST = 50  # steps for which a cure is tried
 _TINY, _LARGER = 1e-6, 10.0  # share of a step; times the cost at the start, which is much more
+_FALLS_IN = 10  # times as many steps, in which a cure must not diverge
 _AS_LONG = 5_000  # steps: a cure is tried for longer than it took to diverge, up to so many
 
 
@@ -124,6 +127,11 @@ def _smaller(run: Run, lr: float, evidence: dict[str, Any]) -> Diagnosis | None:
             break
         lr /= 2 if best is None else 4
     if best is not None:
+        if best[1].outcome is Outcome.STEPS_EXHAUSTED:  # with more steps it may fall in, too
+            longer = again(run, with_rate(run.method, best[0]), x0=best[1].x, steps=_FALLS_IN * steps)
+            falls = longer is not None and longer.outcome in {Outcome.DIVERGED, Outcome.STALLED}
+            if falls and (endless := bottomless(run, best[1].x)) is not None:
+                return endless
         return cured(run, Cause.RATE_TOO_LARGE, evidence, f"lr={best[0]:.3g}", best[1])
     tried = improved(run, None, below=start_cost(run))
     if tried is not None:
@@ -156,7 +164,7 @@ def _edge(run: Run) -> Diagnosis | None:
     cures = {"leave the method out: the default does not step beyond the edge": None}
     cures |= {} if lr is None else {f"lr={lr / 10:.3g}": with_rate(run.method, round_rate(lr / 10))}
     for cure, method in cures.items():
-        tried = improved(run, method, below=start_cost(run))
+        tried = improved(run, method, below=min(start_cost(run), cost(run)))
         if tried is not None:
             return cured(run, Cause.LEFT_DOMAIN, evidence, cure, tried)
     return Diagnosis(Cause.LEFT_DOMAIN, evidence, _INSIDE)

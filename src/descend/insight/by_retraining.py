@@ -111,13 +111,14 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:
         order = (too_small, plateau) if is_own and not trials.unreached else (plateau, too_small)
         has_leapt = float(np.abs(trials.history.loss - start).max()) > 0.01 * abs(start)
-        before, after = ((too_large,), ()) if has_leapt else ((), (too_large,))
+        is_first = has_leapt and not any("activation" in changes for _, changes in trials.other_ways()[:1])
+        before, after = ((too_large,), ()) if is_first else ((), (too_large,))
         return (
             *pulled,
             *before,
-            penalised,
             raw_columns,
             *order,
+            penalised,
             *after,
             goes_to_and_fro,
             too_few_epochs,

@@ -60,6 +60,11 @@ class Trial:
     made: Any = None
     goes_on: bool = False
 
+    @property
+    def x0(self) -> Any:
+        """Where that run began; None of a training."""
+        return None if self.made is None or not hasattr(self.made, "problem") else self.made.problem.x0
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -127,6 +132,7 @@ def _shown(value: Any) -> str:
         plain = np.where(np.abs(value) < 1e-12 * np.abs(value).max(initial=0), 0.0, value)
         if value.size <= 6:
             return np.array2string(plain, precision=4)
-        largest = np.sort(np.argsort(-np.abs(plain))[:3])
-        return ", ".join(f"{plain[i]:.4g} in x[{i}]" for i in largest) + ", …"
+        largest = [i for i in np.sort(np.argsort(-np.abs(plain))[:3]) if plain[i]]
+        others = ", …" if np.count_nonzero(plain) > len(largest) else ""
+        return ", ".join(f"{plain[i]:.4g} in x[{i}]" for i in largest) + others or "0 in all of x"
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)

@@ -17,6 +17,7 @@ from descend.insight.trials import (
     HARDLY,
     TRIED,
     again,
+    as_start,
     at_a_tenth,
     cost,
     cured,
@@ -197,7 +198,7 @@ def local(run: Run, better: Run, known: dict[str, Any] | None = None) -> Diagnos
 def elsewhere(run: Run, better: Run) -> str:
     """A cure: another start, and where it leads to."""
     return (
-        f"start elsewhere, e.g. at {shown(better.problem.x0)}{with_default(run, better)}, which leads "
+        f"start elsewhere, e.g. at {as_start(better.problem.x0)}{with_default(run, better)}, which leads "
         f"{'to' if better.outcome is Outcome.CONVERGED else 'towards'} {shown(better.x_array)}"
     )
 

@@ -25,6 +25,7 @@ from descend.insight.resting import (
 )
 from descend.insight.sampled import sampled
 from descend.insight.slow import on_its_way
+from descend.insight.to_and_fro import noisy
 from descend.insight.trials import TRIED, cost, gains, improved, told
 from descend.insight.without_end import falls_for_ever
 
@@ -32,8 +33,8 @@ __all__ = ["explain"]
 
 
 _LOOKS = (
-    wrong_gradient, frozen, penalised, rounded, level, left_astray, diverged, converged, floor, falls_for_ever, stalled,
-    sampled, all_but_there, on_its_way, arrived, held_up, nothing_left,
+    wrong_gradient, frozen, penalised, rounded, level, left_astray, diverged, converged, floor, falls_for_ever, noisy,
+    stalled, sampled, all_but_there, on_its_way, arrived, held_up, nothing_left,
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from descend.descent import Outcome, Run
 from descend.descent.kinks import fall_from_kink
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.elsewhere import unless_lower
-from descend.insight.trials import HARDLY, TRIED, cost, cured, improved, lies_far_off, start_cost
+from descend.insight.trials import HARDLY, TRIED, bottomless, cost, cured, improved, lies_far_off, start_cost
 from descend.methods import AdaGrad
 from descend.objectives.parameters import as_vector
 
@@ -49,6 +49,8 @@ def nothing_left(run: Run) -> Diagnosis | None:
     gained = start_cost(run) - cost(run)
     if run.outcome not in {Outcome.STEPS_EXHAUSTED, Outcome.STALLED} or not gained > 0:
         return None
+    if (endless := bottomless(run, run.x)) is not None:
+        return endless
     size = max(1.0, float(np.abs(as_vector(run.x_array)).max()))
     methods = (None, *(AdaGrad(share * size) for share in _SHARES))
     tried = [made for method in methods if (made := improved(run, method, x0=run.x, below=cost(run))) is not None]

@@ -35,13 +35,13 @@ from descend.insight.trials import (
     RIGHT_RULE,
     TRIED,
     again,
+    as_start,
     cost,
     cured,
     curvature_at,
     false_slopes,
     improved,
     lies_far_off,
-    shown,
     start_cost,
     unbounded,
     way_to,
@@ -243,7 +243,7 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     which = "lowest curvature" if sign > 0 else "highest curvature"
     evidence: dict[str, Any] = {"gradient norm": run.cost_and_gradient()[2], which: sign * bend.smallest}
     if bend.smallest < 0:
-        evidence["along"] = shown(bend.of_smallest)
+        evidence["along"] = bend.of_smallest
     mixed = np.random.default_rng(0).normal(size=bend.of_smallest.size)  # leads off other saddles, too
     found = [tried for way in (bend.of_smallest, mixed / np.linalg.norm(mixed)) if (tried := _beside(run, way, scale))]
     if not found:
@@ -253,7 +253,7 @@ def _saddle(run: Run, bend: Curvature, scale: float) -> Diagnosis:
     lowest = min(found, key=cost)
     best = found[0] if cost(found[0]) - cost(lowest) <= HARDLY * (cost(run) - cost(lowest)) else lowest
     beside = as_vector(best.problem.x0)
-    cure = f"start a little beside it, at {shown(best.problem.x0)}{with_default(run, best)}"
+    cure = f"start a little beside it, at {as_start(best.problem.x0)}{with_default(run, best)}"
     return cured(run, Cause.SADDLE, {**evidence, "beside it": beside}, cure, best)
 
 

@@ -114,7 +114,8 @@ class OfModel(Retraining):
         hidden = np.atleast_1d(np.asarray(has["hidden"]))
         ways += [] if hidden.size else [("hidden=(128,)", {"hidden": (128,)})]
         ways += [] if has["activation"] == "relu" else [('activation="relu"', {"activation": "relu"})]
-        return [*ways, (f"seed={has['seed'] + 1}, another start", {"seed": has["seed"] + 1})]
+        ways.append((f"seed={has['seed'] + 1}, another start", {"seed": has["seed"] + 1}))
+        return ways + ([('activation="tanh"', {"activation": "tanh"})] if has["activation"] == "relu" else [])
 
 
 def _method_of(model: Any) -> Any:

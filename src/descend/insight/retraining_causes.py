@@ -61,6 +61,7 @@ _FAR_ABOVE = 10.0  # times the loss of a constant
 _AS_WELL, _MOST = 0.1, 0.5  # shares of what scaled columns win, that may be missing
 _QUARTER = 0.25  # of the loss: without a decay so little is left
 _LIGHTER = (1e2, 1e4, 1e6)  # times as light, a penalty is tried: the heaviest of those that win about as much
+_FAR_MORE = 4.0  # times as much as more epochs, that the default steps win where it is ill-conditioned
 _MUCH_MORE = 1.5  # times as much won, for which a still lighter penalty is taken
 _HEAVY = 0.1  # of l2 or l1: the default is a thousandth of that, or nothing
 _PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss falls as far as the rate takes it
@@ -100,7 +101,8 @@ def with_cure_tried(trials: Retraining, read: Diagnosis) -> Diagnosis:
 def raw_columns(trials: Retraining) -> Diagnosis | None:
     """Whether columns that are not brought to one scale hold it up."""
     start, end, _ = trials.gained
-    if not end > (MATTERS if isinstance(trials, OfTraining) else REST) * abs(start):
+    usual = min(abs(start), _FAR_ABOVE * trials.level)  # of raw columns a start may be far above what a constant has
+    if not end > (MATTERS if isinstance(trials, OfTraining) else REST) * usual:
         return None
     for cure, changes in trials.scaled():
         found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, learns=0.0, **changes)
@@ -211,16 +213,13 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
     more = trials.onward(epochs=max(trials.epochs, 5))
     whole = max(gained, end) if trials.in_batches else end  # on all rows it should have converged
     won = 0.0 if more is None else end - settled(more)
-    is_much = isinstance(trials.model, LinearModel) and trials.is_much_of_rest(won)
-    if more is None or not won > 0 or not (won >= MATTERS * whole or is_much):
+    if more is None or not won > 0 or not (won >= MATTERS * whole or trials.is_much_of_rest(won)):
         return None
     if trials.in_batches and rises(more.loss) > RISING and _planned(trials, 2) is None:
         return None  # it goes up and down, and a low end is luck; a schedule that begins anew does so, too
-    if (
-        not isinstance(trials.model, LinearModel)
-        and won < _LITTLE * end
-        and not trials.more_holds(round(more.epoch[-1]))
-    ):
+    is_network = not isinstance(trials.model, LinearModel)
+    may_be_by_heart = is_network and (won < _LITTLE * end or not won >= MATTERS * whole)
+    if may_be_by_heart and not trials.more_holds(round(more.epoch[-1])):
         return None
     return _longer(trials, more.epoch[-1], told(more, end, "more with the method begun anew"), {"loss": end})
 
@@ -262,6 +261,11 @@ def _longer(trials: Retraining, more: float, onward: Trial, evidence: dict[str, 
     made = trials.anew(**changes)
     if made is None or not made.loss[-1] < end:
         return None
+    held_up = ill_conditioned(trials)
+    if held_up is not None and held_up.trial is not None:
+        with_default = float(held_up.trial.made.loss[-1])
+        if end - with_default > _FAR_MORE * (end - made.loss[-1]):
+            return held_up
     return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(made, end))
 
 
@@ -287,6 +291,8 @@ def penalised(trials: Retraining) -> Diagnosis | None:
         won = -np.inf if made is None else trials.beside(made) - float(made.loss[-1])
         if made is not None and (tried is None or won > _MUCH_MORE * most):
             cure, tried, most, without = lighter_cure, made, won, changes
+            if _MUCH_MORE * won > trials.beside(made) > 0:  # more than all there is cannot be won
+                break
     trials.lowest = lowest  # without its penalty it is another cost
     if tried is None:
         return None
@@ -296,7 +302,7 @@ def penalised(trials: Retraining) -> Diagnosis | None:
     pulls = trials.method.pulls(trials.parameters) if isinstance(trials.method, Rule) else {}
     is_apart = trials.in_batches and _has_many_rows(trials)  # on all rows the loss holds the penalty itself
     is_rest = (bool(pulls) or is_apart) and tried.loss[-1] < _QUARTER * before and before > REST * start
-    may_matter = bool(pulls) and tried.loss[-1] < 0.5 * before and before > REST * start
+    may_matter = tried.loss[-1] < 0.5 * before and before > REST * start
     if not (is_half or is_rest or (may_matter and trials.holds_for_others(epochs=trials.whole, **without))):
         return None
     evidence = {**_penalties_of(trials), **pulls, "loss at the start": start, "loss": before}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -10,6 +13,7 @@ from descend.descent.outcome import length
 from descend.insight.changed_methods import falling, less_noise, rescaled
 from descend.insight.curvature import Curvature
 from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.elsewhere import unless_lower
 from descend.insight.slow import too_small
 from descend.insight.to_and_fro import ILL, too_large
 from descend.insight.trials import TRIED, again, cost, curvature_at, fixed_rate, improved, start_cost, told
@@ -20,6 +24,7 @@ __all__ = ["sampled"]
 _SETTLED = 0.01  # of the gradient at the start
 _TRIFLE, _TRIFLE_LEFT = 1e-3, 0.01  # shares of what was gained, and of what is left: less than both is no matter
 _MUCH_LOWER = 0.1  # share of the cost
+_MANY_ROWS = 5_000  # of more, other starts take too long
 
 
 def sampled(run: Run) -> Diagnosis | None:
@@ -49,14 +54,14 @@ def sampled(run: Run) -> Diagnosis | None:
         settled = whole < _SETTLED * first and cost(run) < start_cost(run)
         if not settled or flat is not None:
             return flat
-        return Diagnosis(Cause.HEALTHY, {**evidence, "gradient norm at the start": first})
+        return _settled(run, {**evidence, "gradient norm at the start": first})
     if noise <= whole:
         return flat
     steps = min(2_000, max(run.nit, 50))
     small, same = (again(run, method, x0=run.x, steps=steps) for method in (smaller.method, run.method))
     lowest = min((cost(tried) for tried in (small, same) if tried is not None), default=np.inf)
     if cost(run) - lowest < min(_TRIFLE * (start_cost(run) - cost(run)), _TRIFLE_LEFT * abs(cost(run))):
-        return flat or Diagnosis(Cause.HEALTHY, evidence)
+        return flat or _settled(run, evidence)
     if small is None or small.outcome is Outcome.DIVERGED or not cost(small) < cost(run):
         return flat
     if same is not None and cost(same) < cost(small):  # it is not the noise that holds it up
@@ -71,6 +76,26 @@ def sampled(run: Run) -> Diagnosis | None:
     return Diagnosis(Cause.NOISE_FLOOR, evidence, " or ".join([how, *_calmed(run, steps, half)]), seen)
 
 
+def _settled(run: Run, evidence: dict[str, Any]) -> Diagnosis:
+    """Of a run that goes about a minimum: that, unless there is a lower one, if the rows are few enough to look."""
+    healthy = Diagnosis(Cause.HEALTHY, evidence)
+    assert run.sampling is not None  # noqa: S101 - it has batches
+    if run.sampling.rows > _MANY_ROWS:
+        return replace(
+            healthy, evidence={**evidence, "whether there is a lower minimum": "not looked for, of so many rows"}
+        )
+    near = _on_all_rows(run)
+    return unless_lower(run, healthy, near) if near.success else healthy
+
+
+def _on_all_rows(run: Run) -> Run:
+    """Where the default steps on all rows lead from the end of a run."""
+    problem = run.problem
+    return minimize(
+        run.objective, run.x, data=problem.data, maximize=problem.sign < 0, steps=TRIED, progress=False, time_limit=1.0
+    )
+
+
 def _calmed(run: Run, steps: int, below: float) -> list[str]:
     """What else lowers the noise so much that going on ends below a cost: larger batches, an average of the points."""
     assert run.sampling is not None  # noqa: S101 - it has batches
@@ -83,10 +108,7 @@ def _held_up(run: Run, bend: Curvature | None) -> tuple[Diagnosis | None, float]
     """Whether the default steps, which suit flat directions as well, get much lower from here on all rows; how low."""
     if bend is None or not ILL < bend.condition < np.inf:
         return None, np.inf
-    problem = run.problem
-    tried = minimize(
-        run.objective, run.x, data=problem.data, maximize=problem.sign < 0, steps=TRIED, progress=False, time_limit=1.0
-    )
+    tried = _on_all_rows(run)
     least = max(_MUCH_LOWER * abs(cost(run)), 0.01 * (start_cost(run) - cost(run)))
     if tried.outcome is Outcome.DIVERGED or not cost(run) - cost(tried) > least:
         return None, np.inf

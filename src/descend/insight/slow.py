@@ -24,6 +24,7 @@ from descend.insight.changed_methods import (
 from descend.insight.curvature import Curvature
 from descend.insight.decay import decayed
 from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.elsewhere import better_minimum, local
 from descend.insight.kinks import in_a_kink
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
 from descend.insight.tired import tires, vanished
@@ -33,6 +34,7 @@ from descend.insight.trials import (
     TRIED,
     again,
     as_asked,
+    as_start,
     at_a_tenth,
     cost,
     cured,
@@ -47,7 +49,7 @@ from descend.insight.trials import (
 )
 from descend.methods import Optax
 from descend.objectives.parameters import as_vector, from_vector
-from descend.stepsizes import BarzilaiBorwein
+from descend.stepsizes import BarzilaiBorwein, Hypergradient
 from descend.stepsizes.schedule import Schedule
 
 __all__ = ["on_its_way", "too_small"]
@@ -58,6 +60,7 @@ _OF_A_REST = 1e-4  # of what was gained
 _PLACES, _AS_NEAR, _AS_FAR = 1_500, 1e-3, 1e3  # on a straight way; of the size of x, the first and the last
 _FAR_BELOW = 10.0  # times the cost at the start, below zero
 _TIMES, _MANY_TIMES = 100.0, 10.0  # as steep, or as much to be won; as much won
+_TRIFLE = 1e-3  # share of what was gained, and of the cost, beside which a lower minimum is more
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
 
@@ -139,7 +142,11 @@ def _far_too_small(run: Run) -> Diagnosis | None:
     """Whether the rates of a schedule, or of a method that tires, are so small that it has hardly begun."""
     schedule = getattr(run.method, "lr", None)
     has_one = fixed_rate(run) is not None
-    is_known = isinstance(schedule, Schedule) or (has_one and tires(run.method)) or isinstance(run.method, Optax)
+    is_known = (
+        isinstance(schedule, Schedule | Hypergradient)
+        or (has_one and tires(run.method))
+        or isinstance(run.method, Optax)
+    )
     if run.nit == 0 or not is_known:
         return None
     return _much_farther(run, partial(rescaled, run.method), {} if run.lr is None else {"learning rate": run.lr})
@@ -244,6 +251,11 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
     tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
     if tried is None:
         return Diagnosis(Cause.ILL_CONDITIONED, evidence)
+    if not gains(run, tried):  # it is there, whatever the condition is
+        return None
+    is_trifle = cost(run) - cost(tried) < _TRIFLE * min(start_cost(run) - cost(run), abs(cost(run)))
+    if is_trifle and (better := better_minimum(run, tried)) is not None:
+        return local(run, better)
     return cured(run, Cause.ILL_CONDITIONED, evidence, _faster(run), tried)
 
 
@@ -302,7 +314,7 @@ def _before_a_pass(run: Run) -> Diagnosis | None:
         return Diagnosis(Cause.SADDLE, evidence)
     if has_no_bound(cost(tried), start_cost(run)) or tried.finding is Finding.NO_BOUND:
         return unbounded({**evidence, "cost beyond it": tried.fun})
-    return cured(run, Cause.SADDLE, evidence, f"start beyond it, at {shown(as_vector(points[-1]))}", tried)
+    return cured(run, Cause.SADDLE, evidence, f"start beyond it, at {as_start(as_vector(points[-1]))}", tried)
 
 
 def _thrown(run: Run, longer: Run) -> Diagnosis | None:

@@ -6,15 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from descend.descent import Run
+from descend.descent import Outcome, Run
 from descend.insight.changed_methods import calmer, calmer_of_optax, falling, rescaled, round_rate, with_rate
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.edge import edge_along
-from descend.insight.trials import HARDLY, again, cost, cured, fixed_rate, improved, onward, rises, start_cost, told
+from descend.insight.trials import (
+    HARDLY,
+    again,
+    cost,
+    cured,
+    fixed_rate,
+    gains,
+    improved,
+    onward,
+    rises,
+    start_cost,
+    told,
+)
 from descend.methods import GradientNoise, Optax
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["ILL", "RISING", "circling", "swinging", "too_large"]
+__all__ = ["ILL", "RISING", "circling", "noisy", "swinging", "too_large"]
 
 RISING = 0.2  # share of the moves of a cost that go up, from where on it is said to swing
 _FEW_ROWS = 20  # of a trace, in which one cannot see it
@@ -108,23 +120,40 @@ def swinging(run: Run) -> Diagnosis | None:
     return None
 
 
+def noisy(run: Run) -> Diagnosis | None:
+    """Whether the noise that its method adds to each gradient keeps it up: without it gets lower, more steps do not."""
+    noise = next((part for part in run.method.parts() if isinstance(part, GradientNoise)), None)
+    if noise is None or run.outcome not in {Outcome.STEPS_EXHAUSTED, Outcome.STALLED}:
+        return None
+    quiet = run.method.with_numbers(lambda name, number: 0.0 if name.split(".")[-1] == "eta" else number)
+    tried = improved(run, quiet, steps=max(50, run.nit), below=cost(run))
+    if tried is None or not gains(run, tried):
+        return None
+    more = again(run, run.method, x0=run.x, steps=max(50, run.nit))
+    if more is not None and cost(run) - cost(more) > 0.5 * (cost(run) - cost(tried)):
+        return None
+    left = float(noise.eta / (1 + run.nit) ** noise.gamma)
+    evidence = {"variance of the noise that GradientNoise adds, at the end": left, "cost": run.fun}
+    return cured(run, Cause.NOISE_FLOOR, evidence, "leave GradientNoise out", tried)
+
+
 def too_large(run: Run) -> Diagnosis | None:
     """Whether a smaller rate gets much lower from the start in as many steps."""
     lr = fixed_rate(run)
     if lr is None or run.nit == 0:  # without a step nothing speaks against the rate
         return None
+    steps, below = max(50, run.nit), cost(run)
+    if steps > run.nit and (longer := again(run, run.method, steps=steps)) is not None:  # else more steps are the cure
+        below = min(below, cost(longer))
     for factor in (0.1, 0.03, 0.01):
         smaller = round_rate(factor * lr)
-        tried = improved(run, with_rate(run.method, smaller), steps=max(50, run.nit), below=cost(run))
+        tried = improved(run, with_rate(run.method, smaller), steps=steps, below=below)
         if tried is None:
             continue
         won, fall = cost(run) - cost(tried), start_cost(run) - cost(tried)
         size = max(abs(cost(run)), abs(cost(tried)))
         if won > 0.1 * fall or (won > _MUCH * size and won > 1e-3 * fall):
             evidence: dict[str, Any] = {"learning rate": lr, "cost": run.fun}
-            if any(isinstance(part, GradientNoise) for part in run.method.parts()):
-                evidence |= {"noise": "that of GradientNoise, which was asked for"}
-                return cured(run, Cause.NOISE_FLOOR, evidence, f"lr={smaller:.3g}", tried)
             return cured(run, Cause.RATE_TOO_LARGE, evidence, f"lr={smaller:.3g}", tried)
     return None
 

@@ -27,7 +27,9 @@ __all__ = [
     "TRIED",
     "again",
     "as_asked",
+    "as_start",
     "at_a_tenth",
+    "bottomless",
     "cost",
     "cured",
     "curvature_at",
@@ -50,6 +52,7 @@ RIGHT_RULE = "make the derivative that of the function: look for stop_gradient, 
 FROZEN = "let something move: what has a gradient is frozen"  # a cure
 HARDLY = 1e-6  # share of the cost, or of what was gained: no more than a trifle
 TRIED = 500  # steps for which a cure is tried
+_TO_THE_END = 5_000  # steps in which a cost without end should be out of the numbers
 _SECONDS = 1.0  # that a trial may take, or as long as the run
 _OF_A_REST, _PART, _OF_ALL = 1e-4, 0.05, 1e-4  # shares: of what was gained, of the cost, of what was gained
 _FAR_OFF = 0.1  # of the size of x
@@ -110,6 +113,14 @@ def improved(run: Run, method: Any, *, below: float, x0: Any = None, steps: int 
     tried = again(run, method, x0=x0, steps=steps)
     astray = tried is None or tried.outcome is Outcome.DIVERGED or tried.finding is Finding.LEAPT_OVER
     return tried if tried is not None and not astray and cost(tried) < below else None
+
+
+def bottomless(run: Run, x0: Any) -> Diagnosis | None:
+    """Whether the default steps, which take any way down, fall from a point of a run without end."""
+    tried = again(run, None, x0=x0, steps=_TO_THE_END)
+    if tried is None or tried.finding is not Finding.NO_BOUND:
+        return None
+    return unbounded({"cost": run.fun, "cost to which the default steps fall": tried.fun})
 
 
 def at_a_tenth(run: Run, *, below: float, steps: int) -> tuple[str, Run] | None:
@@ -207,6 +218,11 @@ def told(tried: Run, going_on: str = "") -> Trial:
     outcome = tried.outcome.name if tried.outcome is not None else ""
     ended = f"{counted(tried.nit, 'step')} end{'s' if tried.nit == 1 else ''} at cost {tried.fun:.6g} ({outcome})"
     return Trial(f"{going_on}, {ended}" if going_on else ended, tried, bool(going_on))
+
+
+def as_start(x: Any) -> str:
+    """The start of a trial as text, as it is given; of many variables, where it is to be had."""
+    return shown(x) if as_vector(x).size <= _SHOWN else "explain().trial.x0"
 
 
 def shown(x: Any) -> str:
