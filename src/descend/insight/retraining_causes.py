@@ -32,9 +32,10 @@ from descend.insight.retraining import (
     settled,
     told,
 )
+from descend.insight.tired import tires
 from descend.insight.to_and_fro import ILL, RISING
 from descend.insight.trials import RIGHT_RULE, rises
-from descend.methods import Rule
+from descend.methods import Method, Rule
 from descend.models.all_rows import BOUNDING_L2
 from descend.models.linear import LinearModel
 
@@ -261,12 +262,23 @@ def _longer(trials: Retraining, more: float, onward: Trial, evidence: dict[str, 
     made = trials.anew(**changes)
     if made is None or not made.loss[-1] < end:
         return None
+    if (tired := _goes_as_far(trials, float(made.loss[-1]), evidence)) is not None:
+        return tired
     held_up = ill_conditioned(trials)
     if held_up is not None and held_up.trial is not None:
         with_default = float(held_up.trial.made.loss[-1])
         if end - with_default > _FAR_MORE * (end - made.loss[-1]):
             return held_up
     return Diagnosis(Cause.TOO_FEW_STEPS, evidence, cure, told(made, end))
+
+
+def _goes_as_far(trials: Retraining, loss: float, evidence: dict[str, Any]) -> Diagnosis | None:
+    """Whether a method whose steps shrink gets as low in as many epochs at ten times the rate, as in many more."""
+    larger = rescaled(trials.method, 10) if isinstance(trials.method, Method) and tires(trials.method) else None
+    tried = None if larger is None else trials.anew(method=larger.method)
+    if larger is None or tried is None or not tried.loss[-1] < loss:
+        return None
+    return Diagnosis(Cause.STEP_VANISHED, evidence, larger.how, told(tried, trials.beside(tried)))
 
 
 def plateau(trials: Retraining) -> Diagnosis | None:

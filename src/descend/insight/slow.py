@@ -25,7 +25,7 @@ from descend.insight.curvature import Curvature
 from descend.insight.decay import decayed
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.elsewhere import better_minimum, local
-from descend.insight.kinks import in_a_kink
+from descend.insight.kinks import in_a_kink, nothing_left
 from descend.insight.stability import convergence_factor, is_linear_map, stability_limit
 from descend.insight.tired import tires, vanished
 from descend.insight.to_and_fro import ILL, circling, swinging, too_large
@@ -251,8 +251,8 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
     tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
     if tried is None:
         return Diagnosis(Cause.ILL_CONDITIONED, evidence)
-    if not gains(run, tried):  # it is there, whatever the condition is
-        return None
+    if not gains(run, tried) and (there := nothing_left(run)) is not None:  # whatever the condition is
+        return there
     is_trifle = cost(run) - cost(tried) < _TRIFLE * min(start_cost(run) - cost(run), abs(cost(run)))
     if is_trifle and (better := better_minimum(run, tried)) is not None:
         return local(run, better)
