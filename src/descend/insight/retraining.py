@@ -218,8 +218,8 @@ class Retraining(ABC):
             return 0.0 if self.was_of_rows_alone else None
         return (end - settled(more)) / end if end > 0 else None
 
-    def more_holds(self, more: int) -> bool:
-        """Whether what so many more epochs win holds for rows held out, too; true where that is not known."""
+    def more_holds(self, more: int, by: float = _HOLDS) -> bool:
+        """Whether so many more epochs lower the loss of rows held out by a share, too; true where that is not known."""
         if np.isfinite(self.history.validation).any():  # then each trial is judged by them
             return True
         as_many_steps = 1 / (1 - _HELD_OUT) if self.in_batches else 1.0  # of fewer rows
@@ -227,7 +227,7 @@ class Retraining(ABC):
         if tried is None:
             return True
         then = min(int(np.searchsorted(tried.epoch, as_many_steps * self.whole)), len(tried) - 2)
-        return bool(np.nanmin(tried.validation[then + 1 :]) < (1 - _HOLDS) * tried.validation[then])
+        return bool(np.nanmin(tried.validation[then + 1 :]) < (1 - by) * tried.validation[then])
 
     def holds_for_others(self, **changes: Any) -> bool:
         """Whether with something changed a training is better on rows held out, too; false where that is not known."""

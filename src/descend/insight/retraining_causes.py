@@ -37,6 +37,7 @@ from descend.insight.to_and_fro import ILL, RISING
 from descend.insight.trials import RIGHT_RULE, rises
 from descend.methods import Method, Rule
 from descend.models.all_rows import BOUNDING_L2
+from descend.models.history import History
 from descend.models.linear import LinearModel
 
 __all__ = [
@@ -62,6 +63,7 @@ _FAR_ABOVE = 10.0  # times the loss of a constant
 _AS_WELL, _MOST = 0.1, 0.5  # shares of what scaled columns win, that may be missing
 _QUARTER = 0.25  # of the loss: without a decay so little is left
 _LIGHTER = (1e2, 1e4, 1e6)  # times as light, a penalty is tried: the heaviest of those that win about as much
+_MUCH_LESS = 0.2  # share of the loss of rows held out
 _FAR_MORE = 4.0  # times as much as more epochs, that the default steps win where it is ill-conditioned
 _MUCH_MORE = 1.5  # times as much won, for which a still lighter penalty is taken
 _HEAVY = 0.1  # of l2 or l1: the default is a thousandth of that, or nothing
@@ -214,15 +216,21 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
     more = trials.onward(epochs=max(trials.epochs, 5))
     whole = max(gained, end) if trials.in_batches else end  # on all rows it should have converged
     won = 0.0 if more is None else end - settled(more)
-    if more is None or not won > 0 or not (won >= MATTERS * whole or trials.is_much_of_rest(won)):
+    if more is None or not (won > 0 and (won >= MATTERS * whole or _is_most_of_rest(trials, more, won))):
         return None
     if trials.in_batches and rises(more.loss) > RISING and _planned(trials, 2) is None:
         return None  # it goes up and down, and a low end is luck; a schedule that begins anew does so, too
-    is_network = not isinstance(trials.model, LinearModel)
-    may_be_by_heart = is_network and (won < _LITTLE * end or not won >= MATTERS * whole)
-    if may_be_by_heart and not trials.more_holds(round(more.epoch[-1])):
+    is_little = not isinstance(trials.model, LinearModel) and won < _LITTLE * end
+    if is_little and not trials.more_holds(round(more.epoch[-1])):
         return None
     return _longer(trials, more.epoch[-1], told(more, end, "more with the method begun anew"), {"loss": end})
+
+
+def _is_most_of_rest(trials: Retraining, more: History, won: float) -> bool:
+    """Whether what more epochs win is much of what is left; of a network, of the loss of rows held out, too."""
+    if not isinstance(trials, OfModel) or not trials.is_much_of_rest(won):
+        return False
+    return isinstance(trials.model, LinearModel) or trials.more_holds(round(more.epoch[-1]), by=_MUCH_LESS)
 
 
 def _planned(trials: Retraining, times: float) -> Any:
@@ -274,9 +282,11 @@ def _longer(trials: Retraining, more: float, onward: Trial, evidence: dict[str, 
 
 def _goes_as_far(trials: Retraining, loss: float, evidence: dict[str, Any]) -> Diagnosis | None:
     """Whether a method whose steps shrink gets as low in as many epochs at ten times the rate, as in many more."""
-    larger = rescaled(trials.method, 10) if isinstance(trials.method, Method) and tires(trials.method) else None
-    tried = None if larger is None else trials.anew(method=larger.method)
-    if larger is None or tried is None or not tried.loss[-1] < loss:
+    larger = rescaled(trials.method, 10)
+    if larger is None or not (isinstance(trials.method, Method) and tires(trials.method)):
+        return None
+    tried = trials.anew(method=larger.method)
+    if tried is None or not tried.loss[-1] < loss:
         return None
     return Diagnosis(Cause.STEP_VANISHED, evidence, larger.how, told(tried, trials.beside(tried)))
 
@@ -314,7 +324,8 @@ def penalised(trials: Retraining) -> Diagnosis | None:
     pulls = trials.method.pulls(trials.parameters) if isinstance(trials.method, Rule) else {}
     is_apart = trials.in_batches and _has_many_rows(trials)  # on all rows the loss holds the penalty itself
     is_rest = (bool(pulls) or is_apart) and tried.loss[-1] < _QUARTER * before and before > REST * start
-    may_matter = tried.loss[-1] < 0.5 * before and before > REST * start
+    is_heavy = has_heavy_penalty(trials) and not isinstance(trials.model, LinearModel)
+    may_matter = (bool(pulls) or is_heavy) and tried.loss[-1] < 0.5 * before and before > REST * start
     if not (is_half or is_rest or (may_matter and trials.holds_for_others(epochs=trials.whole, **without))):
         return None
     evidence = {**_penalties_of(trials), **pulls, "loss at the start": start, "loss": before}
