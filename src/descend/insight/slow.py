@@ -251,9 +251,10 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
     tried = improved(run, None, steps=max(run.nit, 100), below=cost(run))
     if tried is None:
         return Diagnosis(Cause.ILL_CONDITIONED, evidence)
-    if not gains(run, tried) and (there := nothing_left(run)) is not None:  # whatever the condition is
+    won = cost(run) - cost(tried)
+    is_trifle = won < _TRIFLE * min(start_cost(run) - cost(run), abs(cost(run)))
+    if is_trifle and not gains(run, tried) and (there := nothing_left(run)) is not None:  # whatever the condition is
         return there
-    is_trifle = cost(run) - cost(tried) < _TRIFLE * min(start_cost(run) - cost(run), abs(cost(run)))
     if is_trifle and (better := better_minimum(run, tried)) is not None:
         return local(run, better)
     return cured(run, Cause.ILL_CONDITIONED, evidence, _faster(run), tried)
