@@ -232,7 +232,8 @@ def _directions(problem: Problem, x: Any) -> list[np.ndarray]:
     def bend(way: np.ndarray) -> np.ndarray:
         """The Hessian times a direction, by differences of the gradient."""
         scale = h.max() / np.abs(way).max()
-        return np.asarray((gradient(point + scale * way) - gradient(point - scale * way)) / (2 * scale))
+        with np.errstate(invalid="ignore"):  # where both are infinite it is not known
+            return np.asarray((gradient(point + scale * way) - gradient(point - scale * way)) / (2 * scale))
 
     if n <= _DENSE[problem.is_traced]:
         hessian = np.array([bend(way) for way in np.eye(n)])
