@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,20 +14,25 @@ from sklearn.datasets import load_diabetes, load_digits, make_friedman1
 from descend import (
     AdaGrad,
     Adam,
+    AMSGrad,
     Cosine,
     GradientDescent,
     GradientNoise,
     Hypergradient,
     LinearRegression,
+    LogisticRegression,
     MLPClassifier,
     MLPRegressor,
     Momentum,
     Nesterov,
     Outcome,
+    RMSProp,
     Rprop,
+    Signum,
     minimize,
+    train,
 )
-from descend.insight import Cause
+from descend.insight import Cause, check_gradient
 
 pytestmark = [
     pytest.mark.usefixtures("time_enough"),
@@ -191,3 +198,87 @@ def test_a_method_that_tires_gets_as_far_at_a_larger_rate_as_in_more_epochs() ->
     model = LinearRegression(AdaGrad(0.2), batch_size=32, epochs=150).fit(*rows)
     found = model.explain(*rows)
     assert (found.cause, found.cure) == (Cause.STEP_VANISHED, "lr=2")
+
+
+def test_a_derivative_rule_that_is_wrong_on_one_side_of_a_hop_is_found() -> None:
+    @jax.custom_jvp
+    def softplus(z: Any) -> Any:
+        return jnp.log1p(jnp.exp(z))
+
+    @softplus.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        sign = jnp.where(primals[0] > 1.0, -1.0, 1.0)
+        return softplus(primals[0]), sign * tangents[0] / (1 + jnp.exp(-primals[0]))
+
+    def cost(x: Any) -> Any:
+        return (softplus(x[0]) - 3.0) ** 2 + x[1] ** 2
+
+    run = minimize(cost, np.array([0.0, 1.0]), GradientDescent(0.1), steps=500)
+    assert run.x[0] < 1  # where the rule is right
+    assert run.explain().cause is Cause.WRONG_GRADIENT
+
+
+def test_steps_of_a_fixed_length_that_never_settle_go_to_and_fro() -> None:
+    stiff = 2 * np.eye(10) - np.eye(10, k=1) - np.eye(10, k=-1)
+    load = np.linspace(0.5, 1.5, 10)
+    found = minimize(lambda u: 0.5 * u @ stiff @ u - load @ u, np.zeros(10), Signum(0.3), steps=800).explain()
+    assert found.cause is Cause.OSCILLATING
+    assert found.cure.startswith("lr=Cosine(")
+
+
+def test_what_keeps_the_largest_is_not_told_to_forget_sooner() -> None:
+    run = minimize(
+        lambda x: np.sum(np.exp(-4 * x)) + 0.01 * np.sum((x - 12) ** 2), np.array([-3.0, -3.0]), AMSGrad(0.05),
+        steps=2_000,
+    )  # fmt: skip
+    found = run.explain()
+    assert (found.cause, found.cure) == (
+        Cause.STEP_VANISHED,
+        "lr=0.5, or a method that forgets old gradients, as Adam or RMSProp",
+    )
+
+
+def test_momentum_is_a_cure_with_its_numbers_where_it_is_one() -> None:
+    cured = minimize("ill-conditioned", [100.0, 1.0], GradientDescent(0.01), steps=200).explain().cure
+    assert cured.endswith(", or Momentum(lr=0.01, mu=0.9)")
+
+
+def test_a_start_far_off_does_not_hide_a_bad_end() -> None:
+    draw = np.random.default_rng(2059)
+    X = draw.normal(size=(800, 4)).astype(np.float32)
+    y = (X @ [1.0, -2.0, 3.0, 0.5]).astype(np.float32)
+    model = train(
+        lambda p, X, y: jnp.mean((X @ p["w"] - y) ** 2) / 2, {"w": np.full(4, 40, np.float32)}, (X, y), AdaGrad(1.0),
+        epochs=20, batch_size=20,
+    )  # fmt: skip
+    assert model.explain().cause is Cause.STEP_VANISHED
+
+
+def test_units_that_are_saturated_are_off_though_others_learn() -> None:
+    draw = np.random.default_rng(2076)
+    X = draw.uniform(-2, 2, size=(1_200, 3)).astype(np.float32)
+    y = (np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * draw.normal(size=1_200)).astype(np.float32)
+    start = {
+        "A": (0.5 * draw.normal(size=(3, 24))).astype(np.float32), "a": np.full(24, 60, np.float32),
+        "B": (0.3 * draw.normal(size=24)).astype(np.float32), "b": np.float32(0),
+    }  # fmt: skip
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((jax.nn.sigmoid(X @ p["A"] + p["a"]) @ p["B"] + p["b"] - y) ** 2)
+
+    found = train(loss, start, (X, y), GradientDescent(0.005), epochs=40).explain()
+    assert (found.cause, found.evidence["no gradient reaches"]) == (Cause.PLATEAU, "A, a")
+
+
+@pytest.mark.parametrize("seed", [2054, 3054])
+def test_the_noise_of_batches_is_measured_by_what_a_linear_model_can_learn(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    X = draw.normal(size=(1_500, 6))
+    y = (0.6 * X @ draw.normal(size=6) + draw.logistic(size=1_500) > 0).astype(int)
+    model = LogisticRegression(RMSProp(0.03), batch_size=4, epochs=20).fit(X, y)
+    assert model.explain(X, y).cause is Cause.NOISE_FLOOR
+
+
+def test_a_gradient_that_is_none_is_refused_with_what_to_give() -> None:
+    with pytest.raises(TypeError, match=r"grad must be a function, got None; .*give jax\.grad"):
+        check_gradient(lambda x: (x**2).sum(), None, [1.0, 2.0])  # type: ignore[arg-type]

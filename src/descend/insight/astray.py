@@ -36,6 +36,7 @@ _INSIDE = "keep x inside, e.g. with Projected(method, Box(low, high))"  # a cure
 _INEXACT = 1e-5  # of the first gradient: differences that a user makes are as inexact as that
 _FEWEST = 50  # steps for which a cure is tried
 _TINY, _LARGER = 1e-6, 10.0  # share of a step; times the cost at the start, which is much more
+_LATE = 3  # points before the end, at which a rule for the derivative is looked at
 _FALLS_IN = 10  # times as many steps, in which a cure must not diverge
 _AS_LONG = 5_000  # steps: a cure is tried for longer than it took to diverge, up to so many
 
@@ -71,7 +72,9 @@ def _wrong_rule(run: Run) -> Diagnosis | None:
         return None
     problem = run.problem
     has_rules = problem.is_traced and problem.traced(*problem.data).has_rules
-    for x in (problem.x0, run.x_array) if has_rules else (problem.x0,):
+    late = () if run.trace.x is None else run.trace.x[-_LATE:]  # it may go to and fro
+    places = (problem.x0, run.x_array, *(from_vector(x, problem.x0) for x in late))
+    for x in places if has_rules else places[:1]:
         if false := false_slopes(run, x):
             return Diagnosis(Cause.WRONG_GRADIENT, false, RIGHT_RULE)
     return None

@@ -71,11 +71,12 @@ def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
     if has_diverged:
         return Diagnosis(read.cause, evidence, outcome=trials.outcome)
     start, end, gained = trials.gained
+    learnt = gained > 0.5 * abs(start)
+    is_frozen = isinstance(trials.method, Rule) and any(isinstance(part, Frozen) for part in trials.method.parts())
+    if trials.dead and not is_frozen and not learnt:
+        at = {**evidence, "no gradient reaches": ", ".join(trials.dead)}
+        return Diagnosis(Cause.PLATEAU, at, "begin elsewhere: there is no slope here", outcome=trials.outcome)
     if isinstance(trials.method, Rule) and (trials.history.loss == start).all():
-        is_frozen = any(isinstance(part, Frozen) for part in trials.method.parts())
-        if trials.dead and not is_frozen:
-            at = {**evidence, "no gradient reaches": ", ".join(trials.dead)}
-            return Diagnosis(Cause.PLATEAU, at, "begin elsewhere: there is no slope here", outcome=trials.outcome)
         cure = FROZEN if is_frozen else ""
         return Diagnosis(Cause.UNKNOWN, {**evidence, "loss at the start": start}, cure, outcome=trials.outcome)
     evidence["trainings that were tried"] = trials.made
@@ -88,7 +89,6 @@ def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
         evidence["no gradient reaches"] = ", ".join(trials.never_reached)
     if trials.is_deep and not trials.level - end > _HARDLY_LEARNT * abs(trials.level):
         return Diagnosis(Cause.UNKNOWN, {**evidence, "loss at the start": start}, outcome=trials.outcome)
-    learnt = gained > 0.5 * abs(start)
     ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED  # with all steps made, and nothing that gets it much lower
     # Whether a rate that has fallen did so too early is looked at first: then it speaks against nothing.
     speaks_for = read.cause is Cause.HEALTHY or trials.has_decayed

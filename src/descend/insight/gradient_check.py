@@ -97,6 +97,8 @@ def check_gradient(fun: Callable[..., Any] | str, grad: Callable[..., Any], x: A
     ValueError, TypeError
         The gradient has another shape than x, or the cost is no number.
     """
+    if not callable(grad):
+        raise TypeError(f"grad must be a function, got {grad!r}; to check what JAX derives, give jax.grad(fun)")
     fun, x, in_words = named(fun, x)
     x = as_parameters(x)
     kind = dtype_of(x)

@@ -265,8 +265,10 @@ def _search(trials: Trials) -> _Searched:
             break
     for factor in _NEAR:
         before = lr = best()
-        has_bounced = np.isnan(trials.limit) and not trials.is_noisy and ended[lr].arrival < _LATE
-        by = 1 / factor if has_bounced else factor
+        is_unknown = np.isnan(trials.limit) and not trials.is_noisy
+        has_bounced = is_unknown and ended[lr].arrival < _LATE
+        falls = is_unknown and len(ended) > 1 and lr == min(ended) and ended[lr].bounces  # as smaller rates were tried
+        by = 1 / _CALMER if falls else 1 / factor if has_bounced else factor
         while has_tried(lr * by) and best() == lr * by:
             lr, by = lr * by, by**_FASTER
         if lr != before:

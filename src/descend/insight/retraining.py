@@ -276,6 +276,11 @@ class Retraining(ABC):
         share = _OF_REST_OF_LINEAR if isinstance(self.model, LinearModel) else _OF_REST
         return won > share * end and end > REST * start
 
+    def is_much_of_learnt(self, won: float) -> bool:
+        """Whether a linear model would learn so much more that it matters beside what it knows, and what is left."""
+        end = float(self.history.loss[-1])
+        return isinstance(self.model, LinearModel) and won > max(MATTERS * (self.level - end), REST * end)
+
     def beside(self, tried: History) -> float:
         """What training had come to in as many epochs as a trial; at its end, where the trial came to rest itself."""
         epochs = float(tried.epoch[-1])

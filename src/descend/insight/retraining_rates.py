@@ -37,6 +37,7 @@ __all__ = ["decayed", "diverged", "goes_to_and_fro", "rises_too_slowly", "swings
 _LEFT_OVER = 0.15  # share of what a constant has
 _OF_THE_LOSS = 0.05  # that twice as long a training wins, on rows held out, too
 _TWICE_AS_MUCH = 0.1  # share of what was gained, that is won in twice as long a training
+_NEARLY_ALL = 0.999  # share of the loss
 _AGAIN = 0.05  # share of what was gained, that is gained once more
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 
@@ -159,7 +160,7 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
     won = 0.0 if slow is None else end - settled(slow)
     as_it_was = 0.0 if same is None else end - settled(same)
     is_unknown = same is None and trials.was_cut  # what going on as before would have come to
-    matters = won > MATTERS * max(gained, end) or trials.is_much_of_rest(won)
+    matters = won > MATTERS * max(gained, end) or trials.is_much_of_rest(won) or trials.is_much_of_learnt(won)
     goes_on = not trials.is_restless and not trials.is_at_rest  # going on as before is no cure where it has stopped
     late = trials.history.loss[len(trials.history) // 2 :]
     is_luck = trials.has_noise and rises(late) > RISING  # what going on as before has won
@@ -179,7 +180,7 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
         made = trials.anew(method=falls.method, epochs=trials.whole)
         if made is not None and made.loss[-1] < end - won / 2:
             how, seen = falls.how, told(made, end)
-    return Diagnosis(cause, evidence, " or ".join([how, *others]), seen)
+    return Diagnosis(cause, evidence, ", or ".join([how, *others]), seen)
 
 
 def _calmed(trials: Retraining, below: float) -> list[str]:
@@ -242,7 +243,8 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
         before = trials.beside(tried)
         won = before - float(tried.loss[-1])
         goes_farther = start - tried.loss[-1] > 1.5 * max(start - before, 0) and won > MATTERS * abs(start)
-        halves = not trials.in_batches and won > 0.5 * before and trials.is_much_of_rest(won)
+        least = _NEARLY_ALL if trials.in_batches else 0.5  # in batches a larger rate may do better by chance
+        halves = won > least * before and trials.is_much_of_rest(won)
         is_lowest = tried.loss[-1] < trials.history.loss[-1]  # than all of training has come to, not only by then
         if is_lowest and ((goes_farther and tried.loss[-1] < trials.level) or halves):
             best = changed.how, tried
@@ -251,5 +253,7 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
     cure, tried = best
     before = trials.beside(tried)
     cause = Cause.STEP_VANISHED if isinstance(trials.method, Method) and tires(trials.method) else Cause.RATE_TOO_SMALL
-    evidence = {"loss at the start": start, "loss": before}
+    rates = [*rates_in(trials.method).values()] if isinstance(trials.method, Rule) else []
+    evidence = {"learning rate": float(rates[0])} if len(rates) == 1 else {}
+    evidence |= {"loss at the start": start, "loss": before}
     return Diagnosis(cause, evidence, cure, told(tried, before))

@@ -73,7 +73,7 @@ def sampled(run: Run) -> Diagnosis | None:
     if (falls := falling(run.method, run.nit)) is not None:
         made = improved(run, falls.method, steps=run.nit, below=half)
         how, seen = (how, seen) if made is None else (falls.how, told(made))
-    return Diagnosis(Cause.NOISE_FLOOR, evidence, " or ".join([how, *_calmed(run, steps, half)]), seen)
+    return Diagnosis(Cause.NOISE_FLOOR, evidence, ", or ".join([how, *_calmed(run, steps, half)]), seen)
 
 
 def _settled(run: Run, evidence: dict[str, Any]) -> Diagnosis:

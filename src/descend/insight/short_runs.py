@@ -25,6 +25,7 @@ from descend.objectives.parameters import as_parameters, dtype_of, from_vector
 __all__ = ["Ended", "ShortRuns", "rate_of", "with_values"]
 
 _FEW = 12  # looks at the cost
+_NEARLY_ALL = 0.9
 _BOUNCES = 0.2  # share of the moves of the cost at the end of a run that go up, from which on it bounces
 
 
@@ -44,12 +45,12 @@ class Ended(NamedTuple):
 
     @property
     def arrival(self) -> float:
-        """After which share of its looks the cost was as low as it stays: as in the median of their last quarter.
+        """After which share of its looks the cost was as low as it stays: as nearly all of their last quarter.
 
         Of two looks in a row the mean counts: what goes to and fro is low at every other one long before.
         """
         costs = (self.costs[:-1] + self.costs[1:]) / 2 if len(self.costs) > 1 else self.costs
-        level = np.median(costs[-max(1, len(costs) // 4) :])
+        level = np.quantile(costs[-max(1, len(costs) // 4) :], _NEARLY_ALL)
         return float(np.argmax(costs <= level)) / len(costs)
 
 

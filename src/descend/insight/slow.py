@@ -10,6 +10,7 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.descent.outcome import Finding, has_no_bound, noise_of
+from descend.descent.report import described
 from descend.insight.changed_methods import (
     Rescaled,
     each_rescaled,
@@ -47,7 +48,7 @@ from descend.insight.trials import (
     told,
     unbounded,
 )
-from descend.methods import Optax
+from descend.methods import GradientDescent, Momentum, Optax
 from descend.objectives.parameters import as_vector, from_vector
 from descend.stepsizes import BarzilaiBorwein, Hypergradient
 from descend.stepsizes.schedule import Schedule
@@ -261,9 +262,13 @@ def _ill_conditioned(run: Run, bend: Curvature | None) -> Diagnosis | None:
 
 
 def _faster(run: Run) -> str:
-    """A cure for a bad condition."""
-    has_momentum = bool({"mu", "beta1"} & {*run.method.names()})
-    return "leave the method out: the default (Barzilai–Borwein steps)" + ("" if has_momentum else ", or momentum")
+    """A cure for a bad condition: also momentum at the same rate, where that gets lower."""
+    cure = "leave the method out: the default (Barzilai–Borwein steps)"
+    if type(run.method) is not GradientDescent or run.lr is None:
+        return cure
+    carried = Momentum(run.lr, mu=0.9)
+    is_lower = improved(run, carried, steps=max(run.nit, 100), below=cost(run)) is not None
+    return f"{cure}, or {described(carried)}" if is_lower else cure
 
 
 def _along_a_valley(run: Run, bend: Curvature | None, longer: Run | None = None) -> Diagnosis | None:

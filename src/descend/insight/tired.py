@@ -89,9 +89,8 @@ def vanished(run: Run) -> Diagnosis | None:
     if not fresh > 5 * late:
         return None
     evidence = {"move per step at the end": late, "after forgetting the past": fresh}
-    does_forget = "beta2" in innermost(run.method).names()
-    cure = "a smaller beta2" if does_forget else "Adam or RMSProp, which forget old gradients"
-    cure += ", or a larger lr"
+    keeps = "beta2" not in innermost(run.method).names() or _never_forgets(run.method, run.problem.x0)
+    other = "a method that forgets old gradients, as Adam or RMSProp" if keeps else "a smaller beta2"
     larger, lr = rescaled(run.method, 10), fixed_rate(run)
     ways = [] if larger is None else [larger]
     if lr is not None:
@@ -99,5 +98,5 @@ def vanished(run: Run) -> Diagnosis | None:
     for method, how in ways:
         better = improved(run, method, steps=max(run.nit, 50), below=cost(run))
         if better is not None:
-            return cured(run, Cause.STEP_VANISHED, evidence, f"{cure}: {how}", better)
+            return cured(run, Cause.STEP_VANISHED, evidence, f"{how}, or {other}", better)
     return Diagnosis(Cause.STEP_VANISHED, evidence)

@@ -33,6 +33,8 @@ _FEW_ROWS = 20  # of a trace, in which one cannot see it
 _AT_EDGE = 0.97  # of the limit of stability: what flips its sign there hardly fades
 ILL = 50.0  # condition from which on it is called bad
 _MUCH = 0.2  # of the cost
+_UP_AND_DOWN = 0.4  # share of the moves of a cost that go up, where it gets nowhere
+_LUCK = 0.1  # of what was gained, by which the lowest cost of some that go up and down may be lower
 _COMES_IN = 0.1  # of the smallest gradient so far: it is about to settle
 _COSINE = "cosine between successive moves"  # the median
 _NEAR = 0.8  # of the limit of stability, from where on it is told
@@ -165,7 +167,12 @@ def _is_idle(run: Run, share: float) -> bool:
     before = costs[:rows].min()
     if sizes[rows:].min() < _COMES_IN * sizes[:rows].min():
         return False
-    return bool(costs[rows:].min() >= before - 1e-3 * abs(costs[0] - before))
+    late, much = costs[rows:], 1e-3 * abs(costs[0] - before)
+    is_luck = rises(late) > _UP_AND_DOWN and late.min() > before - _LUCK * abs(costs[0] - before)
+    if is_luck:  # then the lowest does not count
+        half = len(late) // 2
+        return bool(np.median(late[half:]) >= np.median(late[:half]) - much)
+    return bool(late.min() >= before - much)
 
 
 def _to_and_fro(points: np.ndarray) -> dict[str, float] | None:

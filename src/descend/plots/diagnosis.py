@@ -46,11 +46,13 @@ def diagnosis(found: Any, ax: Axes | None = None) -> Axes:
         raise ValueError("there is nothing to draw: no costs were kept on the way")
     ax = axes(ax)
     was = _line(found.explained)
-    lines = [(was, BLUE, "as it was")]
+    ended = "" if found.outcome is None else f", {found.outcome.name}"
+    lines = [(was, BLUE, f"as it was{ended}")]
     if found.trial is not None and found.trial.made is not None:
         cured = _line(found.trial.made)
         begins = was.steps[-1] if found.trial.goes_on else 0
-        lines.append((cured._replace(steps=begins + cured.steps), GREEN, textwrap.fill(found.cure, _WIDE)))
+        tried = textwrap.fill(found.cure.split(", or ")[0], _WIDE)  # the first of several
+        lines.append((cured._replace(steps=begins + cured.steps), GREEN, tried))
     costs = np.concatenate([drawable(line.costs) for line, _, _ in lines])
     known = costs[np.isfinite(costs)]
     is_log = not (known < 0).any() and spans_decades(known[known > 0])
@@ -58,7 +60,7 @@ def diagnosis(found: Any, ax: Axes | None = None) -> Axes:
         few = "." if len(line.steps) < _FEW else ""
         ax.plot(line.steps, _drawn(line.costs, is_log), color=colour, label=plain(label), marker=few)
         if np.isfinite(line.validation).any():
-            ax.plot(line.steps, _drawn(line.validation, is_log), color=colour, linestyle="--")
+            ax.plot(line.steps, _drawn(line.validation, is_log), color=colour, linestyle="--", label="validation")
     if is_log:
         ax.set_yscale("log")
     lasts = [max(float(line.steps[-1]), 1.0) for line, _, _ in lines]
