@@ -152,7 +152,7 @@ def test_a_method_that_forgets_slowly_is_told_to_forget_sooner() -> None:
     run = minimize(lambda x: jnp.exp(-8 * (x - 1)) + 0.01 * (x - 30) ** 2, -1.0, Adam(0.5, beta2=0.999999), steps=2_000)
     found = run.explain()
     assert found.cause is Cause.STEP_VANISHED
-    assert found.cure.startswith("a smaller beta2, or a larger lr: ")
+    assert found.cure.endswith(", or a smaller beta2")
 
 
 def test_where_the_gradient_is_zero_is_said_rightly() -> None:

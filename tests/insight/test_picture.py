@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from descend.insight import Cause, Diagnosis
 def _lines(found: Diagnosis) -> tuple[Any, dict[str, tuple[np.ndarray, np.ndarray]]]:
     _, ax = plt.subplots()
     assert found.plot(ax) is ax
-    lines = {str(line.get_label()): line.get_data() for line in ax.lines}
+    lines = {re.sub("^as it was, .*", "as it was", str(line.get_label())): line.get_data() for line in ax.lines}
     plt.close(ax.figure)
     return ax, {name: (np.asarray(x), np.asarray(y)) for name, (x, y) in lines.items()}
 

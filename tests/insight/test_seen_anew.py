@@ -401,7 +401,7 @@ def test_a_place_far_from_a_minimum_is_not_well_for_a_steep_start() -> None:
     assert abs(float(run.x) - 30) > 10
     found = run.explain()
     assert found.cause is Cause.STEP_VANISHED
-    assert found.cure.endswith(": Adam(lr=5)")
+    assert found.cure.startswith("Adam(lr=5), or a method that forgets")
     assert minimize(_steep_start, -1.0, Adam(5.0), steps=2_000).fun < 0.1 < run.fun
 
 

@@ -49,7 +49,7 @@ def _steep(p: Any, X: Any, y: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("method", "epochs", "cause"), [(GradientDescent(1e-7), 60, Cause.HEALTHY), (GradientDescent(0.1), 5, None)]
+    ("method", "epochs", "cause"), [(GradientDescent(1e-7), 60, Cause.RATE_TOO_SMALL), (GradientDescent(0.1), 5, None)]
 )
 def test_the_slope_of_a_loss_that_bends_within_a_short_way_is_not_called_wrong(
     method: Any, epochs: int, cause: Cause | None

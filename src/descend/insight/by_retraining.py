@@ -73,8 +73,8 @@ def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
     start, end, gained = trials.gained
     learnt = gained > 0.5 * abs(start)
     is_frozen = isinstance(trials.method, Rule) and any(isinstance(part, Frozen) for part in trials.method.parts())
-    if trials.dead and not is_frozen and not learnt:
-        at = {**evidence, "no gradient reaches": ", ".join(trials.dead)}
+    if trials.stuck and not is_frozen and not learnt:
+        at = {**evidence, "no gradient reaches": ", ".join(trials.stuck)}
         return Diagnosis(Cause.PLATEAU, at, "begin elsewhere: there is no slope here", outcome=trials.outcome)
     if isinstance(trials.method, Rule) and (trials.history.loss == start).all():
         cure = FROZEN if is_frozen else ""

@@ -108,6 +108,13 @@ class OfTraining(Retraining):
             if any(np.any(np.isfinite(g := found[place][1]) & (g != 0)) for found in gradients)
         ]  # fmt: skip
 
+    @property
+    def stuck(self) -> list[str]:
+        """See `Retraining.stuck`."""
+        began, ended = (jax.tree.leaves(params) for params in (self.parameters, self._training.params))
+        stayed = {name for place, name in self._places_unreached if np.array_equal(began[place], ended[place])}
+        return [name for name in self.dead if name in stayed]
+
     @cached_property
     def _elsewhere(self) -> tuple[list[Any], list[Any]]:
         """Other parameters, the farther the more certain that units which have died are alive; the gradients there."""

@@ -111,6 +111,11 @@ class Retraining(ABC):
         return []
 
     @property
+    def stuck(self) -> list[str]:
+        """Those of the dead that have not moved at all; others may have arrived where there is no slope."""
+        return []
+
+    @property
     def lost(self) -> list[str]:
         """The parameters whose gradient is not finite at the start, by name, as far as that is known."""
         return []

@@ -12,7 +12,7 @@ from descend.descent import Run
 from descend.insight.changed_methods import Rescaled, innermost, rescaled
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.trials import cost, cured, fixed_rate, improved
-from descend.methods import Adam, Optax
+from descend.methods import Adam, AMSGrad, Optax
 from descend.methods.foreign import NO_VALUES, AsksForValuesError
 from descend.objectives.parameters import as_vector
 
@@ -89,7 +89,8 @@ def vanished(run: Run) -> Diagnosis | None:
     if not fresh > 5 * late:
         return None
     evidence = {"move per step at the end": late, "after forgetting the past": fresh}
-    keeps = "beta2" not in innermost(run.method).names() or _never_forgets(run.method, run.problem.x0)
+    inside = innermost(run.method)
+    keeps = "beta2" not in inside.names() or isinstance(inside, AMSGrad)  # the largest that it has seen
     other = "a method that forgets old gradients, as Adam or RMSProp" if keeps else "a smaller beta2"
     larger, lr = rescaled(run.method, 10), fixed_rate(run)
     ways = [] if larger is None else [larger]
