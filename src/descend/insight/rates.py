@@ -24,7 +24,7 @@ _HIGHEST = 100.0  # rate that is tried first where no limit is known
 _STAGES = ((1 / 24, 8, (1.33, 1.78, 2.37)), (1 / 8, 3, (1.78, 3.16)))
 _FEWEST = 5  # steps of a short run
 _AT, _INSIDE = 0.95, 0.9  # of the limit of stability: at the limit itself the steepest way does not get any shorter
-_CALMER = 3.0  # by which factor a rate is made smaller that ends in no number
+_CALMER = 3.0  # by which factor a rate is made smaller that ends in no number, or changed where the way is clear
 # A run is as low as it ever stays after a share of its steps, from which on it bounces about, as with steps that do not
 # shrink with the gradient. With the rate times that share it gets there at its end, and lower. The share below which
 # that is tried, the smallest that is believed, and that below which smaller rates near the best are tried first:
@@ -265,10 +265,7 @@ def _search(trials: Trials) -> _Searched:
             break
     for factor in _NEAR:
         before = lr = best()
-        is_unknown = np.isnan(trials.limit) and not trials.is_noisy
-        has_bounced = is_unknown and ended[lr].arrival < _LATE
-        falls = is_unknown and len(ended) > 1 and lr == min(ended) and ended[lr].bounces  # as smaller rates were tried
-        by = 1 / _CALMER if falls else 1 / factor if has_bounced else factor
+        by = _next(trials, ended, lr, factor)
         while has_tried(lr * by) and best() == lr * by:
             lr, by = lr * by, by**_FASTER
         if lr != before:
@@ -284,6 +281,15 @@ def _search(trials: Trials) -> _Searched:
     all_steps = np.array(sorted(ended))
     whole_costs = np.array([ended[rate].cost for rate in sorted(ended)])
     return _Searched(lr, ended[lr], rates, costs, all_steps, whole_costs, made / grid)
+
+
+def _next(trials: Trials, ended: dict[float, Ended], lr: float, factor: float) -> float:
+    """By which factor the best rate is changed next: by a large one where runs of all steps have shown the way."""
+    if trials.is_noisy or not np.isnan(trials.limit):
+        return _CALMER if trials.is_noisy and len(ended) > 1 and lr == max(ended) else factor
+    if len(ended) > 1 and lr == min(ended) and ended[lr].bounces:
+        return 1 / _CALMER
+    return 1 / factor if ended[lr].arrival < _LATE else factor
 
 
 def _first_runs(trials: Trials, highest: float) -> tuple[np.ndarray, np.ndarray, int]:
