@@ -137,7 +137,7 @@ def test_a_rate_that_learns_itself_may_begin_far_too_small() -> None:
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_a_cure_beside_an_edge_ends_lower_than_the_run() -> None:
-    run = minimize(lambda x: x[0] ** 1.5 + x[0] + (x[1] - 1) ** 2, np.array([1.0, 0.0]), Momentum(0.02, mu=0.5))
+    run = minimize(lambda x: x[0] ** 1.5 + x[0] + (x[1] - 1) ** 2, np.array([2.1, 0.0]), Momentum(0.05, mu=0.5))
     found = run.explain()
     assert found.cause is Cause.LEFT_DOMAIN
     assert found.trial is None or found.trial.made.fun < run.fun

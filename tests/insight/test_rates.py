@@ -11,6 +11,7 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import SGDRegressor
 
 from descend import (
+    AdaGrad,
     Adam,
     ClipNorm,
     GradientDescent,
@@ -24,6 +25,7 @@ from descend import (
     sweep,
 )
 from descend.insight import find_lr, rates
+from descend.insight.short_runs import Ended
 from descend.stepsizes import Armijo, Cosine
 
 
@@ -218,3 +220,20 @@ def test_the_search_is_cheap_whatever_helps(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(rates._OfObjective, "costs", counted)
     found = find_lr("log(1 + exp(-x))", 0.0, Adam(), steps=1_000)
     assert sum(lengths) / 100_000 < found.cost < 0.05
+
+
+def test_smaller_rates_follow_where_runs_of_all_steps_have_shown_the_way() -> None:
+    best = sweep("rosenbrock", None, RMSProp(lr=np.geomspace(1e-3, 1, 40)), steps=1_000, rows=2).best
+    assert find_lr("rosenbrock", None, RMSProp(), steps=1_000).fun < 1.5 * best.fun
+
+
+def test_larger_rates_follow_where_the_largest_of_several_trainings_was_the_best() -> None:
+    rows = load_digits(return_X_y=True)
+    found = find_lr(LogisticRegression(AdaGrad(), batch_size=32), data=rows)
+    assert found.lr == found.whole_rates[-1]
+    assert found.whole_rates == pytest.approx(found.lr / np.array([9, 3, 1]))
+
+
+def test_a_run_has_arrived_when_it_is_as_low_as_nearly_all_of_its_end() -> None:
+    costs = np.append(np.linspace(10, 1, 400), 1 + 0.1 * np.random.default_rng(0).uniform(-1, 1, 600))
+    assert Ended(1.0, 1_000, None, "", costs).arrival == pytest.approx(0.4, abs=0.003)
