@@ -167,12 +167,13 @@ def _is_idle(run: Run, share: float) -> bool:
     before = costs[:rows].min()
     if sizes[rows:].min() < _COMES_IN * sizes[:rows].min():
         return False
-    late, much = costs[rows:], 1e-3 * abs(costs[0] - before)
-    is_luck = rises(late) > _UP_AND_DOWN and late.min() > before - _LUCK * abs(costs[0] - before)
-    if is_luck:  # then the lowest does not count
-        half = len(late) // 2
-        return bool(np.median(late[half:]) >= np.median(late[:half]) - much)
-    return bool(late.min() >= before - much)
+    late, gained = costs[rows:], abs(costs[0] - before)
+    if late.min() >= before - 1e-3 * gained:
+        return True
+    if not rises(late) > _UP_AND_DOWN or late.min() <= before - _LUCK * gained:
+        return False
+    half = len(late) // 2  # a low cost among many that go up and down is luck
+    return bool(np.median(late[half:]) >= np.median(late[:half]) - 1e-3 * gained)
 
 
 def _to_and_fro(points: np.ndarray) -> dict[str, float] | None:
