@@ -24,7 +24,7 @@ _HIGHEST = 100.0  # rate that is tried first where no limit is known
 _STAGES = ((1 / 24, 8, (1.33, 1.78, 2.37)), (1 / 8, 3, (1.78, 3.16)))
 _FEWEST = 5  # steps of a short run
 _AT, _INSIDE = 0.95, 0.9  # of the limit of stability: at the limit itself the steepest way does not get any shorter
-_CALMER = 3.0  # by which factor a rate is made smaller that ends in no number, or changed where the way is clear
+_FAR = 3.0  # by which factor a rate is made smaller that ends in no number, or changed where the way is clear
 # A run is as low as it ever stays after a share of its steps, from which on it bounces about, as with steps that do not
 # shrink with the gradient. With the rate times that share it gets there at its end, and lower. The share below which
 # that is tried, the smallest that is believed, and that below which smaller rates near the best are tried first:
@@ -120,7 +120,8 @@ def find_lr(
     ones, and some that are smaller, run again for longer, twice. The best runs for all steps. Smaller rates follow if
     it was beyond the limit of stability where the cost was lowest; where no limit is known, if the cost only bounced
     from some step on, or if the longer runs wanted smaller rates. Then come some near the best, as long as that helps
-    and the search costs less than a twentieth of a grid of 100 rates.
+    and the search costs less than a twentieth of a grid of 100 rates; farther off, where the runs of all steps have
+    shown the way.
 
     Parameters
     ----------
@@ -250,13 +251,13 @@ def _search(trials: Trials) -> _Searched:
         if lr > _AT * limit:  # there it cannot stay
             lr = _INSIDE * limit
         elif np.isinf(run.cost):
-            lr /= _CALMER
+            lr /= _FAR
         elif not np.isnan(limit) or lr != best():
             break
         elif trials.is_noisy:
             if not run.bounces:
                 break
-            lr /= _CALMER
+            lr /= _FAR
         elif run.arrival < _EARLY:
             lr *= max(run.arrival * run.steps / trials.last, _LEAST)
         elif len(ended) == 1 and falls_with_length and run.steps == trials.last:
@@ -286,9 +287,9 @@ def _search(trials: Trials) -> _Searched:
 def _next(trials: Trials, ended: dict[float, Ended], lr: float, factor: float) -> float:
     """By which factor the best rate is changed next: by a large one where runs of all steps have shown the way."""
     if trials.is_noisy or not np.isnan(trials.limit):
-        return _CALMER if trials.is_noisy and len(ended) > 1 and lr == max(ended) else factor
+        return _FAR if trials.is_noisy and len(ended) > 1 and lr == max(ended) else factor
     if len(ended) > 1 and lr == min(ended) and ended[lr].bounces:
-        return 1 / _CALMER
+        return 1 / _FAR
     return 1 / factor if ended[lr].arrival < _LATE else factor
 
 

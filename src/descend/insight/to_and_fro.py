@@ -134,7 +134,7 @@ def noisy(run: Run) -> Diagnosis | None:
     more = again(run, run.method, x0=run.x, steps=max(50, run.nit))
     if more is not None and cost(run) - cost(more) > 0.5 * (cost(run) - cost(tried)):
         return None
-    left = float(noise.eta / (1 + run.nit) ** noise.gamma)
+    left = float(noise.variance(run.nit))
     evidence = {"variance of the noise that GradientNoise adds, at the end": left, "cost": run.fun}
     return cured(run, Cause.NOISE_FLOOR, evidence, "leave GradientNoise out", tried)
 

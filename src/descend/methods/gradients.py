@@ -123,13 +123,17 @@ class GradientNoise(OfGradient):
     gamma: Number = nonnegative(0.55, "how fast it falls")
     seed: Number = whole(0, 0, "of the random numbers")
 
+    def variance(self, t: Any) -> Any:
+        """The variance of the noise at step t."""
+        return self.eta / (1 + t) ** self.gamma
+
     def altered(self, g: Any, x: Any, t: Any) -> Any:
         """See `OfGradient.altered`; of one step it is the same wherever the gradient is asked for."""
         structure: Any
         leaves, structure = jax.tree.flatten(g)
         noisy = []
         for i, leaf in enumerate(leaves):
-            deviation = (self.eta / (1 + like(t, leaf)) ** self.gamma) ** 0.5
+            deviation = self.variance(like(t, leaf)) ** 0.5
             with precision(leaf.dtype):
                 key = jax.random.fold_in(jax.random.key(jnp.asarray(self.seed).astype(jnp.uint32)), t)
                 noise: Any = jax.random.normal(jax.random.fold_in(key, i), leaf.shape, leaf.dtype)
