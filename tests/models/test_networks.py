@@ -170,9 +170,9 @@ def test_it_works_in_pipelines_and_grid_searches() -> None:
     assert search.best_score_ > 0.93
 
 
-def test_a_clone_and_another_rate_do_not_compile_anew() -> None:
+def test_a_clone_and_other_numbers_do_not_compile_anew() -> None:
     X, y = DIGITS
-    model = MLPClassifier(GradientDescent(0.1), epochs=1).fit(X, y)
+    model = MLPClassifier(GradientDescent(0.1), epochs=1, l2=0.1, dropout=0.1).fit(X, y)
     compiled: list[str] = []
 
     def note(event: str, duration_secs: float, **_: Any) -> None:
@@ -180,8 +180,8 @@ def test_a_clone_and_another_rate_do_not_compile_anew() -> None:
 
     jax.monitoring.register_event_duration_secs_listener(note)
     try:
-        for lr in (0.05, 0.01):
-            clone(model).set_params(method=GradientDescent(lr)).fit(X, y)
+        for changes in ({"method": GradientDescent(0.05)}, {"l2": 0.01}, {"dropout": 0.3}):
+            clone(model).set_params(**changes).fit(X, y)
         assert not [name for name in compiled if "backend_compile" in name]
         clone(model).set_params(hidden=7).fit(X, y)
         assert [name for name in compiled if "backend_compile" in name]

@@ -87,8 +87,9 @@ class Network:
             if i:
                 x = ACTIVATIONS[self.activation](x)
                 if key is not None and self.dropout:
-                    kept = jax.random.bernoulli(jax.random.fold_in(key, i), 1 - self.dropout, x.shape)
-                    x = where(kept, x / (1 - self.dropout), 0)  # Srivastava et al. (2014), JMLR 15
+                    share = np.full(1, 1 - self.dropout, b.dtype)  # an array: another share does not compile anew
+                    kept = jax.random.bernoulli(jax.random.fold_in(key, i), share, x.shape)
+                    x = where(kept, x / share, 0)  # Srivastava et al. (2014), JMLR 15
             if self.compute == "bfloat16" and isinstance(x, jax.Array):
                 x = jnp.matmul(x.astype(jnp.bfloat16), W.astype(jnp.bfloat16)).astype(b.dtype) + b
             else:

@@ -307,8 +307,9 @@ class NeuralNetwork(Estimator):
         scores = network.outputs(layers, inputs(X), jax.random.wrap_key_data(key) if self.dropout else None)
         cost = (weights * self._losses(scores, y)).mean()
         if self.l2:
+            half = np.full(1, 0.5 * self.l2, self._kind())  # an array: another l2 does not compile anew
             for layer in layers:
-                cost = cost + 0.5 * float(self.l2) * (layer.W**2).sum()
+                cost = cost + (half * layer.W**2).sum()
         return cost
 
     def _trainer_of(self, samples: Samples, size: int) -> Descending:
