@@ -22,7 +22,7 @@ from descend.data.svmlight import read_svmlight
 __all__ = ["WORKLOADS"]
 
 _PASSES = 10  # of the peers
-_TRIED = (1, 2, 3, 5, 10, 15, 20)  # passes of ours
+_MOST_TRIED = 20  # passes of ours
 
 
 def sparse_rows(rows: int, columns: int) -> tuple[Any, np.ndarray]:
@@ -103,9 +103,9 @@ def _compared(
         def ours(passes: int, method: Any = method) -> Any:
             return LogisticRegression(method, batch_size=1, epochs=passes, l2=0.0, scale=False).fit(X, y)
 
-        passes = next((e for e in _TRIED if log_loss(y, ours(e).predict_proba(X)) <= loss), None)
+        passes = next((e for e in range(1, _MOST_TRIED + 1) if log_loss(y, ours(e).predict_proba(X)) <= loss), None)
         if passes is None:
-            print(f"{name}: the loss {loss:.4f} of {peer} was not reached in {_TRIED[-1]} passes, {what}")
+            print(f"{name}: the loss {loss:.4f} of {peer} was not reached in {_MOST_TRIED} passes, {what}")
             continue
         mine, other = compare(partial(ours, passes), theirs, rounds)
         label = f"{name} to {loss:.4f}, {passes} passes, {what} / {peer}"

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import AdaGrad, Adam, Armijo, Frozen, GradientDescent, Method, Outcome, landscape, minimize
+from descend import AdaGrad, Adam, Armijo, Frozen, GradientDescent, Method, Outcome, landscape, minimize, sweep
 from descend.descent.kinks import at_kink
 from descend.insight import Cause
 from descend.methods.method import Rate, rate
@@ -577,3 +577,23 @@ def test_a_right_gradient_of_values_of_few_digits_is_not_refused() -> None:
     for seed in range(10):
         start = np.random.default_rng(seed).normal(size=2) * 3
         prepare(lambda x: float(f"{-76.4 + (float(x[0]) - 1) ** 2 + (float(x[1]) + 2) ** 2:.4g}"), start, grad=grad)
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [(np.float32, 1e-3), (np.float32, 1e-6), (np.float64, 1e-9)])
+def test_numbers_in_small_units_do_not_make_a_gradient_as_good_as_zero(dtype: Any, unit: float) -> None:
+    scale = dtype(unit)
+
+    def rosenbrock(p: Any) -> Any:
+        u, v = p[0] / scale, p[1] / scale
+        return 100 * (v - u**2) ** 2 + (1 - u) ** 2
+
+    run = minimize(rosenbrock, np.array([-1.2 * unit, unit], dtype), Adam(1e-3 * unit), steps=300)
+    assert run.outcome is Outcome.STEPS_EXHAUSTED, run.message
+    found = sweep(f"({1 / unit:g}*x - 1)^4", dtype(2 * unit), Adam(np.geomspace(1e-7, 1e-3, 5) * unit), steps=100)
+    assert found.outcomes == [Outcome.STEPS_EXHAUSTED] * 5
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e4, 1e8])
+def test_a_saddle_is_none_the_less_one_for_its_size(unit: float) -> None:
+    run = minimize(lambda x: (x[0] / unit) ** 2 - (x[1] / unit) ** 4, [unit, 0.0])
+    assert run.outcome is Outcome.STALLED, run.message

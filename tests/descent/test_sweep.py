@@ -326,3 +326,11 @@ def test_of_lanes_that_are_equal_but_for_the_last_digits_the_fastest_is_the_best
 )
 def test_methods_are_known_by_their_other_names(name: str, kind: Any) -> None:
     assert type(minimize("x^2", 5.0, name, steps=2).method) is kind
+
+
+def test_lanes_that_fall_without_a_bound_have_diverged_in_the_table_as_in_their_outcomes() -> None:
+    found = sweep("-x^2", 1.0, GradientDescent(np.geomspace(1e-4, 100, 61)))
+    count = sum(outcome is Outcome.DIVERGED for outcome in found.outcomes)
+    assert found.has_diverged.sum() == count
+    assert f"{count} diverged" in str(found)
+    assert found.best.outcome is not Outcome.DIVERGED

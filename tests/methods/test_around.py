@@ -233,9 +233,28 @@ def test_an_averaged_run_that_gets_stuck_hands_out_the_point_whatever_the_chunks
     monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     monkeypatch.setattr(importlib.import_module("descend.descent.minimize"), "_rows_within", lambda *_: rows)
-    run = minimize("abs(x) + abs(y)", [5.0, 3.0], Averaged(GradientDescent(0.3)), steps=50_000)
+    run = minimize("(x - 3)^2 + (y - 1)^2 + 1", [5.0, 3.0], Averaged(GradientDescent(1e-17)), steps=50_000)
     assert run.outcome is Outcome.STALLED
+    assert "x no longer moves" in run.message
     np.testing.assert_array_equal(run.x, run.trace.x[-1])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("after", [0, 2_000])
+def test_a_mean_goes_on_where_the_points_go_to_and_fro(after: int) -> None:
+    plain = minimize("beale", None, GradientDescent(0.05), steps=3_000)
+    run = minimize("beale", None, Averaged(GradientDescent(0.05), after=after), steps=3_000)
+    assert (plain.outcome, run.outcome) == (Outcome.STALLED, Outcome.STEPS_EXHAUSTED)
+    assert run.fun < 0.1 * plain.fun
+
+
+def test_the_decay_of_a_mean_is_not_said_to_pull_towards_zero() -> None:
+    rule = ExponentialAverage(AdamW(0.1, decay=0.01), decay=0.5)
+    assert rule.penalties() == {"method.decay": 0.01}
+
+
+def test_a_box_takes_lists() -> None:
+    run = minimize("(x-3)^2 + y^2", [1.0, 1.0], Projected(GradientDescent(0.1), Box(low=[0, 0], high=(2, 2))))
+    np.testing.assert_allclose(run.x, [2, 0], atol=1e-7)
 
 
 def test_a_start_outside_the_set_is_refused_with_the_nearest_point() -> None:

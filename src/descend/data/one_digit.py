@@ -8,9 +8,12 @@ import numpy as np
 
 from descend.data.errors import DataError
 
-__all__ = ["like_mnist"]
+__all__ = ["are_as_in_mnist", "like_mnist"]
 
 _SIDE, _INSIDE = 28, 20  # of an image of MNIST, and of the box into which its digit fits
+_CENTRE = _SIDE / 2  # pixels, counted from 0: where MNIST has the centre of mass
+_OFF = 0.55  # pixels from it, at most: it lies there but for rounding
+_BRIGHT = 250  # the brightest pixel of an image, at least
 _SHADES = 8  # between ink and ground, at least
 _FAINT = 0.1  # of the ink: what is fainter is noise
 _DARK = 0.8  # of the darkest: a shadow is no darker
@@ -23,7 +26,8 @@ def like_mnist(image: Any) -> np.ndarray:
     """A picture of one digit as MNIST would hold it, (28, 28), uint8.
 
     The ink is made light on a dark ground, whichever way it was; shadows and noise are taken out; the digit is
-    fitted into 20 × 20 pixels and put so that its centre of mass is in the middle.
+    fitted into 20 × 20 pixels and put so that its centre of mass is in the middle. What is so already, as an image of
+    MNIST is, stays as it is.
 
     Parameters
     ----------
@@ -40,6 +44,8 @@ def like_mnist(image: Any) -> np.ndarray:
     grey = np.asarray(image, np.float64)
     if grey.ndim != 2 or min(grey.shape) < 2:
         raise DataError(f"a picture is shades of grey, (height, width), got an array of shape {grey.shape}")
+    if grey.shape == (_SIDE, _SIDE) and are_as_in_mnist(grey[None])[0]:
+        return grey.astype(np.uint8)
     ink = _ink_of(grey)
     rows, columns = np.flatnonzero(ink.max(axis=1) > 0.3), np.flatnonzero(ink.max(axis=0) > 0.3)
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -50,10 +56,23 @@ def like_mnist(image: Any) -> np.ndarray:
     )
     mass = small / max(small.sum(), 1)
     centre = [float((mass.sum(axis=1 - axis) * np.arange(size[axis])).sum()) for axis in (0, 1)]
-    top_left = [int(np.clip(round(_SIDE / 2 - 0.5 - c), 0, _SIDE - n)) for c, n in zip(centre, size, strict=True)]
+    top_left = [int(np.clip(round(_CENTRE - c), 0, _SIDE - n)) for c, n in zip(centre, size, strict=True)]
     made = np.zeros((_SIDE, _SIDE), np.uint8)
     made[top_left[0] : top_left[0] + size[0], top_left[1] : top_left[1] + size[1]] = small
     return made
+
+
+def are_as_in_mnist(images: np.ndarray) -> np.ndarray:
+    """Which of some images, (n, 28, 28), are as MNIST holds its digits, (n,): light, 20 pixels long, in the middle."""
+    shades, fits = images.astype(np.float64), images.max(axis=(1, 2)) >= _BRIGHT
+    lengths = []
+    for across in (1, 2):
+        profile = shades.sum(axis=across)
+        off = (profile @ np.arange(_SIDE)) / np.maximum(profile.sum(axis=1), 1) - _CENTRE
+        fits &= np.abs(off) <= _OFF
+        is_ink = profile > 0
+        lengths.append(_SIDE - is_ink.argmax(axis=1) - is_ink[:, ::-1].argmax(axis=1))
+    return np.asarray(fits & (np.abs(np.maximum(*lengths) - _INSIDE) <= 1))
 
 
 def _ink_of(grey: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from descend.descent.jumps import falls_without_slope, has_no_slope_near, is_low
 from descend.descent.kinks import fall_from_kink
 from descend.descent.leaps import leapt_over
 from descend.descent.outcome import (
+    FAR_DOWN,
     Finding,
     Judgement,
     Outcome,
@@ -28,7 +29,7 @@ from descend.methods import GradientDescent
 from descend.objectives.function import DIFFERENCES
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.sentences import counted
-from descend.words import along
+from descend.words import along, difference
 
 if TYPE_CHECKING:
     from descend.descent.run import Run
@@ -45,7 +46,6 @@ _LEAPT = 1e6  # times as far out as the start: numbers overflow there, and kinks
 _LARGE_CONSTANT = 1e6  # in which the digits of a cost may drown
 _FADED = 1e-6  # share of its highest rate with which a run comes back from nowhere
 _TINY = 1e-30  # numbers that small are on their way to 0
-_FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
 
 def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]) -> Judgement:
@@ -72,10 +72,10 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     gone = float(max(np.abs(start).max(), np.abs(end - start).max()))
     scale = gradient_scale(run.problem, run.x_array, grad, gone)
     small = tolerances.gradient(dtype_of(run.x_array), scale)
-    rounded = 4 * float(np.finfo(dtype_of(run.x_array)).eps) * scale if tolerances.gtol is None else -1.0
     first_f, first_size = float(first[0]), length(first[1])
-    if ended is Ended.SMALL_GRADIENT or size <= max(small, rounded, 0.0):
-        return _stationary(run, f, grad, size, first_f)
+    is_zero = ended is Ended.SMALL_GRADIENT or size <= max(small, 0.0)
+    if is_zero or (tolerances.gtol is None and _is_rounded(run, grad, size, scale, gone)):
+        return _stationary(run, f, grad, size, first_f, gone)
     if _is_worse(run, f, first_f):
         growth = f", and its gradient has grown from {first_size:.3g} to {size:.3g}" if size > 1.01 * first_size else ""
         return Judgement(Outcome.DIVERGED, f"{_worse(run, first_f)}{growth}; {_how_to_come_back(run)}")
@@ -83,7 +83,7 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
         return _stuck(run, _STILL, f, grad, size, tolerances)
     if ended is Ended.NO_PROGRESS:
         return _stuck(run, f"the cost no longer {_falls(run)}", f, grad, size, tolerances)
-    if has_no_bound(f, first_f, _FAR_DOWN):
+    if has_no_bound(f, first_f, FAR_DOWN):
         return Judgement(
             Outcome.DIVERGED,
             f"after {counted(run.nit, 'step')} the cost has gone to {run.fun:.3g}: it seems to have no bound",
@@ -94,6 +94,19 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
         f"after {counted(run.nit, 'step')} the cost is {run.fun:.6g} and the gradient norm {size:.3g}"
         + (f" (tolerance {small:.2g})" if small > 0 else ""),
     )
+
+
+def _is_rounded(run: Run, grad: Any, size: float, scale: float, gone: float) -> bool:
+    """Whether the gradient is no larger than its change over a step as short as the rounding of x.
+
+    Its scale alone does not tell that: where x counts in small units it is measured far beyond what is bent here.
+    """
+    rounding = 4 * float(np.finfo(dtype_of(run.x_array)).eps)
+    if not size <= rounding * scale:
+        return False
+    step = rounding * min(reach_of(run.x_array), max(gone, float(np.abs(as_vector(run.x_array)).max())))
+    ahead = run.problem.value_and_grad(along(run.x_array, step / size, grad), *run.problem.data)[1]
+    return not size > 2 * length(difference(ahead, grad))
 
 
 def _is_worse(run: Run, f: float, first: float) -> bool:
@@ -117,7 +130,7 @@ def _falls(run: Run) -> str:
     return "falls" if run.problem.sign > 0 else "rises"
 
 
-def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Judgement:
+def _stationary(run: Run, f: float, grad: Any, size: float, first: float, gone: float) -> Judgement:
     kind = "maximum or saddle" if run.problem.sign > 0 else "minimum or saddle"
     extreme = "minimum" if run.problem.sign > 0 else "maximum"
     if _is_worse(run, f, first):
@@ -142,7 +155,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float) -> Jud
     if is_convex and f < first - noise_of(run.problem, run.x_array, f):
         flat, toward = False, ""
     else:
-        flat, toward = surroundings(run.problem, run.x_array, f, slope, go, edge)
+        flat, toward = surroundings(run.problem, run.x_array, f, slope, go, edge, gone)
         toward = "" if is_convex else toward
     if toward and size == 0 and has_no_slope_near(run, f):
         return Judgement(
@@ -343,7 +356,7 @@ def _at_kink(run: Run, far: float, lowest: float, grad: Any) -> Judgement | None
 def _not_finite(run: Run) -> Judgement:
     step, sign = run.nit + 1, run.problem.sign
     away = sign * (run.trace.f[-1] - run.trace.f[0])
-    if len(run.trace) > 1 and away < 0 and abs(run.trace.f[-1]) > _FAR_DOWN:
+    if len(run.trace) > 1 and away < 0 and abs(run.trace.f[-1]) > FAR_DOWN:
         return Judgement(
             Outcome.DIVERGED,
             f"at step {step:,} the cost left the range of the numbers, going to {run.fun:.3g}: it has no bound there",

@@ -21,6 +21,7 @@ from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.words import along, difference, norm
 
 __all__ = [
+    "FAR_DOWN",
     "Finding",
     "Judgement",
     "Outcome",
@@ -37,6 +38,8 @@ __all__ = [
     "step_that_helps",
     "surroundings",
 ]
+
+FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
 _DENSE = {True: 64, False: 8}  # up to so many variables the whole Hessian is differenced, by whether traced
 _KRYLOV = 10_000  # up to so many variables, if traced, its lowest eigenvector is sought by Lanczos' method
@@ -133,13 +136,13 @@ def noise_of(problem: Problem, x: Any, f: float) -> float:
 
 
 def surroundings(
-    problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere, least: float = 0.0
+    problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere, least: float = 0.0, far: float = 0.0
 ) -> tuple[bool, str]:
     """What is around x, where the gradient is as good as zero: is it flat, and where does the cost fall?
 
     Looked at are the direction of lowest curvature and the coordinates, in growing steps for as long as the
     cost does not rise: beyond a barrier a lower cost is another valley, not this one. Only points to which
-    `go` lets x go count, and only falls of more than `least`.
+    `go` lets x go count, and only falls of more than `least`. Steps grow to the size of x, or `far` if that is longer.
 
     Returns
     -------
@@ -156,7 +159,7 @@ def surroundings(
         reach = max(1.0, float(np.abs(point * direction).max()))
         for sign in (1, -1):
             before, h = f, eps**0.25 * reach
-            while h <= reach:
+            while h <= max(reach, far):
                 there = go(x, from_vector(point + sign * h * direction, x))
                 value = float(problem.value(there, *problem.data))
                 flat = flat and (h > _NEAR * reach or abs(value - f) <= rounding)
@@ -180,9 +183,9 @@ def in_words(direction: np.ndarray) -> str:
     return ", ".join(parts) + (", …" if (np.abs(direction) > 0.05).sum() > 3 else "")
 
 
-def has_no_bound(f: float, first: float, times: float = 1e12) -> bool:
+def has_no_bound(f: Any, first: Any, times: float = 1e12) -> Any:
     """Whether a cost that still moves has fallen by so many times its first size that it seems to have no bound."""
-    return bool((first - f) / times > max(1.0, abs(first)))
+    return (first - f) / times > np.maximum(1.0, np.abs(first))
 
 
 def margin(first: Any, kind: np.dtype[Any], batches: np.ndarray | None = None) -> Any:

@@ -6,6 +6,7 @@ depends on nothing but the seed and the number of the epoch.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +69,9 @@ class Sampling:
 def as_data(data: Any, x: Any) -> tuple[Any, ...]:
     """The user's data as a tuple of NumPy arrays (or pytrees of them) with one row per sample.
 
-    A tuple or list of arrays is several parts; an array, or a list of numbers, is one.
-    Floats are cast to the dtype of `x`.
+    A tuple or list of arrays is several parts; an array, or a list of numbers, is one. A tuple of arrays within is a
+    pytree, a list of arrays its rows. Floats are cast to the dtype of `x`; so are whole numbers too long for its bits,
+    with a warning where that rounds them.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def as_data(data: Any, x: Any) -> tuple[Any, ...]:
     TypeError
         Columns that are not numbers.
     """
-    is_one_part = not isinstance(data, tuple | list) or all(np.ndim(part) == 0 for part in data)
+    is_one_part = not isinstance(data, tuple | list) or all(map(_is_number, data))
     parts = (data,) if is_one_part else data
     kind = dtype_of(x)
     arrays = tuple(jax.tree.map(lambda part: _as_rows(part, kind), part) for part in map(_plain, parts))
@@ -90,9 +92,15 @@ def as_data(data: Any, x: Any) -> tuple[Any, ...]:
     return arrays
 
 
+def _is_number(part: Any) -> bool:
+    return jax.tree_util.all_leaves([part]) and np.ndim(part) == 0
+
+
 def _plain(part: Any) -> Any:
     if hasattr(part, "to_numpy"):
         return part.to_numpy()
+    if isinstance(part, tuple) and any(np.ndim(leaf) > 0 for leaf in jax.tree.leaves(part)):
+        return part
     return np.asarray(part) if isinstance(part, list | tuple | range) else part
 
 
@@ -100,6 +108,8 @@ def _as_rows(part: Any, kind: np.dtype[Any]) -> np.ndarray:
     array = np.asarray(part)
     if array.ndim == 0:
         raise ValueError(f"data must have rows, got the single value {part!r}")
+    if len(array) == 0:
+        raise ValueError("data has no rows")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"data must be numbers, got an array of {array.dtype}; encode text and dates first")
     if array.dtype.kind == "f":
@@ -108,5 +118,12 @@ def _as_rows(part: Any, kind: np.dtype[Any]) -> np.ndarray:
             raise ValueError(f"data holds {array[tuple(bad)]} at {bad}; fill or drop such rows first")
         return array.astype(kind)
     if array.dtype.kind in "iu" and kind == np.float32 and np.abs(array).max() > np.iinfo(np.int32).max:
-        return array.astype(kind)  # in a float32 run whole numbers have 32 bits, and would wrap around
+        rounded = array.astype(kind)  # in a float32 run whole numbers have 32 bits, and would wrap around
+        if (rounded.astype(np.float64) != array.astype(np.float64)).any():
+            warnings.warn(
+                f"data holds whole numbers up to {array.max()}, too long for the 32 bits of this run: they are rounded "
+                "to float32, about 7 digits. Give the parameters in float64 to have them as they are",
+                stacklevel=2,
+            )
+        return rounded
     return array

@@ -15,7 +15,7 @@ from descend.descent.ending import judge
 from descend.descent.engine import NOT_FINITE
 from descend.descent.lanes import Ends
 from descend.descent.options import cast, samples
-from descend.descent.outcome import Outcome, margin
+from descend.descent.outcome import FAR_DOWN, Outcome, has_no_bound, margin
 from descend.descent.run import Run
 from descend.descent.sampling import Sampling
 from descend.descent.saving import saved
@@ -111,11 +111,16 @@ class Sweep(Columns):
 
     @property
     def has_diverged(self) -> np.ndarray:
-        """Which lanes met a cost that is not finite, or ended at a worse one than they began; shape (lanes,)."""
+        """Which lanes met a cost that is not finite, ended at a worse one than they began, or fell without a bound.
+
+        Shape (lanes,).
+        """
         first = self._first_costs[self._start_of_lane]
         batches = self.ends.rows[:, :, 0] if samples(self.sampling) else None
-        worse = self.problem.sign * self.fun - first > margin(first, self.x.dtype, batches)
-        return np.asarray((self.ends.code == NOT_FINITE) | worse | ~np.isfinite(self.fun))
+        cost = self.problem.sign * self.fun
+        with np.errstate(invalid="ignore"):
+            astray = (cost - first > margin(first, self.x.dtype, batches)) | has_no_bound(cost, first, FAR_DOWN)
+        return np.asarray((self.ends.code == NOT_FINITE) | astray | ~np.isfinite(cost))
 
     def __getitem__(self, lane: int) -> Run:
         """Lane `lane` as a run, with its outcome; its trace has the rows that were kept."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from descend.descent.engine import NOT_FINITE, RUNNING, SMALL_GRADIENT
 from descend.descent.trace import Trace
-from descend.methods import Rule
+from descend.methods import Averaged, Rule
 from descend.stepsizes.schedule import Schedule
 
 __all__ = ["REASONS", "Ended", "Tolerances", "Watch"]
@@ -75,6 +75,8 @@ class Watch:
         self._patience = max(_PATIENCE, round(_TIMES * _memory_of(rule)))
         rates = (getattr(part, "lr", None) for part in rule.parts() if isinstance(part, Rule))
         self._schedules = [rate for rate in rates if isinstance(rate, Schedule)]
+        # A mean of the points betters while these go to and fro.
+        self._averages = any(isinstance(part, Averaged) for part in rule.parts())
         eps = float(np.finfo(kind).eps)
         self._xtol = eps / 4 if tolerances.xtol is None else float(tolerances.xtol)
         self._ftol = eps if tolerances.ftol is None else float(tolerances.ftol)
@@ -115,7 +117,7 @@ class Watch:
         earlier = np.searchsorted(step, before, side="right") - 1
         lowest = np.minimum.accumulate(f)
         idle = (earlier >= 0) & (lowest[earlier] - lowest[rows] <= self._ftol * np.abs(lowest[rows]))
-        if not self._ftol:
+        if not self._ftol or self._averages:
             return None
         return next((int(row) for row in rows[idle] if not self._goes_on(trace, int(row))), None)
 

@@ -37,7 +37,7 @@ class Box(Set):
         for name, value in {**dict(zip(self.names(), args, strict=False)), **kwargs}.items():
             if name in self.names() and np.isnan(np.asarray(value, float)).any():
                 raise ValueError(f"{name} holds nan: give a number, or inf for none")
-        super().__init__(*args, **kwargs)
+        super().__init__(*map(_as_array, args), **{name: _as_array(value) for name, value in kwargs.items()})
         if np.any(np.asarray(self.low) > np.asarray(self.high)):
             raise ValueError(f"the box is empty: low = {self.low!r} lies above high = {self.high!r}")
 
@@ -52,6 +52,10 @@ class Box(Set):
                 if np.ndim(bound) > 0 and np.shape(bound) != np.shape(leaf):
                     raise ValueError(f"the box has bounds of shape {np.shape(bound)}, the parameters {np.shape(leaf)}")
         return jax.tree.map(lambda p: maximum(minimum(p, like(self.high, p)), like(self.low, p)), x)
+
+
+def _as_array(bound: Any) -> Any:
+    return np.asarray(bound, float) if isinstance(bound, list | tuple) else bound
 
 
 class Ball(Set):

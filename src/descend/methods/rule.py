@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import jax
+import numpy as np
 
 from descend.fields import Declared
 from descend.words import along, difference
@@ -79,8 +80,11 @@ class Rule(Declared, ABC):
         return difference(x, self.reach(x, along(x, -1.0, g))) if self.restricts else g
 
     def penalties(self) -> dict[str, float]:
-        """Name → value of the numbers, above zero, that pull the parameters towards 0; not those of a schedule."""
-        found = [(name.split("."), name, v) for name, v, _ in self.numbers()]
+        """Name → value of the numbers, above zero, that pull the parameters towards 0.
+
+        The decay of a schedule is none, nor is that of a mean, which is below 1.
+        """
+        found = [(name.split("."), name, v) for name, v, legal in self.numbers() if np.isinf(legal.high)]
         return {name: float(v) for path, name, v in found if path[-1] in _PENALTIES and "lr" not in path and v > 0}
 
     def own_pulls(self, params: Any) -> dict[str, float]:

@@ -32,7 +32,7 @@ def written_down(network: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "method": as_json(network.method),
         "columns": [str(name) for name in getattr(network, "feature_names_in_", [])],
         "image_shape": list(network._image_shape),
-        "is_centred": bool(network._is_centred),
+        "is_of_mnist": bool(network._is_of_mnist),
         **network._ending_written(),
     }
     return arrays, header
@@ -54,7 +54,7 @@ def read_into(network: Any, arrays: dict[str, np.ndarray], header: dict[str, Any
         network._written(),
     )
     network._image_shape, network.n_features_in_ = tuple(header["image_shape"]), header["inputs"]
-    network._is_centred = header["is_centred"]
+    network._is_of_mnist = header["is_of_mnist"]
     if header["columns"]:
         network.feature_names_in_ = np.array(header["columns"], object)
     network._read_ending(header)

@@ -31,7 +31,7 @@ from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
 from descend.models.network_files import read_into, written_down
-from descend.models.pictures import are_centred, picture_as
+from descend.models.pictures import are_of_mnist, picture_as
 from descend.models.rate_search import best_rate
 from descend.models.rows import rows_of
 from descend.models.samples import Samples
@@ -108,7 +108,7 @@ class NeuralNetwork(Estimator):
     _inputs: Inputs
     _trainer: Descending | None  # goes on where training ended
     _image_shape: tuple[int, ...]  # of one row, where rows are images
-    _is_centred: bool  # whether these are like MNIST's: ink on a black ground, its centre of mass in the middle
+    _is_of_mnist: bool  # whether these are made as those of MNIST are
 
     # -- what the two kinds differ in -----------------------------------------------------------------------
 
@@ -293,7 +293,7 @@ class NeuralNetwork(Estimator):
         for name in ("n_iter_", "_made_with"):  # what tells that it is fitted: until it is, nothing predicts
             self.__dict__.pop(name, None)
         self._inputs = Inputs(shift, scale)
-        self._is_centred = X.dtype == np.uint8 and self._image_shape == (28, 28) and are_centred(X, self._image_shape)
+        self._is_of_mnist = are_of_mnist(X, self._image_shape)
         self.layers_ = self._network(X.shape[1]).start(int(self.seed), self.init, kind)
         self.history_, self._trainer = History(), None
 
@@ -433,7 +433,7 @@ class NeuralNetwork(Estimator):
         if len(self._image_shape) != 2 or not hasattr(self, "predict_proba"):
             raise TypeError("this network has not learnt from images in shades of grey: it cannot look at a picture")
         height, width = self._image_shape
-        images = [picture_as(path, (height, width), centred=self._is_centred) for path in paths]
+        images = [picture_as(path, (height, width), of_mnist=self._is_of_mnist) for path in paths]
         shares: np.ndarray = self.predict_proba(np.stack(images))
         return shares
 

@@ -8,20 +8,23 @@ import numpy as np
 
 from descend.data.errors import DataError
 from descend.data.images import open_image
-from descend.data.one_digit import like_mnist
+from descend.data.one_digit import are_as_in_mnist, like_mnist
 
-__all__ = ["are_centred", "picture_as"]
+__all__ = ["are_of_mnist", "picture_as"]
+
+_OF_MNIST = (28, 28)
+_LOOKED_AT, _MOST = 1_000, 0.9  # images, and the share of them that must be so
 
 
-def picture_as(path: str | Path, size: tuple[int, int], *, centred: bool) -> np.ndarray:
-    """A picture in shades of grey, (height, width) as `size` says; or, `centred`, made like those of MNIST.
+def picture_as(path: str | Path, size: tuple[int, int], *, of_mnist: bool) -> np.ndarray:
+    """A picture in shades of grey, (height, width) as `size` says; or, `of_mnist`, made like those of MNIST.
 
     Raises
     ------
     DataError
         It cannot be read, or nothing is to be seen on it.
     """
-    if not centred:
+    if not of_mnist:
         return open_image(path, size)
     image = open_image(path)
     try:
@@ -30,11 +33,9 @@ def picture_as(path: str | Path, size: tuple[int, int], *, centred: bool) -> np.
         raise DataError(f"{path}: {error}") from None
 
 
-def are_centred(X: np.ndarray, shape: tuple[int, ...]) -> bool:
-    """Whether the centre of mass of these images is in the middle, to a pixel, and their border is black."""
-    images = X[:1_000].reshape(-1, *shape).astype(float)
-    mass = np.maximum(images.sum(axis=(1, 2)), 1)
-    centres = [(images.sum(axis=2 - axis) @ np.arange(shape[axis])) / mass for axis in (0, 1)]
-    off = max(float(np.abs(c - shape[axis] / 2).mean()) for axis, c in enumerate(centres))
-    border = np.concatenate([images[:, 0].ravel(), images[:, -1].ravel()])
-    return off < 0.75 and float((border > 0).mean()) < 0.05
+def are_of_mnist(X: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether images like these, (n, height·width), are made as those of MNIST are."""
+    if X.dtype != np.uint8 or shape != _OF_MNIST:
+        return False
+    some = X[:: max(1, len(X) // _LOOKED_AT)].reshape(-1, *shape)
+    return bool(are_as_in_mnist(some).mean() > _MOST)

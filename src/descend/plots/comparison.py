@@ -90,7 +90,7 @@ def _two_axes(result: Sweep, ax: Axes) -> Axes:
 
 
 def rates_by_step(result: Sweep, ax: Axes | None = None) -> Axes:
-    """The cost of each lane (upwards) at each step (to the right), as a heat map; blank where a lane has diverged."""
+    """The cost of each lane (upwards) at each step (to the right), as a heat map; blank far above the first."""
     if len(result.axes) != 1:
         raise ValueError(f"the heat map of the steps needs a sweep of one axis, this one has {len(result.axes)}")
     ax = axes(ax)
@@ -103,7 +103,7 @@ def rates_by_step(result: Sweep, ax: Axes | None = None) -> Axes:
     drawn = ax.pcolormesh(steps, upwards.edges, image[upwards.order], cmap="cividis")
     ax.figure.colorbar(drawn, ax=ax, label=label)
     upwards.scale(ax, "y")
-    ax.set(xlabel="step", ylabel=name, title="Cost by step (blank: diverged)")
+    ax.set(xlabel="step", ylabel=name, title="Cost by step (blank: above 10 times the first)")
     return ax
 
 

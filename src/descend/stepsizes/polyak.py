@@ -24,7 +24,7 @@ class Polyak(StepSize):
     takes_slopes = True
     paper = "Polyak (1969), USSR Comp. Math. 9(3)"
 
-    fmin: Number = anything(0.0, "the lowest cost f*")
+    fmin: Number = anything(0.0, "the lowest cost f*; of a maximum, with the sign turned")
 
     def init(self, x: Any) -> tuple[()]:
         """Nothing to remember."""
