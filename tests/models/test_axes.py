@@ -270,8 +270,8 @@ def test_rare_columns_without_a_penalty_are_no_matter_of_ten_thousand_steps() ->
     X, y = groups(20_000)
     rare = scipy.sparse.csr_matrix((np.ones(3), ([1, 5, 9], [0, 0, 0])), (X.shape[0], 1))
     y[[1, 5, 9]] = 1  # its coefficient has no end, but nothing is to win along it
-    model = LogisticRegression(l2=0.0).fit(scipy.sparse.hstack([X, rare]).tocsr(), y)
-    assert model.outcome_ is Outcome.CONVERGED
+    with pytest.warns(ConvergenceWarning, match="falls for ever along column 16"):
+        model = LogisticRegression(l2=0.0).fit(scipy.sparse.hstack([X, rare]).tocsr(), y)
     assert model.n_iter_ < 300
 
 

@@ -170,10 +170,11 @@ def _pictures(folder: Path, network: Any, images: Any, predicted: Any, certainty
         plots.confusion(network.classes_, images.y_test, predicted, figure.add_subplot())
         return figure
 
+    shades = "gray" if images.y.dtype.kind == "U" else "gray_r"  # pictures in folders of classes are no ink on black
     made: dict[str, Callable[[], Any]] = {
         "history": lambda: plots.learning(network.history_),
         "confusion": matrix,
-        "wrong": lambda: plots.wrong_images(images.X_test, images.y_test, predicted, certainty),
+        "wrong": lambda: plots.wrong_images(images.X_test, images.y_test, predicted, certainty, shades=shades),
         "weights": lambda: plots.first_weights(network.layers_[0].W, images.X.shape[1:]),
     }
 

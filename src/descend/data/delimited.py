@@ -23,6 +23,7 @@ from descend.data.typed import typed
 __all__ = ["CsvSource"]
 
 _LARGEST_BLOCK = 64 << 20  # a row may be as long as this
+_LINE_ENDS = (b"\n", b"\r")  # the latter alone in files of old
 _SNIFFED = 1 << 16  # bytes by which delimiter and decimal point are told
 _NUMBER_WITH_COMMA = re.compile(r"[-+]?\d+,\d+(e[-+]?\d+)?", re.IGNORECASE)
 _NUMBER_WITH_POINT = re.compile(r"[-+]?\d+\.\d+(e[-+]?\d+)?", re.IGNORECASE)
@@ -74,17 +75,17 @@ class CsvSource(FileSource):
         with pa.input_stream(str(self.path), compression="detect") as stream:
             try:
                 head = stream.read(_SNIFFED)
-                while head.count(b"\n") < 2 and len(head) < _LARGEST_BLOCK and (more := stream.read(len(head))):
+                while _lines(head) < 2 and len(head) < _LARGEST_BLOCK and (more := stream.read(len(head))):
                     head += more  # so many columns
             except (OSError, pa.ArrowInvalid) as error:
                 raise DataError(f"{self.path.name} cannot be read: {error}") from None
         self._check_is_text(head)
-        whole = len(head) < _SNIFFED or head.count(b"\n") < 2
-        head = head if whole else head[: head.rfind(b"\n") + 1]
+        whole = len(head) < _SNIFFED or _lines(head) < 2
+        head = head if whole else head[: max(map(head.rfind, _LINE_ENDS)) + 1]
         try:
             text = head.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = head[: error.start].count(b"\n") + 1
+            line = _lines(head[: error.start]) + 1
             raise DataError(f"{self.path.name} is not UTF-8 text (line {line}): save it as UTF-8") from None
         if not text.strip():
             raise DataError(f"{self.path.name} is empty")
@@ -94,7 +95,7 @@ class CsvSource(FileSource):
             dialect = ","
         first = text.splitlines()[0]
         delimiter = max(",;\t|", key=first.count) if first.count(dialect) == 0 else dialect
-        rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
+        rows = list(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter))
         fields = [value for row in rows[1:50] for value in row]
         commas = [v for v in fields if _NUMBER_WITH_COMMA.fullmatch(v.strip())]
         points = any(_NUMBER_WITH_POINT.fullmatch(v.strip()) for v in fields)
@@ -201,3 +202,8 @@ def _wide(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
         return pa.float64()
     return pa.string() if pa.types.is_binary(kind) else kind
+
+
+def _lines(text: bytes) -> int:
+    """How many ends of lines there are."""
+    return max(map(text.count, _LINE_ENDS))

@@ -12,16 +12,16 @@ from descend.descent.outcome import gradient_scale
 from descend.methods import GradientDescent, Projected, Rule
 from descend.models.axes import Axes
 from descend.models.costs import Cost, Parted, RowsCost, Turned
+from descend.models.unbounded import falls_for_ever
 from descend.objectives.function import prepare
 from descend.stepsizes import AdaptiveBarzilaiBorwein
 
-__all__ = ["BOUNDING_L2", "falls_for_ever", "train_around_corners", "train_in_turns", "train_on_all_rows"]
+__all__ = ["BOUNDING_L2", "train_around_corners", "train_in_turns", "train_on_all_rows"]
 
 _FIRST = 30  # steps, after which the axes of the curvature are taken
 _NARROWER = 10.0  # so much less is rounded off each time
 _EXACT = 5e-4  # share of the cost by which it may be larger for what is rounded off
 _NARROWEST = 1e-6  # of the first width
-_FAR = 1e3  # times as large weights
 BOUNDING_L2 = 1e-4  # a penalty that gives a loss that falls for ever a lowest place
 
 
@@ -125,15 +125,3 @@ def train_around_corners(
         if is_exact or steps < 1 or run.outcome in {Outcome.DIVERGED, Outcome.INTERRUPTED}:
             return runs, weights, width, is_exact
         width /= _NARROWER
-
-
-def falls_for_ever(cost: Cost, weights: np.ndarray, *, has_converged: bool) -> bool:
-    """Whether the cost goes to zero as the weights grow, and not to a minimum.
-
-    What has converged is far out already: there twice the weights tell.
-    """
-    now = cost(weights)
-    with np.errstate(over="ignore"):
-        if has_converged:
-            return bool(0 < cost(2 * weights) < now / 2)
-        return bool(0 <= cost(_FAR * weights) < now / _FAR)

@@ -46,6 +46,14 @@ class Classifier(ClassifierMixin):  # type: ignore[misc]
         self.classes_ = np.unique(np.asarray(classes))
         self._classes_were_given = True
 
+    def _classes_written(self) -> dict[str, Any]:
+        """The classes as plain values for a file."""
+        return {"classes": self.classes_.tolist(), "kind_of_classes": self.classes_.dtype.str}
+
+    def _read_classes(self, header: dict[str, Any]) -> None:
+        """Take over what `_classes_written` gave; files of the first form know no kind."""
+        self.classes_ = np.array(header["classes"], header.get("kind_of_classes"))
+
     def _check_classes(self) -> None:
         count = len(self.classes_)
         if count < 2:

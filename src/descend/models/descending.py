@@ -54,8 +54,9 @@ class Descending(OfRule):
         self._spread = _spread_over(devices)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what belongs to this process."""
-        return {**vars(self), "_programs": {}, "_held": (None, None, None), "_spread": None}
+        """Without what belongs to this process; arrays are NumPy's: JAX would read its own in another precision."""
+        state = {name: jax.tree.map(np.asarray, getattr(self, name)) for name in ("_x", "_state")}
+        return {**vars(self), **state, "_programs": {}, "_held": (None, None, None), "_spread": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -12,6 +12,7 @@ from sklearn.callback import CallbackSupportMixin
 
 from descend.arguments import flag, nonnegative, share, whole
 from descend.descent.outcome import Finding, Outcome
+from descend.methods import Method, Rule
 from descend.models.callbacks import told_of_epochs
 from descend.models.checkpoint import Checkpoint, about, check_resume
 from descend.models.files import load_file, save_file
@@ -71,12 +72,15 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             "message": self.message_,
             "finding": None if self._finding is None else self._finding.name,
             "epochs": self.n_iter_,
+            "rate": getattr(self, "rate_", None),
         }
 
     def _read_ending(self, header: dict[str, Any]) -> None:
         """Take over what `_ending_written` gave; files of the first form know no finding."""
         self.outcome_, self.message_, self.n_iter_ = Outcome[header["outcome"]], header["message"], header["epochs"]
         self._finding = Finding[header["finding"]] if header.get("finding") else None
+        if header.get("rate") is not None:
+            self.rate_ = header["rate"]
 
     def _check_common(self) -> None:
         """Refuse parameters that make no sense, as far as all estimators have them."""
@@ -93,6 +97,10 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
 
     def _take_classes(self, classes: Any, *, first: bool) -> None:
         raise ValueError("classes is for classifiers")
+
+    @abstractmethod
+    def _found_rate(self, kind: type[Method], *rows: Any) -> float:
+        """The rate with which that method is best on these rows."""
 
     def _row_weights(self, y: Any, sample_weight: Any) -> Any:
         return sample_weight
@@ -118,6 +126,20 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             same = about({**self._written(), **{name: str(value) for name, value in of_rows.items()}}, arrays)
             with Checkpoint(self.checkpoint, same, resume=bool(self.resume)) as checkpoint:
                 return train_in_batches(*common, checkpoint, wants_to_stop, **free)
+
+    def _begin_method(self, *, anew: bool) -> None:
+        """Let the method begin from the parameters there are; `anew`, with a rate that is found once more."""
+        self._trainer = None
+        if anew:
+            self.__dict__.pop("rate_", None)
+
+    def _with_rate(self, kind: type[Method], *rows: Any) -> Rule:
+        """The method of that class: with the rate that was found before, or is found on these rows, if it has one."""
+        if "lr" not in kind.names():
+            return kind()
+        if not hasattr(self, "rate_"):
+            self.rate_ = self._found_rate(kind, *rows)
+        return kind(lr=self.rate_)
 
     def _take_over(self, ending: Ending) -> None:
         """Make what training ended with what the estimator knows."""

@@ -14,7 +14,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from descend.descent.outcome import Outcome
-from descend.models.all_rows import falls_for_ever
 from descend.models.blocks import Blocks, chunks_of_blocks, first_look
 from descend.models.checkpoint import goes_on_in_form
 from descend.models.costs import GramCost
@@ -29,6 +28,7 @@ from descend.models.rows import Moments, Rows, rows_of
 from descend.models.some_rows import blocks_of
 from descend.models.trainers import Updating
 from descend.models.training import Ending, parted
+from descend.models.unbounded import falls_for_ever
 
 _FEWEST = 30  # rows of a stream on which a rate can be found
 _OTHER_SCALE = 10.0  # times as large, or as small
@@ -53,7 +53,7 @@ class LinearModel(InBatches, OnAllRows):
         goes_on = self.warm_start and hasattr(self, "_weights")
         now = self._written()
         if goes_on and now != self._made_with:
-            self._trainer = None  # the method begins anew from the coefficients there are
+            self._begin_method(anew=now["method"] != self._made_with["method"])
             goes_on = goes_on_in_form(self._made_with, now, ("scale", "fit_intercept"))
         is_checked = not self._meets_what_is_not_finite()
         rows = self._rows(X, y, sample_weight, first=not goes_on, check_finite=is_checked)
@@ -62,7 +62,8 @@ class LinearModel(InBatches, OnAllRows):
             if not (is_checked or self._moments is None or np.isfinite(self._moments.squares).all()):
                 self._refuse_what_is_not_finite(rows, before)
             self._scaling = self._scaling_of(rows)
-            self._weights, self._trainer, self._begun_at = self._start(rows), None, None
+            self._weights, self._begun_at = self._start(rows), None
+            self._begin_method(anew=True)
             self.history_ = History()
         rows, held_out = parted(rows, float(self.validation), int(self.seed))
         fit = self._fit_on_all_rows if self.batch_size is None else partial(self._fit_in_batches, held_out=held_out)
@@ -103,8 +104,8 @@ class LinearModel(InBatches, OnAllRows):
         """
         first = not hasattr(self, "_weights")
         self._check_parameters()
-        if not first and self._made_with != self._written():
-            self._trainer = None
+        if not first and self._made_with != (now := self._written()):
+            self._begin_method(anew=now["method"] != self._made_with["method"])
         if classes is not None:
             self._take_classes(classes, first=first)
         rows = self._rows(X, y, sample_weight, first=first, balanced=False)
@@ -115,7 +116,8 @@ class LinearModel(InBatches, OnAllRows):
         if first or self.scale:
             self._scaling = self._scaling_of(rows)
         if first:
-            self.history_, self._trainer, self._begun_at = History(), None, None
+            self.history_, self._begun_at = History(), None
+            self._begin_method(anew=True)
         self._weights = self._start(rows) if before is None else self._scaling.of_users_units(*before)
         kind = self._rule_in_batches()
         if self._begun_at is not None and self._is_of_another_scale():
@@ -131,7 +133,8 @@ class LinearModel(InBatches, OnAllRows):
                 stacklevel=2,
             )
             self._begun_at = self._scale_now()
-            self._trainer = None if is_sought else self._trainer
+            if is_sought:
+                self._begin_method(anew=True)
         if self._trainer is None:
             self._trainer = self._trainer_of(rows, self._weights, self._size(rows))
             self._begun_at = self._scale_now()
@@ -157,7 +160,7 @@ class LinearModel(InBatches, OnAllRows):
         )
         if not np.isfinite(weights).all():
             weights, message, outcome = self._weights, "diverged on these rows, which are not learnt", Outcome.DIVERGED
-            self._trainer = None
+            self._begin_method(anew=True)
         self._finish(Ending(weights, outcome, message, 1.0), rows)
         return self
 
@@ -192,7 +195,8 @@ class LinearModel(InBatches, OnAllRows):
                 of_targets += float(np.sum(y, dtype=np.float64))
 
         total, some = first_look(self, blocks, look)
-        self.history_, self._trainer = History(), None
+        self.history_ = History()
+        self._begin_method(anew=True)
         names = getattr(self, "feature_names_in_", None)
         first = self._rows(some[0], some[1], None, first=True, balanced=False)
         if names is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,7 @@ from sklearn.base import ClassifierMixin
 
 from descend.descent import Run
 from descend.descent.outcome import Finding, Outcome
-from descend.methods import Method, Rule
-from descend.models.all_rows import BOUNDING_L2, falls_for_ever, train_around_corners, train_in_turns, train_on_all_rows
+from descend.models.all_rows import BOUNDING_L2, train_around_corners, train_in_turns, train_on_all_rows
 from descend.models.axes import Axes, axes_of_rows, axes_of_sparse, axes_of_sums, is_flat
 from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, RowsCost, cost_of, may_be_turned
 from descend.models.linear_rows import LinearOnRows
@@ -19,6 +17,8 @@ from descend.models.losses import Cornered
 from descend.models.rows import Rows
 from descend.models.threads import without_threads_of_blas
 from descend.models.training import Ending
+from descend.models.unbounded import columns_without_end, falls_for_ever
+from descend.sentences import first_few
 
 __all__ = ["OnAllRows"]
 
@@ -39,10 +39,6 @@ def _along(axes: Axes | None) -> str:
 
 class OnAllRows(LinearOnRows):
     """A linear model that can be fitted on all rows at once."""
-
-    @abstractmethod
-    def _with_rate(self, kind: type[Method], rows: Rows, start: np.ndarray, batch_size: int) -> Rule:
-        """The method of that class, with the rate that is best, if it has one."""
 
     def learns_from_sums(self, columns: int) -> bool:
         """Whether XᵀX and Xᵀy are all that it needs of the rows: least squares, not in batches."""
@@ -113,6 +109,21 @@ class OnAllRows(LinearOnRows):
                 seconds=seconds + float(run.trace.seconds[i]),
             )  # fmt: skip
 
+    def _without_end(self, cost: Cost, weights: np.ndarray, made: int) -> Ending | None:
+        """The ending where some coefficients have no best value, though the cost has come to rest."""
+        if self.l1 or self.l2 or not isinstance(cost, RowsCost):
+            return None
+        endless = columns_without_end(cost.rows, self._loss(), cost.scaling, weights)
+        if not len(endless):
+            return None
+        names = first_few([str(self._column_names(cost.rows)[j]) for j in endless])
+        return Ending(
+            weights, Outcome.DIVERGED, f"diverged: the loss falls for ever along {names}", float(made),
+            cure=": the rows that it marks are told for certain, the more the larger its coefficient. All is kept as "
+            f"after the last step; without it, or with a penalty, l2={BOUNDING_L2:g}, there is a best model",
+            finding=Finding.NO_BOUND,
+        )  # fmt: skip
+
     def _fit_to_cost(self, cost: Cost, some: Rows, count: int) -> Ending:
         """Minimise the cost of so many rows, of which `some` are at hand."""
         rule = self._rule()
@@ -131,7 +142,10 @@ class OnAllRows(LinearOnRows):
         for run in runs:
             self._remember(run)
         run, made = runs[-1], sum(run.nit for run in runs)
-        if not self.l1 and falls_for_ever(cost, weights, has_converged=run.outcome is Outcome.CONVERGED):
+        has_converged = run.outcome is Outcome.CONVERGED
+        if has_converged and (ending := self._without_end(cost, weights, made)) is not None:
+            return ending
+        if not self.l1 and falls_for_ever(cost, weights, has_converged=has_converged):
             return Ending(
                 weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(made),
                 cure=", as it does where some columns tell the classes apart without an error. They are kept as they "

@@ -35,11 +35,7 @@ _ROUNDING = 1e-8  # of a prediction: one so near to it is as good
 class InBatches(LinearOnRows):
     """A linear model that can be fitted in batches."""
 
-    def _with_rate(self, kind: type[Method], rows: Rows, start: np.ndarray, batch_size: int) -> Rule:
-        """The method of that class, with the rate that is best, if it has one."""
-        if "lr" not in kind.names():
-            return kind()
-
+    def _found_rate(self, kind: type[Method], rows: Rows, start: np.ndarray, batch_size: int) -> float:
         def judged(weights: np.ndarray, some: Rows) -> float:
             with np.errstate(all="ignore"):
                 return self._loss_of(some)(weights)
@@ -50,8 +46,7 @@ class InBatches(LinearOnRows):
         equal = _AS_GOOD if rows.is_sparse else 0.0
         wide = _WIDE * len(rows) // max(1, rows.values.size)
         lr = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), equal=equal, wide=wide)
-        self.rate_ = without_a_leap(lr, trainer_at, rows, batch_size, judged)
-        return kind(lr=self.rate_)
+        return without_a_leap(lr, trainer_at, rows, batch_size, judged)
 
     def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Streaming | Updating:
         rule = self._rule_in_batches()
@@ -110,8 +105,8 @@ class InBatches(LinearOnRows):
         arrays = (rows.values, rows.columns, rows.starts, rows.y, rows.weights)
         ending = self._train(chunks, size, epochs, measure, of_rows, arrays, as_good_as_zero=rounding)
 
-        def of_both(some: Rows) -> tuple[float, float]:
-            cost = self._loss_of(some)
-            return cost(ending.weights), cost(constant)
+        def of_both(some: Rows) -> tuple[float, float, float]:
+            cost, y = self._loss_of(some), some.y.astype(np.float64)
+            return cost(ending.weights), cost(constant), float(some.weights @ self._loss().floor(y)) / len(some)
 
         return beside_a_constant(ending, of_both, sample, held_out)

@@ -10,11 +10,10 @@ from descend.methods.in_files import as_json, of_json
 from descend.models.costs import Scaling
 from descend.models.history import History
 from descend.models.losses import loss_named
+from descend.models.options import options_of, plain_options
 from descend.models.rows import Moments
 
 __all__ = ["read_into", "written_down"]
-
-_OPTIONS = ("l2", "l1", "batch_size", "epochs", "scale", "fit_intercept", "shuffle", "seed")  # that a file can hold
 
 
 def written_down(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -35,13 +34,13 @@ def written_down(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]
     header = {
         "model": type(estimator).__name__,
         "loss": [type(loss).__name__, *loss.arguments],
-        "classes": None if classes is None else classes.tolist(),
+        **({"classes": None} if classes is None else estimator._classes_written()),
         **estimator._ending_written(),
         "count": None if moments is None else moments.count,
         "sparse": bool(estimator._sparse),
         "method": as_json(estimator.method),
         "columns": [str(name) for name in getattr(estimator, "feature_names_in_", [])],
-        "options": {name: _plain(getattr(estimator, name)) for name in _OPTIONS},
+        "options": plain_options(estimator, "loss"),
     }
     return arrays, header
 
@@ -59,8 +58,8 @@ def read_into(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, A
     estimator._read_ending(header)
     estimator.history_ = History.of_table(arrays["history"])
     if is_classifier:
-        estimator.classes_ = np.array(header["classes"])
-    estimator.set_params(**header["options"], method=of_json(header.get("method")))
+        estimator._read_classes(header)
+    estimator.set_params(**options_of(header), method=of_json(header.get("method")))
     estimator._weights, estimator._trainer, estimator._sparse = arrays["weights"], None, header["sparse"]
     estimator._moments, estimator._made_with = None, estimator._written()
     if header["count"] is not None:
@@ -68,10 +67,6 @@ def read_into(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, A
     estimator._scaling = Scaling(
         arrays["shift"], arrays["scale"], intercept=header["options"]["fit_intercept"], kind=arrays["scale"].dtype
     )
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _loss_of_json(values: list[Any], *, of_classes: bool) -> Any:

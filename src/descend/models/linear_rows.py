@@ -24,6 +24,7 @@ from descend.models.reading import begins_at_zero
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.softmax import constant_of_classes
 from descend.models.trainers import Streaming, Updating
+from descend.sentences import first_few
 
 __all__ = ["LinearOnRows"]
 
@@ -177,20 +178,22 @@ class LinearOnRows(Estimator):
         far = [str(self._column_names(rows)[j]) for j in rows.far_from_zero(moments)]
         if far:
             warnings.warn(
-                f"sparse columns keep their zeros and are not centred, and {len(far)} of them ({', '.join(far[:3])}"
-                f"{', …' * (len(far) > 3)}) lie far from zero in nearly all rows: that makes learning slow. Give "
-                "these rows dense, X.toarray(), or take a constant off those columns",
+                f"sparse columns keep their zeros and are not centred, and {len(far)} of them ({first_few(far)}) lie "
+                "far from zero in nearly all rows: that makes learning slow. Give these rows dense, X.toarray(), or "
+                "take a constant off those columns",
                 stacklevel=4,
             )
 
     def _check_squares(self, rows: Rows, moments: Moments) -> None:
         """Refuse columns whose deviation cannot be computed, because the squares leave the range of the numbers."""
-        zero = moments.squares == 0
+        zero, counts = moments.squares == 0, rows.weights > 0
         if rows.is_sparse:
-            varies = np.bincount(rows.columns, rows.values != 0, rows.features) > 0
+            counts = np.repeat(counts, np.diff(rows.starts).astype(np.int64))
+            varies = np.bincount(rows.columns, (rows.values != 0) & counts, rows.features) > 0
         else:
             varies = np.zeros(rows.features, bool)
-            varies[zero] = (rows.values[:, zero] != rows.values[0, zero]).any(axis=0)
+            there = rows.values[counts][:, zero] if zero.any() else rows.values[:1, zero]
+            varies[zero] = (there != there[0]).any(axis=0)
         bad = ~np.isfinite(moments.squares) | (zero & varies)
         if bad.any():
             name = self._column_names(rows)[int(bad.argmax())]

@@ -63,6 +63,10 @@ class Loss(Declared):
         """What is expected of y where the prediction is `p`."""
         return p
 
+    def floor(self, y: np.ndarray) -> np.ndarray:
+        """What the best prediction of each row costs, (n,): how much of a cost there is to lose."""
+        return np.zeros(len(y))
+
     def constant(self, y: np.ndarray, weights: np.ndarray) -> float:
         """The prediction that costs least where it is the same for all rows.
 
@@ -204,6 +208,11 @@ class Poisson(Loss):
     def mean(self, p: np.ndarray) -> np.ndarray:
         """The expected count."""
         return np.asarray(exp(p))
+
+    def floor(self, y: np.ndarray) -> np.ndarray:
+        """See `Loss.floor`: that of the prediction log(y)."""
+        is_met = y > 0
+        return np.where(is_met, self.values(np.log(np.where(is_met, y, 1)), y), 0.0)
 
     def constant(self, y: np.ndarray, weights: np.ndarray) -> float:
         """See `Loss.constant`: the logarithm of the mean, which is no less than half a count: that may yet come."""

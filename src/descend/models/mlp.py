@@ -146,15 +146,16 @@ class MLPClassifier(Classifier, NeuralNetwork):
         return np.asarray(self.classes_[places])
 
     def _learnt(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        return {}, {"classes": self.classes_.tolist()}
+        return {}, self._classes_written()
 
     def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
-        self.classes_ = np.array(header["classes"])
+        self._read_classes(header)
 
 
 class MLPRegressor(RegressorMixin, NeuralNetwork):  # type: ignore[misc]
     """A multilayer network that predicts a number, or several: least squares, the target standardised within.
 
+    The losses are in the target's units; those of several targets, whose units may differ, are of standardised ones.
     Parameters and attributes are those of `MLPClassifier`, without those of classes.
     """
 
@@ -171,7 +172,8 @@ class MLPRegressor(RegressorMixin, NeuralNetwork):  # type: ignore[misc]
             self._is_single = y.ndim == 1
             with np.errstate(over="ignore"):
                 moments = rows_of(table, np.zeros(len(y)), weights).moments()
-            varies = (table != table[0]).any(axis=0)
+            there = table[weights > 0]
+            varies = (there != there[0]).any(axis=0)
             if not np.isfinite(moments.squares).all() or (varies & (moments.squares == 0)).any():
                 raise ValueError("the squares of the target leave the range of the numbers: give it in other units")
             self._mean, self._deviation = moments.mean, moments.deviation
@@ -190,7 +192,7 @@ class MLPRegressor(RegressorMixin, NeuralNetwork):  # type: ignore[misc]
         squares = weights @ (scores.astype(np.float64) - y) ** 2 / total
         spread = weights @ (y - weights @ y / total) ** 2 / total
         score = float((1 - squares / spread).mean()) if (spread > 0).all() else np.nan
-        return float((squares * self._deviation**2).mean()), score
+        return float(squares[0] * self._deviation[0] ** 2 if len(squares) == 1 else squares.mean()), score
 
     def _constant(self, samples: Samples) -> np.ndarray:
         _, targets, weights = samples.parts

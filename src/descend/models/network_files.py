@@ -9,6 +9,7 @@ import numpy as np
 from descend.methods.in_files import as_json, of_json
 from descend.models.history import History
 from descend.models.network import Inputs
+from descend.models.options import options_of, plain_options
 from descend.objectives.parameters import as_vector, from_vector
 
 __all__ = ["read_into", "written_down"]
@@ -21,13 +22,9 @@ def written_down(network: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if network._offset is not None:
         arrays["offset"] = network._offset
     arrays["history"] = np.array([*network.history_.columns().values()])
-    options = {n: v for n, v in network.get_params().items() if n not in {"method", "checkpoint", "resume"}}
-    options["hidden"] = [int(width) for width in network._hidden()]
-    if isinstance(options.get("class_weight"), dict):
-        options["class_weight"] = [[key, weight] for key, weight in options["class_weight"].items()]
     header |= {
         "model": type(network).__name__,
-        "options": options,
+        "options": plain_options(network) | {"hidden": [int(width) for width in network._hidden()]},
         "inputs": network.layers_[0].W.shape[0],
         "method": as_json(network.method),
         "columns": [str(name) for name in getattr(network, "feature_names_in_", [])],
@@ -40,9 +37,7 @@ def written_down(network: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def read_into(network: Any, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
     """Make a network the one that was written down."""
-    options = header["options"]
-    if isinstance(options.get("class_weight"), list):
-        options["class_weight"] = dict(options["class_weight"])
+    options = options_of(header)
     network.set_params(**{**options, "hidden": tuple(options["hidden"]), "method": of_json(header.get("method"))})
     network._inputs, network._offset = Inputs(arrays["shift"], arrays["scale"]), arrays.get("offset")
     network._relearn(arrays, header)

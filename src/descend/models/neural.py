@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
@@ -54,6 +55,7 @@ _WORK = 4e10  # operations between two looks whether all is well
 _BLOCK = 4_096  # rows that are predicted together
 _POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 _FAR = 1e3  # standard deviations from zero, beyond which the digits of float32 would be missed
+_KINDS = ([np.float32, np.float64], [np.float32, np.float64, np.uint8])  # of features, by whether they may be bytes
 _DTYPES = ("float32", "bfloat16", "float64")
 
 
@@ -140,7 +142,8 @@ class NeuralNetwork(Estimator):
         Parameters
         ----------
         X
-            (n, d), numbers; or images, (n, height, width) or more, of which bytes are scaled to 0 … 1.
+            (n, d), numbers; or images, (n, height, width) or more, of which bytes are scaled to 0 … 1. Of a table bytes
+            are numbers like others.
 
         Raises
         ------
@@ -151,7 +154,7 @@ class NeuralNetwork(Estimator):
         goes_on = self.warm_start and hasattr(self, "_made_with")
         now = self._written()
         if goes_on and now != self._made_with:
-            self._trainer = None  # the method begins anew from the weights there are
+            self._begin_method(anew=now["method"] != self._made_with["method"])
             goes_on = goes_on_in_form(self._made_with, now, ("hidden", "activation", "dtype", "scale"))
         samples = self._samples(X, y, sample_weight, first=not goes_on)
         if not goes_on:
@@ -170,8 +173,8 @@ class NeuralNetwork(Estimator):
         """
         self._check_parameters()
         first = not hasattr(self, "_made_with")
-        if not first and self._made_with != self._written():
-            self._trainer = None
+        if not first and self._made_with != (now := self._written()):
+            self._begin_method(anew=now["method"] != self._made_with["method"])
         if classes is not None:
             self._take_classes(classes, first=first)
         samples = self._samples(X, y, sample_weight, first=first, balanced=False)
@@ -229,16 +232,16 @@ class NeuralNetwork(Estimator):
         return tuple(self.hidden) if isinstance(self.hidden, list | tuple | np.ndarray) else (self.hidden,)
 
     def _samples(self, X: Any, y: Any, sample_weight: Any, *, first: bool, balanced: bool = True) -> Samples:
-        shape = self._flat_shape(X)
-        X = X if shape is None else np.asarray(X).reshape(len(X), -1)
-        X, y = finite_rows(
-            self, X, y, dtype=[np.float32, np.float64, np.uint8], reset=first, multi_output=True,
-            y_numeric=isinstance(self, RegressorMixin),
-        )  # fmt: skip
+        shape = _shape_of_images(X)
         if first:
             self._image_shape = shape or ()
-        if not first:
-            self._check_bytes(X)
+        else:
+            self._check_images(X, shape)
+        may_be_bytes = bool(shape) if first else self._takes_bytes
+        X, y = finite_rows(
+            self, X if shape is None else np.asarray(X).reshape(len(X), -1), y, dtype=_KINDS[may_be_bytes], reset=first,
+            multi_output=True, y_numeric=isinstance(self, RegressorMixin),
+        )  # fmt: skip
         given = np.ones(len(X)) if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         given = np.asarray(self._row_weights(y, given), np.float64)
         if (given < 0).any():
@@ -272,9 +275,10 @@ class NeuralNetwork(Estimator):
                     f"{largest[is_bad.argmax()]:.2g}: give it in other units, or dtype='float64'"
                 )
 
-    def _flat_shape(self, X: Any) -> tuple[int, ...] | None:
-        """The shape of a row, where rows are images."""
-        return None if scipy.sparse.issparse(X) or getattr(X, "ndim", 0) < 3 else tuple(X.shape[1:])
+    @property
+    def _takes_bytes(self) -> bool:
+        """Whether all that comes is scaled as one, as bytes of images are, and not column by column."""
+        return self._inputs.scale.ndim == 0
 
     def _kind(self) -> np.dtype[Any]:
         """The dtype of the parameters."""
@@ -295,7 +299,8 @@ class NeuralNetwork(Estimator):
         self._inputs = Inputs(shift, scale)
         self._is_of_mnist = are_of_mnist(X, self._image_shape)
         self.layers_ = self._network(X.shape[1]).start(int(self.seed), self.init, kind)
-        self.history_, self._trainer = History(), None
+        self.history_ = History()
+        self._begin_method(anew=True)
 
     def _network(self, inputs: int) -> Network:
         widths = (inputs, *map(int, self._hidden()), self._outputs())
@@ -325,15 +330,11 @@ class NeuralNetwork(Estimator):
         rule = ready(rule, sampling, self.layers_)
         return Descending(rule, self._cost, self.layers_, int(self.seed), int(self.devices), weighted=True)
 
-    def _with_rate(self, kind: type[Method], samples: Samples, size: int) -> Rule:
-        """The method of that class, with the rate that is best, if it has one."""
-        if "lr" not in kind.names():
-            return kind()
-        self.rate_ = best_rate(
+    def _found_rate(self, kind: type[Method], samples: Samples, size: int) -> float:
+        return best_rate(
             lambda lr, some: self._trainer_at(kind(lr=lr), some, min(size, len(some))),
             samples, size, lambda weights, some: self._measure(weights, some)[0], int(self.seed),
         )  # fmt: skip
-        return kind(lr=self.rate_)
 
     def _chunks_of(self, samples: Samples, size: int) -> Chunks:
         weights = sum(layer.W.size for layer in self.layers_)
@@ -370,10 +371,10 @@ class NeuralNetwork(Estimator):
         ending = self._train(chunks, size, epochs, measure, {"rows": len(samples)}, samples.parts)
         constant = self._constant(samples)
 
-        def beside(rows: Samples) -> tuple[float, float]:
+        def beside(rows: Samples) -> tuple[float, float, float]:
             _, y, row_weights = rows.parts
             everywhere = np.broadcast_to(constant, (len(y), self._outputs()))
-            return self._measure(ending.weights, rows)[0], self._seen(everywhere, y, row_weights)[0]
+            return self._measure(ending.weights, rows)[0], self._seen(everywhere, y, row_weights)[0], 0.0
 
         return beside_a_constant(ending, beside, sample, held_out)
 
@@ -402,18 +403,24 @@ class NeuralNetwork(Estimator):
 
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "n_iter_")
-        if self._flat_shape(X) is not None:
-            X = np.asarray(X).reshape(len(X), -1)
-        X = validate_data(self, X, dtype=[np.float32, np.float64, np.uint8], reset=False)
-        self._check_bytes(X)
+        shape = _shape_of_images(X)
+        self._check_images(X, shape)
+        if shape is not None:
+            X = np.asarray(X).reshape(len(X), math.prod(shape))
+        X = validate_data(self, X, dtype=_KINDS[self._takes_bytes], reset=False)
         X = self._near_zero(X)
         if X.dtype == np.float64 and len(X):
             self._check_range(X, first=False)
         return self._scores_of(self.layers_, X)
 
-    def _check_bytes(self, X: np.ndarray) -> None:
-        if self._inputs.scale.ndim == 0 and self.scale and X.dtype != np.uint8:
-            raise TypeError(f"this network has learnt from bytes, 0 to 255: give images of uint8, got {X.dtype}")
+    def _check_images(self, X: Any, shape: tuple[int, ...] | None) -> None:
+        """Refuse images of another form than those that it has learnt from."""
+        if None not in (shape, self._image_shape or None) and shape != self._image_shape:
+            learnt, came = (" × ".join(map(str, sizes)) for sizes in (self._image_shape, shape or ()))
+            raise ValueError(f"this network has learnt from images of {learnt} pixels, got some of {came}")
+        came = str(getattr(X, "dtype", "a table"))
+        if self._takes_bytes and self.scale and came != "uint8":
+            raise TypeError(f"this network has learnt from bytes, 0 to 255: give images of uint8, got {came}")
 
     def predict_proba_of_picture(self, path: str | Path) -> np.ndarray:
         """The probability of each class, (classes,), of a picture in a file, of any size."""
@@ -456,6 +463,11 @@ class NeuralNetwork(Estimator):
     @abstractmethod
     def _relearn(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
         """Take over what `_learnt` gave."""
+
+
+def _shape_of_images(X: Any) -> tuple[int, ...] | None:
+    """The shape of a row, where rows are images."""
+    return None if scipy.sparse.issparse(X) or getattr(X, "ndim", 0) < 3 else tuple(X.shape[1:])
 
 
 def _offset_of(X: np.ndarray, weights: np.ndarray) -> np.ndarray | None:

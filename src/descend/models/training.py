@@ -12,7 +12,7 @@ import numpy as np
 from descend.descent.interrupts import Interrupts
 from descend.descent.outcome import Finding, Outcome, margin
 from descend.descent.progress import Progress as Bar
-from descend.models.checkpoint import Checkpoint, Progress
+from descend.models.checkpoint import Checkpoint, CheckpointError, Progress
 from descend.models.history import History
 from descend.models.kernels import places, shuffled
 from descend.models.trainers import Trainer
@@ -38,6 +38,7 @@ _MEASURED = 4_096  # rows on which the loss is measured on the way
 _ROSE, _OF_GAINED = 0.1, 0.01  # shares of the training loss, and of what was gained: by so much more it bounces
 _ROSE_MUCH = 0.1  # share of the first loss: a model that begins at the best constant may end a little above it
 _NO_BETTER = 0.001  # share of the loss of a constant by which something that was learnt is lower
+_SAME = 1e-3  # share of the loss by which it may differ where training goes on: that of another machine does
 _BY_CHANCE = 6.0  # over the rows held out: such a share is lost and won by chance, where the best epoch was kept
 _EXPLODED = 1e4  # so many times the first loss is no noise
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
@@ -152,6 +153,8 @@ def train_in_batches(
     weights, is_warm = trainer.weights, len(history) > 0
     at = Progress(np.nan, np.nan, weights)
     is_resumed = checkpoint is not None and checkpoint.load(trainer, history, at)
+    if is_resumed:
+        _check_goes_on(measure(trainer.weights).loss, float(history.loss[-1]), at.first)
     begin = time.perf_counter() - (float(history.seconds[-1]) if len(history) else 0.0)
     if not is_resumed:
         at.first, at.best_loss, *_ = look(0.0)
@@ -226,19 +229,29 @@ def train_in_batches(
     return Ending(kept, outcome, message, float(at.epoch), has_gone_back=patience is not None)
 
 
+def _check_goes_on(loss: float, before: float, first: float) -> None:
+    """Refuse a checkpoint at whose parameters the loss is another than it was when that was written."""
+    if not np.isclose(loss, before, rtol=_SAME, atol=_SAME * abs(first), equal_nan=True):
+        raise CheckpointError(
+            f"the checkpoint is of another loss or model: at its parameters the loss is {loss:.6g}, and was "
+            f"{before:.6g} when it was written. Go on with what it was trained with, or begin anew"
+        )
+
+
 def beside_a_constant(
-    ending: Ending, losses: Callable[[Any], tuple[float, float]], sample: Any, held_out: Any
+    ending: Ending, losses: Callable[[Any], tuple[float, float, float]], sample: Any, held_out: Any
 ) -> Ending:
     """The ending, or that nothing was learnt, where the model does no better than the best prediction without columns.
 
-    `losses(rows)` are those of both. Of a training that was stopped early the rows held out are the judges.
+    `losses(rows)` are those of both, and of a prediction without an error. Of a training that was stopped early the
+    rows held out are the judges.
     """
     if ending.outcome not in {Outcome.STEPS_EXHAUSTED, Outcome.CONVERGED}:
         return ending
     was_stopped = ending.outcome is Outcome.CONVERGED
-    loss, of_constant = losses(held_out if was_stopped else sample)
+    loss, of_constant, floor = losses(held_out if was_stopped else sample)
     least = max(_NO_BETTER, _BY_CHANCE / len(held_out)) if was_stopped else _NO_BETTER
-    if of_constant == 0 or of_constant - loss >= least * abs(of_constant):  # 0: all targets are the same
+    if of_constant <= floor or of_constant - loss >= least * (of_constant - floor):  # or all targets are the same
         return ending
     outcome = Outcome.NOTHING_LEARNT
     message = f"{outcome.value}: {ending.message}, and a prediction that is the same for all rows has {of_constant:.6g}"

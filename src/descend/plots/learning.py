@@ -75,9 +75,18 @@ def _width(name: Any) -> int:
 
 
 def wrong_images(
-    images: np.ndarray, true: np.ndarray, predicted: np.ndarray, certainty: np.ndarray, *, most: int = 32
+    images: np.ndarray,
+    true: np.ndarray,
+    predicted: np.ndarray,
+    certainty: np.ndarray,
+    *,
+    most: int = 32,
+    shades: str = "gray_r",
 ) -> Figure:
-    """Images that were told wrong, those first of which the network was most certain."""
+    """Images that were told wrong, those first of which the network was most certain.
+
+    `shades` are matplotlib's: "gray_r" draws light ink on black as ink on paper, "gray" leaves pictures as they are.
+    """
     wrong = np.flatnonzero(true != predicted)
     wrong = wrong[np.argsort(-certainty[wrong])]
     columns = 8
@@ -88,7 +97,7 @@ def wrong_images(
         ax.set_axis_off()
         if place < min(most, len(wrong)):
             at = wrong[place]
-            ax.imshow(images[at], cmap="gray_r")
+            ax.imshow(images[at], cmap=shades)
             ax.set_title(f"{plain(true[at])} → {plain(predicted[at])}  {100 * certainty[at]:.0f} %", fontsize=8)
     return figure
 

@@ -18,6 +18,8 @@ _SHOWN, _FEWEST = 15, 5  # bars; and so many have room
 
 def training(history: Any, ax: Axes | None = None) -> Axes:
     """The loss of training rows, and of validation rows where there are some, against the epoch."""
+    if not len(history):
+        raise ValueError("there are no losses to draw: fit keeps them on the way, partial_fit does not")
     ax = axes(ax)
     few = len(history) < 60
     for name, values, colour in (
