@@ -18,6 +18,8 @@ _TO_ISO = (
     (r"^(\d{2})\.(\d)\.", r"\1.0\2."),
     (r"^(\d{2})\.(\d{2})\.(\d{4})", r"\3-\2-\1"),
     (r"^(\d{4})/(\d{2})/(\d{2})", r"\1-\2-\3"),
+    (r"(:\d{2}\.\d{6})\d+", r"\1"),  # finer than any clock
+    (r"(:\d{2}|\.\d+)Z$", r"\1"),
 )
 
 
@@ -75,7 +77,7 @@ def _holds_dates(column: pa.Array) -> bool:
 
 def _as_dates(column: pa.Array, table: str, name: str) -> pa.Array:
     try:
-        return _as_iso(column).cast(pa.timestamp("s"))
+        return _to_the_second(column)
     except pa.ArrowInvalid:
         odd = next(text for text in column.drop_null().to_pylist() if not is_date(text))
         raise DataError(
@@ -84,10 +86,14 @@ def _as_dates(column: pa.Array, table: str, name: str) -> pa.Array:
         ) from None
 
 
+def _to_the_second(column: pa.Array) -> pa.Array:
+    return _as_iso(column).cast(pa.timestamp("us")).cast(pa.timestamp("s"), safe=False)
+
+
 def is_date(text: str) -> bool:
     """Whether it is a date that exists, in one of the forms that are read."""
     try:
-        _as_iso(pa.array([text])).cast(pa.timestamp("s"))
+        _to_the_second(pa.array([text]))
     except pa.ArrowInvalid:
         return False
     return True

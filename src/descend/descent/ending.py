@@ -38,6 +38,8 @@ __all__ = ["judge"]
 
 _STILL = "x no longer moves"
 _JUMPS = "it changes in jumps (floor, round, a count of errors), which no gradient can see"
+_ALONE = 32  # coordinates, those of the largest slopes, along which alone a step is tried
+_MUCH = 1e-3  # share of what was gained, from which on that counts
 _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
 _DROWNED = 1e-7  # share of what was gained, below which differences of the values say nothing
 _LEVEL = 1e-4  # share of the first gradient
@@ -304,6 +306,14 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
             f"{what}, for the cost is flat around x, and no better than at the start ({run.fun:.6g}): a plateau. Start "
             "elsewhere",
         )
+    if gain == 0 and (better := _betters_alone(run, f, grad)) is not None and f - better[1] > _MUCH * gained:
+        i, lower = better
+        return Judgement(
+            Outcome.STALLED,
+            f"{what}, for no step along the gradient betters the cost {run.fun:.6g} by more than rounding, while one "
+            f"along x[{i}] alone would change it to {run.problem.sign * lower:.6g}: the cost is far steeper along "
+            "others; scale x, so that a step means as much along each",
+        )
     if gain == 0:
         return Judgement(
             Outcome.PRECISION_FLOOR,
@@ -328,6 +338,27 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
         f"{'x circles' if circles else what}, though a {kind}step along the gradient, of length {far:.2g}, would "
         f"change the cost from {run.fun:.6g} to {run.problem.sign * lowest:.6g}{advice}",
     )
+
+
+def _betters_alone(run: Run, f: float, grad: Any) -> tuple[int, float] | None:
+    """The coordinate along which Newton's step, alone, leads to the lowest cost, and that; None without such a one."""
+    problem, x = run.problem, run.x_array
+    point, slope = as_vector(x).astype(np.float64), as_vector(grad).astype(np.float64)
+    share = float(np.finfo(dtype_of(x)).eps) ** (1 / 3)
+
+    def at(i: int, value: float) -> Any:
+        return run.method.reach(x, from_vector(np.where(np.arange(point.size) == i, value, point), x))
+
+    best = None
+    for i in np.argsort(-np.abs(slope))[:_ALONE]:
+        h = share * max(1.0, abs(point[i]))
+        ahead = as_vector(problem.value_and_grad(at(i, point[i] + h), *problem.data)[1])
+        bend = float(ahead[i] - slope[i]) / h
+        if bend > 0:
+            value = float(problem.value(at(i, point[i] - slope[i] / bend), *problem.data))
+            if value < (f if best is None else best[1]):
+                best = int(i), value
+    return best
 
 
 def _is_plateau(run: Run, f: float, grad: Any) -> bool:

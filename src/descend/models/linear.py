@@ -231,6 +231,8 @@ class LinearModel(InBatches, OnAllRows):
         elif ending.outcome in {Outcome.STALLED, Outcome.OUT_OF_TIME, Outcome.NOTHING_LEARNT} or (
             ending.outcome is Outcome.STEPS_EXHAUSTED and ending.was_to_converge
         ):
+            if ending.outcome is Outcome.STALLED and not self.scale:
+                self.message_ += "; scale=True brings the columns to one scale"
             warnings.warn(self.message_, ConvergenceWarning, stacklevel=3)
 
     def _cure(self, rows: Rows) -> str:

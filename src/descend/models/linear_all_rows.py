@@ -148,7 +148,9 @@ class OnAllRows(LinearOnRows):
         if not self.l1 and falls_for_ever(cost, weights, has_converged=has_converged):
             return Ending(
                 weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(made),
-                cure=", as it does where some columns tell the classes apart without an error. They are kept as they "
+                cure=": all rows that count, by their weights, are of one class"
+                if isinstance(self, ClassifierMixin) and len(np.unique(some.y[some.weights > 0])) < 2
+                else ", as it does where some columns tell the classes apart without an error. They are kept as they "
                 f"are after the last step; with a penalty, l2={BOUNDING_L2:g}, there is a best one"
                 if isinstance(self, ClassifierMixin)
                 else ", as it does where all targets are zero, or those of the rows that some columns mark. They are "

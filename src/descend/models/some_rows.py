@@ -39,17 +39,27 @@ class SomeRows:
         return X, y
 
 
-def blocks_of(blocks: Callable[[], Iterator[tuple[Any, Any]]], rows: int | None = None) -> Iterator[tuple[Any, Any]]:
+def blocks_of(blocks: Callable[[], Iterator[Any]], rows: int | None = None) -> Iterator[tuple[Any, Any]]:
     """The blocks that hold rows, checked; `rows` is how many there were the first time."""
     if not callable(blocks):
         raise TypeError(
             "blocks must be a function that goes through the rows anew each time it is called, "
             f"lambda: ((X, y) for X, y in …), got {type(blocks).__name__}"
         )
-    count = 0
-    for X, y in blocks():
+    count, width = 0, None
+    for number, block in enumerate(blocks(), 1):
+        if not isinstance(block, tuple | list) or len(block) != 2:
+            came = f"{len(block)} parts" if isinstance(block, tuple | list) else f"a {type(block).__name__}"
+            raise ValueError(f"each block must be a pair (X, y), got {came} as block {number}")
+        X, y = block
         if scipy.sparse.issparse(X):
             raise TypeError("fit_blocks takes dense blocks: X.toarray() of each, or partial_fit for sparse ones")
+        if len(X) != len(y):
+            raise ValueError(f"block {number} has {len(X):,} rows of features and {len(y):,} targets")
+        width = width or np.shape(X)[1:]
+        if len(y) and np.shape(X)[1:] != width:
+            before, now = (" × ".join(map(str, shape)) or "no" for shape in (width, np.shape(X)[1:]))
+            raise ValueError(f"block {number} has {now} columns, those before have {before}")
         count += len(y)
         if len(y):
             yield X, y

@@ -23,6 +23,7 @@ __all__ = ["fit_table", "unfitted"]
 
 _Wanted = tuple[str, bool]  # the model, and whether the target is a class
 _MEMORY = 160 << 20  # bytes of features that are held; what is larger streams through
+_MOST_CLASSES = 1_000  # that numbers may tell apart
 
 
 def fit_table(
@@ -165,6 +166,8 @@ def _estimator(table: _Table, y: np.ndarray, options: dict[str, Any], validation
     if model in {"logistic", "svm"} and y.dtype.kind == "f" and (y != np.round(y)).any():
         odd = y[y != np.round(y)][0]
         raise DataError(f"the target holds numbers that are no classes ({odd:g}, …): take linear, or network")
+    if model in {"logistic", "svm"} and not are_classes and (count := len(np.unique(y))) > _MOST_CLASSES:
+        raise DataError(f"the target holds {count:,} different numbers, each of which would be a class: take linear")
     kind = MODELS[model][is_class]
     legal = kind().get_params()
     for name in options:
