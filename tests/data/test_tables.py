@@ -728,3 +728,23 @@ def test_times_of_day_are_left_out_and_called_by_their_name() -> None:
     assert "times of day" in model.encoder.left_out["at"]
     with pytest.raises(DataError, match="the target 'at' holds times of day"):
         fit_table(table, "at")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_all_ends_of_lines_are_read(tmp_path: Path, end: str) -> None:
+    lines = ["a,y", *(f"{i},{2 * i + i % 3}" for i in range(50))]
+    (tmp_path / "t.csv").write_bytes(end.join(lines).encode())
+    found = fit_table(tmp_path / "t.csv", "y")
+    assert found.rows + found.rows_held_out == 50
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S.5", "%Y-%m-%dT%H:%M:%S.123456789Z"])
+def test_times_of_day_are_read_alike_whatever_the_file(tmp_path: Path, form: str) -> None:
+    days = pd.date_range("2020-01-01", periods=60)
+    table = pd.DataFrame({"when": days.strftime(form), "y": np.arange(60.0)})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_parquet(tmp_path / "t.parquet")
+    table.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    found = [fit_table(tmp_path / name, "y") for name in ("t.csv", "t.parquet", "t.jsonl")]
+    assert all(one.features == ["when"] for one in found)
+    np.testing.assert_allclose([one.estimator.coef_[0] for one in found], 1.0, rtol=1e-6)
