@@ -261,3 +261,18 @@ def test_the_exact_gradient_of_a_potential_in_metres_is_believed() -> None:
     assert abs(run.x) == pytest.approx(2 ** (1 / 6) * size)  # an even function
     with pytest.raises(ValueError, match="disagrees"):
         minimize(potential, 5e-10, grad=lambda r: 1.1 * slope(r))
+
+
+def test_a_long_loop_over_coordinates_is_compiled_without_optimisation_and_told() -> None:
+    def loop(x: Any) -> Any:
+        return sum((x[i + 1] - x[i]) ** 2 for i in range(len(x) - 1)) + (x[0] - 1) ** 2
+
+    def in_one(x: Any) -> Any:
+        return np.sum(np.diff(x) ** 2) + (x[0] - 1) ** 2
+
+    x0 = np.linspace(0, 1, 200)
+    with pytest.warns(UserWarning, match=r"small operations, as a loop of Python"):
+        long = prepare(loop, x0)
+    short, few = prepare(in_one, x0), prepare(loop, x0[:20])
+    assert [problem.traced().is_unrolled for problem in (long, short, few)] == [True, False, False]
+    np.testing.assert_allclose(long.value_and_grad(x0)[1], short.value_and_grad(x0)[1], atol=1e-12)

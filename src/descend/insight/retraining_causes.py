@@ -125,7 +125,7 @@ def _does_as_well(trials: Retraining, changes: dict[str, Any]) -> bool:
     share = _MOST if "method" in changes else _AS_WELL  # where scaled columns alone are no cure
     loss = float(made.loss[-1]) + share * (trials.beside(made) - float(made.loss[-1]))
     loss = min(loss, FOUND * trials.level) if isinstance(trials, OfModel) else loss
-    weaker, factors = lighter(trials.method, trials.parameters), (10, 100, 0.1, 10_000, 0.01)
+    weaker, factors = lighter(trials.method, trials.parameters), (10, 100, 0.1, 10_000, 0.01, 1_000_000)
     changed = [None if weaker is None else weaker[0]]
     changed += [other and other.method for other in (loosened(trials.method, factor) for factor in (10_000, 100))]
     changed += [other and other.method for other in (rescaled(trials.method, factor) for factor in factors)]
@@ -325,7 +325,8 @@ def penalised(trials: Retraining) -> Diagnosis | None:
     is_apart = trials.in_batches and _has_many_rows(trials)  # on all rows the loss holds the penalty itself
     is_rest = (bool(pulls) or is_apart) and tried.loss[-1] < _QUARTER * before and before > REST * start
     is_heavy = has_heavy_penalty(trials) and not isinstance(trials.model, LinearModel)
-    may_matter = (bool(pulls) or is_heavy) and tried.loss[-1] < 0.5 * before and before > REST * start
+    drops_most = _penalties_of(trials).get("dropout", 0.0) > _MOST
+    may_matter = (bool(pulls) or is_heavy or drops_most) and tried.loss[-1] < 0.5 * before and before > REST * start
     if not (is_half or is_rest or (may_matter and trials.holds_for_others(epochs=trials.whole, **without))):
         return None
     evidence = {**_penalties_of(trials), **pulls, "loss at the start": start, "loss": before}

@@ -21,6 +21,7 @@ __all__ = [
     "has_slope_where_gradient_is_nan",
     "is_random",
     "slopes",
+    "warn_of_a_loop",
     "warn_of_float32_constants",
 ]
 
@@ -162,6 +163,17 @@ def warn_of_float32_constants(problem: Problem) -> None:
                 "7 digits: make the constant in float64 with NumPy, or inside the function",
                 stacklevel=5,
             )
+
+
+def warn_of_a_loop(problem: Problem) -> None:
+    """Warn where the objective is a program of very many small operations."""
+    if problem.is_traced and (program := problem.traced(*problem.data)).is_unrolled:
+        warnings.warn(
+            f"the objective makes {len(program.jaxpr.eqns):,} small operations, as a loop of Python over coordinates "
+            "does: they take long to compile, and are then left unoptimised. Operations on whole arrays are far "
+            "quicker, np.sum(np.diff(x)**2) in the place of a loop",
+            stacklevel=5,
+        )
 
 
 def _short_point(x: Any) -> str:

@@ -31,6 +31,7 @@ from descend.objectives.checks import (
     disagreement_with_numpy,
     has_slope_where_gradient_is_nan,
     is_random,
+    warn_of_a_loop,
     warn_of_float32_constants,
 )
 from descend.objectives.devices import suited_device
@@ -290,6 +291,7 @@ def _prepared(
         else:
             _choose(problem, objective, call_grad)
         warn_of_float32_constants(problem)
+        warn_of_a_loop(problem)
         if not written_in_words and grad is None and problem.is_traced and has_slope_where_gradient_is_nan(problem):
             problem.reason = (
                 "automatic differentiation gives nan at the start, where the function has a slope: np.where, nansum or "

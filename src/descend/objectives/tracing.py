@@ -12,7 +12,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -31,6 +31,10 @@ _HAS_OLDER_LOOPS = version("jaxlib").startswith("0.10.")
 _OLDER_LOOPS = {"xla_cpu_use_fusion_emitters": False} if _HAS_OLDER_LOOPS else {}
 NEWER_LOOPS: Mapping[str, Any] = {"xla_cpu_use_fusion_emitters": True} if _HAS_OLDER_LOOPS else {}
 _OPTIONS = {"xla_cpu_parallel_codegen_split_count": 2, **_OLDER_LOOPS}
+# A loop of Python over coordinates becomes a program of thousands of small operations, whose optimisation takes many
+# times as long as all steps: ever more for each of them.
+_WITHOUT_OPTIMISATION = {"xla_backend_optimization_level": 0}
+_MANY, _SMALL = 1_000, 8  # such operations, and numbers that one makes
 
 _MOST_MADE = 128
 _made: OrderedDict[Any, Any] = OrderedDict()  # gradient programs and executables, by what was traced
@@ -46,6 +50,11 @@ class Traced:
     key: Any
     has_rules: bool = False  # whether some derivative is by a rule of its own (`jax.custom_jvp`), right or wrong
 
+    @cached_property
+    def is_unrolled(self) -> bool:
+        """Whether it consists of very many small operations."""
+        return sum(1 for equation in self.jaxpr.eqns if equation.outvars[0].aval.size <= _SMALL) > _MANY
+
     def __call__(self, consts: list[Any], x: Any, *data: Any) -> Any:
         """Run the program with its constants given (inside another traced function, or eagerly)."""
         return self.program(consts, x, *data)
@@ -58,7 +67,8 @@ class Traced:
         The options are XLA's.
         """
         key = (self.key, purpose, *options.items())
-        all_options = {**_OPTIONS, **options}
+        unoptimised = _WITHOUT_OPTIMISATION if self.is_unrolled else {}
+        all_options = {**_OPTIONS, **options, **unoptimised}
         executable: Callable[..., Any] = once(key, self.jaxpr, lambda: jax.jit(build(), compiler_options=all_options))
         return executable
 
