@@ -150,11 +150,11 @@ def predict_command(
     import pyarrow.csv
     import pyarrow.parquet
 
-    from descend.data.images import PICTURES as PHOTOS
+    from descend.data.images import is_picture
     from descend.models.table_model import TableModel
 
     check_target(out, {".csv", ".parquet"})
-    if Path(data).suffix.lower() in PHOTOS:
+    if is_picture(data):
         if out is not None:
             raise BadInputError("what is on one picture is printed: leave --out away")
         tell_picture(model, Path(data))

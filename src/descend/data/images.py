@@ -12,7 +12,10 @@ from descend.data.download import fetch
 from descend.data.errors import DataError
 from descend.data.idx import read_idx
 
-__all__ = ["PICTURES", "ImageSet", "fashion_mnist", "image_folder", "image_set", "mnist", "open_image", "pictures_in"]
+__all__ = [
+    "PICTURES", "ImageSet", "fashion_mnist", "image_folder", "image_set", "is_picture", "mnist", "open_image",
+    "pictures_in",
+]  # fmt: skip
 
 _FILES = {  # what a set consists of, under the names of the original files
     "X": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
@@ -190,6 +193,20 @@ def image_folder(directory: str | Path, size: int | tuple[int, int] | None = Non
 def pictures_in(folder: Path, pattern: str = "*") -> list[Path]:
     """The files of pictures in a directory, by name."""
     return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in PICTURES)
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether a file is one by its ending; or, without one, by what it begins with."""
+    from PIL import Image, UnidentifiedImageError
+
+    path = Path(path)
+    if path.suffix or not path.is_file():
+        return path.suffix.lower() in PICTURES
+    try:
+        with Image.open(path):
+            return True
+    except UnidentifiedImageError:
+        return False
 
 
 def open_image(path: str | Path, size: int | tuple[int, int] | None = None) -> np.ndarray:

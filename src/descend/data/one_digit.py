@@ -43,7 +43,9 @@ def like_mnist(image: Any) -> np.ndarray:
 
     grey = np.asarray(image, np.float64)
     if grey.ndim != 2 or min(grey.shape) < 2:
-        raise DataError(f"a picture is shades of grey, (height, width), got an array of shape {grey.shape}")
+        raise DataError(
+            f"a picture is shades of grey, (height, width), of two pixels or more each way, got shape {grey.shape}"
+        )
     if grey.shape == (_SIDE, _SIDE) and are_as_in_mnist(grey[None])[0]:
         return grey.astype(np.uint8)
     ink = _ink_of(grey)

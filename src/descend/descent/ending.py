@@ -333,10 +333,12 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
         advice = f"; try a {'larger' if kind == 'longer ' else 'smaller'} learning rate"
     if what != _STILL and not circles:
         advice += "; ftol=0 goes on all the same"
+    here, there = f"{run.fun:.6g}", f"{run.problem.sign * lowest:.6g}"
+    change = f"change the cost from {here} to {there}" if here != there else f"better the cost {here} by {gain:.2g}"
     return Judgement(
         Outcome.STALLED,
         f"{'x circles' if circles else what}, though a {kind}step along the gradient, of length {far:.2g}, would "
-        f"change the cost from {run.fun:.6g} to {run.problem.sign * lowest:.6g}{advice}",
+        f"{change}{advice}",
     )
 
 

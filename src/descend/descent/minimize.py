@@ -96,7 +96,7 @@ def minimize(
         all). There is no progress where the best cost does not improve by more than ftol (ε) of its
         magnitude for half the run and at least 1,000 steps. Sampled runs end by epochs, not by tolerances.
     time_limit
-        Stop after this many seconds.
+        Stop after this many seconds; compiling, before the first step, is not cut short.
     callback
         Called with the `Run` so far about ten times a second. Raise StopIteration to end the run.
     progress

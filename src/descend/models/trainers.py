@@ -244,7 +244,7 @@ class OfRule(Trainer):
 
     def rate(self) -> float:
         """See `Trainer.rate`."""
-        return float(self._state.lr)
+        return float(str(np.asarray(self._state.lr)[()]))  # 0.01 as it was given, not 0.009999999776
 
 
 class Updating(OfRule):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from descend.descent import Run
 from descend.descent.report import described
@@ -22,14 +23,17 @@ def history(run: Run, ax: Axes | None = None) -> Axes:
     beside = ax.twinx()
     beside.plot(trace.step, norms, color=ORANGE, linewidth=1, alpha=0.85, linestyle="--")
     if (norms > 0).any():
-        beside.set_yscale("log")
+        beside.set_yscale("log", nonpositive="mask")
     beside.set_ylabel(_with_scale("gradient norm, dashed", beside), color=ORANGE)
     ax.set_zorder(beside.get_zorder() + 1)
     ax.patch.set_visible(False)
     ax.plot(trace.step, cost, color=BLUE, marker="." if len(trace) < 60 else "")
     if spans_decades(cost):
         ax.set_yscale("log")
-    ax.set(xlabel="step", title="Cost and gradient")
+    beyond = trace.step[np.isfinite(trace.f) & np.isnan(cost)]
+    till = f" (beyond 1e100 from step {beyond[0]:,} on)" if len(beyond) else ""
+    ax.set(xlabel="step", title=f"Cost and gradient{till}")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylabel(_with_scale("cost", ax), color=BLUE)
     for axis, side in ((ax, -1), (beside, 1)):  # the cost above, the gradient below: else they may coincide
         _make_room(axis, side)
