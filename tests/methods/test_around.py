@@ -452,3 +452,17 @@ def test_steps_that_divide_by_the_gradient_are_refused_where_it_is_clipped(clip:
         with pytest.raises(ValueError, match="has no meaning: Polyak.* divides by the gradient"):
             clip(inside, 1.0)
     ClipNorm(GradientDescent(BarzilaiBorwein()), 1.0)
+
+
+def test_what_a_bound_holds_does_not_shorten_the_steps_of_the_rest() -> None:
+    scales = np.geomspace(1, 1e4, 20)
+    target = np.where(np.arange(20) % 2, -3.0, 0.5)  # half of it lies beyond the bound
+
+    def cost(x: Any) -> Any:
+        return (scales * (x - target) ** 2).sum()
+
+    run = minimize(cost, np.ones(20), Projected(GradientDescent(BarzilaiBorwein()), Box(low=0.0)))
+    assert run.success
+    assert run.nit < 3_000
+    assert run.trace.evaluations[-1] < 5 * run.nit
+    np.testing.assert_allclose(run.x, np.maximum(target, 0), atol=1e-8)

@@ -120,3 +120,18 @@ def test_bad_penalties_are_refused() -> None:
     for bad in (-1.0, np.nan, np.inf, "much"):
         with pytest.raises(ValueError, match="l1 must be a number >= 0"):
             LinearRegression(l1=bad).fit(X, Y)
+
+
+@pytest.mark.parametrize("apart", [1e-2, 1e-4])
+def test_columns_that_nearly_repeat_each_other_take_no_thousands_of_steps(apart: float) -> None:
+    draw = np.random.default_rng(0)
+    first = draw.normal(size=(100, 2))
+    rows = np.hstack([first, first + apart * draw.normal(size=first.shape)])
+    y = 2 * rows[:, 0] - rows[:, 1] + 0.3 * draw.normal(size=100)
+    ours = LinearRegression(l1=0.1).fit(rows, y)
+    scaled, w = StandardScaler().fit_transform(rows), ours.coef_ * rows.std(axis=0)
+    pull = scaled.T @ (y - ours.predict(rows)) / len(y)  # of the loss on each coefficient, which the penalty holds
+    np.testing.assert_allclose(pull[w != 0], 0.1 * np.sign(w[w != 0]), atol=1e-7)
+    assert (abs(pull) <= 0.1 + 1e-7).all()
+    assert ours.outcome_.name == "CONVERGED"
+    assert ours.n_iter_ < 1_000

@@ -13,7 +13,7 @@ from descend.fields import REQUIRED, Declared, Number, anything, part, positive
 from descend.methods.around import Around, Wrapped, inner
 from descend.methods.method import Method
 from descend.methods.rule import Rule
-from descend.stepsizes import Armijo
+from descend.stepsizes import Armijo, BarzilaiBorwein
 from descend.words import along, difference, flat, like, maximum, minimum, norm, sign, sum, where
 
 __all__ = ["Ball", "Box", "L1Ball", "Projected", "Set", "Simplex"]
@@ -52,6 +52,18 @@ class Box(Set):
                 if np.ndim(bound) > 0 and np.shape(bound) != np.shape(leaf):
                     raise ValueError(f"the box has bounds of shape {np.shape(bound)}, the parameters {np.shape(leaf)}")
         return jax.tree.map(lambda p: maximum(minimum(p, like(self.high, p)), like(self.low, p)), x)
+
+    def free(self, x: Any, g: Any) -> Any:
+        """The gradient without the coordinates at a bound that it would push beyond: of them nothing is to be had.
+
+        A search that counted on them would shorten its steps for what they cannot keep.
+        """
+
+        def inside(p: Any, slope: Any) -> Any:
+            is_held = ((p <= like(self.low, p)) & (slope > 0)) | ((p >= like(self.high, p)) & (slope < 0))
+            return where(is_held, 0 * slope, slope)
+
+        return jax.tree.map(inside, x, g)
 
 
 def _as_array(bound: Any) -> Any:
@@ -133,10 +145,12 @@ class Projected(Around):
                 )
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
-        """See `Rule.update`; a line search goes along the slope as far as the set lets it, and looks inside."""
-        if isinstance(self.lr, Armijo):
-            grads, function = self.slope(params, grads), extra.get("value_fn")
+        """See `Rule.update`; a line search looks inside the set, along the slope as far as the set lets it go."""
+        box = self.onto if isinstance(self.onto, Box) and isinstance(self.lr, BarzilaiBorwein) else None
+        if box is not None or isinstance(self.lr, Armijo):
+            function = extra.get("value_fn")
             extra["value_fn"] = None if function is None else lambda x: function(self.onto.nearest(x))
+            grads = self.slope(params, grads) if box is None else box.free(params, grads)
         change, new = super().update(grads, state, params, **extra)
         return difference(self.onto.nearest(along(params, 1.0, change)), params), new
 
