@@ -11,10 +11,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from descend import Adam, LinearRegression, LogisticRegression, MLPClassifier, MLPRegressor, Outcome, fit_table, train
+from descend import (
+    Adam,
+    LinearClassifier,
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    MLPRegressor,
+    Outcome,
+    fit_table,
+    train,
+)
 from descend.data import DataError
 from descend.data.images import mnist
 from descend.models.checkpoint import CheckpointError
@@ -81,6 +92,17 @@ def test_a_column_that_marks_rows_without_events_has_no_best_coefficient() -> No
     assert LinearRegression(loss="poisson").fit(X, counts).outcome_ is Outcome.CONVERGED
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_that_other_columns_tell_do_not_hide_one_without_an_end(seed: int) -> None:
+    X, y = draw(seed).normal(size=(400, 2)), np.zeros(400, bool)
+    y = X[:, 0] + 0.4 * draw(seed + 1).normal(size=400) > 0
+    mark = draw(seed + 2).random(400) < 0.05
+    with pytest.warns(ConvergenceWarning, match="along column 2"):
+        LogisticRegression(l2=0).fit(np.c_[X, mark], y | mark)
+    contrary = (y | mark) & (np.arange(400) != np.flatnonzero(mark)[0])
+    assert LogisticRegression(l2=0).fit(np.c_[X, mark], contrary).outcome_ is Outcome.CONVERGED
+
+
 def test_columns_that_repeat_others_have_an_end() -> None:
     X = draw().normal(size=(300, 3))
     y = draw(1).random(300) < 1 / (1 + np.exp(-8 * X[:, 0]))  # some rows are told nearly for certain
@@ -93,6 +115,33 @@ def test_columns_of_far_different_scale_do_not_end_at_the_precision_of_the_numbe
         model = LinearRegression(scale=False).fit(X * [1e-6, 1, 1e6], X.sum(axis=1))
     assert model.outcome_ is Outcome.STALLED
     assert LinearRegression().fit(X * [1e-6, 1, 1e6], X.sum(axis=1)).score(X * [1e-6, 1, 1e6], X.sum(axis=1)) > 1 - 1e-9
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_exact_minimum_is_none_the_less_one_for_being_flat(seed: int) -> None:
+    X = draw(seed).normal(size=((6, 20, 100)[seed % 3], 3))
+    assert LinearClassifier(loss="hinge", l2=0).fit(X, X[:, 0] > 0).outcome_ is Outcome.CONVERGED
+    for loss in ("absolute", "quantile:0.9"):  # the penalty leaves nothing but the intercept
+        held = LinearRegression(loss=loss, l1=2.0).fit(X, X[:, 0])
+        assert (held.outcome_, held.coef_.any()) == (Outcome.CONVERGED, False)
+
+
+@pytest.mark.parametrize(("loss", "far"), [("squared", 1e8), ("huber", 1e7), ("absolute", 1e7), ("quantile:0.9", 1e6)])
+def test_targets_far_from_zero_are_learnt_from_features_in_float32(loss: str, far: float) -> None:
+    X = draw().normal(size=(600, 2))
+    y = far + X @ [2.0, 1.0]
+    model = LinearRegression(loss=loss).fit(X.astype(np.float32), y)
+    np.testing.assert_allclose(model.coef_, [2.0, 1.0], rtol=2e-3)
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(warm_start=True), LinearRegression(l1=1e-2, warm_start=True)])
+def test_a_warm_start_on_other_units_ends_where_a_cold_one_does(model: Any) -> None:
+    X = draw().normal(size=(300, 2))
+    y = X @ [2.0, 1.0] + draw(1).normal(size=300)
+    y = y > 0 if hasattr(model, "class_weight") else y
+    model.fit(X, y).fit(X * [1e-4, 1], y)
+    cold = clone(model).fit(X * [1e-4, 1], y)
+    np.testing.assert_allclose(model.coef_, cold.coef_, rtol=1e-5)
 
 
 # -- what is learnt ---------------------------------------------------------------------------------------------------

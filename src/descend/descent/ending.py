@@ -25,7 +25,7 @@ from descend.descent.outcome import (
     surroundings,
 )
 from descend.descent.watch import Ended, Tolerances
-from descend.methods import GradientDescent
+from descend.methods import Frozen, GradientDescent
 from descend.objectives.function import DIFFERENCES
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.sentences import counted
@@ -76,7 +76,7 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     small = tolerances.gradient(dtype_of(run.x_array), scale)
     first_f, first_size = float(first[0]), length(first[1])
     is_zero = ended is Ended.SMALL_GRADIENT or size <= max(small, 0.0)
-    if is_zero or (tolerances.gtol is None and _is_rounded(run, grad, size, scale, gone)):
+    if is_zero or (tolerances.gtol is None and _is_rounded(run, grad, scale, gone)):
         return _stationary(run, f, grad, size, first_f, gone)
     if _is_worse(run, f, first_f):
         growth = f", and its gradient has grown from {first_size:.3g} to {size:.3g}" if size > 1.01 * first_size else ""
@@ -98,12 +98,12 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     )
 
 
-def _is_rounded(run: Run, grad: Any, size: float, scale: float, gone: float) -> bool:
+def _is_rounded(run: Run, grad: Any, scale: float, gone: float) -> bool:
     """Whether the gradient is no larger than its change over a step as short as the rounding of x.
 
     Its scale alone does not tell that: where x counts in small units it is measured far beyond what is bent here.
     """
-    rounding = 4 * float(np.finfo(dtype_of(run.x_array)).eps)
+    rounding, size = 4 * float(np.finfo(dtype_of(run.x_array)).eps), length(grad)
     if not size <= rounding * scale:
         return False
     step = rounding * min(reach_of(run.x_array), max(gone, float(np.abs(as_vector(run.x_array)).max())))
@@ -157,7 +157,7 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float, gone: 
     if is_convex and f < first - noise_of(run.problem, run.x_array, f):
         flat, toward = False, ""
     else:
-        flat, toward = surroundings(run.problem, run.x_array, f, slope, go, edge, gone)
+        flat, toward = surroundings(run.problem, run.x_array, f, slope, go, edge, gone, max(first - f, 0.0))
         toward = "" if is_convex else toward
     if toward and size == 0 and has_no_slope_near(run, f):
         return Judgement(
@@ -205,8 +205,11 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float, gone: 
     drowns = abs(f) > _LARGE_CONSTANT
     # A level place, also one that is wider than where it is looked around.
     is_level = flat or (size == 0 and not drowns and is_lower_near(run, f))
-    if is_level and f >= first - noise_of(run.problem, run.x_array, f):
-        if run.method.restricts and length(grad) > 1e3 * size:
+    is_held = run.method.restricts and length(grad) > 1e3 * size
+    at_corner = is_held and not any(isinstance(part, Frozen) for part in run.method.parts())  # no way down in the set
+    is_lowest = at_corner or (is_convex and size == 0)  # what is convex is lowest wherever it is level
+    if is_level and not is_lowest and f >= first - noise_of(run.problem, run.x_array, f):
+        if is_held:
             return Judgement(
                 Outcome.STALLED,
                 f"nothing that may move betters the cost {run.fun:.6g}: the rest, frozen or held by its set, has a "
@@ -306,8 +309,9 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
             f"{what}, for the cost is flat around x, and no better than at the start ({run.fun:.6g}): a plateau. Start "
             "elsewhere",
         )
-    if gain == 0 and (better := _betters_alone(run, f, grad)) is not None and f - better[1] > _MUCH * gained:
-        i, lower = better
+    alone = _betters_alone(run, f, grad) if gain == 0 else None
+    if alone is not None and f - alone[1] > max(_MUCH * gained, _TRIFLE * abs(f)):
+        i, lower = alone
         return Judgement(
             Outcome.STALLED,
             f"{what}, for no step along the gradient betters the cost {run.fun:.6g} by more than rounding, while one "
@@ -375,7 +379,8 @@ def _at_kink(run: Run, far: float, lowest: float, grad: Any) -> Judgement | None
     if problem.gradient == DIFFERENCES or far > float(np.finfo(dtype_of(x)).eps) ** 0.5 * reach_of(x):
         return None
     there = go(x, along(x, -far / length(grad), grad)) if far else x
-    toward = fall_from_kink(problem, there, lowest, run.method.slope(x, grad), go)
+    gained = max(problem.sign * float(run.trace.f[0]) - lowest, 0.0)
+    toward = fall_from_kink(problem, there, lowest, run.method.slope(x, grad), go, gained)
     if not toward:
         return None if toward is None else _kink(run, run.nit)
     return Judgement(

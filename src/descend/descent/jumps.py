@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["falls_without_slope", "has_no_slope_near", "is_lower_near", "jumps_beside", "stands_in_steps"]
 
+_NEAREST = 30  # halvings of the size of x
 _FARTHER = 0.5 ** np.arange(10, -1, -1)  # of the size of x: so far it is looked
 _BETWEEN = np.linspace(0, 1, 12)[1:] - 0.02  # of the way: no jump is met exactly
 _HALVINGS = 40  # of that part of the way in which it falls
@@ -97,8 +98,16 @@ def _falls_at_once(run: Run, level: float, way: np.ndarray, lower: float) -> boo
 
 
 def is_lower_near(run: Run, f: float) -> bool:
-    """Whether the cost is lower by a few digits' last places somewhere around, along the first coordinates."""
-    point, reach, place = as_vector(run.x_array), reach_of(run.x_array), float(np.spacing(abs(f)))
-    ways = _first_ways(point.size)
-    moves = (point + by * 0.5**k * reach * way for way in ways for k in range(8) for by in (1, -1))
-    return any(_cost_at(run, move) < f - 3 * place for move in moves)
+    """Whether the cost is lower by a few digits' last places somewhere around, along the first coordinates.
+
+    What lies beyond a rise does not count.
+    """
+    point, reach, few = as_vector(run.x_array), reach_of(run.x_array), 3 * float(np.spacing(abs(f)))
+    for way in (by * way for way in _first_ways(point.size) for by in (1, -1)):
+        for k in range(_NEAREST, -1, -1):
+            change = _cost_at(run, point + 0.5**k * reach * way) - f
+            if change < -few:
+                return True
+            if change > few:
+                break
+    return False

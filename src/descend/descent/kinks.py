@@ -35,12 +35,17 @@ def at_kink(problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere)
     return bool(rises[1] > _STEEP * rises[0])
 
 
-def fall_from_kink(problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere) -> str | None:
-    """None where x is on no kink; else the direction in which the cost falls there, in words, empty at a minimum."""
+def fall_from_kink(
+    problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere, gained: float | None = None
+) -> str | None:
+    """None where x is on no kink; else the direction in which the cost falls there, in words, empty at a minimum.
+
+    Where it is told what was `gained` a kink nearby is told from one at x, see `surroundings`.
+    """
     if not at_kink(problem, x, f, grad, go):
         return None
     way = _way_along_kink(problem, x, f, go)
-    return surroundings(problem, x, f, problem.zero_gradient(), go)[1] if way is None else in_words(way)
+    return surroundings(problem, x, f, problem.zero_gradient(), go, gained=gained)[1] if way is None else in_words(way)
 
 
 def _way_along_kink(problem: Problem, x: Any, f: float, go: Reach = anywhere) -> np.ndarray | None:

@@ -39,6 +39,7 @@ __all__ = [
     "surroundings",
 ]
 
+_TRIFLE = 1e-6  # share of what was gained
 FAR_DOWN = 1e30  # so many times its first size a cost must have fallen, where nothing else speaks for no bound
 
 _DENSE = {True: 64, False: 8}  # up to so many variables the whole Hessian is differenced, by whether traced
@@ -107,15 +108,15 @@ def gradient_scale(problem: Problem, x: Any, grad: Any, gone: float = 0.0) -> fl
     size = length(grad)
     if size == 0:
         return 0.0
-    reach = reach_of(x)
-    h = float(np.finfo(dtype_of(x)).eps) ** (1 / 3) * reach
+    reach, near = reach_of(x), max(gone, float(np.abs(as_vector(x)).max()))
+    h = float(np.finfo(dtype_of(x)).eps) ** (1 / 3) * min(reach, near or reach)
     value, ahead = problem.value_and_grad(along(x, h / size, grad), *problem.data)
     bend = length(difference(ahead, grad)) / h
     if not np.isfinite(bend) or bend == 0:
         return size
     rounding = float(np.finfo(dtype_of(x)).eps) * abs(float(value))
     if size * size / 2 > bend * rounding:  # else the cost cannot fall visibly, wherever x goes
-        reach = min(reach, max(size / bend, gone, float(np.abs(as_vector(x)).max())))
+        reach = min(reach, max(size / bend, near))
     return float(max(size, bend * reach))
 
 
@@ -136,13 +137,22 @@ def noise_of(problem: Problem, x: Any, f: float) -> float:
 
 
 def surroundings(
-    problem: Problem, x: Any, f: float, grad: Any, go: Reach = anywhere, least: float = 0.0, far: float = 0.0
+    problem: Problem,
+    x: Any,
+    f: float,
+    grad: Any,
+    go: Reach = anywhere,
+    least: float = 0.0,
+    far: float = 0.0,
+    gained: float | None = None,
 ) -> tuple[bool, str]:
     """What is around x, where the gradient is as good as zero: is it flat, and where does the cost fall?
 
     Looked at are the direction of lowest curvature and the coordinates, in growing steps for as long as the
     cost does not rise: beyond a barrier a lower cost is another valley, not this one. Only points to which
     `go` lets x go count, and only falls of more than `least`. Steps grow to the size of x, or `far` if that is longer.
+    Where it is told what was `gained` they begin with the last digit of x, so that what is bent within less than a
+    usual step shows; so near a fall must be more than a trifle of that, for a gradient may be inexact.
 
     Returns
     -------
@@ -155,19 +165,27 @@ def surroundings(
     eps = float(np.finfo(point.dtype).eps)
     slope, rounding, flat = length(grad), 4 * noise_of(problem, x, f) + least, True
     slope = slope if np.isfinite(slope) else 0.0
+
+    def at(step: np.ndarray) -> float:
+        return float(problem.value(go(x, from_vector(point + step, x)), *problem.data))
+
     for direction in _directions(problem, x):
         reach = max(1.0, float(np.abs(point * direction).max()))
-        for sign in (1, -1):
-            before, h = f, eps**0.25 * reach
+        usual = eps**0.25 * reach
+        for way in (direction, -direction):
+            before, h = f, usual if gained is None else 4 * eps * reach
             while h <= max(reach, far):
-                there = go(x, from_vector(point + sign * h * direction, x))
-                value = float(problem.value(there, *problem.data))
+                value = at(h * way)
                 flat = flat and (h > _NEAR * reach or abs(value - f) <= rounding)
                 if not value <= before + rounding:
                     break
-                if value < f - 2 * slope * h - rounding:
-                    return False, in_words(sign * direction)
-                before, h = value, 2 * h
+                enough = f - 2 * slope * h - rounding
+                if gained is not None and h < usual:  # two places: of many that are looked at, one is lower by rounding
+                    enough -= _TRIFLE * gained
+                    value = max(value, at(0.75 * h * way)) if value < enough else value
+                if value < enough:
+                    return False, in_words(way)
+                before, h = value, h * (2 if h > usual else 8)
     return flat, ""
 
 

@@ -124,7 +124,8 @@ def check_gradient(fun: Callable[..., Any] | str, grad: Callable[..., Any], x: A
     def value(p: Any) -> float:
         return float(problem.value(p, *problem.data))
 
-    if problem.is_traced and not _has_wrong_rule(problem):
+    is_exact = problem.is_traced and not _has_wrong_rule(problem)
+    if is_exact:
         right = as_vector(problem.value_and_grad(wide, *problem.data)[1])
         places, doubt, judge = np.arange(right.size), np.zeros(right.size), "automatic differentiation in float64"
     else:
@@ -136,8 +137,10 @@ def check_gradient(fun: Callable[..., Any] | str, grad: Callable[..., Any], x: A
     names = _names(x)
     off = np.abs(given[places] - right)
     scale = max(float(np.abs(right).max(initial=0)), float(np.abs(given[places]).max(initial=0)), 1e-300)
-    rounding = 20 * float(np.finfo(kind).eps) ** (0.5 if kind == np.float32 else 0.45)
-    allowed = rounding * np.maximum(np.abs(right), 1e-3 * scale) + 4 * doubt + _rounding_of(called, x)[places]
+    eps = float(np.finfo(kind).eps)
+    rounding = 20 * eps ** (0.5 if kind == np.float32 else 0.45)
+    least = min(1e-3 * rounding, 1e3 * eps) if is_exact else 1e-3 * rounding  # of the largest
+    allowed = np.maximum(rounding * np.abs(right), least * scale) + 4 * doubt + _rounding_of(called, x)[places]
     bad = np.flatnonzero(~(off <= allowed) & np.isfinite(right))
     bad = bad[np.argsort(-np.nan_to_num(off[bad], nan=np.inf))]
     in_kink = {

@@ -65,6 +65,11 @@ class LinearModel(InBatches, OnAllRows):
             self._weights, self._begun_at = self._start(rows), None
             self._begin_method(anew=True)
             self.history_ = History()
+        elif self.scale and self.batch_size is None:  # a penalty is on the columns as these rows have them
+            before_in_units = self._scaling.in_users_units(self._weights)
+            self._moments = rows.moments()
+            self._scaling = self._scaling_of(rows)
+            self._weights = self._scaling.of_users_units(*before_in_units)
         rows, held_out = parted(rows, float(self.validation), int(self.seed))
         fit = self._fit_on_all_rows if self.batch_size is None else partial(self._fit_in_batches, held_out=held_out)
         ending = fit(rows)

@@ -58,9 +58,12 @@ def columns_without_end(rows: Rows, loss: Loss, scaling: Scaling, weights: np.nd
     change = scaling.scores(features, way)
     if np.abs(change[others]).max() > _CERTAIN * np.abs(change[sure]).max():
         return none
-    back, here, on = (float(rows.weights[sure] @ loss.values(p[sure] + k * change[sure], y[sure])) for k in (-1, 0, 1))
+    moved = sure[np.abs(change[sure]) > _CERTAIN * np.abs(change[sure]).max()]
+    back, here, on = (
+        float(rows.weights[moved] @ loss.values(p[moved] + k * change[moved], y[moved])) for k in (-1, 0, 1)
+    )
     falls = on < here / 2 or (here == 0 and back > 0)  # it may have come down to nothing, as numbers go
-    if not falls or (slope[sure] * change[sure] > 0).any():
+    if not falls or (slope[moved] * change[moved] > 0).any():
         return none
     part = np.abs(way[:-1])
     return np.flatnonzero(part > _PART * part.max())
