@@ -28,7 +28,7 @@ from descend.sentences import first_few
 
 __all__ = ["LinearOnRows"]
 
-_FAR_TARGET = 1e4  # standard deviations from zero: the digits of float32 would not do
+_FAR_TARGET = 1e4  # standard deviations from zero
 _EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
 
@@ -157,7 +157,7 @@ class LinearOnRows(Estimator):
             X = X.astype(self._scaling.scale.dtype, copy=False)
         self._sparse = scipy.sparse.issparse(X)
         targets = self._targets(y, first=first)
-        if first and X.dtype == np.float32 and float(np.abs(targets).max()) > _FAR_TARGET * float(np.std(targets)):
+        if first and X.dtype == np.float32 and _is_far(targets):
             X = X.astype(np.float64)  # float32 would round away what is to be learnt of the target
         weights = self._row_weights(y, sample_weight)
         return rows_of(X, targets, weights, balanced=balanced)
@@ -257,3 +257,9 @@ class LinearOnRows(Estimator):
 
     def _written(self) -> dict[str, str]:
         return written(self)
+
+
+def _is_far(targets: np.ndarray) -> bool:
+    """Whether they lie so far from zero that the digits of float32 would not do."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what leaves the range of the numbers is refused later
+        return bool(np.abs(targets).max() > _FAR_TARGET * np.std(targets))
