@@ -76,7 +76,7 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     small = tolerances.gradient(dtype_of(run.x_array), scale)
     first_f, first_size = float(first[0]), length(first[1])
     is_zero = ended is Ended.SMALL_GRADIENT or size <= max(small, 0.0)
-    if is_zero or (tolerances.gtol is None and _is_rounded(run, grad, scale, gone)):
+    if is_zero or (tolerances.gtol is None and _is_rounded(run, grad, scale, np.maximum(abs(start), abs(end)))):
         return _stationary(run, f, grad, size, first_f, gone)
     if _is_worse(run, f, first_f):
         growth = f", and its gradient has grown from {first_size:.3g} to {size:.3g}" if size > 1.01 * first_size else ""
@@ -98,16 +98,16 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     )
 
 
-def _is_rounded(run: Run, grad: Any, scale: float, gone: float) -> bool:
-    """Whether the gradient is no larger than its change over a step as short as the rounding of x.
+def _is_rounded(run: Run, grad: Any, scale: float, sizes: np.ndarray) -> bool:
+    """Whether the gradient is no larger than its change over a step as short as the rounding of coordinates so large.
 
     Its scale alone does not tell that: where x counts in small units it is measured far beyond what is bent here.
     """
     rounding, size = 4 * float(np.finfo(dtype_of(run.x_array)).eps), length(grad)
     if not size <= rounding * scale:
         return False
-    step = rounding * min(reach_of(run.x_array), max(gone, float(np.abs(as_vector(run.x_array)).max())))
-    ahead = run.problem.value_and_grad(along(run.x_array, step / size, grad), *run.problem.data)[1]
+    moved = as_vector(run.x_array) + rounding * sizes * np.sign(as_vector(grad))
+    ahead = run.problem.value_and_grad(from_vector(moved, run.x_array), *run.problem.data)[1]
     return not size > 2 * length(difference(ahead, grad))
 
 
