@@ -103,6 +103,13 @@ def test_rows_that_other_columns_tell_do_not_hide_one_without_an_end(seed: int) 
     assert LogisticRegression(l2=0).fit(np.c_[X, mark], contrary).outcome_ is Outcome.CONVERGED
 
 
+def test_of_one_hot_columns_the_one_that_marks_is_named() -> None:
+    which = draw().integers(0, 3, 300)
+    y = np.where(which == 2, True, draw(1).random(300) > 0.4)
+    with pytest.warns(ConvergenceWarning, match="along column 2: "):
+        LogisticRegression(l2=0).fit(np.eye(3)[which], y)
+
+
 def test_columns_that_repeat_others_have_an_end() -> None:
     X = draw().normal(size=(300, 3))
     y = draw(1).random(300) < 1 / (1 + np.exp(-8 * X[:, 0]))  # some rows are told nearly for certain
@@ -143,6 +150,14 @@ def test_a_warm_start_on_other_units_ends_where_a_cold_one_does(model: Any) -> N
     model.fit(X, y).fit(X * [1e-4, 1], y)
     cold = clone(model).fit(X * [1e-4, 1], y)
     np.testing.assert_allclose(model.coef_, cold.coef_, rtol=1e-5)
+
+
+def test_a_warm_start_on_rows_of_another_spread_begins_with_the_coefficients_there_are() -> None:
+    X = draw().normal(size=(300, 2))
+    model = LinearRegression(warm_start=True).fit(X, X @ [2.0, 1.0] + 3)
+    others = 3 * X + 5
+    assert model.fit(others, others @ [2.0, 1.0] + 3).n_iter_ == 1
+    np.testing.assert_allclose(model.coef_, [2.0, 1.0])
 
 
 # -- what is learnt ---------------------------------------------------------------------------------------------------

@@ -263,7 +263,9 @@ def test_the_exact_gradient_of_a_potential_in_metres_is_believed() -> None:
         minimize(potential, 5e-10, grad=lambda r: 1.1 * slope(r))
 
 
-def test_a_long_loop_over_coordinates_is_compiled_without_optimisation_and_told() -> None:
+def test_a_long_loop_over_coordinates_is_compiled_without_optimisation_and_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def loop(x: Any) -> Any:
         return sum((x[i + 1] - x[i]) ** 2 for i in range(len(x) - 1)) + (x[0] - 1) ** 2
 
@@ -275,4 +277,9 @@ def test_a_long_loop_over_coordinates_is_compiled_without_optimisation_and_told(
         long = prepare(loop, x0)
     short, few = prepare(in_one, x0), prepare(loop, x0[:20])
     assert [problem.traced().is_unrolled for problem in (long, short, few)] == [True, False, False]
+    options: list[Any] = []
+    monkeypatch.setattr(jax, "jit", lambda function, compiler_options: options.append(compiler_options))
+    for problem in (long, few):
+        problem.traced().compiled("a probe", lambda: lambda: 0)
+    assert [given.get("xla_backend_optimization_level") for given in options] == [0, None]
     np.testing.assert_allclose(long.value_and_grad(x0)[1], short.value_and_grad(x0)[1], atol=1e-12)

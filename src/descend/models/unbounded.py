@@ -18,7 +18,7 @@ _FAR = 1e3  # times as large weights
 _STEP = 1e-3  # of a prediction
 _CERTAIN = 1e-6  # of the largest: a row whose cost has no more slope nor curvature left is told for certain
 _FLAT = 1e-9  # of the largest curvature of the columns: they do not vary along that way
-_PART = 0.1  # of the largest part that a column has in that way
+_PART = 0.5  # of the largest part that a column has in that way
 _LOOKED_AT, _MOST_COLUMNS = 5_000, 1_000
 
 
@@ -62,8 +62,7 @@ def columns_without_end(rows: Rows, loss: Loss, scaling: Scaling, weights: np.nd
     back, here, on = (
         float(rows.weights[moved] @ loss.values(p[moved] + k * change[moved], y[moved])) for k in (-1, 0, 1)
     )
-    falls = on < here / 2 or (here == 0 and back > 0)  # it may have come down to nothing, as numbers go
-    if not falls or (slope[moved] * change[moved] > 0).any():
+    if not (on < here / 2 or (here == 0 and back > 0)):  # it may have come down to nothing, as numbers go
         return none
     part = np.abs(way[:-1])
     return np.flatnonzero(part > _PART * part.max())
