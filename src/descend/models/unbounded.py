@@ -18,7 +18,7 @@ _FAR = 1e3  # times as large weights
 _STEP = 1e-3  # of a prediction
 _CERTAIN = 1e-6  # of the largest: a row whose cost has no more slope nor curvature left is told for certain
 _FLAT = 1e-9  # of the largest curvature of the columns: they do not vary along that way
-_PART = 0.5  # of the largest part that a column has in that way
+_PART = 0.5  # of the largest part that a column has in it
 _LOOKED_AT, _MOST_COLUMNS = 5_000, 1_000
 
 
@@ -64,7 +64,8 @@ def columns_without_end(rows: Rows, loss: Loss, scaling: Scaling, weights: np.nd
     )
     if not (on < here / 2 or (here == 0 and back > 0)):  # it may have come down to nothing, as numbers go
         return none
-    part = np.abs(way[:-1])
+    of_moved, of_others = (np.asarray(features[of].mean(axis=0)).ravel() for of in (moved, others))
+    part = np.abs(way[:-1] * (of_moved - of_others))  # by which the column takes those rows away from the others
     return np.flatnonzero(part > _PART * part.max())
 
 
