@@ -25,7 +25,7 @@ from descend.descent.outcome import (
     surroundings,
 )
 from descend.descent.watch import Ended, Tolerances
-from descend.methods import Frozen, GradientDescent
+from descend.methods import GradientDescent
 from descend.objectives.function import DIFFERENCES
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
 from descend.sentences import counted
@@ -205,11 +205,9 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float, gone: 
     drowns = abs(f) > _LARGE_CONSTANT
     # A level place, also one that is wider than where it is looked around.
     is_level = flat or (size == 0 and not drowns and is_lower_near(run, f))
-    is_held = run.method.restricts and length(grad) > 1e3 * size
-    at_corner = is_held and not any(isinstance(part, Frozen) for part in run.method.parts())  # no way down in the set
-    is_lowest = at_corner or (is_convex and size == 0)  # what is convex is lowest wherever it is level
+    is_lowest = is_convex and size == 0  # what is convex is lowest wherever it is level
     if is_level and not is_lowest and f >= first - noise_of(run.problem, run.x_array, f):
-        if is_held:
+        if run.method.restricts and length(grad) > 1e3 * size:
             return Judgement(
                 Outcome.STALLED,
                 f"nothing that may move betters the cost {run.fun:.6g}: the rest, frozen or held by its set, has a "
