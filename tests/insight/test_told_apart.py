@@ -24,6 +24,7 @@ from descend import (
     GradientDescent,
     LinearRegression,
     LogisticRegression,
+    MLPClassifier,
     Outcome,
     Polynomial,
     ReduceOnPlateau,
@@ -334,3 +335,23 @@ def test_what_was_learnt_within_the_first_epoch_is_well() -> None:
     y = X @ [1.0, 2.0, 3.0] + draw.normal(size=2_000)
     made = train(lambda p, X, y: jnp.mean((X @ p - y) ** 2), np.zeros(3), (X, y), GradientDescent(0.05), epochs=6)
     assert made.explain().cause is Cause.HEALTHY
+
+
+def test_a_rate_far_too_small_is_no_matter_of_columns() -> None:
+    X, y = load_digits(return_X_y=True)
+    X = (X / 16).astype(np.float32)
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return -jnp.take_along_axis(jax.nn.log_softmax(X @ p["W"] + p["b"]), y[:, None], 1).mean()
+
+    start = {"W": np.zeros((64, 10), np.float32), "b": np.zeros(10, np.float32)}
+    found = train(loss, start, (X, y), GradientDescent(1e-6), epochs=2).explain()
+    assert found.cause is Cause.RATE_TOO_SMALL, found
+
+
+def test_a_dropout_of_nearly_all_is_a_penalty() -> None:
+    X, y = load_digits(return_X_y=True)
+    model = MLPClassifier(Adam(0.003), hidden=16, epochs=30, dropout=0.9).fit(X, y)
+    found = model.explain(X, y)
+    assert found.cause is Cause.PENALTY, found
+    assert found.cure.startswith("dropout=")
