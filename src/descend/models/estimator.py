@@ -127,11 +127,18 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             with Checkpoint(self.checkpoint, same, resume=bool(self.resume)) as checkpoint:
                 return train_in_batches(*common, checkpoint, wants_to_stop, **free)
 
-    def _begin_method(self, *, anew: bool) -> None:
-        """Let the method begin from the parameters there are; `anew`, with a rate that is found once more."""
+    def _begin_anew(self) -> None:
+        """Let the method begin, with a rate that is found once more where it is to be found."""
         self._trainer = None
-        if anew:
-            self.__dict__.pop("rate_", None)
+        self.__dict__.pop("rate_", None)
+
+    def _take_changes(self) -> None:
+        """Where parameters have changed the method begins from the weights there are; another one with its own rate."""
+        now = self._written()
+        if now["method"] != self._made_with["method"]:
+            self._begin_anew()
+        elif now != self._made_with:
+            self._trainer = None
 
     def _with_rate(self, kind: type[Method], *rows: Any) -> Rule:
         """The method of that class: with the rate that was found before, or is found on these rows, if it has one."""

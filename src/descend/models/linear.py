@@ -51,10 +51,9 @@ class LinearModel(InBatches, OnAllRows):
         self._check_parameters()
         before = dict(vars(self))
         goes_on = self.warm_start and hasattr(self, "_weights")
-        now = self._written()
-        if goes_on and now != self._made_with:
-            self._begin_method(anew=now["method"] != self._made_with["method"])
-            goes_on = goes_on_in_form(self._made_with, now, ("scale", "fit_intercept"))
+        if goes_on:
+            self._take_changes()
+            goes_on = goes_on_in_form(self._made_with, self._written(), ("scale", "fit_intercept"))
         is_checked = not self._meets_what_is_not_finite()
         rows = self._rows(X, y, sample_weight, first=not goes_on, check_finite=is_checked)
         if not goes_on:
@@ -63,7 +62,7 @@ class LinearModel(InBatches, OnAllRows):
                 self._refuse_what_is_not_finite(rows, before)
             self._scaling = self._scaling_of(rows)
             self._weights, self._begun_at = self._start(rows), None
-            self._begin_method(anew=True)
+            self._begin_anew()
             self.history_ = History()
         elif self.scale and self.batch_size is None:  # a penalty is on the columns as these rows have them
             before_in_units = self._scaling.in_users_units(self._weights)
@@ -109,8 +108,8 @@ class LinearModel(InBatches, OnAllRows):
         """
         first = not hasattr(self, "_weights")
         self._check_parameters()
-        if not first and self._made_with != (now := self._written()):
-            self._begin_method(anew=now["method"] != self._made_with["method"])
+        if not first:
+            self._take_changes()
         if classes is not None:
             self._take_classes(classes, first=first)
         rows = self._rows(X, y, sample_weight, first=first, balanced=False)
@@ -122,7 +121,7 @@ class LinearModel(InBatches, OnAllRows):
             self._scaling = self._scaling_of(rows)
         if first:
             self.history_, self._begun_at = History(), None
-            self._begin_method(anew=True)
+            self._begin_anew()
         self._weights = self._start(rows) if before is None else self._scaling.of_users_units(*before)
         kind = self._rule_in_batches()
         if self._begun_at is not None and self._is_of_another_scale():
@@ -139,7 +138,7 @@ class LinearModel(InBatches, OnAllRows):
             )
             self._begun_at = self._scale_now()
             if is_sought:
-                self._begin_method(anew=True)
+                self._begin_anew()
         if self._trainer is None:
             self._trainer = self._trainer_of(rows, self._weights, self._size(rows))
             self._begun_at = self._scale_now()
@@ -165,7 +164,7 @@ class LinearModel(InBatches, OnAllRows):
         )
         if not np.isfinite(weights).all():
             weights, message, outcome = self._weights, "diverged on these rows, which are not learnt", Outcome.DIVERGED
-            self._begin_method(anew=True)
+            self._begin_anew()
         self._finish(Ending(weights, outcome, message, 1.0), rows)
         return self
 
@@ -201,7 +200,7 @@ class LinearModel(InBatches, OnAllRows):
 
         total, some = first_look(self, blocks, look)
         self.history_ = History()
-        self._begin_method(anew=True)
+        self._begin_anew()
         names = getattr(self, "feature_names_in_", None)
         first = self._rows(some[0], some[1], None, first=True, balanced=False)
         if names is not None:

@@ -152,10 +152,9 @@ class NeuralNetwork(Estimator):
         """
         self._check_parameters()
         goes_on = self.warm_start and hasattr(self, "_made_with")
-        now = self._written()
-        if goes_on and now != self._made_with:
-            self._begin_method(anew=now["method"] != self._made_with["method"])
-            goes_on = goes_on_in_form(self._made_with, now, ("hidden", "activation", "dtype", "scale"))
+        if goes_on:
+            self._take_changes()
+            goes_on = goes_on_in_form(self._made_with, self._written(), ("hidden", "activation", "dtype", "scale"))
         samples = self._samples(X, y, sample_weight, first=not goes_on)
         if not goes_on:
             self._begin(samples)
@@ -173,8 +172,8 @@ class NeuralNetwork(Estimator):
         """
         self._check_parameters()
         first = not hasattr(self, "_made_with")
-        if not first and self._made_with != (now := self._written()):
-            self._begin_method(anew=now["method"] != self._made_with["method"])
+        if not first:
+            self._take_changes()
         if classes is not None:
             self._take_classes(classes, first=first)
         samples = self._samples(X, y, sample_weight, first=first, balanced=False)
@@ -300,7 +299,7 @@ class NeuralNetwork(Estimator):
         self._is_of_mnist = are_of_mnist(X, self._image_shape)
         self.layers_ = self._network(X.shape[1]).start(int(self.seed), self.init, kind)
         self.history_ = History()
-        self._begin_method(anew=True)
+        self._begin_anew()
 
     def _network(self, inputs: int) -> Network:
         widths = (inputs, *map(int, self._hidden()), self._outputs())
