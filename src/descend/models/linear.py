@@ -65,10 +65,7 @@ class LinearModel(InBatches, OnAllRows):
             self._begin_anew()
             self.history_ = History()
         elif self.scale and self.batch_size is None:  # a penalty is on the columns as these rows have them
-            before_in_units = self._scaling.in_users_units(self._weights)
-            self._moments = rows.moments()
-            self._scaling = self._scaling_of(rows)
-            self._weights = self._scaling.of_users_units(*before_in_units)
+            self._take_scale(rows, rows.moments())
         rows, held_out = parted(rows, float(self.validation), int(self.seed))
         fit = self._fit_on_all_rows if self.batch_size is None else partial(self._fit_in_batches, held_out=held_out)
         ending = fit(rows)
@@ -113,16 +110,14 @@ class LinearModel(InBatches, OnAllRows):
         if classes is not None:
             self._take_classes(classes, first=first)
         rows = self._rows(X, y, sample_weight, first=first, balanced=False)
-        if self.scale:
-            seen = rows.moments()
-            self._moments = seen if first or self._moments is None else self._moments.with_more(seen)
-        before = None if first else self._scaling.in_users_units(self._weights)
-        if first or self.scale:
-            self._scaling = self._scaling_of(rows)
+        seen = rows.moments() if self.scale else None
         if first:
-            self.history_, self._begun_at = History(), None
+            self._moments = seen
+            self._scaling = self._scaling_of(rows)
+            self._weights, self.history_, self._begun_at = self._start(rows), History(), None
             self._begin_anew()
-        self._weights = self._start(rows) if before is None else self._scaling.of_users_units(*before)
+        elif seen is not None:
+            self._take_scale(rows, seen if self._moments is None else self._moments.with_more(seen))
         kind = self._rule_in_batches()
         if self._begun_at is not None and self._is_of_another_scale():
             is_sought = isinstance(kind, type)
@@ -167,6 +162,13 @@ class LinearModel(InBatches, OnAllRows):
             self._begin_anew()
         self._finish(Ending(weights, outcome, message, 1.0), rows)
         return self
+
+    def _take_scale(self, rows: Rows, moments: Moments) -> None:
+        """Bring the columns to the scale that these moments tell; the coefficients stay, in the user's units."""
+        before = self._scaling.in_users_units(self._weights)
+        self._moments = moments
+        self._scaling = self._scaling_of(rows)
+        self._weights = self._scaling.of_users_units(*before)
 
     def _is_of_another_scale(self) -> bool:
         """Whether a column has become ten times as large as where the method began, or a tenth."""
