@@ -39,7 +39,8 @@ class OfModel(Retraining):
     def _made(self, changes: dict[str, Any], *, onward: bool) -> tuple[Outcome, History]:
         made = copy.copy(self.model) if onward else clone(self.model)
         if onward:
-            made.history_, made._trainer = History(), None
+            made.history_ = History()
+            made._forget_steps()
         plain = {"checkpoint": None, "resume": False, "patience": None, "warm_start": onward}
         self._latest = made.set_params(**{**plain, **changes}).fit(*self.rows)
         return made.outcome_, made.history_

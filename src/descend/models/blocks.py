@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import chain
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import _check_feature_names
 
 from descend.models.kernels import places, shuffled
-from descend.models.mixing import mixed_up
+from descend.models.pieces import Parts, Pieces
 from descend.models.some_rows import SomeRows, blocks_of
 from descend.models.training import Chunk, Chunks
 
 __all__ = ["Blocks", "chunks_of_blocks", "first_look"]
 
-_POOL = 64 << 20  # bytes of rows from several blocks that are mixed
+_PIECE = 64 << 20  # bytes of rows that are read from the disk together
 
 Blocks = Callable[[], Iterator[tuple[Any, Any]]]  # goes through all rows anew, as pairs (X, y) of some of them
 
@@ -41,30 +41,32 @@ def first_look(estimator: Any, blocks: Blocks, look: Callable[[Any, Any], None])
     return total, some.rows()
 
 
+@contextmanager
 def chunks_of_blocks(
-    estimator: Any,
-    parts: Callable[[], Iterator[tuple[np.ndarray, ...]]],
-    rows_of: Callable[[tuple[np.ndarray, ...]], Any],
-    total: int,
-) -> Chunks:
-    """The chunks of an epoch: arrays with one row per sample, mixed within a pool, made into rows by `rows_of`."""
+    estimator: Any, come: Callable[[], Iterator[Parts]], rows_of: Callable[[Parts], Any], total: int
+) -> Iterator[Chunks]:
+    """The chunks of an epoch: in an order of its own from pieces on disk, or as the blocks come.
+
+    `come()` goes through arrays with one row per sample, of which `rows_of` makes what the trainer takes.
+    """
     seed = int(estimator.seed)
+    if not estimator.shuffle:
 
-    def chunks(epoch: int) -> Iterator[Chunk]:
-        done, come = 0, parts()
-        if estimator.shuffle:
-            come = _mixed(come, total, np.random.default_rng([seed, epoch]))
-        for number, arrays in enumerate(come):
-            rows = rows_of(arrays)
-            done += len(rows)
-            in_order = places(0, len(rows), len(rows))
-            order = shuffled(len(rows), seed, (epoch << 20) + number) if estimator.shuffle else in_order
-            yield Chunk(rows, order, done / total)
+        def in_order(epoch: int) -> Iterator[Chunk]:
+            done = 0
+            for rows in map(rows_of, come()):
+                done += len(rows)
+                yield Chunk(rows, places(0, len(rows), len(rows)), done / total)
 
-    return chunks
+        yield in_order
+        return
+    with Pieces(come(), total, _PIECE, np.random.default_rng(seed)) as pieces:
 
+        def mixed(epoch: int) -> Iterator[Chunk]:
+            done = 0
+            for number, piece in enumerate(np.random.default_rng([seed, epoch]).permutation(len(pieces)).tolist()):
+                rows = rows_of(pieces[piece])
+                done += len(rows)
+                yield Chunk(rows, shuffled(len(rows), seed, (epoch << 20) + number), done / total)
 
-def _mixed(come: Iterator[tuple[np.ndarray, ...]], total: int, draw: np.random.Generator) -> Any:
-    first = next(come)
-    room = max(1, _POOL // max(1, sum(array[:1].nbytes for array in first)))
-    return mixed_up(chain([first], come), min(room, total), draw)
+        yield mixed

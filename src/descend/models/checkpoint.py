@@ -24,9 +24,20 @@ from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.trainers import Trainer
 
-__all__ = ["Checkpoint", "CheckpointError", "Progress", "about", "check_resume", "goes_on_in_form", "written"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "Progress",
+    "about",
+    "check_resume",
+    "goes_on_in_form",
+    "state_in",
+    "state_of",
+    "written",
+]
 
 _KIND = "training"
+_OF_TRAINER = "trainer."  # before the names of its arrays in a file
 _HASHED = 65_536  # numbers at the beginning and at the end of the data by which a checkpoint knows them
 
 
@@ -63,6 +74,16 @@ def about(parameters: dict[str, str], arrays: Iterable[np.ndarray]) -> dict[str,
         for part in (flat[:_HASHED], flat[-_HASHED:]):
             digest.update(part.tobytes())
     return {**parameters, "data": digest.hexdigest()}
+
+
+def state_of(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What `Trainer.arrays` gave, named as it is among the arrays of a file."""
+    return {f"{_OF_TRAINER}{name}": array for name, array in arrays.items()}
+
+
+def state_in(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What `state_of` put among the arrays of a file, for `Trainer.restore`."""
+    return {name.removeprefix(_OF_TRAINER): a for name, a in arrays.items() if name.startswith(_OF_TRAINER)}
 
 
 class CheckpointError(ValueError):
@@ -133,7 +154,7 @@ class Checkpoint:
                 for n in differing
             )
             raise CheckpointError(f"{self.path} is of another training ({changes}): make them equal, or begin anew")
-        of_trainer = {name.removeprefix("trainer."): a for name, a in arrays.items() if name.startswith("trainer.")}
+        of_trainer = state_in(arrays)
         if of_trainer.keys() != trainer.arrays().keys():
             raise CheckpointError(
                 f"{self.path} was written by a version of descend that trained in another way: begin anew"
@@ -149,8 +170,11 @@ class Checkpoint:
         """Write the file, unless it was written a short while ago and this is not the end of something."""
         if not at_once and time.monotonic() - self._written < self._every:
             return
-        arrays = {f"trainer.{name}": array for name, array in trainer.arrays().items()}
-        arrays |= {"good": progress.good, "best": progress.best, "history": np.array([*history.columns().values()])}
+        arrays = state_of(trainer.arrays()) | {
+            "good": progress.good,
+            "best": progress.best,
+            "history": np.array([*history.columns().values()]),
+        }
         arrays["losses"] = np.array([progress.first, progress.worst, progress.best_loss])
         header = {"epoch": progress.epoch, "chunk": progress.chunk, "best_epoch": progress.best_epoch}
         save_file(self.path, _KIND, arrays, {**header, "about": self._about})

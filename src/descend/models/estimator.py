@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from descend.arguments import flag, nonnegative, share, whole
 from descend.descent.outcome import Finding, Outcome
 from descend.methods import Method, Rule
 from descend.models.callbacks import told_of_epochs
-from descend.models.checkpoint import Checkpoint, about, check_resume
+from descend.models.checkpoint import Checkpoint, about, check_resume, state_of
 from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.parameters import WithMethod
@@ -45,6 +46,7 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     n_iter_: int
     _finding: Finding | None  # for a diagnosis to start from
     _trainer: Any  # goes on where training in batches ended; None where it cannot
+    _kept: dict[str, np.ndarray]  # in its place where it came from a file: its arrays
     _made_with: dict[str, str]  # the parameters with which it began
     _names: Sequence[str] = ()  # of the columns of a table, whose rows come without
 
@@ -64,6 +66,10 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     @abstractmethod
     def of_file(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> Self:
         """What `to_file` gave these."""
+
+    def _steps_written(self) -> dict[str, np.ndarray]:
+        """What the method remembers of the steps made, as arrays for a file."""
+        return state_of(self._kept if self._trainer is None else self._trainer.arrays())
 
     def _ending_written(self) -> dict[str, Any]:
         """How training ended, as plain values for a file."""
@@ -127,9 +133,28 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
             with Checkpoint(self.checkpoint, same, resume=bool(self.resume)) as checkpoint:
                 return train_in_batches(*common, checkpoint, wants_to_stop, **free)
 
+    def _trainer_or(self, make: Callable[[], Any]) -> Any:
+        """What makes the steps: that which there is, or a new one, which goes on from what a file held."""
+        if self._trainer is None:
+            self._trainer = make()
+            if self._kept and self._kept.keys() != self._trainer.arrays().keys():
+                warnings.warn(
+                    "the file is of a version of descend that trained in another way: the method begins from the "
+                    "weights that it holds",
+                    stacklevel=3,
+                )
+            elif self._kept:
+                self._trainer.restore(self._kept)
+            self._kept = {}
+        return self._trainer
+
+    def _forget_steps(self) -> None:
+        """Let the method begin from the weights there are."""
+        self._trainer, self._kept = None, {}
+
     def _begin_anew(self) -> None:
         """Let the method begin, with a rate that is found once more where it is to be found."""
-        self._trainer = None
+        self._forget_steps()
         self.__dict__.pop("rate_", None)
 
     def _take_changes(self) -> None:
@@ -138,7 +163,7 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         if now["method"] != self._made_with["method"]:
             self._begin_anew()
         elif now != self._made_with:
-            self._trainer = None
+            self._forget_steps()
 
     def _with_rate(self, kind: type[Method], *rows: Any) -> Rule:
         """The method of that class: with the rate that was found before, or is found on these rows, if it has one."""
@@ -152,7 +177,7 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         """Make what training ended with what the estimator knows."""
         self._made_with = self._written()
         if ending.outcome is Outcome.DIVERGED or ending.has_gone_back:
-            self._trainer = None  # its state is not that of the parameters that are kept
+            self._forget_steps()  # its state is not that of the parameters that are kept
         for name, value in self._attributes(ending.weights).items():
             setattr(self, name, value)
         self.n_iter_ = max(1, round(ending.epochs))

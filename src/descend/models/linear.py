@@ -134,8 +134,9 @@ class LinearModel(InBatches, OnAllRows):
             self._begun_at = self._scale_now()
             if is_sought:
                 self._begin_anew()
-        if self._trainer is None:
-            self._trainer = self._trainer_of(rows, self._weights, self._size(rows))
+        begins = self._trainer is None and not self._kept
+        trainer = self._trainer_or(lambda: self._trainer_of(rows, self._weights, self._size(rows)))
+        if begins:
             self._begun_at = self._scale_now()
             if first and len(rows) < _FEWEST and isinstance(kind, type) and "lr" in kind.names():
                 warnings.warn(
@@ -145,18 +146,14 @@ class LinearModel(InBatches, OnAllRows):
                     stacklevel=2,
                 )
         elif self.scale:
-            if isinstance(self._trainer, Updating) and self._trainer.hands_out_another:
+            if isinstance(trainer, Updating) and trainer.hands_out_another:
                 raise ValueError(
                     "the average of this method belongs to columns of one scale, and with scale=True that changes from "
                     "call to call: give scale=False and scaled columns, or use fit"
                 )
-            self._trainer.move_to(self._weights, self._scaling)
-        self._trainer.run(rows, np.arange(len(rows)), self._size(rows))
-        weights, message, outcome = (
-            self._trainer.weights,
-            f"{self._trainer.steps:,} steps made",
-            Outcome.STEPS_EXHAUSTED,
-        )
+            trainer.move_to(self._weights, self._scaling)
+        trainer.run(rows, np.arange(len(rows)), self._size(rows))
+        weights, message, outcome = trainer.weights, f"{trainer.steps:,} steps made", Outcome.STEPS_EXHAUSTED
         if not np.isfinite(weights).all():
             weights, message, outcome = self._weights, "diverged on these rows, which are not learnt", Outcome.DIVERGED
             self._begin_anew()
@@ -185,8 +182,9 @@ class LinearModel(InBatches, OnAllRows):
         """Learn from more rows than memory holds: `blocks()` goes through them anew, as pairs (X, y) of some rows.
 
         One pass takes the means and deviations of the columns and the classes. Where `learns_from_sums`, a second
-        makes XᵀX, and the result is that of all rows in memory. Else `epochs` more (2 unless given) train, in batches
-        of `batch_size` (1 unless given), in an order of its own, within a pool of rows that takes 64 MB.
+        makes XᵀX, and the result is that of all rows in memory. Else it puts the rows into a temporary file, from which
+        `epochs` (2 unless given) train, in batches of `batch_size` (1 unless given), in an order of its own each. With
+        `shuffle=False` they are taken as they come, anew in each epoch, and nothing is written.
         """
         self._check_parameters()
         size, epochs = self.batch_size or 1, self.epochs or _PASSES
@@ -219,13 +217,13 @@ class LinearModel(InBatches, OnAllRows):
             self._finish(self._fit_to_cost(cost, first, total), first)
             return self
         self._trainer = self._trainer_of(first, self._weights, size)
-        chunks = chunks_of_blocks(
+        with chunks_of_blocks(
             self,
             lambda: ((rows.values, rows.y, rows.weights) for rows in come()),
-            lambda arrays: replace(first, values=arrays[0], y=arrays[1], weights=arrays[2]),
+            lambda parts: replace(first, values=parts[0], y=parts[1], weights=parts[2]),
             total,
-        )
-        self._finish(self._trained(chunks, size, first, None, epochs), first)
+        ) as chunks:
+            self._finish(self._trained(chunks, size, first, None, epochs), first)
         return self
 
     def _finish(self, ending: Ending, rows: Rows) -> None:

@@ -76,9 +76,8 @@ class InBatches(LinearOnRows):
 
     def _fit_in_batches(self, rows: Rows, held_out: Rows | None) -> Ending:
         size = self._size(rows)
-        if self._trainer is None:
-            self._trainer = self._trainer_of(rows, self._weights, size)
-        together = rows_together(len(rows), int(self.n_jobs), is_compiled=self._trainer.is_compiled)
+        trainer = self._trainer_or(lambda: self._trainer_of(rows, self._weights, size))
+        together = rows_together(len(rows), int(self.n_jobs), is_compiled=trainer.is_compiled)
         chunks = chunks_of(rows, size, shuffle=bool(self.shuffle), seed=int(self.seed), together=together)
         ending: Ending = self._trained(chunks, size, rows, held_out, self.planned_epochs(len(rows)))
         return ending

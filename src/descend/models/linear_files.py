@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend.methods.in_files import as_json, of_json
+from descend.models.checkpoint import state_in
 from descend.models.costs import Scaling
 from descend.models.history import History
 from descend.models.losses import loss_named
@@ -28,6 +29,8 @@ def written_down(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]
         "shift": estimator._scaling.shift,
         "scale": estimator._scaling.scale,
     }
+    if estimator._begun_at is not None:
+        arrays["begun_at"] = estimator._begun_at
     if moments is not None:
         arrays |= {"mean": moments.mean, "squares": moments.squares}
         arrays |= {} if moments.stored is None else {"stored": moments.stored}
@@ -42,7 +45,7 @@ def written_down(estimator: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]
         "columns": [str(name) for name in getattr(estimator, "feature_names_in_", [])],
         "options": plain_options(estimator, "loss"),
     }
-    return arrays, header
+    return arrays | estimator._steps_written(), header
 
 
 def read_into(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
@@ -60,7 +63,8 @@ def read_into(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, A
     if is_classifier:
         estimator._read_classes(header)
     estimator.set_params(**options_of(header), method=of_json(header.get("method")))
-    estimator._weights, estimator._trainer, estimator._sparse = arrays["weights"], None, header["sparse"]
+    estimator._weights, estimator._sparse = arrays["weights"], header["sparse"]
+    estimator._trainer, estimator._kept, estimator._begun_at = None, state_in(arrays), arrays.get("begun_at")
     estimator._moments, estimator._made_with = None, estimator._written()
     if header["count"] is not None:
         estimator._moments = Moments(header["count"], arrays["mean"], arrays["squares"], arrays.get("stored"))

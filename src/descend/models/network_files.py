@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from descend.methods.in_files import as_json, of_json
+from descend.models.checkpoint import state_in
 from descend.models.history import History
 from descend.models.network import Inputs
 from descend.models.options import options_of, plain_options
@@ -32,7 +33,7 @@ def written_down(network: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "is_of_mnist": bool(network._is_of_mnist),
         **network._ending_written(),
     }
-    return arrays, header
+    return arrays | network._steps_written(), header
 
 
 def read_into(network: Any, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
@@ -43,11 +44,8 @@ def read_into(network: Any, arrays: dict[str, np.ndarray], header: dict[str, Any
     network._relearn(arrays, header)
     network.layers_ = network._network(header["inputs"]).start(0, network.init, network._kind())
     network.layers_ = from_vector(arrays["weights"], network.layers_)
-    network.history_, network._trainer, network._made_with = (
-        History.of_table(arrays["history"]),
-        None,
-        network._written(),
-    )
+    network.history_, network._made_with = History.of_table(arrays["history"]), network._written()
+    network._trainer, network._kept = None, state_in(arrays)
     network._image_shape, network.n_features_in_ = tuple(header["image_shape"]), header["inputs"]
     network._is_of_mnist = header["is_of_mnist"]
     if header["columns"]:

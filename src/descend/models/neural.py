@@ -53,7 +53,6 @@ __all__ = ["NeuralNetwork"]
 _EPOCHS, _STEPS = 10, 1_000  # epochs unless given: ten, or of few rows as many as make so many steps
 _WORK = 4e10  # operations between two looks whether all is well
 _BLOCK = 4_096  # rows that are predicted together
-_POOL = 64 << 20  # bytes of rows from several blocks that are mixed
 _FAR = 1e3  # standard deviations from zero, beyond which the digits of float32 would be missed
 _KINDS = ([np.float32, np.float64], [np.float32, np.float64, np.uint8])  # of features, by whether they may be bytes
 _DTYPES = ("float32", "bfloat16", "float64")
@@ -160,8 +159,7 @@ class NeuralNetwork(Estimator):
             self._begin(samples)
         samples, held_out = parted(samples, float(self.validation), int(self.seed))
         size = self._size(samples)
-        if self._trainer is None:
-            self._trainer = self._trainer_of(samples, size)
+        self._trainer_or(lambda: self._trainer_of(samples, size))
         self._finish(self._trained(self._chunks_of(samples, size), size, samples, held_out))
         return self
 
@@ -180,20 +178,20 @@ class NeuralNetwork(Estimator):
         if first:
             self._begin(samples)
         size = self._size(samples)
-        if self._trainer is None:
-            self._trainer = self._trainer_of(samples, size)
-        self._trainer.run(samples, np.arange(len(samples)), size)
-        broke, weights = self._trainer.broke_at is not None, self._trainer.weights
+        trainer = self._trainer_or(lambda: self._trainer_of(samples, size))
+        trainer.run(samples, np.arange(len(samples)), size)
+        broke = trainer.broke_at is not None
         outcome = Outcome.DIVERGED if broke else Outcome.STEPS_EXHAUSTED
-        message = f"diverged at step {self._trainer.broke_at}" if broke else f"{self._trainer.steps:,} steps made"
-        self._finish(Ending(weights, outcome, message, 1.0))
+        message = f"diverged at step {trainer.broke_at}" if broke else f"{trainer.steps:,} steps made"
+        self._finish(Ending(trainer.weights, outcome, message, 1.0))
         return self
 
     def fit_blocks(self, blocks: Blocks) -> Self:
         """Learn from more rows than memory holds: `blocks()` goes through them anew, as pairs (X, y) of some rows.
 
-        One pass looks for the scale of the columns and the classes; `epochs` more train (10 unless given), in an
-        order of its own each, within a pool of rows that takes 64 MB.
+        One pass looks for the scale of the columns and the classes, another puts the rows into a temporary file, from
+        which `epochs` (10 unless given) train, in an order of its own each. With `shuffle=False` they are taken as they
+        come, anew in each epoch, and nothing is written.
         """
         self._check_parameters()
         total, some = first_look(self, blocks, lambda X, y: None)
@@ -209,7 +207,8 @@ class NeuralNetwork(Estimator):
             passed = blocks_of(blocks, total)
             return (self._samples(X, y, None, first=False, balanced=False).parts for X, y in passed)
 
-        self._finish(self._trained(chunks_of_blocks(self, come, Samples, total), size, first, None))
+        with chunks_of_blocks(self, come, Samples, total) as chunks:
+            self._finish(self._trained(chunks, size, first, None))
         return self
 
     def _check_parameters(self) -> None:

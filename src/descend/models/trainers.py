@@ -117,12 +117,15 @@ class Streaming(Trainer):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Trainer.arrays`."""
-        return {"state": self._state, "powers": self._powers, "steps": np.array(self.steps)}
+        seen = {"met": self._met, "rows": np.array(self._rows_seen)} if self._sparse else {}
+        return {"state": self._state, "powers": self._powers, "steps": np.array(self.steps), **seen}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Trainer.restore`."""
         self._state, self._powers = arrays["state"].copy(), arrays["powers"].copy()
         self.steps = int(arrays["steps"])
+        if self._sparse:
+            self._met, self._rows_seen = arrays["met"].copy(), int(arrays["rows"])
 
     def _count(self, rows: Rows) -> None:
         """In how many of the rows seen so far each column was met."""
