@@ -821,6 +821,14 @@ class Halfway(Method):
     @staticmethod
     def step(g, lr):
         return -0.5 * lr * g
+
+
+class Quarter(Method):
+    lr: float = positive(0.1, "learning rate")
+
+    @staticmethod
+    def step(g, lr):
+        return -0.25 * lr * g
 """
 
 
@@ -850,9 +858,11 @@ def test_a_rule_of_ones_own_races_against_all_others(
     ranked = json.loads(descend("race", "bowl", "--own", "my_rules:Halfway", "--methods", "adam", *options)[1])
     assert {entry["method"] for entry in ranked["ranking"]} == {"Adam", "Halfway"}
     with monkeypatch.context() as patched:
-        patched.setattr("descend.descent.race.catalogue", lambda: {n: catalogue()[n] for n in ("halfway", "momentum")})
+        some = {name: catalogue()[name] for name in ("halfway", "momentum", "quarter")}
+        patched.setattr("descend.cli.descent.catalogue", lambda: some)
         ranked = json.loads(descend("race", "bowl", "--own", "my_rules:Halfway", *options)[1])
-    assert {entry["method"] for entry in ranked["ranking"]} == {"Momentum", "Halfway"}  # all there are, here two
+    raced = {entry["method"] for entry in ranked["ranking"]}
+    assert raced == {"Momentum", "Halfway"}, "all of the library, here one, and the one that was named"
     code, out, _ = descend("minimize", "x^2", "--from", "1", "--method", "my_rules:Halfway", "--lr", "0.5", "--json")
     assert code == 0
     assert json.loads(out)["outcome"] == "CONVERGED"

@@ -9,7 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from descend import Adam, GradientDescent, Momentum, NAdamW, Outcome, RMSProp, Run, SignSGD, WeightDecay, minimize
+from descend import (
+    Adam,
+    GradientDescent,
+    Momentum,
+    NAdamW,
+    Outcome,
+    Polyak,
+    RMSProp,
+    Run,
+    SignSGD,
+    WeightDecay,
+    minimize,
+)
 from descend.objectives import LANDSCAPES
 
 C, S, D, P, E = (
@@ -168,3 +180,36 @@ def test_a_converged_landscape_is_at_a_local_minimum(name: str) -> None:
     for direction in np.random.default_rng(0).normal(size=(50, x.size)):
         near = (x + 1e-3 * direction).reshape(np.shape(run.x))
         assert float(run.objective(near)) >= run.fun - 1e-12 * max(1, abs(run.fun))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("solver failed"), AssertionError("mesh"), ZeroDivisionError("1/0")])
+def test_a_simulator_that_gives_up_on_the_way_ends_the_run_at_its_last_point(error: Exception) -> None:
+    def simulated(x: Any) -> float:
+        if float(x) > 2.5:
+            raise error
+        return (float(x) - 1) ** 2
+
+    run = minimize(simulated, 2.0, GradientDescent(1.5))
+    assert run.outcome is Outcome.DIVERGED
+    assert str(error) in run.message
+    assert run.fun == pytest.approx(4.0)
+    with pytest.raises(type(error), match=str(error)):
+        minimize(simulated, 3.0)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_maximum_without_bound_has_risen() -> None:
+    assert "has risen to inf" in minimize("exp(x)-2*x", 1.0, maximize=True).message
+
+
+def test_a_known_lowest_cost_above_the_start_is_refused() -> None:
+    def hill(x: Any) -> Any:
+        return 5 - np.sum((x - 1) ** 2)
+
+    with pytest.raises(ValueError, match="fmin=5 is no lowest cost, for at the start it is 3.75.* fmin=-5"):
+        minimize(hill, [2.0, 1.5], GradientDescent(Polyak(fmin=5)), maximize=True)
+    assert minimize(hill, [2.0, 1.5], GradientDescent(Polyak(fmin=-5)), maximize=True).fun == pytest.approx(5)
+    with pytest.raises(ValueError, match="give the lowest that there is"):
+        minimize("x^2", 1.0, GradientDescent(Polyak(fmin=2)))
+    run = minimize("x^2", 1.0, GradientDescent(Polyak(fmin=0.5)), steps=3)  # it ends above the lowest cost
+    assert run.resume(steps=3).nit >= run.nit

@@ -163,3 +163,31 @@ def test_a_table_without_pandas_says_what_to_do(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install pandas; without it columns\(\)"):
         race("booth", None, [Adam()], steps=10).to_pandas()
+
+
+@pytest.mark.parametrize(("scale", "low", "high"), [(1e9, 1e-14, 1e-8), (1e-9, 1e4, 1e10)])
+def test_rates_beyond_the_usual_ones_are_found(scale: float, low: float, high: float) -> None:
+    def steep(x: Any) -> Any:
+        return scale * ((x[0] - 1) ** 2 + 10 * (x[1] + 2) ** 2)
+
+    found = race(steep, [3.0, 4.0], [GradientDescent, Momentum, Adam], steps=300)
+    assert found.methods[0] == "GradientDescent"
+    entry = found.entries[found.problems[0], "GradientDescent"]
+    assert low < entry.rate < high
+    assert entry.lanes > 64
+    given = race(steep, [3.0, 4.0], [GradientDescent], steps=300, rates=np.geomspace(1e-6, 100, 64))
+    assert given.entries[given.problems[0], "GradientDescent"].lanes == 64  # those of one's own are all there are
+
+
+def test_the_goal_is_where_a_run_has_settled_and_no_place_it_has_leapt_over() -> None:
+    found = race("sin(3*x) + 0.05*x^2", 4.0, [Adam, GradientDescent, Momentum, Rprop], steps=300)
+    name = found.problems[0]
+    assert np.isfinite(found.entries[name, "Adam"].evaluations)
+    descent = found.entries[name, "GradientDescent"]
+    assert np.ptp(descent.curve[-20:]) < 1e-9, "no lane that happens to end low"
+
+
+def test_a_saved_race_holds_its_ranking_once(result: Any, tmp_path: Path) -> None:
+    held = json.loads(result.save(tmp_path / "race.json").read_text())
+    assert None not in held.values()
+    assert "ranking" not in held

@@ -135,3 +135,22 @@ def test_a_function_of_one_number_in_a_vector_has_critical_points_too() -> None:
     (point,) = critical_points(lambda x: x[0] ** 2, [(-1, 1)])
     assert point.kind == "minimum"
     assert point.x == pytest.approx([0.0], abs=1e-9)
+
+
+def test_a_point_where_nothing_bends_is_one_point() -> None:
+    found = critical_points("x^3 - 3*x*y^2 + x^2", [(-2, 2), (-2, 2)])
+    assert [(point.kind, *point.x.round(3) + 0.0) for point in found] == [("flat", 0.0, 0.0), ("saddle", -0.667, 0.0)]
+
+
+def test_points_that_lie_close_together_stay_apart() -> None:
+    found = critical_points("sin(200*x)", [(0, 1)], starts=512)
+    assert len(found) == 64  # 200/π
+    assert np.diff(sorted(float(point.x[0]) for point in found)).min() > 0.9 * np.pi / 200
+
+
+def test_a_saddle_is_marked_as_none_of_the_minima() -> None:
+    found = basins("x^4-x^2+0.1*x+y^4-y^2", [(-2, 2), (-2, 2)], GradientDescent(0.05))
+    ax = found.plot()
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert [label.endswith("no minimum") for label in labels] == [not found.is_minimum(i) for i in range(6)]
+    assert [len(line.get_xdata()) for line in ax.lines] == [4, 2]

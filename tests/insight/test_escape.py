@@ -67,3 +67,9 @@ def test_bad_input(options: Any, complaint: str | None) -> None:
 def test_a_pytree_has_no_domain() -> None:
     with pytest.raises(TypeError, match="a number or an array"):
         escape(lambda p: p["a"] ** 2, {"a": 1.0})
+
+
+def test_the_ways_up_are_told_as_high() -> None:
+    found = escape("-(x^2-1)^2 + x/10", 0.9, domain=[(-2, 2)], steps=200, repetitions=2, maximize=True)
+    assert "as high as any" in str(found)
+    assert found.plot().get_title().endswith("as high as any")

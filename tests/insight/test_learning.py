@@ -85,7 +85,8 @@ def _train(method: Any, epochs: int) -> Any:
 OF_FUNCTIONS: list[tuple[Cause, Any, int]] = [
     (Cause.RATE_TOO_LARGE, GradientDescent(3.0), 5),
     (Cause.RATE_TOO_SMALL, GradientDescent(1e-6), 5),
-    (Cause.STEP_VANISHED, AdaGrad(1e-4), 5),
+    (Cause.STEP_VANISHED, AdaGrad(0.01), 10),
+    (Cause.RATE_TOO_SMALL, AdaGrad(1e-4), 5),
     (Cause.DECAYED_TOO_EARLY, GradientDescent(ExponentialDecay(0.003, 0.97)), 8),
     (Cause.TOO_FEW_STEPS, Adam(0.01), 8),
     (Cause.NOISE_FLOOR, Adam(4.0), 30),

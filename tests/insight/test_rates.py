@@ -229,7 +229,7 @@ def test_smaller_rates_follow_where_runs_of_all_steps_have_shown_the_way() -> No
 
 def test_larger_rates_follow_where_the_largest_of_several_trainings_was_the_best() -> None:
     rows = load_digits(return_X_y=True)
-    found = find_lr(LogisticRegression(AdaGrad(), batch_size=32), data=rows)
+    found = find_lr(LogisticRegression(AdaGrad(), batch_size=32, epochs=10), data=rows)
     assert found.lr == found.whole_rates[-1]
     assert found.whole_rates == pytest.approx(found.lr / np.array([9, 3, 1]))
 

@@ -466,3 +466,11 @@ def test_what_a_bound_holds_does_not_shorten_the_steps_of_the_rest() -> None:
     assert run.nit < 3_000
     assert run.trace.evaluations[-1] < 5 * run.nit
     np.testing.assert_allclose(run.x, np.maximum(target, 0), atol=1e-8)
+
+
+def test_an_optax_update_of_another_shape_is_refused() -> None:
+    wrong = optax.GradientTransformation(
+        lambda params: (), lambda grads, state, params=None: (grads.sum(axis=1), state)
+    )
+    with pytest.raises(ValueError, match=r"an update of shape \(4,\) of a gradient of shape \(4, 3\)"):
+        minimize(lambda x: (x**2).sum(), np.ones((4, 3)), wrong, steps=3)

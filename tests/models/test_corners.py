@@ -135,3 +135,26 @@ def test_a_loss_is_named_with_its_numbers(text: str, made: object) -> None:
 def test_a_name_with_numbers_that_make_no_sense_is_refused(text: str) -> None:
     with pytest.raises((ValueError, TypeError), match=r"colon|q must|Did you mean|at most"):
         loss_named(text, of_classes=False)
+
+
+@pytest.mark.parametrize("q", [0.5, 0.9])
+@pytest.mark.parametrize("far", [1e6, 1e9])
+def test_targets_far_off_do_not_round_the_others_off(q: float, far: float) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    y = y.copy()
+    y[:8] = far
+    found = LinearRegression(loss=f"quantile:{q}").fit(X, y)
+    exact = QuantileRegressor(quantile=q, alpha=0).fit(X, y)
+    assert found.outcome_ is Outcome.CONVERGED
+    assert pinball((y - found.predict(X))[8:], q) < 1.001 * pinball((y - exact.predict(X))[8:], q)
+
+
+@pytest.mark.parametrize("loss", ["absolute", "quantile:0.9"])
+def test_the_origin_of_the_target_does_not_matter(loss: str) -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(400, 3))
+    y = X @ [1, 2, 3] + draw.normal(size=400)
+    near, far = (LinearRegression(loss=loss).fit(X, y + origin) for origin in (0.0, 1.6e9))
+    assert far.outcome_ is Outcome.CONVERGED
+    np.testing.assert_allclose(far.coef_, near.coef_, atol=1e-5)
+    assert far.intercept_ - 1.6e9 == pytest.approx(near.intercept_, abs=1e-5)

@@ -209,6 +209,7 @@ def test_columns_of_any_scale_are_learnt() -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:columns or the target have come to another scale")  # pixels at the edge
 def test_partial_fit_goes_on_with_the_schedule() -> None:
     X, y = DIGITS
     model = MLPClassifier(Momentum(lr=Cosine(0.05, steps=200), mu=0.9))

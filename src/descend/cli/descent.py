@@ -31,6 +31,7 @@ from descend.cli.values import (
 from descend.descent import Run, minimize, report
 from descend.descent.race import race
 from descend.descent.sweep import sweep
+from descend.methods import catalogue
 
 
 @app.command("minimize")
@@ -136,8 +137,10 @@ def race_command(
     """Race methods against each other, each at its best rate."""
     check_target(plot, PICTURES)
     check_target(save, SAVED_AS)
-    mine = [method_class(name) for name in own or []]  # declared by now, so that they are among all methods
+    mine = [method_class(name) for name in own or []]
     named = None if methods is None else [*map(method_class, filter(None, re.split(r"[,\s]+", methods))), *mine]
+    if methods is None and mine:  # others in that file may not be ready to race
+        named = [*(kind for kind in catalogue().values() if kind.__module__.startswith("descend.")), *mine]
     if start is not None and len(objectives) > 1:
         raise BadInputError("--from is for one objective: of several landscapes each has its own start. Leave it out")
     x0 = start_of(start, "float64", objectives[0]) if len(objectives) == 1 else None

@@ -405,7 +405,8 @@ def _not_finite(run: Run) -> Judgement:
         if cost == -np.inf and away <= 0:  # else -inf is what became of numbers that had left their range
             return Judgement(
                 Outcome.DIVERGED,
-                f"at step {step:,} the cost has fallen to {sign * cost:g}, from {run.fun:.6g}: it has no bound there",
+                f"at step {step:,} the cost has {'fallen' if sign > 0 else 'risen'} to {sign * cost:g}, from "
+                f"{run.fun:.6g}: it has no bound there",
                 Finding.NO_BOUND,
             )
     than = "" if run.lr is None else f"; a smaller learning rate than {run.lr:.4g} may help"

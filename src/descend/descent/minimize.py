@@ -27,7 +27,7 @@ from descend.descent.engine import (
     handed_out,
 )
 from descend.descent.interrupts import Interrupts
-from descend.descent.options import check_options, check_rates, last_step, ready, samples, sampling_of
+from descend.descent.options import check_goal, check_options, check_rates, last_step, ready, samples, sampling_of
 from descend.descent.outcome import gradient_scale, length
 from descend.descent.progress import Progress
 from descend.descent.run import Run
@@ -167,6 +167,8 @@ def _gone_on(
     before = time.perf_counter()
     begin, kind = before - run.seconds, dtype_of(x0)
     value, slope = problem.value_and_grad(x0, *problem.data)
+    if not len(run.trace):
+        check_goal(method, float(value), maximize=problem.sign < 0)
     scale = gradient_scale(problem, x0, slope)
     one_evaluation = time.perf_counter() - before
     small = kind.type(-1 if samples(sampling) else tolerances.gradient(kind, scale))  # one batch tells nothing

@@ -12,10 +12,10 @@ from descend.arguments import whole
 from descend.descent.sampling import Sampling
 from descend.methods import Adam, GradientDescent, Rule, as_rule
 from descend.objectives.parameters import dtype_of
-from descend.stepsizes import BarzilaiBorwein, StepSize
+from descend.stepsizes import BarzilaiBorwein, Polyak, StepSize
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["cast", "check_options", "check_rates", "last_step", "ready", "samples", "sampling_of"]
+__all__ = ["cast", "check_goal", "check_options", "check_rates", "last_step", "ready", "samples", "sampling_of"]
 
 
 def ready(method: Any, sampling: Sampling | None, x0: Any) -> Rule:
@@ -62,6 +62,17 @@ def cast(rule: Rule, kind: np.dtype[Any]) -> Rule:
     """The rule with its numbers in that dtype, so that a new number is not a new compilation."""
     made: Rule = jax.tree.map(lambda leaf: np.asarray(leaf, kind)[()], rule)
     return made
+
+
+def check_goal(rule: Rule, first: float, *, maximize: bool) -> None:
+    """Refuse a step size that goes to a known cost, above the first one."""
+    for part in rule.parts():
+        if isinstance(part, Polyak) and first < (fmin := float(part.fmin)):
+            turned = f": of a maximum the sign is turned, fmin={-fmin:g}" if maximize else " that there is"
+            seen = -first if maximize else first
+            raise ValueError(
+                f"fmin={fmin:g} is no lowest cost, for at the start it is {seen:.6g} already: give the lowest{turned}"
+            )
 
 
 def check_options(

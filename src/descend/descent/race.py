@@ -23,6 +23,9 @@ from descend.stepsizes import StepSize
 __all__ = ["race"]
 
 _RATES = np.geomspace(1e-6, 1e2, 64)
+_DECADES, _MOST_RANGES = 8, 3  # of those rates; further ranges that are tried where the best lies at an end
+_AT_END = 2  # rates from the end of a range
+_LATE = 10  # the last tenth of a run tells where it has settled
 _ROWS = 1_001
 _NEVER = -1.0  # the gradient norm at which a lane ends: a fair race is one of equal length
 
@@ -36,6 +39,22 @@ class _Lap(NamedTuple):
     step: np.ndarray
     costs: np.ndarray  # (rows, lanes), as they are minimised
     per_step: np.ndarray  # evaluations a step, of each lane
+
+    @property
+    def settled(self) -> np.ndarray:
+        """The highest cost in the last part of each lane, infinite where it failed: a low one among others is luck."""
+        late = self.costs[-max(1, len(self.costs) // _LATE) :]
+        return np.where(np.isfinite(late).all(axis=0), late.max(axis=0), np.inf)
+
+    @property
+    def end(self) -> int:
+        """Where the best rate lies among those tried: -1 at the lower end, 1 at the upper one, 0 between."""
+        settled, place = self.settled, int(self.settled.argmin())
+        if len(settled) < 2 * _AT_END:
+            return 0
+        if not np.isfinite(settled[place]) or place < _AT_END:
+            return -1
+        return int(place >= len(settled) - _AT_END)
 
 
 def race(
@@ -63,10 +82,11 @@ def race(
     steps
         So many steps for each lane.
     rates
-        The rates that are tried, shape (k,); default 64 from 1e-6 to 100.
+        The rates that are tried, shape (k,); default 64 from 1e-6 to 100, and of a method whose best lies at an end of
+        these, or that diverges with all, 64 more beyond it.
     target
         The goal is reached where, to the end, no more than this share is left of the possible fall, from the cost
-        at the start to the lowest cost known: that of the landscape, or the best that any method found.
+        at the start to the lowest cost known: that of the landscape, or the lowest at which any run has settled.
     maximize
         Race uphill.
 
@@ -97,12 +117,13 @@ def race(
     with Interrupts() as interrupts:
         for name, rule in zip(names, rules, strict=True):
             for course in courses:
-                laps[course.name, name] = _lap(course, rule, tried, last)
+                lap = _lap(course, rule, tried, last)
+                laps[course.name, name] = lap if rates is not None else _beyond(lap, course, last)
                 if interrupts.came():
                     raise KeyboardInterrupt
     entries = {}
     for course in courses:
-        lowest = min([course.known, *(float(np.nanmin(laps[course.name, name].costs)) for name in names)])
+        lowest = min([course.known, *(float(laps[course.name, name].settled.min()) for name in names)])
         for name in names:
             entries[course.name, name] = _entry(laps[course.name, name], lowest, target, course.problem.sign)
     return Race(courses, names, entries, last, target, time.perf_counter() - begin)
@@ -165,17 +186,40 @@ def _lap(course: Course, rule: Rule, rates: np.ndarray, last: int) -> _Lap:
     return _Lap(rule, name, tried, ends.step, costs, per_step)
 
 
+def _beyond(lap: _Lap, course: Course, last: int) -> _Lap:
+    """With further rates, as long as the best lies at an end of those that were tried."""
+    for _ in range(_MOST_RANGES):
+        if not lap.end:
+            break
+        rates = _RATES * (lap.rates[0] / _RATES[-1] if lap.end < 0 else lap.rates[-1] / _RATES[0])
+        lap = _joined(lap, _lap(course, lap.rule, rates, last))
+    return lap
+
+
+def _joined(one: _Lap, other: _Lap) -> _Lap:
+    """Both, in the order of their rates; where all lanes of one have failed, it has fewer rows."""
+    rates = np.concatenate([one.rates, other.rates])
+    order = np.argsort(rates)
+    longer = max(one, other, key=lambda lap: len(lap.step))
+    costs = np.full((len(longer.step), len(rates)), np.nan)
+    costs[: len(one.costs), : len(one.rates)] = one.costs
+    costs[: len(other.costs), len(one.rates) :] = other.costs
+    per_step = np.concatenate([one.per_step, other.per_step])[order]
+    return longer._replace(rates=rates[order], costs=costs[:, order], per_step=per_step)
+
+
 def _entry(lap: _Lap, lowest: float, target: float, sign: int) -> Entry:
     fall = lap.costs[0, 0] - lowest
-    # Where it falls for ever there is nothing to reach.
-    goal = -np.inf if has_no_bound(lowest, lap.costs[0, 0]) else lowest + target * fall
+    # Where it falls for ever, or no run has settled, there is nothing to reach.
+    has_goal = np.isfinite(lowest) and not has_no_bound(lowest, lap.costs[0, 0])
+    goal = lowest + target * fall if has_goal else -np.inf
     missed = ~(lap.costs <= goal)  # also where there is no cost any more
     rows = len(lap.step)
     first = np.where(missed.any(axis=0), rows - missed[::-1].argmax(axis=0), 0)  # from there on it stays
     reached = np.where(first < rows, lap.step[np.minimum(first, rows - 1)], np.inf)
     cost = (reached + 1) * lap.per_step
     finals = np.where(np.isnan(lap.costs[-1]), np.inf, lap.costs[-1])
-    lane = int(np.lexsort((finals, cost))[0])
+    lane = int(np.lexsort((lap.settled, cost))[0])
     rate = float(lap.rates[lane])
 
     best = _with_rate(lap.rule, lap.name, rate)

@@ -146,7 +146,8 @@ class Race(Columns):
 
     def save(self, path: str | Path) -> Path:
         """Write the table, with the summary as metadata, to a .parquet, .csv or .json file."""
-        return saved(self.columns(), {**self.summary(), "ranking": None}, Path(path), name="table")
+        about = {name: value for name, value in self.summary().items() if name != "ranking"}  # that is the table
+        return saved(self.columns(), about, Path(path), name="table")
 
     def __repr__(self) -> str:
         head = (

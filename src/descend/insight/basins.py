@@ -64,6 +64,11 @@ class Basins:
         """The share of the starts that lead to each end, shape (k,)."""
         return np.bincount(self.which[self.which >= 0], minlength=len(self.ends)) / self.which.size
 
+    def is_minimum(self, number: int) -> bool:
+        """Whether an end is none of the places where a start rests because it has no slope there."""
+        x = self.ends[number].astype(float).reshape(self.problem.x0.shape)
+        return kind_of(curvature_of(self.problem, x)) not in {"maximum", "saddle"}
+
     def plot(self, ax: Any = None) -> Any:
         """Each start in the colour of its end."""
         from descend import plots
@@ -73,9 +78,8 @@ class Basins:
     def __repr__(self) -> str:
         """A line for each end."""
         lines = []
-        for x, fun, share in zip(self.ends[:_TOLD], self.fun, self.shares, strict=False):
-            kind = kind_of(curvature_of(self.problem, x.astype(float).reshape(self.problem.x0.shape)))
-            rests = ", no minimum: a start there has no slope" if kind in {"maximum", "saddle"} else ""
+        for number, (x, fun, share) in enumerate(zip(self.ends[:_TOLD], self.fun, self.shares, strict=False)):
+            rests = "" if self.is_minimum(number) else ", no minimum: a start there has no slope"
             lines.append(f"{100 * share:5.1f} %  to {np.array2string(x, precision=4)}, cost {fun:.6g}{rests}")
         if len(self.ends) > _TOLD:
             rest = 100 * self.shares[_TOLD:].sum()

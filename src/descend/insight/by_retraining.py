@@ -11,7 +11,7 @@ import numpy as np
 from descend.descent import Outcome
 from descend.insight.diagnosis import NO_MORE, Cause, Diagnosis
 from descend.insight.retrained_losses import OfTraining
-from descend.insight.retraining import FEW_LOOKS, FEW_STEPS, Retraining
+from descend.insight.retraining import FEW_LOOKS, FEW_STEPS, REST, Retraining
 from descend.insight.retraining_causes import (
     at_chance,
     boundless,
@@ -37,6 +37,7 @@ from descend.insight.retraining_rates import (
 )
 from descend.insight.trials import FROZEN
 from descend.methods import Frozen, Rule
+from descend.models.linear import LinearModel
 
 __all__ = ["explain_by_retraining"]
 
@@ -95,7 +96,8 @@ def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
     is_short = trials.history.steps[-1] < FEW_STEPS and end > 0.5 * trials.level
     won = trials.won_by_many_more if is_short else 0.0
     has_begun = won is not None and (won < _TRIFLE or not trials.more_holds(trials.many_more))
-    is_well = ended_well and has_begun and (not trials.was_cut or (learnt and speaks_for))
+    is_best = trials.is_at_rest and isinstance(trials.model, LinearModel) and end - trials.lowest < REST * (start - end)
+    is_well = is_best or (ended_well and has_begun and (not trials.was_cut or (learnt and speaks_for)))
     return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
 
 
@@ -107,7 +109,7 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     pulls = isinstance(trials.method, Rule) and trials.method.pulls(trials.parameters)
     pulled = (penalised,) if pulls or has_heavy_penalty(trials) else ()
     if end > 1.02 * start or trials.is_restless:  # the way led up
-        return too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
+        return *pulled, too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
     if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:
         order = (too_small, plateau) if is_own and not trials.unreached else (plateau, too_small)
         has_leapt = float(np.abs(trials.history.loss - start).max()) > 0.01 * abs(start)

@@ -63,9 +63,9 @@ class Escape:
 
     def __repr__(self) -> str:
         """A line for each way."""
-        best = max if self.maximize else min
+        best, how = (max, "high") if self.maximize else (min, "low")
         return "\n".join(
-            f"{way.name:<17} {100 * way.share:3.0f} % as low as any   best {best(way.costs):<12.6g} "
+            f"{way.name:<17} {100 * way.share:3.0f} % as {how} as any   best {best(way.costs):<12.6g} "
             f"median {np.median(way.costs):<12.6g} {way.what}"
             for way in self.ways
         )

@@ -14,6 +14,7 @@ from descend.objectives.checks import slopes
 from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, as_vector, dtype_of, from_vector, spread_over
+from descend.sentences import counted
 
 __all__ = ["GradientCheck", "WrongCoordinate", "check_gradient"]
 
@@ -62,10 +63,9 @@ class GradientCheck:
         """The finding in sentences."""
         seen = f"{self.checked:,} of {self.size:,} coordinates" if self.checked < self.size else f"{self.size:,}"
         if self.is_right:
-            many = "coordinates" if self.checked == self.size else "looked at"
-            return (
-                f"The gradient is right: {seen} {many}, compared with {self.judge}, differ by {self.worst:.1g} at most."
-            )
+            many = counted(self.size, "coordinate") if self.checked == self.size else f"{seen} looked at"
+            differ = "differs" if self.size == 1 else "differ"
+            return f"The gradient is right: {many}, compared with {self.judge}, {differ} by {self.worst:.1g} at most."
         lines = [f"  {w.name}: given {w.given:.9g}, right {w.right:.9g}" for w in self.wrong[:10]]
         more = [f"  and {len(self.wrong) - 10:,} more"] if len(self.wrong) > 10 else []
         head = f"The gradient is wrong in {len(self.wrong):,} of {self.checked:,} coordinates ({self.judge}):"

@@ -28,7 +28,7 @@ from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS,
 from descend.insight.tired import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import rises
-from descend.methods import Around, Method, Rule
+from descend.methods import Around, Method, RMSProp, Rule
 from descend.models.history import History
 from descend.stepsizes.schedule import Schedule
 
@@ -252,8 +252,18 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
         return None
     cure, tried = best
     before = trials.beside(tried)
-    cause = Cause.STEP_VANISHED if isinstance(trials.method, Method) and tires(trials.method) else Cause.RATE_TOO_SMALL
+    has_tired = _has_tired(trials, MUCH * (before - float(tried.loss[-1])))
+    cause = Cause.STEP_VANISHED if has_tired else Cause.RATE_TOO_SMALL
     rates = [*rates_in(trials.method).values()] if isinstance(trials.method, Rule) else []
     evidence = {"learning rate": float(rates[0])} if len(rates) == 1 else {}
     evidence |= {"loss at the start": start, "loss": before}
     return Diagnosis(cause, evidence, cure, told(tried, before))
+
+
+def _has_tired(trials: Retraining, least: float) -> bool:
+    """Whether its steps shrink, and one that forgets wins so much at the same rate: else that was too small at once."""
+    lr = getattr(trials.method, "lr", None)
+    if not (isinstance(trials.method, Method) and tires(trials.method)) or not isinstance(lr, float | int):
+        return False
+    tried = trials.anew(method=RMSProp(lr=float(lr)))
+    return tried is not None and trials.beside(tried) - tried.loss[-1] > least

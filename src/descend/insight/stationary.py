@@ -20,7 +20,8 @@ __all__ = ["StationaryPoint", "critical_points", "kind_of", "prepared_within", "
 
 _TRIED = 32  # points at which an objective may be undefined
 _FLAT = 1e-12  # times the largest gradient at a start: none, as far as rounding lets one tell
-_BESIDE = 0.01  # of the box: so far around a point the gradient is looked at
+_BESIDE = 0.01  # of the box: so far around a point the gradient is looked at, and another may be the same
+_LEVEL = 1e-6  # times the usual gradient at a start: between two points that near there is no slope
 _ANEW = 8  # starts from which a point is sought downhill, and so many from which it is sought uphill
 _MISSED = 0.05  # share of further starts that would lead to new points, from which on it is warned of
 
@@ -94,8 +95,8 @@ def critical_points(
     found: list[tuple[np.ndarray, int]] = []
     for x in field.stationary_points():
         for k, (known, count) in enumerate(found):
-            if (np.abs(known - x) <= 1e-4 * span).all():
-                found[k] = (known, count + 1)
+            if (np.abs(known - x) <= 1e-4 * span).all() or field.is_level_between(known, x):
+                found[k] = (min(known, x, key=field.size), count + 1)
                 break
         else:
             found.append((x, 1))
@@ -140,6 +141,7 @@ class _Field:
         sizes = np.array([np.linalg.norm(gradient) for _, gradient in seen])
         self._least = _FLAT * max(sizes[np.isfinite(sizes)], default=0.0)
         self.flat = int((sizes <= self._least).sum())
+        self._usual = float(np.median(sizes[np.isfinite(sizes)])) if np.isfinite(sizes).any() else 0.0
         lowest_first = np.argsort([value for value, _ in seen])
         self._starts = [starts[i] for i in lowest_first if sizes[i] > self._least]
 
@@ -166,8 +168,14 @@ class _Field:
         value, gradient = problem.value_and_grad(x.reshape(problem.x0.shape), *problem.data)
         return sign * float(value), sign * np.asarray(gradient, float).ravel()
 
-    def _size(self, x: np.ndarray) -> float:
+    def size(self, x: np.ndarray) -> float:
+        """The norm of the gradient there."""
         return float(np.linalg.norm(self._at(x)[1]))
+
+    def is_level_between(self, one: np.ndarray, other: np.ndarray) -> bool:
+        """Whether two near points are one that Newton's method did not quite reach, where nothing bends."""
+        is_near = bool((np.abs(one - other) <= _BESIDE * self._span).all())
+        return is_near and self.size((one + other) / 2) <= _LEVEL * self._usual
 
     def _newton(self, start: np.ndarray) -> np.ndarray | None:
         def hessian(x: np.ndarray) -> np.ndarray:
@@ -177,14 +185,14 @@ class _Field:
         ended = root(lambda x: self._at(x)[1], start, jac=hessian, tol=1e-12, options={"maxfev": 100})
         x, (low, high), slack = np.asarray(ended.x), self._box.T, 1e-6 * self._span
         is_within = ((x >= low - slack) & (x <= high + slack)).all()
-        left = self._size(x)
-        is_zero = left <= 1e-8 * self._size(start) or (ended.success and left <= self._least)
+        left = self.size(x)
+        is_zero = left <= 1e-8 * self.size(start) or (ended.success and left <= self._least)
         return x if is_within and is_zero and self._stands_out(x, left) else None
 
     def _stands_out(self, x: np.ndarray, left: float) -> bool:
         """Whether the gradient grows around the point: on the way down a tail it does so on one side only."""
         steps = np.diag(_BESIDE * self._span)
-        pairs = [(self._size(x - step), self._size(x + step)) for step in steps]
+        pairs = [(self.size(x - step), self.size(x + step)) for step in steps]
         flat = [max(pair) <= self._least for pair in pairs]
         grows = [left <= min(pair) for pair in pairs]
         return not all(flat) and all(f or g for f, g in zip(flat, grows, strict=True))

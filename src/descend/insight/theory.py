@@ -81,7 +81,9 @@ def guarantee(run: Run) -> Guarantee:
     """
     method = run.method
     rate = getattr(method, "lr", None)
-    if not isinstance(method, Method) or not is_linear_map(method):
+    if not isinstance(method, Method):
+        raise ValueError(f"the guarantees are for methods by themselves, not for {type(method).__name__} around one")
+    if not is_linear_map(method):
         raise ValueError(f"{type(method).__name__} is no linear map on a quadratic: nothing is guaranteed for it")
     if isinstance(rate, StepSize) and not isinstance(rate, Schedule):
         raise ValueError(f"the rates of {type(rate).__name__} are not known beforehand: give a number or a schedule")

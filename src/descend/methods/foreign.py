@@ -41,6 +41,16 @@ def read_optax(value: Any) -> Any:
     return Optax(value) if _is_optax(value) else value
 
 
+def _of_shape(change: Any, grad: Any) -> Any:
+    """The change in the dtype of the gradient; refused where it is of another shape, which would be broadcast."""
+    if np.shape(change) != np.shape(grad):
+        raise ValueError(
+            f"the optax transformation makes an update of shape {np.shape(change)} of a gradient of shape "
+            f"{np.shape(grad)}: an update has the shape of x"
+        )
+    return change.astype(grad.dtype)
+
+
 class Optax(Rule):
     """A transformation of optax where a method is asked for: `minimize(f, x0, optax.adam(0.1))`.
 
@@ -157,7 +167,7 @@ class Optax(Rule):
             with precision(leaf.dtype):
                 before = jax.tree.map(jnp.asarray, state.theirs)  # those of NumPy lack what optax may ask of an array
                 change, theirs = transformation.update(grads, before, params, **given)
-                change = jax.tree.map(lambda new, g: new.astype(g.dtype), change, grads)
+                change = jax.tree.map(_of_shape, change, grads)
         except jax.errors.JAXTypeError as error:
             raise TypeError(
                 "the optax transformation calls the objective inside a compiled program, which this objective "

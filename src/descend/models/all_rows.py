@@ -101,18 +101,20 @@ def train_around_corners(
     gtol: float,
     l1: float = 0.0,
     axes: Axes | None = None,
+    typical: Callable[[np.ndarray], float] | None = None,
 ) -> tuple[list[Run], np.ndarray, float, bool]:
     """The runs on a cost whose corners are rounded off, each time less, from where the last ended; the parameters, the
     last width, and whether it is so small that the cost is as good as that with its corners.
 
     A run on the cost itself would end on a kink that leads down. Steps of all runs together are at most `steps`. It
-    ends, too, where a run gets no lower than the one before, whose parameters are kept.
+    ends, too, where a run gets no lower than the one before, whose parameters are kept. What little is beside the cost
+    of a row, `typical(parameters)` tells; by default it is the mean.
 
     Source: Nesterov (2005), Math. Program. 103, smoothing; Chen (2007), J. Comput. Graph. Stat. 16(1), for quantiles.
     """
-    sharp = cost_at(0.0)
+    typical = typical or cost_at(0.0)
     runs: list[Run] = []
-    first = sharp(weights)
+    first = typical(weights)
     width = first / _NARROWER
     while True:
         run, found = train_on_all_rows(cost_at(width), weights, None, steps, gtol, l1, axes)
@@ -121,7 +123,7 @@ def train_around_corners(
         runs.append(run)
         weights = found
         steps -= run.nit
-        is_exact = width / 2 <= max(_EXACT * sharp(weights), _NARROWEST * first)
+        is_exact = width / 2 <= max(_EXACT * typical(weights), _NARROWEST * first)
         if is_exact or steps < 1 or run.outcome in {Outcome.DIVERGED, Outcome.INTERRUPTED}:
             return runs, weights, width, is_exact
         width /= _NARROWER

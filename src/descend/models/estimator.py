@@ -15,7 +15,8 @@ from descend.arguments import flag, nonnegative, share, whole
 from descend.descent.outcome import Finding, Outcome
 from descend.methods import Method, Rule
 from descend.models.callbacks import told_of_epochs
-from descend.models.checkpoint import Checkpoint, about, check_resume, state_of
+from descend.models.checkpoint import Checkpoint, about, check_resume, state_in, state_of
+from descend.models.drift import FEWEST, Drift
 from descend.models.files import load_file, save_file
 from descend.models.history import History
 from descend.models.parameters import WithMethod
@@ -47,6 +48,7 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
     _finding: Finding | None  # for a diagnosis to start from
     _trainer: Any  # goes on where training in batches ended; None where it cannot
     _kept: dict[str, np.ndarray]  # in its place where it came from a file: its arrays
+    _drift: Drift | None = None  # of a stream, as far as its scale is followed
     _made_with: dict[str, str]  # the parameters with which it began
     _names: Sequence[str] = ()  # of the columns of a table, whose rows come without
 
@@ -68,8 +70,13 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         """What `to_file` gave these."""
 
     def _steps_written(self) -> dict[str, np.ndarray]:
-        """What the method remembers of the steps made, as arrays for a file."""
-        return state_of(self._kept if self._trainer is None else self._trainer.arrays())
+        """What the method remembers of the steps made, and of the scale of a stream, as arrays for a file."""
+        of_trainer = state_of(self._kept if self._trainer is None else self._trainer.arrays())
+        return of_trainer | ({} if self._drift is None else self._drift.arrays())
+
+    def _read_steps(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take over what `_steps_written` gave."""
+        self._trainer, self._kept, self._drift = None, state_in(arrays), Drift.of_arrays(arrays)
 
     def _ending_written(self) -> dict[str, Any]:
         """How training ended, as plain values for a file."""
@@ -105,8 +112,8 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         raise ValueError("classes is for classifiers")
 
     @abstractmethod
-    def _found_rate(self, kind: type[Method], *rows: Any) -> float:
-        """The rate with which that method is best on these rows."""
+    def _found_rate(self, kind: type[Method], is_stream: bool, *rows: Any) -> float:
+        """The rate with which that method is best on these rows, or on a stream that begins with them."""
 
     def _row_weights(self, y: Any, sample_weight: Any) -> Any:
         return sample_weight
@@ -165,12 +172,18 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         elif now != self._made_with:
             self._forget_steps()
 
-    def _with_rate(self, kind: type[Method], *rows: Any) -> Rule:
+    def _with_rate(self, kind: type[Method], is_stream: bool, *rows: Any) -> Rule:
         """The method of that class: with the rate that was found before, or is found on these rows, if it has one."""
         if "lr" not in kind.names():
             return kind()
         if not hasattr(self, "rate_"):
-            self.rate_ = self._found_rate(kind, *rows)
+            self.rate_ = self._found_rate(kind, is_stream, *rows)
+            if is_stream and (count := len(rows[0])) < FEWEST:
+                warnings.warn(
+                    f"the learning rate, {self.rate_:.3g}, was found on {count} row{'s' * (count > 1)}, too few to "
+                    f"tell. Begin with {FEWEST} or more, or give the method with its rate, {kind.__name__}(0.01)",
+                    stacklevel=6,
+                )
         return kind(lr=self.rate_)
 
     def _take_over(self, ending: Ending) -> None:

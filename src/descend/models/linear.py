@@ -17,21 +17,20 @@ from descend.descent.outcome import Outcome
 from descend.models.blocks import Blocks, chunks_of_blocks, first_look
 from descend.models.checkpoint import goes_on_in_form
 from descend.models.costs import GramCost
+from descend.models.drift import OTHER_SCALE, followed
 from descend.models.finite import check_features
 from descend.models.history import History
 from descend.models.linear_all_rows import OnAllRows
 from descend.models.linear_batches import InBatches
 from descend.models.linear_files import read_into, written_down
 from descend.models.losses import Cornered
-from descend.models.reading import read_method, streams
+from descend.models.reading import grows_with_the_gradient, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.some_rows import blocks_of
 from descend.models.trainers import Updating
 from descend.models.training import Ending, parted
 from descend.models.unbounded import falls_for_ever
 
-_FEWEST = 30  # rows of a stream on which a rate can be found
-_OTHER_SCALE = 10.0  # times as large, or as small
 _PASSES = 2  # through blocks in batches, unless given
 
 __all__ = ["LinearModel"]
@@ -61,7 +60,7 @@ class LinearModel(InBatches, OnAllRows):
             if not (is_checked or self._moments is None or np.isfinite(self._moments.squares).all()):
                 self._refuse_what_is_not_finite(rows, before)
             self._scaling = self._scaling_of(rows)
-            self._weights, self._begun_at = self._start(rows), None
+            self._weights, self._begun_at, self._drift = self._start(rows), None, None
             self._begin_anew()
             self.history_ = History()
         elif self.scale and self.batch_size is None:  # a penalty is on the columns as these rows have them
@@ -114,37 +113,34 @@ class LinearModel(InBatches, OnAllRows):
         if first:
             self._moments = seen
             self._scaling = self._scaling_of(rows)
-            self._weights, self.history_, self._begun_at = self._start(rows), History(), None
+            self._weights, self.history_, self._begun_at, self._drift = self._start(rows), History(), None, None
             self._begin_anew()
         elif seen is not None:
             self._take_scale(rows, seen if self._moments is None else self._moments.with_more(seen))
         kind = self._rule_in_batches()
-        if self._begun_at is not None and self._is_of_another_scale():
-            is_sought = isinstance(kind, type)
+        if isinstance(self, RegressorMixin) and (isinstance(kind, type) or not grows_with_the_gradient(kind)):
+            self._drift = followed(None if first else self._drift, rows.y[:, None])
+        columns_moved = self._begun_at is not None and self._is_of_another_scale()
+        if columns_moved or (self._drift is not None and self._drift.is_far):
             warnings.warn(
-                "columns have come to another scale, ten times that of the rows with which training began, or a tenth: "
+                f"{'columns have' if columns_moved else 'the target has'} come to another scale, ten times that of the "
+                "rows with which training began, or a tenth: "
                 + (
                     "the learning rate is found anew on these rows"
-                    if is_sought
+                    if isinstance(kind, type)
                     else "what was learnt from those may be far off on these, and take long to mend. Begin with rows "
                     "that are like those to come, or leave the rate out: then it is found anew"
                 ),
                 stacklevel=2,
             )
             self._begun_at = self._scale_now()
-            if is_sought:
+            self._drift = None if self._drift is None else self._drift.anew()
+            if isinstance(kind, type):
                 self._begin_anew()
         begins = self._trainer is None and not self._kept
-        trainer = self._trainer_or(lambda: self._trainer_of(rows, self._weights, self._size(rows)))
+        trainer = self._trainer_or(lambda: self._trainer_of(rows, self._weights, self._size(rows), is_stream=True))
         if begins:
             self._begun_at = self._scale_now()
-            if first and len(rows) < _FEWEST and isinstance(kind, type) and "lr" in kind.names():
-                warnings.warn(
-                    f"the learning rate, {self.rate_:.3g}, was found on the first call, which has "
-                    f"{len(rows)} row{'s' * (len(rows) > 1)}: too few to tell. Begin with {_FEWEST} rows or more, or "
-                    "give the method with its rate, AdaGrad(0.1)",
-                    stacklevel=2,
-                )
         elif self.scale:
             if isinstance(trainer, Updating) and trainer.hands_out_another:
                 raise ValueError(
@@ -170,7 +166,7 @@ class LinearModel(InBatches, OnAllRows):
     def _is_of_another_scale(self) -> bool:
         """Whether a column has become ten times as large as where the method began, or a tenth."""
         ratios = self._scaling.scale / self._begun_at
-        return bool((np.maximum(ratios, 1 / ratios) > _OTHER_SCALE).any())
+        return bool((np.maximum(ratios, 1 / ratios) > OTHER_SCALE).any())
 
     def _scale_now(self) -> np.ndarray:
         """The scale of the columns; with a given rate nan of those that have not varied: nothing is learnt of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from descend.models.linear_rows import LinearOnRows
 from descend.models.losses import Cornered
 from descend.models.rows import Rows
 from descend.models.threads import without_threads_of_blas
-from descend.models.training import Ending
+from descend.models.training import Ending, sample_of
 from descend.models.unbounded import columns_without_end, falls_for_ever
 from descend.sentences import first_few
 
@@ -28,6 +29,13 @@ _TOL_OF_CORNERS = 1e-6  # the gradient norm that counts as zero, where the cost 
 def _tolerance(kind: np.dtype[Any], rows: int) -> float:
     """The gradient norm that counts as zero: of few rows all digits, of many as far as rounding lets see."""
     return min(1e-8, 2e-15 * rows) if kind == np.float64 else 1e-5
+
+
+def _moved(weights: np.ndarray, by: float) -> np.ndarray:
+    """The parameters with another intercept."""
+    moved = weights.copy()
+    moved[..., -1] += by
+    return moved
 
 
 def _along(axes: Axes | None) -> str:
@@ -51,16 +59,34 @@ class OnAllRows(LinearOnRows):
         return self._fit_to_cost(self._cost(rows, in_batches=False), rows, len(rows))
 
     def _fit_around_corners(self, rows: Rows, loss: Cornered) -> Ending:
+        """Fit a loss whose slope jumps: with the corner rounded off, each time less.
+
+        Of numbers the first intercept is taken off the targets on the way, which may lie far from zero, and the loss of
+        a row is that of the median one, which targets that lie far off do not change.
+        """
+        far = 0.0 if loss.of_classes or not self.fit_intercept else float(self._weights[-1])
+        rows = replace(rows, y=rows.y - rows.kind.type(far)) if far else rows
+        self._weights = _moved(self._weights, -far)
+        some, sharp = sample_of(rows, int(self.seed)), loss.rounded(0.0)
+        features = self._scaling.applied(some)
+
+        def of_median(weights: np.ndarray) -> float:
+            costs = sharp.values(self._scaling.scores(features, weights), some.y)[some.weights > 0]
+            return float(np.median(costs)) or float(costs.mean())
+
         def cost_at(width: float) -> Cost:
             return cost_of(rows, loss.rounded(width), self._scaling, float(self.l2), in_batches=False)
 
         if cost_at(0.0)(self._weights) == 0:
             before = float(self.history_.epoch[-1]) if len(self.history_) else 0.0
             self.history_.add(epoch=before, steps=0, loss=0.0, gradient=0.0, rate=np.nan, seconds=0.0)
-            return Ending(self._weights, Outcome.CONVERGED, "converged: the cost is 0 at the start already", 0.0)
+            start = _moved(self._weights, far)
+            return Ending(start, Outcome.CONVERGED, "converged: the cost is 0 at the start already", 0.0)
         tol = _TOL_OF_CORNERS if self.tol is None else float(self.tol)
         steps, axes = self.planned_epochs(len(rows)), self._axes(rows)
-        runs, weights, width, is_exact = train_around_corners(cost_at, self._weights, steps, tol, float(self.l1), axes)
+        runs, weights, width, is_exact = train_around_corners(
+            cost_at, self._weights, steps, tol, float(self.l1), axes, None if loss.of_classes else of_median
+        )
         for run in runs:
             self._remember(run)
         message = (
@@ -72,7 +98,7 @@ class OnAllRows(LinearOnRows):
         if outcome is Outcome.CONVERGED and not is_exact:
             outcome = Outcome.STALLED
             message = f"stalled: with less rounded off the cost got no lower; before, {message[0].lower()}{message[1:]}"
-        return Ending(weights, outcome, message, float(made), was_to_converge=True)
+        return Ending(_moved(weights, far), outcome, message, float(made), was_to_converge=True)
 
     def _axes(self, rows: Rows, cost: Cost | None = None) -> Axes | None:
         """The axes of the columns, where these nearly repeat each other and are scaled."""
@@ -128,7 +154,7 @@ class OnAllRows(LinearOnRows):
         """Minimise the cost of so many rows, of which `some` are at hand."""
         rule = self._rule()
         if isinstance(rule, type):
-            rule = self._with_rate(rule, some, self._weights, len(some))
+            rule = self._with_rate(rule, False, some, self._weights, len(some))
         if isinstance(cost, GramCost):  # made in float64: so it can be followed to its end
             self._weights = self._weights.astype(np.float64)
         tol = _tolerance(self._weights.dtype, count) if self.tol is None else float(self.tol)

@@ -11,8 +11,8 @@ from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.methods import Method, Rule
 from descend.models.linear_rows import LinearOnRows
-from descend.models.rate_search import best_rate, without_a_leap
-from descend.models.reading import read_method, streams
+from descend.models.rate_search import best_rate, best_rate_of_stream, without_a_leap, without_an_explosion
+from descend.models.reading import grows_with_the_gradient, read_method, streams
 from descend.models.rows import Rows
 from descend.models.trainers import Penalty, Streaming, Updating, check_fits_sparse_rows
 from descend.models.training import (
@@ -23,19 +23,21 @@ from descend.models.training import (
     chunks_of,
     rows_together,
     sample_of,
+    some_of,
 )
 
 __all__ = ["InBatches"]
 
 _AS_GOOD = 0.02  # more loss on a few sparse rows says little: most columns are not met among them, or only once
 _WIDE = 2**21  # numbers in the rows on which a rate that was found is judged again
+_FEWEST_OF_STREAM = 8  # rows of which the first tell something of the next
 _ROUNDING = 1e-8  # of a prediction: one so near to it is as good
 
 
 class InBatches(LinearOnRows):
     """A linear model that can be fitted in batches."""
 
-    def _found_rate(self, kind: type[Method], rows: Rows, start: np.ndarray, batch_size: int) -> float:
+    def _found_rate(self, kind: type[Method], is_stream: bool, rows: Rows, start: np.ndarray, batch_size: int) -> float:
         def judged(weights: np.ndarray, some: Rows) -> float:
             with np.errstate(all="ignore"):
                 return self._loss_of(some)(weights)
@@ -43,15 +45,24 @@ class InBatches(LinearOnRows):
         def trainer_at(lr: float, some: Rows) -> Streaming | Updating:
             return self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some)))
 
+        if is_stream and len(rows) >= _FEWEST_OF_STREAM:
+            return best_rate_of_stream(trainer_at, rows, batch_size, judged, int(self.seed))
         equal = _AS_GOOD if rows.is_sparse else 0.0
         wide = _WIDE * len(rows) // max(1, rows.values.size)
         lr = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), equal=equal, wide=wide)
+        if grows_with_the_gradient(kind()):
+            some = rows.taken(some_of(len(rows), wide, int(self.seed))) if wide < len(rows) else rows
+            sizes = np.asarray((self._scaling.applied(some) ** 2).sum(axis=1))
+            size = min(batch_size, len(some))
+            lr = without_an_explosion(lr, trainer_at, some, sizes, size, judged, int(self.seed))
         return without_a_leap(lr, trainer_at, rows, batch_size, judged)
 
-    def _trainer_of(self, rows: Rows, start: np.ndarray, batch_size: int) -> Streaming | Updating:
+    def _trainer_of(
+        self, rows: Rows, start: np.ndarray, batch_size: int, *, is_stream: bool = False
+    ) -> Streaming | Updating:
         rule = self._rule_in_batches()
         if isinstance(rule, type):
-            rule = self._with_rate(rule, rows, start, batch_size)
+            rule = self._with_rate(rule, is_stream, rows, start, batch_size)
         jobs = int(self.n_jobs)
         trainer = self._trainer_at(rule, rows, start, batch_size, jobs)
         if jobs > 1 and not isinstance(trainer, Streaming):
@@ -102,7 +113,7 @@ class InBatches(LinearOnRows):
         rounding = abs(cost(beside) - of_constant)
         of_rows = {"rows": len(rows), "columns": rows.features, "dtype": rows.kind}
         arrays = (rows.values, rows.columns, rows.starts, rows.y, rows.weights)
-        ending = self._train(chunks, size, epochs, measure, of_rows, arrays, as_good_as_zero=rounding)
+        ending = self._train(chunks, size, epochs, measure, of_rows, arrays, harmless=rounding)
 
         def of_both(some: Rows) -> tuple[float, float, float]:
             cost, y = self._loss_of(some), some.y.astype(np.float64)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from descend.methods.in_files import as_json, of_json
-from descend.models.checkpoint import state_in
 from descend.models.costs import Scaling
 from descend.models.history import History
 from descend.models.losses import loss_named
@@ -64,7 +63,8 @@ def read_into(estimator: Any, arrays: dict[str, np.ndarray], header: dict[str, A
         estimator._read_classes(header)
     estimator.set_params(**options_of(header), method=of_json(header.get("method")))
     estimator._weights, estimator._sparse = arrays["weights"], header["sparse"]
-    estimator._trainer, estimator._kept, estimator._begun_at = None, state_in(arrays), arrays.get("begun_at")
+    estimator._begun_at = arrays.get("begun_at")
+    estimator._read_steps(arrays)
     estimator._moments, estimator._made_with = None, estimator._written()
     if header["count"] is not None:
         estimator._moments = Moments(header["count"], arrays["mean"], arrays["squares"], arrays.get("stored"))

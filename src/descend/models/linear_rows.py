@@ -24,12 +24,12 @@ from descend.models.reading import begins_at_zero
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.softmax import constant_of_classes
 from descend.models.trainers import Streaming, Updating
+from descend.models.training import enough_epochs
 from descend.sentences import first_few
 
 __all__ = ["LinearOnRows"]
 
 _FAR_TARGET = 1e4  # standard deviations from zero
-_EPOCHS = 10  # in batches, unless given
 _STEPS = 10_000  # on all rows, unless given
 
 
@@ -117,7 +117,7 @@ class LinearOnRows(Estimator):
 
     def planned_epochs(self, rows: int) -> int:
         """How many epochs `fit` makes of so many rows, unless it stops early; without batches that many steps."""
-        return self.epochs or (_STEPS if self.batch_size is None else _EPOCHS)
+        return self.epochs or (_STEPS if self.batch_size is None else enough_epochs(rows, self.batch_size))
 
     def _size(self, rows: Rows) -> int:
         return len(rows) if self.batch_size is None else min(int(self.batch_size), len(rows))

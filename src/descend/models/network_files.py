@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from descend.methods.in_files import as_json, of_json
-from descend.models.checkpoint import state_in
 from descend.models.history import History
 from descend.models.network import Inputs
 from descend.models.options import options_of, plain_options
@@ -45,7 +44,7 @@ def read_into(network: Any, arrays: dict[str, np.ndarray], header: dict[str, Any
     network.layers_ = network._network(header["inputs"]).start(0, network.init, network._kind())
     network.layers_ = from_vector(arrays["weights"], network.layers_)
     network.history_, network._made_with = History.of_table(arrays["history"]), network._written()
-    network._trainer, network._kept = None, state_in(arrays)
+    network._read_steps(arrays)
     network._image_shape, network.n_features_in_ = tuple(header["image_shape"]), header["inputs"]
     network._is_of_mnist = header["is_of_mnist"]
     if header["columns"]:

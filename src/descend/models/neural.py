@@ -27,13 +27,14 @@ from descend.methods.in_files import known
 from descend.models.blocks import Blocks, chunks_of_blocks, first_look
 from descend.models.checkpoint import goes_on_in_form, written
 from descend.models.descending import Descending
+from descend.models.drift import followed
 from descend.models.estimator import Estimator
 from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
 from descend.models.network_files import read_into, written_down
 from descend.models.pictures import are_of_mnist, picture_as
-from descend.models.rate_search import best_rate
+from descend.models.rate_search import best_rate, best_rate_of_stream
 from descend.models.rows import rows_of
 from descend.models.samples import Samples
 from descend.models.some_rows import blocks_of
@@ -43,6 +44,7 @@ from descend.models.training import (
     Measured,
     beside_a_constant,
     chunks_of,
+    enough_epochs,
     parted,
     sample_of,
 )
@@ -50,7 +52,6 @@ from descend.objectives.parameters import from_vector
 
 __all__ = ["NeuralNetwork"]
 
-_EPOCHS, _STEPS = 10, 1_000  # epochs unless given: ten, or of few rows as many as make so many steps
 _WORK = 4e10  # operations between two looks whether all is well
 _BLOCK = 4_096  # rows that are predicted together
 _FAR = 1e3  # standard deviations from zero, beyond which the digits of float32 would be missed
@@ -177,14 +178,31 @@ class NeuralNetwork(Estimator):
         samples = self._samples(X, y, sample_weight, first=first, balanced=False)
         if first:
             self._begin(samples)
+        self._follow(samples, first=first)
         size = self._size(samples)
-        trainer = self._trainer_or(lambda: self._trainer_of(samples, size))
+        trainer = self._trainer_or(lambda: self._trainer_of(samples, size, is_stream=True))
         trainer.run(samples, np.arange(len(samples)), size)
         broke = trainer.broke_at is not None
         outcome = Outcome.DIVERGED if broke else Outcome.STEPS_EXHAUSTED
         message = f"diverged at step {trainer.broke_at}" if broke else f"{trainer.steps:,} steps made"
         self._finish(Ending(trainer.weights, outcome, message, 1.0))
         return self
+
+    def _follow(self, samples: Samples, *, first: bool) -> None:
+        """Warn of a stream whose columns or target are no longer as they were where their scale was taken."""
+        X, y, _ = samples.parts
+        if not self.scale:
+            return
+        targets = y.reshape(len(X), -1) if y.dtype.kind == "f" else np.empty((len(X), 0))
+        self._drift = followed(None if first else self._drift, targets, X if X.dtype.kind == "f" else None)
+        if self._drift.is_far:
+            warnings.warn(
+                "columns or the target have come to another scale, ten times that of the rows of the first call, whose "
+                "scale is kept, or a tenth: what is learnt of these may be far off. Begin with rows that are like "
+                "those to come, or use fit",
+                stacklevel=3,
+            )
+            self._drift = self._drift.anew()
 
     def fit_blocks(self, blocks: Blocks) -> Self:
         """Learn from more rows than memory holds: `blocks()` goes through them anew, as pairs (X, y) of some rows.
@@ -315,12 +333,12 @@ class NeuralNetwork(Estimator):
                 cost = cost + (half * layer.W**2).sum()
         return cost
 
-    def _trainer_of(self, samples: Samples, size: int) -> Descending:
+    def _trainer_of(self, samples: Samples, size: int, *, is_stream: bool = False) -> Descending:
         rule = known(self.method)
         if rule is None:
             rule = self.default_method()
         elif isinstance(rule, str | type):
-            rule = self._with_rate(method_named(rule) if isinstance(rule, str) else rule, samples, size)
+            rule = self._with_rate(method_named(rule) if isinstance(rule, str) else rule, is_stream, samples, size)
         return self._trainer_at(as_rule(rule), samples, size)
 
     def _trainer_at(self, rule: Rule, samples: Samples, size: int) -> Descending:
@@ -328,8 +346,8 @@ class NeuralNetwork(Estimator):
         rule = ready(rule, sampling, self.layers_)
         return Descending(rule, self._cost, self.layers_, int(self.seed), int(self.devices), weighted=True)
 
-    def _found_rate(self, kind: type[Method], samples: Samples, size: int) -> float:
-        return best_rate(
+    def _found_rate(self, kind: type[Method], is_stream: bool, samples: Samples, size: int) -> float:
+        return (best_rate_of_stream if is_stream else best_rate)(
             lambda lr, some: self._trainer_at(kind(lr=lr), some, min(size, len(some))),
             samples, size, lambda weights, some: self._measure(weights, some)[0], int(self.seed),
         )  # fmt: skip
@@ -354,7 +372,7 @@ class NeuralNetwork(Estimator):
 
     def planned_epochs(self, rows: int) -> int:
         """How many epochs `fit` makes of so many rows, unless it stops early."""
-        return self.epochs or max(_EPOCHS, -(-_STEPS * min(int(self.batch_size or rows), rows) // rows))
+        return self.epochs or enough_epochs(rows, self.batch_size)
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def _trained(self, chunks: Chunks, size: int, samples: Samples, held_out: Samples | None) -> Ending:
@@ -365,14 +383,18 @@ class NeuralNetwork(Estimator):
             of_held_out = (np.nan, np.nan) if held_out is None else self._measure(weights, held_out)
             return Measured(loss, of_held_out[0], score, of_held_out[1], np.nan)
 
-        epochs = self.planned_epochs(len(samples))
-        ending = self._train(chunks, size, epochs, measure, {"rows": len(samples)}, samples.parts)
         constant = self._constant(samples)
 
-        def beside(rows: Samples) -> tuple[float, float, float]:
+        def of_constant(rows: Samples) -> float:
             _, y, row_weights = rows.parts
-            everywhere = np.broadcast_to(constant, (len(y), self._outputs()))
-            return self._measure(ending.weights, rows)[0], self._seen(everywhere, y, row_weights)[0], 0.0
+            return self._seen(np.broadcast_to(constant, (len(y), self._outputs())), y, row_weights)[0]
+
+        epochs, of_rows = self.planned_epochs(len(samples)), {"rows": len(samples)}
+        # A penalty may take it to a constant, from a start that is better by chance.
+        ending = self._train(chunks, size, epochs, measure, of_rows, samples.parts, harmless=of_constant(sample))
+
+        def beside(rows: Samples) -> tuple[float, float, float]:
+            return self._measure(ending.weights, rows)[0], of_constant(rows), 0.0
 
         return beside_a_constant(ending, beside, sample, held_out)
 

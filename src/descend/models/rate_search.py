@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from descend.models.trainers import Trainer
 from descend.models.training import some_of
 
-__all__ = ["best_rate", "without_a_leap"]
+__all__ = ["best_rate", "best_rate_of_stream", "without_a_leap", "without_an_explosion"]
 
 _TRIED = 1_024  # steps for which each rate is tried at least, and rows on which it is judged
 _FEWEST_STEPS = 30  # for each rate
@@ -20,7 +21,11 @@ _FINER = 10 ** (1 / 3)  # the rates that are tried around the best of the decade
 _BUDGET = 4_096  # rows for each rate, in several passes where there are few
 _FEW, _PASSES, _ORDERS = 300, 10, 3  # rows; how often, and in how many orders they are gone through: the worst counts
 _MOST_DECADES = 30
+_LEAST = 1e-30
+_STILL = 1e-3  # share of the loss by which it is still the same: so small a rate does nothing
 _LEAP, _SEEN = 3.0, 1_024  # times the first loss after one step, which is too far; seen on so many rows at most
+_PARTS = 16  # of rows that come once, before each of which the loss is looked at
+_OUTLIERS, _ROUNDS = 32, 10  # rows that lie furthest, and how often they come
 _SPREAD_OF = 65_536  # rows whose targets tell the scale of the rates
 
 
@@ -51,9 +56,7 @@ def best_rate(
     order = some_of(len(rows), min(count + _TRIED, len(rows)), seed)
     tried = rows.taken(order[:count])
     judged = tried if are_few else rows.taken(order[count:])
-    spread = float(np.std(rows.y[:_SPREAD_OF])) or 1.0
-    low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
-    decades: list[float] = (10.0 ** np.linspace(low, high, 1 + round(high - low))).tolist()
+    decades = _decades(rows)
 
     @cache
     def learnt(lr: float, number: int) -> np.ndarray:
@@ -80,12 +83,70 @@ def best_rate(
     if not min(map(cost, decades)) < measure(start, judged):  # what is learnt says nothing of other rows
         judged = tried
         cost.cache_clear()
-    before = measure(start, judged)
-    while not min(map(cost, decades[1:])) < min(before, cost(decades[0])) and len(decades) < _MOST_DECADES:
-        decades.insert(0, decades[0] / 10)  # columns that are not scaled may want a much smaller rate
+    best = _best_of(decades, cost, measure(start, judged), equal)
+    if are_few or wide <= len(judged) or not cost(best) < measure(start, judged):
+        return best
+    many = rows.taken(some_of(len(rows), min(wide, len(rows)), seed))
+    before = measure(start, many)
+    while best > _LEAST and not left(best, 0, many) < before:
+        best /= _FINER
+    return best
+
+
+def best_rate_of_stream(
+    trainer_at: Callable[[float, Any], Trainer],
+    rows: Any,
+    batch_size: int,
+    measure: Callable[[np.ndarray, Any], float],
+    seed: int,
+) -> float:
+    """The rate with which rows that come once have the lowest loss before they are learnt.
+
+    Source: Dawid (1984), "Present position and potential developments: the prequential approach", JRSS A 147.
+    """
+    count = min(len(rows), max(_BUDGET, _PARTS * batch_size))
+    size = max(1, min(batch_size, count // _PARTS))
+    edges = np.unique(np.linspace(0, -(-count // size), _PARTS + 1).round().astype(int) * size).clip(max=count)
+    draw = np.random.default_rng(seed)
+    orders = [rows.taken(draw.permutation(count)) for _ in range(_ORDERS)]
+    parts = [[tried.taken(np.arange(*ends)) for ends in pairwise(edges)] for tried in orders]
+
+    @cache
+    def cost(lr: float) -> float:
+        total = 0.0
+        for tried, those in zip(orders, parts, strict=True):
+            trainer = trainer_at(lr, tried)
+            for part, ends in zip(those, pairwise(edges), strict=True):
+                total += len(part) * measure(trainer.weights, part)
+                trainer.run(tried, np.arange(*ends), size)
+        return total / (count * _ORDERS) if np.isfinite(total) else np.inf
+
+    decades = _decades(rows)
+    start = trainer_at(decades[0], rows).weights
+    return _best_of(decades, cost, float(np.mean([measure(start, tried) for tried in orders])))
+
+
+def _decades(rows: Any) -> list[float]:
+    """One rate a decade, from far too small to far too large for the scale of the target."""
+    spread = float(np.std(rows.y[:_SPREAD_OF])) or 1.0
+    low, high = np.log10(1e-5 * min(1.0, spread)), np.log10(10 * max(1.0, spread))
+    decades: list[float] = (10.0 ** np.linspace(low, high, 1 + round(high - low))).tolist()
+    return decades
+
+
+def _best_of(decades: list[float], cost: Callable[[float], float], before: float, equal: float = 0.0) -> float:
+    """The rate with the lowest cost, which was `before` at the start, among the decades and then around the best."""
+
+    def is_still(lr: float) -> bool:
+        return abs(cost(lr) - before) <= _STILL * abs(before)
+
+    while not min(map(cost, decades[1:])) < min(before, cost(decades[0])) and not all(map(is_still, decades[:2])):
+        decades = [decades[0] / 10, *decades]  # columns that are not scaled may want a much smaller rate
+        if len(decades) > _MOST_DECADES:
+            break
     lowest = min(map(cost, decades))
     if not lowest < before:  # there is nothing to learn: any rate that does no harm
-        return max((lr for lr in decades if cost(lr) <= before), default=decades[0])
+        return max((lr for lr in decades if cost(lr) <= before + _BETTER * abs(before)), default=decades[0])
     worth = _BETTER * max(0.0, min(abs(lowest), before - lowest))
     best = next(lr for lr in decades if cost(lr) <= lowest + worth)
     for factor in (_FINER, 1 / _FINER):
@@ -94,12 +155,6 @@ def best_rate(
     good_enough = cost(best) + equal * abs(cost(best))
     while equal and best * _FINER <= decades[-1] and cost(best * _FINER) <= good_enough:
         best *= _FINER
-    if are_few or wide <= len(judged):
-        return best
-    many = rows.taken(some_of(len(rows), min(wide, len(rows)), seed))
-    before = measure(start, many)
-    while best > decades[0] and not left(best, 0, many) < before:
-        best /= _FINER
     return best
 
 
@@ -110,18 +165,51 @@ def without_a_leap(
     batch_size: int,
     measure: Callable[[np.ndarray, Any], float],
 ) -> float:
-    """The rate, halved until the first step does not multiply the loss.
+    """The rate, halved until the first step, made on the first rows, does not multiply the loss of many.
 
     An adaptive method may find back from far away; that is no way to begin.
     """
-    few = rows.taken(np.arange(min(batch_size, _SEEN, len(rows))))
+    few = rows.taken(np.arange(min(_SEEN, len(rows))))
+    size = min(batch_size, len(few))
     before = measure(trainer_at(lr, few).weights, few)
 
     def leaps() -> bool:
         trainer = trainer_at(lr, few)
-        trainer.run(few, np.arange(len(few)), len(few))
+        trainer.run(few, np.arange(size), size)
         return not measure(trainer.weights, few) <= before + _LEAP * abs(before)
 
-    while lr > 1e-9 and leaps():
+    while lr > _LEAST and leaps():
         lr /= 2
+    return lr
+
+
+def without_an_explosion(
+    lr: float,
+    trainer_at: Callable[[float, Any], Trainer],
+    rows: Any,
+    sizes: np.ndarray,
+    batch_size: int,
+    measure: Callable[[np.ndarray, Any], float],
+    seed: int,
+) -> float:
+    """The rate, made smaller until the rows that lie furthest, by their `sizes`, are learnt where they come again.
+
+    A row of a rare class may be a thousand times as large as others, and few rows that are tried hold one. Each comes
+    in a batch with others, as in training.
+    """
+    far = np.argsort(sizes)[-_OUTLIERS:]
+    draw = np.random.default_rng(seed)
+    order = draw.integers(0, len(rows), (_ROUNDS * len(far), batch_size))
+    order[:, 0] = np.tile(far, _ROUNDS)
+    used, order = np.unique(order, return_inverse=True)
+    some, outliers = rows.taken(used), rows.taken(far)
+    before = measure(trainer_at(lr, some).weights, outliers)
+
+    def explodes() -> bool:
+        trainer = trainer_at(lr, some)
+        trainer.run(some, order.reshape(-1), batch_size)
+        return not measure(trainer.weights, outliers) <= before
+
+    while lr > _LEAST and explodes():
+        lr /= _FINER
     return lr

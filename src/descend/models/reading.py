@@ -24,9 +24,19 @@ from descend.models.losses import Loss
 from descend.stepsizes import StepSize
 from descend.stepsizes.schedule import Schedule
 
-__all__ = ["ScalarLoss", "ScalarMethod", "begins_at_zero", "prefetch", "read_loss", "read_method", "streams"]
+__all__ = [
+    "ScalarLoss",
+    "ScalarMethod",
+    "begins_at_zero",
+    "grows_with_the_gradient",
+    "prefetch",
+    "read_loss",
+    "read_method",
+    "streams",
+]
 
 _DOUBLE = ir.DoubleType()
+_LARGE = 1e4  # a gradient, beside 1
 _L1 = "the L1 penalty"  # no name that a method could have
 
 
@@ -44,9 +54,19 @@ def begins_at_zero(rule: Any) -> bool:
         rule = rule()
     if not isinstance(rule, Method):
         return False
-    x = np.ones(3)
-    change, _ = rule.update(np.zeros(3), rule.init(x), x, value=0.0, value_fn=lambda _: 0.0, grad_fn=np.zeros_like)
-    return bool(np.abs(change).max() > 0)
+    return _first_step(rule, 0.0) > 0
+
+
+def grows_with_the_gradient(rule: Rule) -> bool:
+    """Whether a larger gradient makes a larger step; if not, the method brings gradients to a size of its own."""
+    return _first_step(rule, _LARGE) > _LARGE / 100 * _first_step(rule, 1.0)
+
+
+def _first_step(rule: Rule, gradient: float) -> float:
+    """How far it moves from ones where all coordinates have this gradient."""
+    x, g = np.ones(3), np.full(3, gradient)
+    change, _ = rule.update(g, rule.init(x), x, value=0.0, value_fn=lambda _: 0.0, grad_fn=lambda _: g)
+    return float(np.abs(change).max())
 
 
 class ScalarMethod:

@@ -33,7 +33,8 @@ class LinearRegression(RegressorMixin, LinearModel):  # type: ignore[misc]
     batch_size
         Rows that make one step; None for all.
     epochs
-        Passes over the data. Default 10; without batch_size at most 10,000, and it ends when it has converged.
+        Passes over the data. Default 10, of few rows as many as make 1,000 steps; without batch_size at most 10,000,
+        and it ends when it has converged.
     scale
         Standardise the columns; coefficients are in the user's units all the same. Sparse columns keep their zeros.
     fit_intercept, shuffle

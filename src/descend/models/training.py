@@ -24,6 +24,7 @@ __all__ = [
     "Measured",
     "beside_a_constant",
     "chunks_of",
+    "enough_epochs",
     "parted",
     "rows_together",
     "sample_of",
@@ -31,6 +32,7 @@ __all__ = [
     "train_in_batches",
 ]
 
+_EPOCHS, _STEPS = 10, 1_000  # epochs unless given: ten, or of few rows as many as make so many steps
 _CHUNK = 65_536  # rows between two looks whether all is well, at least
 _LOOKS = 8  # in an epoch of many rows, where steps are compiled
 _SHARED = 8  # times as many rows for each of several threads, which take a while to get going
@@ -78,6 +80,11 @@ class Chunk(NamedTuple):
 
 
 Chunks = Callable[[int], Iterator[Chunk]]  # epoch → its chunks
+
+
+def enough_epochs(rows: int, batch_size: int | None) -> int:
+    """How many epochs make enough steps, unless their number is given: of few rows, or in large batches, more."""
+    return max(_EPOCHS, -(-_STEPS * min(int(batch_size or rows), rows) // rows))
 
 
 def rows_together(rows: int, jobs: int, *, is_compiled: bool) -> int:
@@ -133,9 +140,9 @@ def train_in_batches(
     patience: int | None = None,
     checkpoint: Checkpoint | None = None,
     wants_to_stop: Callable[[np.ndarray], bool] = lambda weights: False,
-    as_good_as_zero: float = 0.0,
+    harmless: float = 0.0,
 ) -> Ending:
-    """Go through the rows epoch by epoch. A loss `as_good_as_zero` is rounding, to which none has risen.
+    """Go through the rows epoch by epoch. To a `harmless` loss none has risen, as to one that is rounding alone.
 
     The last finite parameters are kept where training explodes; the best ones where the validation loss has not
     become better for `patience` epochs. Ctrl-C ends it between two chunks, `wants_to_stop(weights)` between epochs.
@@ -159,7 +166,7 @@ def train_in_batches(
     if not is_resumed:
         at.first, at.best_loss, *_ = look(0.0)
         # A warm start may begin at a loss that is nearly zero.
-        at.worst = max(at.first, as_good_as_zero, measure(np.zeros_like(weights)).loss if is_warm else -np.inf)
+        at.worst = max(at.first, harmless, measure(np.zeros_like(weights)).loss if is_warm else -np.inf)
     loss, held_out = float(history.loss[-1]), float(history.validation[-1])
     has_been_stopped = False
     with Interrupts() as interrupts, Bar(None, epochs, _PLACE, _SEEN) as bar:

@@ -150,10 +150,10 @@ class Problem:
         return central_differences(value, x, self.exactness, self.units_at(x, *data))
 
     def _called(self, x: Any, *data: Any) -> tuple[float, Exception | None]:
-        """The user's value, and the error for which there is none: math.log(-1.0), 1/0, (-1.0)**0.5."""
+        """The user's value, and the error for which there is none: math.log(-1.0), 1/0, a solver that gives up."""
         try:
             return self.plain(x, *data), None
-        except (ArithmeticError, ValueError, ObjectiveError) as error:
+        except (ArithmeticError, ValueError, RuntimeError, AssertionError, ObjectiveError) as error:
             return np.nan, error
 
     def value_and_grad(self, x: Any, *data: Any) -> tuple[Any, Any]:

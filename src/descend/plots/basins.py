@@ -38,12 +38,17 @@ def basins(found: Any, ax: Axes | None = None) -> Axes:
         )
         ax.set_facecolor(_NONE)
         inside = [all(a <= v <= b for v, (a, b) in zip(x, found.domain, strict=True)) for x in found.ends]
-        ax.plot(*found.ends[np.flatnonzero(inside)].T, "*", color="black", markersize=9, markeredgecolor="white")
+        is_minimum = np.array([not few or found.is_minimum(number) for number in range(len(found.ends))], bool)
+        for places, sign in ((is_minimum, "*"), (~is_minimum, "X")):
+            there = found.ends[np.flatnonzero(np.array(inside) & places)]
+            ax.plot(*there.T, sign, color="black", markersize=9, markeredgecolor="white")
         ax.set(xlabel="x", ylabel="y")
     shown = []
-    for colour, x, fun, share in zip(_COLOURS, found.ends, found.fun, found.shares, strict=False) if few else ():
+    ends = zip(_COLOURS, found.ends, found.fun, found.shares, strict=False) if few else ()
+    for number, (colour, x, fun, share) in enumerate(ends):
         point = ", ".join(f"{v:.3g}" for v in x)
-        shown.append(Patch(color=colour, alpha=0.75, label=f"({point}): cost {fun:.4g}, {share:.0%}"))
+        rests = "" if found.is_minimum(number) else ", no minimum"
+        shown.append(Patch(color=colour, alpha=0.75, label=f"({point}): cost {fun:.4g}, {share:.0%}{rests}"))
     lost = float((found.which < 0).mean())
     if lost:
         shown.append(Patch(color=_NONE, label=f"did not converge, {lost:.0%}"))

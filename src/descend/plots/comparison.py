@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from descend.descent.race_result import Race
 from descend.descent.sweep_result import Sweep
@@ -58,7 +59,9 @@ def _one_axis(result: Sweep, ax: Axes) -> Axes:
     limit = _stability_limit(result, name)
     if limit is not None and values.min() <= limit <= values.max():
         ax.axvline(limit, color=GREY, linestyle="--", linewidth=1, label=f"2/L = {limit:.3g}")
-    if name != "start":
+    if name == "start":
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
         ax.set_xscale("log" if (values > 0).all() and values.max() > 20 * values.min() else "linear")
     if is_log:
         ax.set_yscale("log")

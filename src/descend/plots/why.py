@@ -50,10 +50,9 @@ def escape(found: Any, ax: Axes | None = None) -> Axes:
         ax.plot([np.median(way.costs)] * 2, [place - 0.3, place + 0.3], color=ORANGE, linewidth=2)
     ax.plot([], [], color=ORANGE, linewidth=2, label="median")
     ax.set_yticks(range(len(ways)), [f"{way.name}, {100 * way.share:.0f} %" for way in ways])
-    which = "highest" if found.maximize else "lowest"
-    ax.set(
-        xlabel=f"{which} cost found in {found.budget:,} steps", title="Ways out, and how often each comes as low as any"
-    )
+    which, how = ("highest", "high") if found.maximize else ("lowest", "low")
+    title = f"Ways out, and how often each comes as {how} as any"
+    ax.set(xlabel=f"{which} cost found in {found.budget:,} steps", title=title)
     ax.legend()
     ax.grid(alpha=0.25, axis="x")
     return ax
