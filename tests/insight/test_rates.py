@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -26,7 +27,7 @@ from descend import (
 )
 from descend.insight import find_lr, rates
 from descend.insight.short_runs import Ended
-from descend.stepsizes import Armijo, Cosine
+from descend.stepsizes import Armijo, Cosine, ExponentialDecay
 
 
 def test_where_the_cost_bounces_a_smaller_rate_is_tried() -> None:
@@ -237,3 +238,15 @@ def test_larger_rates_follow_where_the_largest_of_several_trainings_was_the_best
 def test_a_run_has_arrived_when_it_is_as_low_as_nearly_all_of_its_end() -> None:
     costs = np.append(np.linspace(10, 1, 400), 1 + 0.1 * np.random.default_rng(0).uniform(-1, 1, 600))
     assert Ended(1.0, 1_000, None, "", costs).arrival == pytest.approx(0.4, abs=0.003)
+
+
+@pytest.mark.parametrize("schedule", [ExponentialDecay(0.01, 0.99), Cosine(0.01, steps=1_000)])
+def test_short_runs_go_through_the_whole_schedule(schedule: Any) -> None:
+    def bowl(x: Any) -> Any:
+        return 0.5 * np.sum(np.geomspace(1, 100, 10) * x**2)
+
+    grid = sweep(
+        bowl, np.ones(10), GradientDescent(replace(schedule, lr=np.geomspace(1e-4, 1, 60))), steps=1_000, rows=2
+    )
+    found = find_lr(bowl, np.ones(10), GradientDescent(schedule), steps=1_000)
+    assert found.lr == pytest.approx(grid.axes["lr.lr"][grid.best_lane], rel=0.4)  # of a decay it was a quarter

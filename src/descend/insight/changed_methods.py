@@ -15,6 +15,7 @@ from descend.stepsizes.schedule import Cosine, Schedule
 
 __all__ = [
     "Rescaled",
+    "at_pace",
     "calmer",
     "calmer_of_optax",
     "each_rescaled",
@@ -58,6 +59,12 @@ def with_rate(method: Any, lr: float | StepSize) -> Any:
     if isinstance(method, Around):
         return replace(method, method=with_rate(method.method, lr))
     return replace(method, lr=lr)
+
+
+def at_pace(method: Any, times: float) -> Any:
+    """The method with a schedule that takes so many times as long, where it has one that can."""
+    schedule = paced(getattr(innermost(method), "lr", None), times)
+    return method if schedule is None else with_rate(method, schedule)
 
 
 def lighter(method: Any, params: Any, times: float = 100.0) -> tuple[Any, str] | None:

@@ -263,7 +263,7 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
 def _has_tired(trials: Retraining, least: float) -> bool:
     """Whether its steps shrink, and one that forgets wins so much at the same rate: else that was too small at once."""
     lr = getattr(trials.method, "lr", None)
-    if not (isinstance(trials.method, Method) and tires(trials.method)) or not isinstance(lr, float | int):
+    if not (isinstance(trials.method, Method) and tires(trials.method)):
         return False
-    tried = trials.anew(method=RMSProp(lr=float(lr)))
-    return tried is not None and trials.beside(tried) - tried.loss[-1] > least
+    tried = trials.anew(method=RMSProp(lr=float(lr))) if isinstance(lr, float | int | np.number) else None
+    return tried is None or trials.beside(tried) - tried.loss[-1] > least

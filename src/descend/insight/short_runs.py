@@ -15,7 +15,7 @@ from descend.descent.options import last_step, ready, samples, sampling_of
 from descend.descent.outcome import gradient_scale, margin
 from descend.descent.sampling import as_data
 from descend.descent.watch import Tolerances
-from descend.insight.changed_methods import rates_in
+from descend.insight.changed_methods import at_pace, rates_in
 from descend.insight.trials import rises
 from descend.methods import Rule
 from descend.objectives.function import prepare
@@ -103,8 +103,10 @@ class ShortRuns:
     def costs(self, rule: Rule, names: Sequence[str], values: np.ndarray, length: int) -> np.ndarray:
         """The cost, as it is minimised, after so many steps with each row of numbers; infinite where it is no number.
 
-        `values` has shape (runs, names). A short run with a cost above `worst` may still come down.
+        `values` has shape (runs, names). A short run with a cost above `worst` may still come down. A schedule goes as
+        much faster as the run is shorter.
         """
+        rule = at_pace(rule, length / self.last)
         made = run_lanes(
             self.problem, self._sampling, with_values(rule, names, values.T), names,
             repeated(self.x0, len(values)), self._small, rows=2, last=length,

@@ -10,6 +10,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import check_consistent_length, resample
 
 from descend.descent import Outcome
+from descend.insight.changed_methods import at_pace
 from descend.insight.short_runs import Ended, rate_of, with_values
 from descend.methods import Rule, as_rule
 from descend.methods.in_files import known
@@ -39,24 +40,25 @@ class ShortTrainings:
         self.last = model.planned_epochs(self._rows) * self._in_an_epoch
 
     def costs(self, rates: np.ndarray, length: int) -> np.ndarray:
-        """See `rates.Trials.costs`: of some rows where an epoch has more steps."""
+        """See `rates.Trials.costs`: of some rows where an epoch has more steps; a schedule goes as much faster."""
         epochs, data = max(1, round(length / self._in_an_epoch)), self._data
         if self._batch is not None and length < self._in_an_epoch:
             options = {"stratify": data[1]} if is_classifier(self._model) else {}
             data = resample(*data, replace=False, n_samples=length * self._batch, random_state=0, **options)
-        return np.array([self._fitted(float(lr), data, epochs).cost for lr in rates])
+        rule = at_pace(self.rule, length / self.last)
+        return np.array([self._fitted(rule, float(lr), data, epochs).cost for lr in rates])
 
     def whole(self, lr: float) -> Ended:
         """See `rates.Trials.whole`."""
-        return self._fitted(lr, self._data, None)
+        return self._fitted(self.rule, lr, self._data, None)
 
     def limit_of(self, ended: Ended) -> float:
         """See `rates.Trials.limit_of`; not known."""
         return np.nan
 
-    def _fitted(self, lr: float, data: Any, epochs: int | None) -> Ended:
+    def _fitted(self, rule: Rule, lr: float, data: Any, epochs: int | None) -> Ended:
         made = clone(self._model).set_params(
-            method=with_values(self.rule, [self._name], [lr]), checkpoint=None, resume=False, warm_start=False
+            method=with_values(rule, [self._name], [lr]), checkpoint=None, resume=False, warm_start=False
         )
         if epochs is not None:
             made.set_params(epochs=epochs, patience=None)
