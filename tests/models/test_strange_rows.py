@@ -310,3 +310,17 @@ def test_numbers_of_thousands_of_values_are_no_classes(tmp_path: Path) -> None:
     pd.DataFrame({"a": draw().normal(size=3000), "price": np.arange(3000)}).to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(DataError, match="different numbers, each of which would be a class: take linear"):
         fit_table(tmp_path / "t.csv", "price", model="logistic")
+
+
+@pytest.mark.parametrize("kind", [LogisticRegression, MLPClassifier])
+@pytest.mark.parametrize(
+    ("classes", "error", "told"),
+    [
+        (["a", None, "b", "a", None, "a"], ValueError, "the class of row 1 is missing, and of 1 more"),
+        (["a", "b", np.nan, "a", "b", "a"], ValueError, "the class of row 2 is missing: leave such rows out"),
+        (["a", 1, "b", "a", "b", "a"], TypeError, "the classes are text and others, 'a' and 1: give all as text"),
+    ],
+)
+def test_classes_that_are_missing_or_mixed_are_named(kind: Any, classes: Any, error: Any, told: str) -> None:
+    with pytest.raises(error, match=told):
+        kind().fit(draw().normal(size=(6, 2)), np.array(classes, object))

@@ -19,10 +19,12 @@ def finite_rows(model: Any, X: Any, y: Any, **how: Any) -> tuple[Any, Any]:
     ------
     ValueError, TypeError
         As there; where there is a nan or an infinity, with the place of the first; where a column of a DataFrame, or
-        a target, is not of numbers, with its name.
+        a target, is not of numbers, with its name; where a class is missing, or is not of the type of the others.
     """
     if how.get("y_numeric"):
         _refuse_target(y)
+    else:
+        _refuse_classes(y)
     try:
         checked: tuple[Any, Any] = validate_data(model, X, y, **how)
     except (ValueError, TypeError) as error:
@@ -50,6 +52,26 @@ def _refuse_target(y: Any) -> None:
         raise TypeError(
             f"the target holds {held}, which is no number: for classes there are LogisticRegression and MLPClassifier"
         )
+
+
+def _refuse_classes(y: Any) -> None:
+    """Refuse classes of which some are missing, or of several types, which have no order."""
+    classes = np.asarray(y)
+    if classes.dtype != object or classes.ndim != 1 or not len(classes):
+        return
+    missing = [row for row, value in enumerate(classes) if _is_missing(value)]
+    if missing:
+        more = f", and of {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        cure = "leave such rows out, or name a class for them"
+        raise ValueError(f"the class of row {missing[0]} is missing{more}: {cure}")
+    kinds = {isinstance(value, str): value for value in classes}
+    if len(kinds) > 1:
+        raise TypeError(f"the classes are text and others, {kinds[True]!r} and {kinds[False]!r}: give all as text")
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether it is None, a nan, or what pandas has for it."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)  # noqa: PLR0124 - only nan is so
 
 
 def _no_number(values: Any) -> str | None:

@@ -182,8 +182,8 @@ class LinearOnRows(Estimator):
         if far:
             warnings.warn(
                 f"sparse columns keep their zeros and are not centred, and {len(far)} of them ({first_few(far)}) lie "
-                "far from zero in nearly all rows: that makes learning slow. Give these rows dense, X.toarray(), or "
-                "take a constant off those columns",
+                "far from zero in nearly all rows: that makes learning slow, and a penalty on them heavier than on "
+                "dense ones. Give these rows dense, X.toarray(), or take a constant off those columns",
                 stacklevel=4,
             )
 
