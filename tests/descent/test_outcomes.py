@@ -213,3 +213,10 @@ def test_a_known_lowest_cost_above_the_start_is_refused() -> None:
         minimize("x^2", 1.0, GradientDescent(Polyak(fmin=2)))
     run = minimize("x^2", 1.0, GradientDescent(Polyak(fmin=0.5)), steps=3)  # it ends above the lowest cost
     assert run.resume(steps=3).nit >= run.nit
+
+
+def test_a_decay_that_pulls_the_point_away_is_named() -> None:
+    run = minimize(lambda x: np.sum((x - 2) ** 2), np.full(4, 1.95), WeightDecay(GradientDescent(0.1), 4.0), steps=300)
+    assert run.outcome is Outcome.DIVERGED
+    assert "try less decay=4, which pulls x towards 0, or a smaller learning rate" in run.message
+    assert "decay" not in minimize("x^2", 1.0, GradientDescent(1.2), steps=50).message

@@ -94,3 +94,16 @@ def test_raw_columns_at_their_optimum_are_well() -> None:
     model = fitted(LinearRegression(scale=False), raw, y)
     assert model.outcome_ is Outcome.STALLED
     assert model.explain(raw, y).cause is Cause.HEALTHY
+
+
+def test_a_warm_start_is_told_apart_from_the_first_fit() -> None:
+    y = X[:400] @ [1.0, 2, -1, 0.5] + DRAW.normal(size=400)
+    model = LinearRegression(GradientDescent(0.01), batch_size=32, epochs=5, warm_start=True).fit(X[:400], y)
+    assert "where the warm start began" not in model.explain(X[:400], y).evidence
+    before = float(model.history_.loss[-1])
+    fitted(model.set_params(method=GradientDescent(5.0)), X[:400], y)
+    found = model.explain(X[:400], y)
+    assert found.cause is Cause.RATE_TOO_LARGE
+    assert found.evidence["where the warm start began"] == before
+    again = LogisticRegression(warm_start=True).fit(X, CLICKS)  # in turns, along other axes: one fit all the same
+    assert "where the warm start began" not in again.explain(X, CLICKS).evidence

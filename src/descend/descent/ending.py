@@ -125,7 +125,8 @@ def _how_to_come_back(run: Run) -> str:
     rates = run.trace.lr[np.isfinite(run.trace.lr)]
     if len(rates) and rates[-1] < _FADED * rates.max():
         return f"its learning rate has fallen from {rates.max():.3g} to {rates[-1]:.3g}: let it fall more slowly"
-    return "try a smaller learning rate"
+    pulls = ", ".join(f"{name}={value:g}" for name, value in run.method.pulls(run.problem.x0).items())
+    return f"try {f'less {pulls}, which pulls x towards 0, or ' if pulls else ''}a smaller learning rate"
 
 
 def _falls(run: Run) -> str:

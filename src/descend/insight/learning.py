@@ -138,6 +138,22 @@ def explain_fit(
     were held out, (X, y), tell whether it knows more than those it was fitted on.
     """
     check_is_fitted(model, "history_")
+    found = _explained(model, X, y, sample_weight, names, held_out)
+    began = _where_it_went_on(model)
+    return found if began is None else replace(found, evidence={**found.evidence, "where the warm start began": began})
+
+
+def _where_it_went_on(model: Any) -> float | None:
+    """The loss where the last fit began, where one before had ended; trials begin at the start of all."""
+    epoch, loss = model.history_.epoch, model.history_.loss
+    again = np.flatnonzero(np.diff(epoch) == 0) + 1  # a fit looks at the loss where it begins
+    begins = again[epoch[-1] - epoch[again] > model.n_iter_ - 1] if len(epoch) else again
+    return float(loss[begins[-1]]) if len(begins) else None
+
+
+def _explained(
+    model: Any, X: Any, y: Any, sample_weight: Any, names: Sequence[str] | None, held_out: tuple[Any, Any] | None
+) -> Diagnosis:
     if not len(model.history_):
         cure = "use fit, which looks at the loss on the way; partial_fit does not"
         return Diagnosis(Cause.UNKNOWN, {"looks at the loss": 0}, cure, outcome=model.outcome_)
