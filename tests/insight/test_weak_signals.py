@@ -44,9 +44,11 @@ def test_what_is_learnt_of_a_weak_signal_is_no_chance(model: Any, rows: Any) -> 
 
 
 @pytest.mark.parametrize("batch_size", [None, 32])
-def test_a_small_rate_shows_in_a_weak_signal_too(batch_size: int | None) -> None:
-    model = fitted(LinearRegression(GradientDescent(1e-6), batch_size=batch_size, epochs=5), X, FAINT)
-    assert model.explain(X, FAINT).cause is Cause.RATE_TOO_SMALL
+@pytest.mark.parametrize("strength", [0.14, 0.11])
+def test_a_small_rate_shows_in_a_weak_signal_too(batch_size: int | None, strength: float) -> None:
+    y = strength * X[:, 0] + DRAW.normal(size=4_000)
+    model = fitted(LinearRegression(GradientDescent(1e-6), batch_size=batch_size, epochs=5), X, y)
+    assert model.explain(X, y).cause is Cause.RATE_TOO_SMALL
 
 
 def test_of_no_signal_nothing_is_known() -> None:

@@ -106,6 +106,11 @@ class OfModel(Retraining):
         """The model of a training from the start; None where it diverges, cannot be made, or time is up."""
         return None if self._tried(changes, onward=False) is None else self._latest
 
+    def would_know(self, **changes: Any) -> bool:
+        """Whether a training from the start, with something changed, knows more than chance."""
+        made = self.fitted(**changes)
+        return made is not None and not knows_nothing(made, *self.rows[1:])
+
     def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.other_ways`."""
         has = self.model.get_params()

@@ -24,7 +24,9 @@ from descend.insight.changed_methods import (
 )
 from descend.insight.changed_schedules import FADED, faded, has_ended, highest_rate, prolonged, slower
 from descend.insight.diagnosis import Cause, Diagnosis
+from descend.insight.retrained_models import OfModel
 from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
+from descend.insight.retraining_causes import at_chance
 from descend.insight.tired import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import rises
@@ -242,7 +244,8 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
             continue
         before = trials.beside(tried)
         won = before - float(tried.loss[-1])
-        goes_farther = start - tried.loss[-1] > 1.5 * max(start - before, 0) and won > MATTERS * abs(start)
+        is_more = start - tried.loss[-1] > 1.5 * max(start - before, 0)
+        goes_farther = is_more and (won > MATTERS * abs(start) or _would_know(trials, changed.method))
         least = _NEARLY_ALL if trials.in_batches else 0.5  # in batches a larger rate may do better by chance
         halves = won > least * before and trials.is_much_of_rest(won)
         is_lowest = tried.loss[-1] < trials.history.loss[-1]  # than all of training has come to, not only by then
@@ -258,6 +261,11 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
     evidence = {"learning rate": float(rates[0])} if len(rates) == 1 else {}
     evidence |= {"loss at the start": start, "loss": before}
     return Diagnosis(cause, evidence, cure, told(tried, before))
+
+
+def _would_know(trials: Retraining, method: Any) -> bool:
+    """Whether a model that is at chance would not be with this method, however weak what there is to know."""
+    return isinstance(trials, OfModel) and at_chance(trials) and trials.would_know(method=method)
 
 
 def _has_tired(trials: Retraining, least: float) -> bool:
