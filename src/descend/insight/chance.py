@@ -28,9 +28,9 @@ def knows_nothing(model: Any, y: Any, sample_weight: Any = None) -> bool:
     is_held_out = np.isfinite(history.validation).any()
     if isinstance(model, LinearModel) and not is_held_out and _is_beyond_chance(model, y, sample_weight):
         return False
-    if not hasattr(model, "classes_"):
-        return bool((np.nanmax(history.validation_score) if is_held_out else history.score[-1]) < 1 - KNOWS)
-    if not hasattr(model, "predict_proba"):
+    if is_held_out and not hasattr(model, "classes_"):
+        return bool(np.nanmax(history.validation_score) < 1 - KNOWS)
+    if hasattr(model, "classes_") and not hasattr(model, "predict_proba"):
         return False
     loss = np.nanmin(history.validation) if is_held_out else history.loss[-1]
     return bool(loss > KNOWS * loss_of_a_constant(model, y, sample_weight))
