@@ -91,6 +91,21 @@ def sorted_blocks(rows: int = 4_000) -> tuple[Any, np.ndarray, np.ndarray]:
     return blocks, X, y
 
 
+def test_each_epoch_takes_the_pieces_in_an_order_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks_module, "_PIECE", 50 * ROW)
+    model = SimpleNamespace(seed=0, shuffle=True)
+    with blocks_module.chunks_of_blocks(model, lambda: numbered([100] * 10), lambda parts: parts[1], 1_000) as chunks:
+        epochs = [[chunk.rows.tolist() for chunk in chunks(epoch)] for epoch in (0, 0, 1)]
+        done = [chunk.done for chunk in chunks(0)]
+        orders = [chunk.order.tolist() for chunk in chunks(0)]
+    first, again, other = epochs
+    assert first == again != other
+    assert sorted(map(tuple, first)) == sorted(map(tuple, other))
+    np.testing.assert_allclose(done, np.arange(1, 21) / 20)
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert orders[0] != orders[1]
+
+
 def test_classes_that_come_one_after_the_other_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks_module, "_PIECE", 300 * ROW)  # far less than the rows of one class
     blocks, X, y = sorted_blocks()

@@ -84,8 +84,9 @@ def test_a_rate_that_does_nothing_is_no_answer() -> None:
 def test_the_rate_is_found_anew_where_the_target_comes_to_another_scale(times: float, batch_size: int | None) -> None:
     y = Y.copy()
     y[:100] *= times
-    with pytest.warns(UserWarning, match=f"the target has {OTHER}.*found anew"):
+    with pytest.warns(UserWarning, match=f"the target has {OTHER}.*found anew") as told:
         model = streamed(LinearRegression(batch_size=batch_size), Z, y)
+    assert len(told) == 1
     assert model.score(Z[1000:], y[1000:]) > 0.95
 
 

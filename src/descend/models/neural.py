@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import jax
@@ -33,7 +32,7 @@ from descend.models.finite import finite_rows
 from descend.models.history import History
 from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
 from descend.models.network_files import read_into, written_down
-from descend.models.pictures import are_of_mnist, picture_as
+from descend.models.pictures import OnPictures, are_of_mnist
 from descend.models.rate_search import best_rate, best_rate_of_stream
 from descend.models.rows import rows_of
 from descend.models.samples import Samples
@@ -59,7 +58,7 @@ _KINDS = ([np.float32, np.float64], [np.float32, np.float64, np.uint8])  # of fe
 _DTYPES = ("float32", "bfloat16", "float64")
 
 
-class NeuralNetwork(Estimator):
+class NeuralNetwork(OnPictures, Estimator):
     """What the networks have in common; see `MLPClassifier` for the parameters."""
 
     def __init__(
@@ -109,8 +108,6 @@ class NeuralNetwork(Estimator):
     layers_: tuple[Layer, ...]
     _inputs: Inputs
     _trainer: Descending | None  # goes on where training ended
-    _image_shape: tuple[int, ...]  # of one row, where rows are images
-    _is_of_mnist: bool  # whether these are made as those of MNIST are
 
     # -- what the two kinds differ in -----------------------------------------------------------------------
 
@@ -441,28 +438,6 @@ class NeuralNetwork(Estimator):
         came = str(getattr(X, "dtype", "a table"))
         if self._takes_bytes and self.scale and came != "uint8":
             raise TypeError(f"this network has learnt from bytes, 0 to 255: give images of uint8, got {came}")
-
-    def predict_proba_of_picture(self, path: str | Path) -> np.ndarray:
-        """The probability of each class, (classes,), of a picture in a file, of any size."""
-        shares: np.ndarray = self.predict_proba_of_pictures([path])[0]
-        return shares
-
-    def predict_proba_of_pictures(self, paths: Iterable[str | Path]) -> np.ndarray:
-        """The probability of each class, (pictures, classes), of pictures in files, of any size.
-
-        Where the network has learnt from images like MNIST's, the picture is made such: see `data.like_mnist`.
-
-        Raises
-        ------
-        DataError
-            It cannot be read, or nothing is to be seen on it.
-        """
-        if len(self._image_shape) != 2 or not hasattr(self, "predict_proba"):
-            raise TypeError("this network has not learnt from images in shades of grey: it cannot look at a picture")
-        height, width = self._image_shape
-        images = [picture_as(path, (height, width), of_mnist=self._is_of_mnist) for path in paths]
-        shares: np.ndarray = self.predict_proba(np.stack(images))
-        return shares
 
     def to_file(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Arrays and plain values from which `of_file` makes the network again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,42 @@ from descend.data.errors import DataError
 from descend.data.images import open_image
 from descend.data.one_digit import are_as_in_mnist, like_mnist
 
-__all__ = ["are_of_mnist", "picture_as"]
+__all__ = ["OnPictures", "are_of_mnist"]
 
 _OF_MNIST = (28, 28)
 _LOOKED_AT, _MOST = 1_000, 0.9  # images, and the share of them that must be so
 
 
-def picture_as(path: str | Path, size: tuple[int, int], *, of_mnist: bool) -> np.ndarray:
+class OnPictures:
+    """What a network that has learnt from images does with pictures in files."""
+
+    _image_shape: tuple[int, ...]  # of one row, where rows are images
+    _is_of_mnist: bool  # whether these are made as those of MNIST are
+
+    def predict_proba_of_picture(self, path: str | Path) -> np.ndarray:
+        """The probability of each class, (classes,), of a picture in a file, of any size."""
+        shares: np.ndarray = self.predict_proba_of_pictures([path])[0]
+        return shares
+
+    def predict_proba_of_pictures(self, paths: Iterable[str | Path]) -> np.ndarray:
+        """The probability of each class, (pictures, classes), of pictures in files, of any size.
+
+        Where the network has learnt from images like MNIST's, the picture is made such: see `data.like_mnist`.
+
+        Raises
+        ------
+        DataError
+            It cannot be read, or nothing is to be seen on it.
+        """
+        if len(self._image_shape) != 2 or not hasattr(self, "predict_proba"):
+            raise TypeError("this network has not learnt from images in shades of grey: it cannot look at a picture")
+        height, width = self._image_shape
+        images = [_picture_as(path, (height, width), of_mnist=self._is_of_mnist) for path in paths]
+        shares: np.ndarray = self.predict_proba(np.stack(images))
+        return shares
+
+
+def _picture_as(path: str | Path, size: tuple[int, int], *, of_mnist: bool) -> np.ndarray:
     """A picture in shades of grey, (height, width) as `size` says; or, `of_mnist`, made like those of MNIST.
 
     Raises
