@@ -960,3 +960,22 @@ def test_the_help_tells_the_penalty_that_a_model_has_by_default(descend: Any, ki
     assert f"of {kind} {model().l2:.4f}".rstrip("0") in " ".join(
         re.sub("[│╭╮╰╯─]", " ", descend("fit", "--help")[1]).split()
     )
+
+
+def test_predictions_are_written_whole_or_not_at_all(
+    descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descend("fit", "iris", "--out", str(tmp_path / "m.descend"), "--json")
+    out = tmp_path / "p.csv"
+    out.write_text("of before")
+
+    def full(table: Any, path: Path) -> None:
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.csv.write_csv", full)
+    code, _, err = descend("predict", str(tmp_path / "m.descend"), "iris", "--out", str(out))
+    assert code == 4
+    assert f"No space left on device: '{out}'" in err
+    assert out.read_text() == "of before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.descend", "p.csv"]

@@ -466,6 +466,14 @@ DISGUISED = [
         [f"{1 + v % 28} Mar {1900 + v % 99}" for v in range(400)],
         "dates that are not all written as 2020-12-31 or 31.12.2020",
     ),
+    (
+        "minus behind",
+        [f"{v / 7:.2f}-" if v % 3 else f"{v / 7:.2f}" for v in range(400)],
+        "written as text, such as '0.14-'",
+    ),
+    ("quotes", [f"'{v / 7:.2f}'" for v in range(400)], "written as text, such as \"'0.00'\""),
+    ("underscores", [f"{v:_}" for v in range(1_000, 1_400)], "written as text, such as '1_000'"),
+    ("Fortran", [f"{v:.3e}".replace("e", "D") for v in range(400)], "written as text, such as '0.000D\\+00'"),
     ("a total", [*map(str, range(399)), "TOTAL"], "holds numbers, and 'TOTAL': leave such cells empty"),
 ]
 
@@ -485,8 +493,8 @@ def test_numbers_and_dates_that_look_like_text_are_refused(
 
 @pytest.mark.parametrize(
     "cell",
-    ["K-{:04}", "name {}", "10.0.{}.1", "{}x{}", "row{}", "{:03}-555-{:04}"],
-    ids=["ids", "names", "ips", "sizes", "rows", "phones"],
+    ["K-{:04}", "name {}", "10.0.{}.1", "{}x{}", "row{}", "{:03}-555-{:04}", "{}D{}"],
+    ids=["ids", "names", "ips", "sizes", "rows", "phones", "codes"],
 )
 def test_text_is_text(tmp_path: Path, cell: str) -> None:
     path = tmp_path / "a.csv"
@@ -748,3 +756,47 @@ def test_times_of_day_are_read_alike_whatever_the_file(tmp_path: Path, form: str
     found = [fit_table(tmp_path / name, "y") for name in ("t.csv", "t.parquet", "t.jsonl")]
     assert all(one.features == ["when"] for one in found)
     np.testing.assert_allclose([one.estimator.coef_[0] for one in found], 1.0, rtol=1e-6)
+
+
+def test_the_line_in_which_excel_names_the_delimiter_is_no_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = [f"{i};{i % 7},5;{2 * i}" for i in range(100)]
+    path.write_bytes("\r\n".join(["sep=;", "a;b;y", *rows, ""]).encode())
+    model = fit_table(path, "y")
+    assert model.features == ["a", "b"]
+    assert model.score == pytest.approx(1.0)
+    path.write_text("sep=;\na;b;y\n1;2;3\n1;2\n")
+    with pytest.raises(DataError, match="line 4: 2 fields where the header has 3"):
+        fit_table(path, "y")
+
+
+@pytest.mark.parametrize(
+    "text", ["<!DOCTYPE html><html><body>404</body></html>", "\n<html>\n", '<?xml version="1.0"?>']
+)
+def test_a_page_of_the_web_is_no_table(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match="is a page of the web, or XML, and no table"):
+        fit_table(tmp_path / "a.csv", "y")
+
+
+def test_an_arrow_stream_is_read_as_an_arrow_file_is(tmp_path: Path) -> None:
+    table = pa.table({"a": np.arange(100.0), "y": 2 * np.arange(100.0)})
+    with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=30)
+    assert fit_table(tmp_path / "a.arrow", "y").score == pytest.approx(1.0)
+    (tmp_path / "b.arrow").write_bytes(b"no arrows at all")
+    with pytest.raises(DataError, match=r"b.arrow cannot be read as Arrow"):
+        fit_table(tmp_path / "b.arrow", "y")
+
+
+def test_what_was_left_out_is_told_with_the_model(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["name,x,same,y", *(f"K{i}-{i * 7},{i},u,{i}" for i in range(100))]))
+    told = str(fit_table(path, "y"))
+    assert "left out: " in told
+    assert "name (it is another text in each row)" in told
+    assert "same (it is 'u' in all rows)" in told
+    path.write_text("\n".join(["x,y", *(f"{i},3" for i in range(100))]))
+    assert "held out have one target" in str(fit_table(path, "y"))
+    path.write_text("\n".join(["x,y", *(f"{i},{i}" for i in range(100))]))
+    assert "left out" not in str(fit_table(path, "y"))

@@ -102,7 +102,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*m'"):
         save_file(path, "thing", ARRAYS, {"x": 2})
     assert load_file(path, "thing")[1] == {"x": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["m"]

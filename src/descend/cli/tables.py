@@ -151,6 +151,7 @@ def predict_command(
     import pyarrow.parquet
 
     from descend.data.images import is_picture
+    from descend.models.files import in_place_of
     from descend.models.table_model import TableModel
 
     check_target(out, {".csv", ".parquet"})
@@ -178,7 +179,8 @@ def predict_command(
         for line in lines:
             print(line)
         return
-    (pa.parquet.write_table if out.suffix == ".parquet" else pa.csv.write_csv)(table, out)
+    with in_place_of(out) as temporary:
+        (pa.parquet.write_table if out.suffix == ".parquet" else pa.csv.write_csv)(table, temporary)
     print(f"{len(table):,} predictions are in {out}.")
 
 

@@ -27,6 +27,8 @@ _LINE_ENDS = (b"\n", b"\r")  # the latter alone in files of old
 _SNIFFED = 1 << 16  # bytes by which delimiter and decimal point are told
 _NUMBER_WITH_COMMA = re.compile(r"[-+]?\d+,\d+(e[-+]?\d+)?", re.IGNORECASE)
 _NUMBER_WITH_POINT = re.compile(r"[-+]?\d+\.\d+(e[-+]?\d+)?", re.IGNORECASE)
+_NAMED_DELIMITER = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+_PAGE = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
 _FEWEST_POINTED = 3  # numbers like 2.013 that make one think of thousands
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+")
 _MISSING = [  # so a value is written that is not there
@@ -51,6 +53,7 @@ class CsvSource(FileSource):
     """Text with a delimiter and a header, plain or compressed (.gz, .zst, .bz2)."""
 
     _late: dict[str, str] = field(default_factory=dict)  # and those of which only a late row told so
+    _above: int = 0  # lines above the header: that in which Excel names the delimiter
 
     def notes(self) -> dict[str, str]:
         """See `Source.notes`."""
@@ -93,8 +96,11 @@ class CsvSource(FileSource):
             dialect = csv.Sniffer().sniff(text, delimiters=",;\t|").delimiter
         except csv.Error:  # one column
             dialect = ","
-        first = text.splitlines()[0]
-        delimiter = max(",;\t|", key=first.count) if first.count(dialect) == 0 else dialect
+        named = _NAMED_DELIMITER.match(text)
+        self._above = int(named is not None)
+        text = text[named.end() :] if named else text
+        first = text.splitlines()[0] if text else ""
+        delimiter = named[1] if named else max(",;\t|", key=first.count) if first.count(dialect) == 0 else dialect
         rows = list(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter))
         fields = [value for row in rows[1:50] for value in row]
         commas = [v for v in fields if _NUMBER_WITH_COMMA.fullmatch(v.strip())]
@@ -124,6 +130,8 @@ class CsvSource(FileSource):
 
     def _check_is_text(self, head: bytes) -> None:
         """Tell what a file is in truth that does not begin as text does; a column may be called PAR1."""
+        if _PAGE.match(head):
+            raise DataError(f"{self.path.name} is a page of the web, or XML, and no table: save the table as CSV")
         is_text = b"\0" not in head and all(mark.isascii() for mark, _, _ in _MARKS if head.startswith(mark))
         for mark, kind, cure in () if is_text else _MARKS:
             if head.startswith(mark):
@@ -145,7 +153,7 @@ class CsvSource(FileSource):
 
     def _open(self, parse: Any, decimal: str, names: list[str], block: int, kinds: dict[str, Any]) -> Any:
         read = pa.csv.ReadOptions(
-            block_size=block, column_names=names, skip_rows=1, use_threads=False
+            block_size=block, column_names=names, skip_rows=1 + self._above, use_threads=False
         )  # it counts lines
         convert = pa.csv.ConvertOptions(
             column_types=kinds, null_values=_MISSING, strings_can_be_null=True, decimal_point=decimal

@@ -17,9 +17,9 @@ _MEND = "leave such cells empty, or correct them"
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _SIGN = r"(?P<sign>[$€£¥₹]|US\$|USD|EUR|GBP|CHF|Fr\.)?"
-_DIGITS = r"(\d{1,3}([.,'’ \u00a0\u202f]\d{3})+([.,]\d+)?|\d+([.,]\d+)?)"  # 1,234.50 and 1.234,50 and 1 234
-_WRITTEN = re.compile(  # (12.50) is -12.50, and so is \u221212.50
-    rf"\(?{_SIGN}\s*[-+\u2212]?\s*{_DIGITS}\)?\s*(?P<unit>[^\d\s.,;:/()-]{{0,5}})\)?"
+_DIGITS = r"(\d{1,3}([.,'’_ \u00a0\u202f]\d{3})+([.,]\d+)?|\d+([.,]\d+)?(D[-+]\d+)?)"  # 1,234.50, 1.234,50, 1 234, 2D+3
+_WRITTEN = re.compile(  # (12.50) is -12.50, and so are \u221212.50 and 12.50-
+    rf"['\"]?\(?{_SIGN}\s*[-+\u2212]?\s*{_DIGITS}\)?-?\s*(?P<unit>[^\d\s.,;:/()-]{{0,5}})\)?"
 )
 _DATE = re.compile(
     r"(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2}[ .-]*[A-Za-zäéû]{3,9}\.?,?[ -]*\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"

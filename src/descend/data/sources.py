@@ -47,8 +47,13 @@ class FeatherSource(FileSource):
         """See `Source.batches`."""
         try:
             with pa.memory_map(str(self.path)) as file:
-                reader = pa.ipc.open_file(file)
-                yield from typed(map(reader.get_batch, range(reader.num_record_batches)), self.name, self._text)
+                try:
+                    reader = pa.ipc.open_file(file)
+                except pa.ArrowInvalid:  # no end that tells where batches are: then it is a stream
+                    file.seek(0)
+                    yield from typed(iter(pa.ipc.open_stream(file)), self.name, self._text)
+                else:
+                    yield from typed(map(reader.get_batch, range(reader.num_record_batches)), self.name, self._text)
         except pa.ArrowInvalid as error:
             raise DataError(f"{self.path.name} cannot be read as Arrow: {error}") from None
 

@@ -27,6 +27,7 @@ _ERRORS = {
     4: "the column number is too large",
     5: "the value is not finite",
 }
+_STRAY, _BEYOND = 1_000_000, 100  # a column from there on, so many times beyond the others, is no column
 _POWERS = np.array([float(10**k) for k in range(23)])  # exact
 
 
@@ -279,7 +280,7 @@ def read_svmlight(path: str | Path, features: int | None = None, first: int | No
     Raises
     ------
     DataError
-        A line is not in the format, the file has no rows, or a column lies beyond `features`.
+        A line is not in the format, the file has no rows, a column lies beyond `features`, or far beyond all others.
     """
     parts = list(svmlight_blocks(path))
     labels = np.concatenate([part.labels for part in parts]) if parts else np.empty(0)
@@ -292,9 +293,22 @@ def read_svmlight(path: str | Path, features: int | None = None, first: int | No
         first = first_column(columns)
     if len(columns) and columns.min() < first:
         raise DataError(f"{Path(path).name} has a column {columns.min()}, and columns count from {first}")
+    if features is None:
+        _check_stray(columns, lengths, Path(path).name)
     count = int(columns.max()) + 1 - first if len(columns) else 0
     if features is not None and count > features:
         raise DataError(f"{Path(path).name} has column {count - 1 + first}, but only {features} columns are known")
     starts = np.concatenate([[0], np.cumsum(lengths)])
     shape = (len(labels), features or max(1, count))
     return scipy.sparse.csr_matrix((values, columns - first, starts), shape=shape), labels
+
+
+def _check_stray(columns: np.ndarray, lengths: np.ndarray, name: str) -> None:
+    """Refuse a column so far beyond all others that it is a mistake: the model would have a coefficient for each."""
+    last = int(columns.max(initial=0))
+    if last <= _STRAY:
+        return
+    others = int(columns[columns < last].max(initial=0))
+    if last > _BEYOND * max(others, 1):
+        row = int(np.searchsorted(np.cumsum(lengths), columns.argmax(), side="right")) + 1
+        raise DataError(f"{name}, row {row:,}: column {last}, where the others end at {others}: is it no column?")

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-__all__ = ["ModelFileError", "load_file", "save_file"]
+__all__ = ["ModelFileError", "in_place_of", "load_file", "save_file"]
 
 FORM = 1  # of the file; a reader refuses a higher one
 _MOST_HEADER = 16 << 20  # bytes
@@ -42,16 +43,10 @@ def save_file(path: str | Path, kind: str, arrays: dict[str, np.ndarray], header
     plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # strided ones come out wrong
     about = {"form": FORM, "kind": kind, "checksum": _checksum(plain, header), "header": header}
     content = safetensors.numpy.save(plain, metadata={"descend": json.dumps(about)})
-    temporary = path.with_name(f".tmp-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with in_place_of(path) as temporary, temporary.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     with contextlib.suppress(OSError):  # not every file system lets a folder be synced
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -59,6 +54,20 @@ def save_file(path: str | Path, kind: str, arrays: dict[str, np.ndarray], header
         finally:
             os.close(folder)
     return path
+
+
+@contextlib.contextmanager
+def in_place_of(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, which takes its place where that went well, and else leaves nothing behind."""
+    temporary = path.with_name(f".tmp-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a full disk
+            error.filename = str(path)
+        raise
 
 
 def load_file(path: str | Path, *kinds: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

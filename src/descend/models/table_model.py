@@ -21,7 +21,7 @@ from descend.models.judging import predicted_of, recalls_of, score_of
 from descend.models.linear import LinearModel
 from descend.models.mlp import MLPClassifier, MLPRegressor
 from descend.models.regression import LinearRegression
-from descend.sentences import counted
+from descend.sentences import counted, first_few
 
 __all__ = ["MODELS", "TableModel", "summary"]
 
@@ -72,12 +72,15 @@ class TableModel:
     recalls: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        score = (
-            "no row held out" if np.isnan(self.score) else f"score {self.score:.4g} on {self.rows_held_out:,} held out"
-        )
+        score = "no row held out"
+        if self.rows_held_out:
+            score = f"score {self.score:.4g} on {self.rows_held_out:,} held out"
+            score = f"no R²: the {self.rows_held_out:,} held out have one target" if np.isnan(self.score) else score
+        left = {} if self.encoder is None else self.encoder.left_out
+        without = f"; left out: {first_few([f'{name} ({why})' for name, why in left.items()])}" if left else ""
         return (
             f"TableModel: {described_estimator(self.estimator)} of {counted(self.rows, 'row')} and "
-            f"{counted(len(self.features), 'column')}: {self.outcome.name} ({score}; {self.seconds:.3g} s)"
+            f"{counted(len(self.features), 'column')}: {self.outcome.name} ({score}; {self.seconds:.3g} s{without})"
         )
 
     @property

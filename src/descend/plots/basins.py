@@ -9,6 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from descend.plots.style import axes, drawable
@@ -21,7 +22,7 @@ _NONE = "#DDDDDD"
 
 def basins(found: Any, ax: Axes | None = None) -> Axes:
     """Each start in the colour of its end, or of the cost there where there are many; grey where there is none."""
-    ax = axes(ax)
+    is_new, ax = ax is None, axes(ax)
     few = len(found.ends) <= len(_COLOURS)
     if few:
         palette: Any = ListedColormap(_COLOURS).with_extremes(bad=_NONE)
@@ -48,15 +49,17 @@ def basins(found: Any, ax: Axes | None = None) -> Axes:
     for number, (colour, x, fun, share) in enumerate(ends):
         point = ", ".join(f"{v:.3g}" for v in x)
         rests = "" if found.is_minimum(number) else ", no minimum"
-        shown.append(Patch(color=colour, alpha=0.75, label=f"({point}): cost {fun:.4g}, {share:.0%}{rests}"))
+        shown.append(Patch(color=colour, alpha=0.75, label=f"({point}): cost {fun:.4g}, {share:.1%}{rests}"))
     lost = float((found.which < 0).mean())
     if lost:
-        shown.append(Patch(color=_NONE, label=f"did not converge, {lost:.0%}"))
+        shown.append(Patch(color=_NONE, label=f"did not converge, {lost:.1%}"))
     if not few:
         ax.figure.colorbar(ScalarMappable(scale, palette), ax=ax, label=f"cost of the end, of {len(found.ends)}")
     if shown:
         beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
         ax.legend(handles=shown, **(beside if few else {}))
+        if few and is_new and isinstance(ax.figure, Figure):
+            ax.figure.set_size_inches(9.6, 4.8)
     ax.set_title(f"Where {type(found.method).__name__} leads from each start")
     return ax
 
