@@ -211,6 +211,7 @@ def test_a_known_lowest_cost_above_the_start_is_refused() -> None:
     assert minimize(hill, [2.0, 1.5], GradientDescent(Polyak(fmin=-5)), maximize=True).fun == pytest.approx(5)
     with pytest.raises(ValueError, match="give the lowest that there is"):
         minimize("x^2", 1.0, GradientDescent(Polyak(fmin=2)))
+    assert minimize("x^2", 0.0, GradientDescent(Polyak(fmin=0))).outcome is Outcome.CONVERGED  # there from the start
     run = minimize("x^2", 1.0, GradientDescent(Polyak(fmin=0.5)), steps=3)  # it ends above the lowest cost
     assert run.resume(steps=3).nit >= run.nit
 

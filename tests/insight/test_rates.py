@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDRegressor
 
 from descend import (
@@ -27,6 +28,7 @@ from descend import (
 )
 from descend.insight import find_lr, rates
 from descend.insight.short_runs import Ended
+from descend.insight.short_trainings import ShortTrainings
 from descend.stepsizes import Armijo, Cosine, ExponentialDecay
 
 
@@ -250,3 +252,14 @@ def test_short_runs_go_through_the_whole_schedule(schedule: Any) -> None:
     )
     found = find_lr(bowl, np.ones(10), GradientDescent(schedule), steps=1_000)
     assert found.lr == pytest.approx(grid.axes["lr.lr"][grid.best_lane], rel=0.4)  # of a decay it was a quarter
+
+
+def test_short_trainings_go_through_the_whole_schedule() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    model = LinearRegression(GradientDescent(ExponentialDecay(0.05, 0.9)), epochs=100)
+    trainings = ShortTrainings(model, (X, y))
+    for lr in (0.1, 0.3):
+        alike = LinearRegression(GradientDescent(ExponentialDecay(lr, 0.9**10)), epochs=10)
+        with pytest.warns(ConvergenceWarning):
+            loss = alike.fit(X, y).history_.loss[-1]
+        assert trainings.costs(np.array([lr]), 10)[0] == pytest.approx(loss, rel=1e-5)

@@ -318,6 +318,7 @@ def test_numbers_of_thousands_of_values_are_no_classes(tmp_path: Path) -> None:
     [
         (["a", None, "b", "a", None, "a"], ValueError, "the class of row 1 is missing, and of 1 more"),
         (["a", "b", np.nan, "a", "b", "a"], ValueError, "the class of row 2 is missing: leave such rows out"),
+        (["a", "b", pd.NA, "a", "b", "a"], ValueError, "the class of row 2 is missing: leave such rows out"),
         (["a", 1, "b", "a", "b", "a"], TypeError, "the classes are text and others, 'a' and 1: give all as text"),
     ],
 )
