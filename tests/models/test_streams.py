@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,19 @@ def test_large_batches_make_enough_steps() -> None:
     assert model.n_iter_ == 1_000
     assert model.score(Z, Y) == pytest.approx(LinearRegression().fit(Z[:1_000], Y[:1_000]).score(Z, Y), abs=1e-4)
     assert LinearRegression(batch_size=10).fit(Z, Y).n_iter_ == 10
+
+
+@pytest.mark.parametrize("model", [MLPRegressor(epochs=1), LinearRegression(AdaGrad(0.3), batch_size=16)])
+@pytest.mark.parametrize("times", [100.0, 1.0])
+def test_a_stream_that_goes_on_from_a_fit_is_measured_by_that(model: Any, times: float) -> None:
+    model.fit(Z[:1_000], Y[:1_000])
+    with contextlib.nullcontext() if times == 1 else pytest.warns(UserWarning, match=OTHER):
+        streamed(model, times * Z[1_000:4_000], Y[1_000:4_000])
+
+
+def test_a_network_tells_of_a_target_that_is_of_another_scale_than_where_it_was_fitted() -> None:
+    model = MLPRegressor(epochs=1).fit(Z[:1_000], Y[:1_000])
+    with pytest.warns(UserWarning, match=OTHER):
+        model.partial_fit(Z[1_000:1_100], 1e3 * Y[1_000:1_100])
+    again = model.fit(Z[:1_000], 1e3 * Y[:1_000])
+    again.partial_fit(Z[1_000:1_100], 1e3 * Y[1_000:1_100])  # no warning

@@ -60,16 +60,18 @@ class Drift:
         return cls(Moments(float(count), mean, squares), begun, shrinks)
 
 
-def followed(before: Drift | None, targets: np.ndarray, columns: np.ndarray | None = None) -> Drift:
+def followed(
+    before: Drift | None, targets: np.ndarray, columns: np.ndarray | None = None, begun: np.ndarray | None = None
+) -> Drift:
     """With some more rows: targets (n, k), and columns (n, d), which may be zero in many rows.
 
-    Without a `before` these are the rows with which the method begins.
+    Without a `before` these are the rows with which the method begins, unless that was with the deviations `begun`.
     """
     table = targets if columns is None else np.hstack([targets, columns])
     seen = rows_of(np.asarray(table, np.float64), np.zeros(len(table))).moments()
     if before is None:
         is_target = np.arange(table.shape[1]) < targets.shape[1]
-        return Drift(seen, seen.deviation, is_target & (seen.squares > 0))
+        return Drift(seen, seen.deviation if begun is None else begun, is_target & (seen.squares > 0))
     past = before.moments
     share = min(1.0, _REMEMBERED / past.count)
     past = replace(past, count=share * past.count, squares=share * past.squares)

@@ -116,6 +116,8 @@ class LinearModel(InBatches, OnAllRows):
             self._weights, self.history_, self._begun_at, self._drift = self._start(rows), History(), None, None
             self._begin_anew()
         elif seen is not None:
+            if self._begun_at is None and (self._trainer is not None or self._kept):  # with what `fit` has seen
+                self._begun_at = self._scale_now()
             self._take_scale(rows, seen if self._moments is None else self._moments.with_more(seen))
         kind = self._rule_in_batches()
         if isinstance(self, RegressorMixin) and (isinstance(kind, type) or not grows_with_the_gradient(kind)):

@@ -175,7 +175,7 @@ class NeuralNetwork(OnPictures, Estimator):
         samples = self._samples(X, y, sample_weight, first=first, balanced=False)
         if first:
             self._begin(samples)
-        self._follow(samples, first=first)
+        self._follow(samples)
         size = self._size(samples)
         trainer = self._trainer_or(lambda: self._trainer_of(samples, size, is_stream=True))
         trainer.run(samples, np.arange(len(samples)), size)
@@ -185,13 +185,14 @@ class NeuralNetwork(OnPictures, Estimator):
         self._finish(Ending(trainer.weights, outcome, message, 1.0))
         return self
 
-    def _follow(self, samples: Samples, *, first: bool) -> None:
+    def _follow(self, samples: Samples) -> None:
         """Warn of a stream whose columns or target are no longer as they were where their scale was taken."""
         X, y, _ = samples.parts
-        if not self.scale:
+        if not self.scale or self._takes_bytes:
             return
-        targets = y.reshape(len(X), -1) if y.dtype.kind == "f" else np.empty((len(X), 0))
-        self._drift = followed(None if first else self._drift, targets, X if X.dtype.kind == "f" else None)
+        targets = y.reshape(len(X), -1) if y.dtype.kind == "f" else np.empty((len(X), 0))  # standardised already
+        begun = np.append(np.ones(targets.shape[1]), 1 / self._inputs.scale.astype(np.float64))
+        self._drift = followed(self._drift, targets, X, begun)
         if self._drift.is_far:
             warnings.warn(
                 "columns or the target have come to another scale, ten times that of the rows of the first call, whose "
@@ -309,7 +310,7 @@ class NeuralNetwork(OnPictures, Estimator):
             shift, scale = np.zeros((), kind), np.ones((), kind)
         for name in ("n_iter_", "_made_with"):  # what tells that it is fitted: until it is, nothing predicts
             self.__dict__.pop(name, None)
-        self._inputs = Inputs(shift, scale)
+        self._inputs, self._drift = Inputs(shift, scale), None
         self._is_of_mnist = are_of_mnist(X, self._image_shape)
         self.layers_ = self._network(X.shape[1]).start(int(self.seed), self.init, kind)
         self.history_ = History()
