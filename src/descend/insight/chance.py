@@ -11,7 +11,7 @@ from scipy.stats import chi2
 from descend.models.linear import LinearModel
 from descend.models.losses import Log, Poisson
 
-__all__ = ["KNOWS", "knows_nothing", "loss_of_a_constant"]
+__all__ = ["KNOWS", "is_beyond_chance", "knows_nothing", "loss_of_a_constant"]
 
 KNOWS = 0.98  # share of the loss of a prediction that is the same for all rows, below which something was learnt
 _BY_CHANCE = 1e-3  # that coefficients of columns which say nothing lower the loss by as much
@@ -26,8 +26,10 @@ def knows_nothing(model: Any, y: Any, sample_weight: Any = None) -> bool:
     """
     history = model.history_
     is_held_out = np.isfinite(history.validation).any()
-    if isinstance(model, LinearModel) and not is_held_out and _is_beyond_chance(model, y, sample_weight):
-        return False
+    if isinstance(model, LinearModel) and not is_held_out:
+        before, after = loss_of_a_constant(model, y, sample_weight), float(history.loss[-1])
+        if is_beyond_chance(model, before, after, len(y)):
+            return False
     if is_held_out and not hasattr(model, "classes_"):
         return bool(np.nanmax(history.validation_score) < 1 - KNOWS)
     if hasattr(model, "classes_") and not hasattr(model, "predict_proba"):
@@ -36,16 +38,15 @@ def knows_nothing(model: Any, y: Any, sample_weight: Any = None) -> bool:
     return bool(loss > KNOWS * loss_of_a_constant(model, y, sample_weight))
 
 
-def _is_beyond_chance(model: LinearModel, y: Any, sample_weight: Any) -> bool:
-    """Whether the likelihood of the rows is so much higher than that of a constant.
+def is_beyond_chance(model: LinearModel, before: float, after: float, rows: int) -> bool:
+    """Whether the likelihood of so many rows rises by more than coefficients of columns that say nothing raise it.
 
     A loss that is no likelihood is taken for the error of a normal distribution of unknown width, which is cautious.
     Source: Wilks (1938), "The large-sample distribution of the likelihood ratio", Ann. Math. Stat. 9.
     """
-    before, after = loss_of_a_constant(model, y, sample_weight), float(model.history_.loss[-1])
     if not after < before:
         return False
-    rows = len(y) if model.batch_size is None else min(len(y), _MEASURED)
+    rows = rows if model.batch_size is None else min(rows, _MEASURED)
     is_likelihood = hasattr(model, "predict_proba") or isinstance(model._loss(), Log | Poisson)
     gained = before - after if is_likelihood else np.log(before / max(after, 1e-300)) / 2
     return bool(2 * rows * gained > chi2.isf(_BY_CHANCE, np.size(model.coef_)))

@@ -17,6 +17,7 @@ from descend.objectives.parameters import as_parameters
 __all__ = ["OfTraining"]
 
 _OTHER_SCALE = 10.0  # times as large, or so many deviations from zero
+_FAR = 5.0  # standard deviations from zero: the constant bends the loss so many times squared as much
 _STEPS_ASIDE = (2e-2, 5e-3, 1e-3, 2e-4, 4e-5, 8e-6)  # of the length of an array: differences over these tell its slope
 _FEWEST, _EXACT = 3, 0.02  # so many of them must be exact to that share of the slope
 _FAR_AWAY = (1.0, -1.0, 10.0, -10.0, 100.0, -100.0)  # times the size of the numbers
@@ -230,7 +231,7 @@ def _differ(table: np.ndarray) -> bool:
     """Whether columns differ much in scale, or lie far from zero."""
     spread, size = table.std(axis=0), np.abs(table).max(axis=0)
     sizes = size[size > 0]
-    is_far = np.abs(table.mean(axis=0)) > _OTHER_SCALE * spread
+    is_far = np.abs(table.mean(axis=0)) > _FAR * spread
     return bool(len(sizes) and (sizes.max() > _OTHER_SCALE * sizes.min() or is_far.any()))
 
 

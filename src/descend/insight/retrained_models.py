@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
 from descend.descent import Outcome
-from descend.insight.chance import knows_nothing, loss_of_a_constant
-from descend.insight.retraining import Retraining, largest
+from descend.descent.outcome import Finding
+from descend.insight.chance import is_beyond_chance, knows_nothing, loss_of_a_constant
+from descend.insight.retraining import MUCH, STEPS, Retraining, largest
 from descend.insight.to_and_fro import ILL
 from descend.methods import method_named
 from descend.methods.foreign import read_optax
 from descend.methods.in_files import known
 from descend.models.finite import finite_rows
 from descend.models.history import History
+from descend.models.linear import LinearModel
+from descend.models.losses import Log
 
 __all__ = ["OfModel"]
 
+_MOST_NUMBERS = 1_000_000  # in rows that the default steps go through in a moment
 _COLUMNS, _MOST_ROWS = 500, 5_000  # of which the condition is computed
 
 
@@ -106,10 +111,23 @@ class OfModel(Retraining):
         """The model of a training from the start; None where it diverges, cannot be made, or time is up."""
         return None if self._tried(changes, onward=False) is None else self._latest
 
-    def would_know(self, **changes: Any) -> bool:
-        """Whether a training from the start, with something changed, knows more than chance."""
-        made = self.fitted(**changes)
-        return made is not None and not knows_nothing(made, *self.rows[1:])
+    def is_much_of_a_signal(self, before: float, after: float) -> bool:
+        """Whether a linear model learns so much more, beside what can be learnt, and more than chance brings about."""
+        is_much = before - after > MUCH * (self.level - after)
+        is_linear = isinstance(self.model, LinearModel)
+        return is_linear and is_much and is_beyond_chance(self.model, before, after, len(self.rows[1]))
+
+    @cached_property
+    def has_no_end(self) -> bool:
+        """Whether the loss of classes falls for ever, as the default steps find out on rows that are no great many."""
+        model = self.model
+        if not (isinstance(model, LinearModel) and isinstance(model._loss(), Log)) or model.l2 or model.l1:
+            return False
+        if np.prod(np.shape(self.rows[0])) > _MOST_NUMBERS:
+            return False
+        alone = {"method": None, "batch_size": None, "validation": 0.0, "epochs": STEPS}
+        self._quietly(alone, onward=False)
+        return self._latest is not None and self._latest._finding is Finding.NO_BOUND
 
     def other_ways(self) -> list[tuple[str, dict[str, Any]]]:
         """See `Retraining.other_ways`."""

@@ -173,6 +173,12 @@ class Retraining(ABC):
         self.lowest = min(self.lowest, float(history.loss[-1]))
         return history
 
+    def as_before(self) -> History | None:
+        """The history of going on as before, whatever rows held out say of it; None where it diverges."""
+        outcome, history = self._quietly({"method": self.method}, onward=True)
+        is_lost = history is None or outcome is Outcome.DIVERGED or not np.isfinite(history.loss[-1])
+        return None if is_lost else history
+
     @property
     def _elapsed(self) -> float:
         """Seconds since the first trial, without those of compilers."""
@@ -285,6 +291,11 @@ class Retraining(ABC):
         """Whether a linear model would learn so much more that it matters beside what it knows, and what is left."""
         end = float(self.history.loss[-1])
         return isinstance(self.model, LinearModel) and won > max(MATTERS * (self.level - end), REST * end)
+
+    def losses_beside(self, tried: History) -> dict[str, float]:
+        """The loss at the end, and where it was when a shorter trial had ended, as evidence."""
+        end, then = float(self.history.loss[-1]), self.beside(tried)
+        return {"loss": end} | ({} if then == end else {f"loss after {tried.epoch[-1]:,.4g} epochs": then})
 
     def beside(self, tried: History) -> float:
         """What training had come to in as many epochs as a trial; at its end, where the trial came to rest itself."""

@@ -73,7 +73,7 @@ _PACE = 10.0  # times lower at a hundred times the rate, at least, where a loss 
 def boundless(trials: Retraining) -> Diagnosis | None:
     """Whether the loss falls for ever: to zero as coefficients grow, or below zero as far as a larger rate lets it."""
     model = trials.model
-    if isinstance(trials, OfModel) and isinstance(model, LinearModel) and model.falls_for_ever(*trials.rows):
+    if isinstance(trials, OfModel) and isinstance(model, LinearModel) and _has_no_end(trials, model):
         evidence = {"loss": float(trials.history.loss[-1]), "with much larger coefficients": 0.0}
         return with_cure_tried(trials, Diagnosis(Cause.UNBOUNDED, evidence, f"l2={BOUNDING_L2:g}"))
     start, end, _ = trials.gained
@@ -90,6 +90,12 @@ def boundless(trials: Retraining) -> Diagnosis | None:
             evidence = {"loss at the start": start, "loss": end, f"loss with {larger.how}": lowest}
             return Diagnosis(Cause.UNBOUNDED, evidence, WRONG_SIGN)
     return None
+
+
+def _has_no_end(trials: OfModel, model: LinearModel) -> bool:
+    """Whether the loss of a model that has learnt much falls for ever: one that has not lacks other things first."""
+    has_learnt = float(trials.history.loss[-1]) < 0.5 * trials.level
+    return model.falls_for_ever(*trials.rows) or (has_learnt and trials.has_no_end)
 
 
 def with_cure_tried(trials: Retraining, read: Diagnosis) -> Diagnosis:
@@ -151,7 +157,7 @@ def _changed(
     is_half = 0 < tried.loss[-1] < 0.5 * before or trials.is_much_of_rest(before - float(tried.loss[-1]))
     if not is_learnt or not (is_much or (half and is_half)):
         return None
-    return Diagnosis(cause, {"loss at the start": start, "loss": before}, cure, told(tried, before))
+    return Diagnosis(cause, {"loss at the start": start, **trials.losses_beside(tried)}, cure, told(tried, before))
 
 
 def cut_off(trials: Retraining) -> Diagnosis | None:
@@ -216,7 +222,8 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
     more = trials.onward(epochs=max(trials.epochs, 5))
     whole = max(gained, end) if trials.in_batches else end  # on all rows it should have converged
     won = 0.0 if more is None else end - settled(more)
-    if more is None or not (won > 0 and (won >= MATTERS * whole or _is_most_of_rest(trials, more, won))):
+    matters = won >= MATTERS * whole or _is_of_signal(trials, won)
+    if more is None or not (won > 0 and (matters or _is_most_of_rest(trials, more, won))):
         return None
     if trials.in_batches and rises(more.loss) > RISING and _planned(trials, 2) is None:
         return None  # it goes up and down, and a low end is luck; a schedule that begins anew does so, too
@@ -224,6 +231,11 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
     if is_little and not trials.more_holds(round(more.epoch[-1])):
         return None
     return _longer(trials, more.epoch[-1], told(more, end, "more with the method begun anew"), {"loss": end})
+
+
+def _is_of_signal(trials: Retraining, won: float) -> bool:
+    end = trials.gained[1]
+    return isinstance(trials, OfModel) and trials.is_much_of_a_signal(end, end - won)
 
 
 def _is_most_of_rest(trials: Retraining, more: History, won: float) -> bool:
@@ -329,19 +341,20 @@ def penalised(trials: Retraining) -> Diagnosis | None:
     may_matter = (bool(pulls) or is_heavy or drops_most) and tried.loss[-1] < 0.5 * before and before > REST * start
     if not (is_half or is_rest or (may_matter and trials.holds_for_others(epochs=trials.whole, **without))):
         return None
-    evidence = {**_penalties_of(trials), **pulls, "loss at the start": start, "loss": before}
+    evidence = {**_penalties_of(trials), **pulls, "loss at the start": start, **trials.losses_beside(tried)}
     return Diagnosis(Cause.PENALTY, evidence, cure, told(tried, before))
 
 
 def _penalties_of(trials: Retraining) -> dict[str, float]:
     """Those of the estimator, not of its method."""
     has = {} if trials.model is None else trials.model.get_params()
-    return {name: float(has[name]) for name in ("l2", "l1", "dropout") if has.get(name)}
+    return {name: float(has[name]) for name in ("l2", "l1", "dropout", "label_smoothing") if has.get(name)}
 
 
 def has_heavy_penalty(trials: Retraining) -> bool:
     """Whether the estimator has so large a penalty that it is looked at before the rate."""
-    return any(value >= _HEAVY for name, value in _penalties_of(trials).items() if name != "dropout")
+    has = _penalties_of(trials).items()
+    return any(value >= _HEAVY if name in {"l2", "l1"} else value > _MOST for name, value in has)
 
 
 def _lighter(trials: Retraining, times: float) -> tuple[str, dict[str, Any]]:

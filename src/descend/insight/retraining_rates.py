@@ -26,7 +26,6 @@ from descend.insight.changed_schedules import FADED, faded, has_ended, highest_r
 from descend.insight.diagnosis import Cause, Diagnosis
 from descend.insight.retrained_models import OfModel
 from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
-from descend.insight.retraining_causes import at_chance
 from descend.insight.tired import tires
 from descend.insight.to_and_fro import RISING
 from descend.insight.trials import rises
@@ -40,6 +39,7 @@ _LEFT_OVER = 0.15  # share of what a constant has
 _OF_THE_LOSS = 0.05  # that twice as long a training wins, on rows held out, too
 _TWICE_AS_MUCH = 0.1  # share of what was gained, that is won in twice as long a training
 _NEARLY_ALL = 0.999  # share of the loss
+_TRIFLE = 1e-3  # share of the loss at the end
 _AGAIN = 0.05  # share of what was gained, that is gained once more
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 
@@ -148,7 +148,7 @@ def too_large(trials: Retraining) -> Diagnosis | None:
     halves = won > 0.5 * before > 0.5 * LEFT * level
     if not (went_astray or halves or finds_back):
         return None
-    evidence = {"loss at the start": start, "loss": before}
+    evidence = {"loss at the start": start, **trials.losses_beside(tried)}
     return Diagnosis(Cause.RATE_TOO_LARGE, evidence, cure, told(tried, before))
 
 
@@ -160,6 +160,7 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
         return None
     slow, same = (trials.onward(method=method) for method in (smaller.method, trials.method))
     won = 0.0 if slow is None else end - settled(slow)
+    same = trials.as_before() if same is None and not trials.was_cut else same
     as_it_was = 0.0 if same is None else end - settled(same)
     is_unknown = same is None and trials.was_cut  # what going on as before would have come to
     matters = won > MATTERS * max(gained, end) or trials.is_much_of_rest(won) or trials.is_much_of_learnt(won)
@@ -245,10 +246,11 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
         before = trials.beside(tried)
         won = before - float(tried.loss[-1])
         is_more = start - tried.loss[-1] > 1.5 * max(start - before, 0)
-        goes_farther = is_more and (won > MATTERS * abs(start) or _would_know(trials, changed.method))
+        goes_farther = is_more and (won > MATTERS * abs(start) or _is_much_of_a_signal(trials, before, tried))
         least = _NEARLY_ALL if trials.in_batches else 0.5  # in batches a larger rate may do better by chance
         halves = won > least * before and trials.is_much_of_rest(won)
-        is_lowest = tried.loss[-1] < trials.history.loss[-1]  # than all of training has come to, not only by then
+        end = float(trials.history.loss[-1])  # what all of training has come to, not only by then
+        is_lowest = end - tried.loss[-1] > _TRIFLE * abs(end)
         if is_lowest and ((goes_farther and tried.loss[-1] < trials.level) or halves):
             best = changed.how, tried
     if best is None:
@@ -259,13 +261,12 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
     cause = Cause.STEP_VANISHED if has_tired else Cause.RATE_TOO_SMALL
     rates = [*rates_in(trials.method).values()] if isinstance(trials.method, Rule) else []
     evidence = {"learning rate": float(rates[0])} if len(rates) == 1 else {}
-    evidence |= {"loss at the start": start, "loss": before}
+    evidence |= {"loss at the start": start, **trials.losses_beside(tried)}
     return Diagnosis(cause, evidence, cure, told(tried, before))
 
 
-def _would_know(trials: Retraining, method: Any) -> bool:
-    """Whether a model that is at chance would not be with this method, however weak what there is to know."""
-    return isinstance(trials, OfModel) and at_chance(trials) and trials.would_know(method=method)
+def _is_much_of_a_signal(trials: Retraining, before: float, tried: History) -> bool:
+    return isinstance(trials, OfModel) and trials.is_much_of_a_signal(before, float(tried.loss[-1]))
 
 
 def _has_tired(trials: Retraining, least: float) -> bool:

@@ -14,7 +14,7 @@ from descend.models.all_rows import BOUNDING_L2, train_around_corners, train_in_
 from descend.models.axes import Axes, axes_of_rows, axes_of_sparse, axes_of_sums, is_flat
 from descend.models.costs import MOST_COLUMNS, SUMMED, Cost, GramCost, RowsCost, cost_of, may_be_turned
 from descend.models.linear_rows import LinearOnRows
-from descend.models.losses import Cornered
+from descend.models.losses import Cornered, Log
 from descend.models.rows import Rows
 from descend.models.threads import without_threads_of_blas
 from descend.models.training import Ending, sample_of
@@ -171,7 +171,8 @@ class OnAllRows(LinearOnRows):
         has_converged = run.outcome is Outcome.CONVERGED
         if has_converged and (ending := self._without_end(cost, weights, made)) is not None:
             return ending
-        if not self.l1 and falls_for_ever(cost, weights, has_converged=has_converged):
+        is_zero = isinstance(self._loss(), Log) and not self.l2 and cost(weights) == 0  # as only rounding makes it
+        if not self.l1 and (is_zero or falls_for_ever(cost, weights, has_converged=has_converged)):
             return Ending(
                 weights, Outcome.DIVERGED, "diverged: the loss falls for ever along these coefficients", float(made),
                 cure=": all rows that count, by their weights, are of one class"
