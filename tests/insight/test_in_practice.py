@@ -152,3 +152,18 @@ def test_who_is_there_at_the_end_was_not_too_slow_on_the_way() -> None:
     slow = OfTraining(trained(0.0, 0.1, 20))
     slow.epochs = 7
     assert too_small(slow) is not None
+
+
+def test_a_start_far_above_what_a_constant_has_does_not_hide_an_offset() -> None:
+    draw = np.random.default_rng(1)
+    X = draw.normal(size=(600, 4))
+    data = (X + 20).astype(np.float32), (X @ [1, 2, 3, -1] - 60 + 0.5 * draw.normal(size=600)).astype(np.float32)
+
+    def loss(p: Any, X: Any, y: Any) -> Any:
+        return jnp.mean((X @ p["w"] + p["b"] - y) ** 2) / 2
+
+    start = {"w": np.zeros(4, np.float32), "b": np.float32(0)}
+    found = train(loss, start, data, GradientDescent(1e-3), epochs=60, batch_size=None).explain()
+    assert found.cause is Cause.ILL_CONDITIONED
+    assert found.trial is not None
+    assert found.trial.made.loss[-1] < 0.15

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from descend.descent import Outcome
-from descend.insight.changed_methods import rescaled
+from descend.insight.changed_methods import rescaled, round_rate
 from descend.insight.retraining import Retraining, largest
 from descend.models.history import History
 from descend.objectives.parameters import as_parameters
@@ -181,11 +181,16 @@ class OfTraining(Retraining):
         cure = "scale the columns of the data, (X - X.mean(axis=0)) / X.std(axis=0)"
         cure += "" if (spread > 0).all() else ", by 1 where that is 0"
         ways: list[tuple[str, dict[str, Any]]] = [(cure, {"data": changed})]
-        for factor in (1e4, 1e6):  # the rate was small because a column was large
+        for factor in (_relief(table, made), 1e4, 1e6):  # the rate was small because a column was large
             larger = rescaled(self.method, factor)
             if larger is not None:
                 ways.append((f"{cure}, and {larger.how}", {"data": changed, "method": larger.method}))
         return [*ways, (f"{cure}, and leave method out", {"data": changed, "method": None})]
+
+    @property
+    def lies_far(self) -> bool:
+        """Whether a column lies far from zero: then the start may be far above what a constant has."""
+        return self._table is not None and _lies_far(self._table)
 
     def largest_columns(self) -> dict[str, str]:
         """See `Retraining.largest_columns`."""
@@ -227,12 +232,23 @@ def _moved(leaf: Any, draw: np.random.Generator, far: float = 1.0) -> np.ndarray
     return np.asarray(leaf + far * way, leaf.dtype)
 
 
+def _relief(table: np.ndarray, made: np.ndarray) -> float:
+    """By how much least squares on columns and a constant bend less where the columns are scaled."""
+    before, after = (np.linalg.norm(np.column_stack([each, np.ones(len(each))]), 2) for each in (table, made))
+    return round_rate(float(before / after) ** 2)
+
+
 def _differ(table: np.ndarray) -> bool:
     """Whether columns differ much in scale, or lie far from zero."""
-    spread, size = table.std(axis=0), np.abs(table).max(axis=0)
+    size = np.abs(table).max(axis=0)
     sizes = size[size > 0]
-    is_far = np.abs(table.mean(axis=0)) > _FAR * spread
-    return bool(len(sizes) and (sizes.max() > _OTHER_SCALE * sizes.min() or is_far.any()))
+    return bool(len(sizes) and sizes.max() > _OTHER_SCALE * sizes.min()) or _lies_far(table)
+
+
+def _lies_far(table: np.ndarray) -> bool:
+    """Whether a column that varies does so far from zero."""
+    spread = table.std(axis=0)
+    return bool(((spread > 0) & (np.abs(table.mean(axis=0)) > _FAR * spread)).any())
 
 
 def _bound_of(leaf: Any) -> float:

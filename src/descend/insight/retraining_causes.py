@@ -111,7 +111,8 @@ def raw_columns(trials: Retraining) -> Diagnosis | None:
     """Whether columns that are not brought to one scale hold it up."""
     start, end, _ = trials.gained
     usual = min(abs(start), _FAR_ABOVE * trials.level)  # of raw columns a start may be far above what a constant has
-    if not end > (MATTERS if isinstance(trials, OfTraining) else REST) * usual:
+    is_usual = isinstance(trials, OfTraining) and not trials.lies_far
+    if not end > (MATTERS if is_usual else REST) * usual:
         return None
     for cure, changes in trials.scaled():
         found = _changed(trials, Cause.ILL_CONDITIONED, cure, half=True, learns=0.0, **changes)

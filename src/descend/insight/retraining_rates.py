@@ -40,6 +40,7 @@ _OF_THE_LOSS = 0.05  # that twice as long a training wins, on rows held out, too
 _TWICE_AS_MUCH = 0.1  # share of what was gained, that is won in twice as long a training
 _NEARLY_ALL = 0.999  # share of the loss
 _TRIFLE = 1e-3  # share of the loss at the end
+_BY_LUCK = 1.1  # times as much must be won as by going on, whose low end may be luck where it goes up and down
 _AGAIN = 0.05  # share of what was gained, that is gained once more
 _LOST, _USUAL = 1e-6, (0.001, 0.1)  # a rate below that is far from those that are usual
 
@@ -167,7 +168,7 @@ def goes_to_and_fro(trials: Retraining) -> Diagnosis | None:
     goes_on = not trials.is_restless and not trials.is_at_rest  # going on as before is no cure where it has stopped
     late = trials.history.loss[len(trials.history) // 2 :]
     is_luck = trials.has_noise and rises(late) > RISING  # what going on as before has won
-    least = as_it_was if is_luck else 2 * as_it_was
+    least = (_BY_LUCK if is_luck else 2) * as_it_was
     if slow is None or is_unknown or not matters or (won < least and goes_on) or not slow.loss[-1] < end:
         return None
     evidence = {"loss": end, "going on with a tenth of the rate": end - won}
