@@ -112,7 +112,7 @@ class OfModel(Retraining):
         return None if self._tried(changes, onward=False) is None else self._latest
 
     def is_much_of_a_signal(self, before: float, after: float) -> bool:
-        """Whether a linear model learns so much more, beside what can be learnt, and more than chance brings about."""
+        """See `Retraining.is_much_of_a_signal`; of a linear model it is known."""
         is_much = before - after > MUCH * (self.level - after)
         is_linear = isinstance(self.model, LinearModel)
         return is_linear and is_much and is_beyond_chance(self.model, before, after, len(self.rows[1]))

@@ -292,6 +292,10 @@ class Retraining(ABC):
         end = float(self.history.loss[-1])
         return isinstance(self.model, LinearModel) and won > max(MATTERS * (self.level - end), REST * end)
 
+    def is_much_of_a_signal(self, before: float, after: float) -> bool:
+        """Whether so much more is learnt that it is much of what can be, and more than chance; false if not known."""
+        return False
+
     def losses_beside(self, tried: History) -> dict[str, float]:
         """The loss at the end, and where it was when a shorter trial had ended, as evidence."""
         end, then = float(self.history.loss[-1]), self.beside(tried)

@@ -223,7 +223,7 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
     more = trials.onward(epochs=max(trials.epochs, 5))
     whole = max(gained, end) if trials.in_batches else end  # on all rows it should have converged
     won = 0.0 if more is None else end - settled(more)
-    matters = won >= MATTERS * whole or _is_of_signal(trials, won)
+    matters = won >= MATTERS * whole or trials.is_much_of_a_signal(end, end - won)
     if more is None or not (won > 0 and (matters or _is_most_of_rest(trials, more, won))):
         return None
     if trials.in_batches and rises(more.loss) > RISING and _planned(trials, 2) is None:
@@ -232,11 +232,6 @@ def too_few_epochs(trials: Retraining) -> Diagnosis | None:
     if is_little and not trials.more_holds(round(more.epoch[-1])):
         return None
     return _longer(trials, more.epoch[-1], told(more, end, "more with the method begun anew"), {"loss": end})
-
-
-def _is_of_signal(trials: Retraining, won: float) -> bool:
-    end = trials.gained[1]
-    return isinstance(trials, OfModel) and trials.is_much_of_a_signal(end, end - won)
 
 
 def _is_most_of_rest(trials: Retraining, more: History, won: float) -> bool:

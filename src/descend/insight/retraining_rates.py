@@ -24,7 +24,6 @@ from descend.insight.changed_methods import (
 )
 from descend.insight.changed_schedules import FADED, faded, has_ended, highest_rate, prolonged, slower
 from descend.insight.diagnosis import Cause, Diagnosis
-from descend.insight.retrained_models import OfModel
 from descend.insight.retraining import CLEARLY, FEW_LOOKS, FOUND, LEFT, MATTERS, MUCH, REST, Retraining, settled, told
 from descend.insight.tired import tires
 from descend.insight.to_and_fro import RISING
@@ -247,7 +246,8 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
         before = trials.beside(tried)
         won = before - float(tried.loss[-1])
         is_more = start - tried.loss[-1] > 1.5 * max(start - before, 0)
-        goes_farther = is_more and (won > MATTERS * abs(start) or _is_much_of_a_signal(trials, before, tried))
+        is_signal = trials.is_much_of_a_signal(before, before - won)
+        goes_farther = is_more and (won > MATTERS * abs(start) or is_signal)
         least = _NEARLY_ALL if trials.in_batches else 0.5  # in batches a larger rate may do better by chance
         halves = won > least * before and trials.is_much_of_rest(won)
         end = float(trials.history.loss[-1])  # what all of training has come to, not only by then
@@ -264,10 +264,6 @@ def _farther(trials: Retraining, larger: Iterable[tuple[Rescaled | None, bool]])
     evidence = {"learning rate": float(rates[0])} if len(rates) == 1 else {}
     evidence |= {"loss at the start": start, **trials.losses_beside(tried)}
     return Diagnosis(cause, evidence, cure, told(tried, before))
-
-
-def _is_much_of_a_signal(trials: Retraining, before: float, tried: History) -> bool:
-    return isinstance(trials, OfModel) and trials.is_much_of_a_signal(before, float(tried.loss[-1]))
 
 
 def _has_tired(trials: Retraining, least: float) -> bool:
