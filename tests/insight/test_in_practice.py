@@ -22,6 +22,8 @@ from descend import (
 )
 from descend.insight import Cause
 from descend.insight.retrained_losses import OfTraining
+from descend.insight.retrained_models import OfModel
+from descend.insight.retraining_causes import too_few_epochs
 from descend.insight.retraining_rates import too_small
 
 pytestmark = pytest.mark.usefixtures("time_enough")
@@ -109,6 +111,13 @@ def test_half_of_a_weak_signal_is_not_all_that_can_be_learnt(model: Any) -> None
 def test_all_of_a_weak_signal_is_well(model: Any) -> None:
     X, y = weak()
     assert fitted(model, X, y).explain(X, y).cause is Cause.HEALTHY
+
+
+def test_more_steps_are_enough_where_they_win_much_of_a_weak_signal() -> None:
+    X, y = weak()
+    for epochs, is_short in ((23, True), (1_000, False)):
+        model = fitted(LinearRegression(GradientDescent(0.01), epochs=epochs), X, y)
+        assert (too_few_epochs(OfModel(model, X, y)) is not None) == is_short
 
 
 def test_what_rows_held_out_say_does_not_make_noise_of_a_rate() -> None:
