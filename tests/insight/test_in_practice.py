@@ -76,11 +76,11 @@ def test_a_loss_of_classes_that_is_zero_by_rounding_has_no_minimum() -> None:
     assert fitted(LinearRegression(), X, y).outcome_ is Outcome.CONVERGED  # numbers may be met without an error
 
 
-def weak() -> tuple[np.ndarray, np.ndarray]:
+def weak(strength: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(21)
     X = draw.normal(size=(4_000, 5))
     signal = X @ draw.normal(size=5)
-    return X, 0.1 * signal / signal.std() + np.sqrt(0.99) * draw.normal(size=4_000)
+    return X, strength * signal / signal.std() + np.sqrt(1 - strength**2) * draw.normal(size=4_000)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_all_of_a_weak_signal_is_well(model: Any) -> None:
 
 
 def test_more_steps_are_enough_where_they_win_much_of_a_weak_signal() -> None:
-    X, y = weak()
-    for epochs, is_short in ((23, True), (1_000, False)):
+    X, y = weak(0.17)
+    for epochs, is_short in ((30, True), (1_000, False)):
         model = fitted(LinearRegression(GradientDescent(0.01), epochs=epochs), X, y)
         assert (too_few_epochs(OfModel(model, X, y)) is not None) == is_short
 
