@@ -98,5 +98,8 @@ def test_a_column_far_beyond_all_others_is_told(tmp_path: Path) -> None:
     path.write_text("# c\n1 1:0.5 3:1\n\n2 2:1 999999999:1\n3 1:1\n")
     with pytest.raises(DataError, match=r"a.svm, row 2: column 999999999, where the others end at 3"):
         read_svmlight(path)
+    path.write_text("1 1:0.5 3:1\n2 999999999:1\n")
+    with pytest.raises(DataError, match="row 2"):
+        read_svmlight(path)
     path.write_text("1 1:0.5 9000000:1\n2 16777215:1\n")  # as hashes make them
     assert read_svmlight(path)[0].shape == (2, 16777215)

@@ -178,3 +178,8 @@ def test_a_network_tells_of_a_target_that_is_of_another_scale_than_where_it_was_
         model.partial_fit(Z[1_000:1_100], 1e3 * Y[1_000:1_100])
     again = model.fit(Z[:1_000], 1e3 * Y[:1_000])
     again.partial_fit(Z[1_000:1_100], 1e3 * Y[1_000:1_100])  # no warning
+
+
+def test_a_network_that_is_fitted_anew_forgets_the_stream_before() -> None:
+    model = MLPRegressor(epochs=1).fit(Z[:1_000], Y[:1_000]).partial_fit(Z[1_000:1_100], Y[1_000:1_100])
+    model.fit(100 * Z[:1_000], Y[:1_000]).partial_fit(100 * Z[1_000:1_100], Y[1_000:1_100])  # no warning
