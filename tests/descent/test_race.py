@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -24,10 +25,12 @@ from descend import (
     plots,
     race,
 )
+from descend.descent.courses import courses_of
 from descend.methods import catalogue
 
 FEW = [GradientDescent, Momentum, "adam", Nesterov(mu=0.5)]
 RATES = np.geomspace(1e-4, 1, 25)
+race_module = importlib.import_module("descend.descent.race")
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +177,12 @@ def test_rates_beyond_the_usual_ones_are_found(scale: float, low: float, high: f
     assert found.methods[0] == "GradientDescent"
     entry = found.entries[found.problems[0], "GradientDescent"]
     assert low < entry.rate < high
-    assert entry.lanes > 64
+    assert entry.lanes in {128, 192, 256}
+    tried = race_module._beyond(
+        race_module._lap(courses_of(steep, [3.0, 4.0], maximize=False)[0], GradientDescent(), race_module._RATES, 50),
+        courses_of(steep, [3.0, 4.0], maximize=False)[0], 50,
+    ).rates  # fmt: skip
+    np.testing.assert_allclose(np.diff(np.log(tried)), np.log(1e8) / 63)  # no rate twice, and no gap
     given = race(steep, [3.0, 4.0], [GradientDescent], steps=300, rates=np.geomspace(1e-6, 100, 64))
     assert given.entries[given.problems[0], "GradientDescent"].lanes == 64  # those of one's own are all there are
 

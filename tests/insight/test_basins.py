@@ -154,3 +154,13 @@ def test_a_saddle_is_marked_as_none_of_the_minima() -> None:
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert [label.endswith("no minimum") for label in labels] == [not found.is_minimum(i) for i in range(6)]
     assert [len(line.get_xdata()) for line in ax.lines] == [4, 2]
+
+
+def test_a_top_on_which_a_start_rests_is_marked_as_no_minimum_along_a_line() -> None:
+    found = basins("(x^2 - 1)^2", [(-2, 2)], GradientDescent(0.01), resolution=41)  # one start on the top itself
+    assert [found.is_minimum(i) for i in range(3)] == [True, True, False]
+    marked = [line for line in found.plot().lines if line.get_marker() in {"*", "X"}]
+    assert {line.get_marker(): sorted(np.round(line.get_xdata(), 3) + 0.0) for line in marked} == {
+        "*": [-1, 1],
+        "X": [0],
+    }

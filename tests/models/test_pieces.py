@@ -150,3 +150,22 @@ def test_a_temporary_file_lies_on_a_disk_unless_a_folder_is_named(monkeypatch: p
 def test_no_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="there are no rows"):
         LogisticRegression().fit_blocks(lambda: iter(()))
+
+
+def test_blocks_that_break_off_leave_no_file_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    spooled = tempfile.SpooledTemporaryFile
+
+    def kept(**how: Any) -> Any:
+        made.append(spooled(**how))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", kept)
+
+    def broken() -> Iterator[tuple[np.ndarray, ...]]:
+        yield from numbered([100])
+        raise RuntimeError("the connection is gone")
+
+    with pytest.raises(RuntimeError, match="the connection is gone"):
+        Pieces(broken(), 200, 50 * ROW, np.random.default_rng(0))
+    assert [file.closed for file in made] == [True]

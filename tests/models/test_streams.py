@@ -183,3 +183,9 @@ def test_a_network_tells_of_a_target_that_is_of_another_scale_than_where_it_was_
 def test_a_network_that_is_fitted_anew_forgets_the_stream_before() -> None:
     model = MLPRegressor(epochs=1).fit(Z[:1_000], Y[:1_000]).partial_fit(Z[1_000:1_100], Y[1_000:1_100])
     model.fit(100 * Z[:1_000], Y[:1_000]).partial_fit(100 * Z[1_000:1_100], Y[1_000:1_100])  # no warning
+
+
+def test_a_model_that_has_learnt_from_blocks_forgets_the_stream_before() -> None:
+    model = LinearRegression(AdaGrad(0.3), batch_size=16, loss="huber").partial_fit(Z[:200], Y[:200])
+    model.fit_blocks(lambda: ((100 * Z[i : i + 500], Y[i : i + 500]) for i in (0, 500)))
+    model.partial_fit(100 * Z[1_000:1_200], Y[1_000:1_200])  # no warning

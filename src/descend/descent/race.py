@@ -23,7 +23,7 @@ from descend.stepsizes import StepSize
 __all__ = ["race"]
 
 _RATES = np.geomspace(1e-6, 1e2, 64)
-_DECADES, _MOST_RANGES = 8, 3  # of those rates; further ranges that are tried where the best lies at an end
+_MOST_RANGES = 3  # as wide as that, which are tried further where the best lies at an end
 _AT_END = 2  # rates from the end of a range
 _LATE = 10  # the last tenth of a run tells where it has settled
 _ROWS = 1_001
@@ -191,7 +191,9 @@ def _beyond(lap: _Lap, course: Course, last: int) -> _Lap:
     for _ in range(_MOST_RANGES):
         if not lap.end:
             break
-        rates = _RATES * (lap.rates[0] / _RATES[-1] if lap.end < 0 else lap.rates[-1] / _RATES[0])
+        step = _RATES[1] / _RATES[0]
+        moved = lap.rates[0] / _RATES[-1] / step if lap.end < 0 else lap.rates[-1] / _RATES[0] * step
+        rates = _RATES * moved
         lap = _joined(lap, _lap(course, lap.rule, rates, last))
     return lap
 

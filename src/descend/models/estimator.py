@@ -112,8 +112,8 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         raise ValueError("classes is for classifiers")
 
     @abstractmethod
-    def _found_rate(self, kind: type[Method], is_stream: bool, *rows: Any) -> float:
-        """The rate with which that method is best on these rows, or on a stream that begins with them."""
+    def _found_rate(self, kind: type[Method], *rows: Any, **how: Any) -> float:
+        """The rate with which that method is best on these rows; or, `is_stream`, on a stream that begins with them."""
 
     def _row_weights(self, y: Any, sample_weight: Any) -> Any:
         return sample_weight
@@ -172,12 +172,12 @@ class Estimator(CallbackSupportMixin, WithMethod, ABC):  # type: ignore[misc]
         elif now != self._made_with:
             self._forget_steps()
 
-    def _with_rate(self, kind: type[Method], is_stream: bool, *rows: Any) -> Rule:
+    def _with_rate(self, kind: type[Method], *rows: Any, is_stream: bool = False) -> Rule:
         """The method of that class: with the rate that was found before, or is found on these rows, if it has one."""
         if "lr" not in kind.names():
             return kind()
         if not hasattr(self, "rate_"):
-            self.rate_ = self._found_rate(kind, is_stream, *rows)
+            self.rate_ = self._found_rate(kind, *rows, is_stream=is_stream)
             if is_stream and (count := len(rows[0])) < FEWEST:
                 warnings.warn(
                     f"the learning rate, {self.rate_:.3g}, was found on {count} row{'s' * (count > 1)}, too few to "

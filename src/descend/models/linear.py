@@ -56,13 +56,10 @@ class LinearModel(InBatches, OnAllRows):
         is_checked = not self._meets_what_is_not_finite()
         rows = self._rows(X, y, sample_weight, first=not goes_on, check_finite=is_checked)
         if not goes_on:
-            self._moments = rows.moments() if self.scale else None
-            if not (is_checked or self._moments is None or np.isfinite(self._moments.squares).all()):
+            moments = rows.moments() if self.scale else None
+            if not (is_checked or moments is None or np.isfinite(moments.squares).all()):
                 self._refuse_what_is_not_finite(rows, before)
-            self._scaling = self._scaling_of(rows)
-            self._weights, self._begun_at, self._drift = self._start(rows), None, None
-            self._begin_anew()
-            self.history_ = History()
+            self._begin(rows, moments)
         elif self.scale and self.batch_size is None:  # a penalty is on the columns as these rows have them
             self._take_scale(rows, rows.moments())
         rows, held_out = parted(rows, float(self.validation), int(self.seed))
@@ -111,10 +108,7 @@ class LinearModel(InBatches, OnAllRows):
         rows = self._rows(X, y, sample_weight, first=first, balanced=False)
         seen = rows.moments() if self.scale else None
         if first:
-            self._moments = seen
-            self._scaling = self._scaling_of(rows)
-            self._weights, self.history_, self._begun_at, self._drift = self._start(rows), History(), None, None
-            self._begin_anew()
+            self._begin(rows, seen)
         elif seen is not None:
             if self._begun_at is None and (self._trainer is not None or self._kept):  # with what `fit` has seen
                 self._begun_at = self._scale_now()
@@ -158,6 +152,14 @@ class LinearModel(InBatches, OnAllRows):
         self._finish(Ending(weights, outcome, message, 1.0), rows)
         return self
 
+    def _begin(self, rows: Rows, moments: Moments | None) -> None:
+        """A model that knows nothing yet, for rows like these: their columns scaled as the moments tell."""
+        self._moments = moments
+        self._scaling = self._scaling_of(rows)
+        self._weights, self.history_ = self._start(rows), History()
+        self._begun_at, self._drift = None, None
+        self._begin_anew()
+
     def _take_scale(self, rows: Rows, moments: Moments) -> None:
         """Bring the columns to the scale that these moments tell; the coefficients stay, in the user's units."""
         before = self._scaling.in_users_units(self._weights)
@@ -197,15 +199,11 @@ class LinearModel(InBatches, OnAllRows):
                 of_targets += float(np.sum(y, dtype=np.float64))
 
         total, some = first_look(self, blocks, look)
-        self.history_ = History()
-        self._begin_anew()
         names = getattr(self, "feature_names_in_", None)
         first = self._rows(some[0], some[1], None, first=True, balanced=False)
         if names is not None:
             self.feature_names_in_ = names
-        self._moments = seen[0] if self.scale else None
-        self._scaling = self._scaling_of(first)
-        self._weights = self._start(first)
+        self._begin(first, seen[0] if self.scale else None)
 
         def come() -> Iterator[Rows]:
             return (self._rows(X, y, None, first=False, balanced=False) for X, y in blocks_of(blocks, total))

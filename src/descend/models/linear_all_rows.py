@@ -154,7 +154,7 @@ class OnAllRows(LinearOnRows):
         """Minimise the cost of so many rows, of which `some` are at hand."""
         rule = self._rule()
         if isinstance(rule, type):
-            rule = self._with_rate(rule, False, some, self._weights, len(some))
+            rule = self._with_rate(rule, some, self._weights, len(some))
         if isinstance(cost, GramCost):  # made in float64: so it can be followed to its end
             self._weights = self._weights.astype(np.float64)
         tol = _tolerance(self._weights.dtype, count) if self.tol is None else float(self.tol)

@@ -37,7 +37,9 @@ _ROUNDING = 1e-8  # of a prediction: one so near to it is as good
 class InBatches(LinearOnRows):
     """A linear model that can be fitted in batches."""
 
-    def _found_rate(self, kind: type[Method], is_stream: bool, rows: Rows, start: np.ndarray, batch_size: int) -> float:
+    def _found_rate(
+        self, kind: type[Method], rows: Rows, start: np.ndarray, batch_size: int, *, is_stream: bool
+    ) -> float:
         def judged(weights: np.ndarray, some: Rows) -> float:
             with np.errstate(all="ignore"):
                 return self._loss_of(some)(weights)
@@ -62,7 +64,7 @@ class InBatches(LinearOnRows):
     ) -> Streaming | Updating:
         rule = self._rule_in_batches()
         if isinstance(rule, type):
-            rule = self._with_rate(rule, is_stream, rows, start, batch_size)
+            rule = self._with_rate(rule, rows, start, batch_size, is_stream=is_stream)
         jobs = int(self.n_jobs)
         trainer = self._trainer_at(rule, rows, start, batch_size, jobs)
         if jobs > 1 and not isinstance(trainer, Streaming):

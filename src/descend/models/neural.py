@@ -336,7 +336,8 @@ class NeuralNetwork(OnPictures, Estimator):
         if rule is None:
             rule = self.default_method()
         elif isinstance(rule, str | type):
-            rule = self._with_rate(method_named(rule) if isinstance(rule, str) else rule, is_stream, samples, size)
+            kind = method_named(rule) if isinstance(rule, str) else rule
+            rule = self._with_rate(kind, samples, size, is_stream=is_stream)
         return self._trainer_at(as_rule(rule), samples, size)
 
     def _trainer_at(self, rule: Rule, samples: Samples, size: int) -> Descending:
@@ -344,7 +345,7 @@ class NeuralNetwork(OnPictures, Estimator):
         rule = ready(rule, sampling, self.layers_)
         return Descending(rule, self._cost, self.layers_, int(self.seed), int(self.devices), weighted=True)
 
-    def _found_rate(self, kind: type[Method], is_stream: bool, samples: Samples, size: int) -> float:
+    def _found_rate(self, kind: type[Method], samples: Samples, size: int, *, is_stream: bool) -> float:
         return (best_rate_of_stream if is_stream else best_rate)(
             lambda lr, some: self._trainer_at(kind(lr=lr), some, min(size, len(some))),
             samples, size, lambda weights, some: self._measure(weights, some)[0], int(self.seed),

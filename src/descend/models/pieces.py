@@ -55,8 +55,15 @@ class Pieces:
         if total * row > room:
             _check_room(folder, total * row)
         self._file = tempfile.SpooledTemporaryFile(max_size=room, dir=folder)  # noqa: SIM115 - closed by __exit__
+        try:
+            self._put(_gathered(chain([first], blocks), max(1, room // row // _TOGETHER)), draw)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _put(self, blocks: Iterator[Parts], draw: np.random.Generator) -> None:
         begin = 0
-        for parts in _gathered(chain([first], blocks), max(1, room // row // _TOGETHER)):
+        for parts in blocks:
             of_piece = (begin + np.arange(len(parts[0]))) % self._count
             begin += len(of_piece)
             order = draw.permutation(len(of_piece))[np.argsort(of_piece, kind="stable")]

@@ -24,6 +24,7 @@ def basins(found: Any, ax: Axes | None = None) -> Axes:
     """Each start in the colour of its end, or of the cost there where there are many; grey where there is none."""
     is_new, ax = ax is None, axes(ax)
     few = len(found.ends) <= len(_COLOURS)
+    is_minimum = np.array([not few or found.is_minimum(number) for number in range(len(found.ends))], bool)
     if few:
         palette: Any = ListedColormap(_COLOURS).with_extremes(bad=_NONE)
         image, scale = np.where(found.which < 0, np.nan, found.which), Normalize(-0.5, len(_COLOURS) - 0.5)
@@ -32,23 +33,20 @@ def basins(found: Any, ax: Axes | None = None) -> Axes:
         image = np.where(found.which < 0, np.nan, found.fun[found.which])
         scale = Normalize(found.fun.min(), found.fun.max())
     if len(found.axes) == 1:
-        _along_a_line(found, ax, palette(scale(np.ma.masked_invalid(image))))
+        _along_a_line(found, ax, is_minimum, palette(scale(np.ma.masked_invalid(image))))
     else:
         ax.pcolormesh(
             *found.axes, np.ma.masked_invalid(image).T, cmap=palette, norm=scale, shading="nearest", alpha=0.75
         )
         ax.set_facecolor(_NONE)
         inside = [all(a <= v <= b for v, (a, b) in zip(x, found.domain, strict=True)) for x in found.ends]
-        is_minimum = np.array([not few or found.is_minimum(number) for number in range(len(found.ends))], bool)
-        for places, sign in ((is_minimum, "*"), (~is_minimum, "X")):
-            there = found.ends[np.flatnonzero(np.array(inside) & places)]
-            ax.plot(*there.T, sign, color="black", markersize=9, markeredgecolor="white")
+        _mark(ax, *found.ends.T, is_shown=np.array(inside, bool), is_minimum=is_minimum, size=9)
         ax.set(xlabel="x", ylabel="y")
     shown = []
-    ends = zip(_COLOURS, found.ends, found.fun, found.shares, strict=False) if few else ()
-    for number, (colour, x, fun, share) in enumerate(ends):
+    ends = zip(_COLOURS, found.ends, found.fun, found.shares, is_minimum, strict=False) if few else ()
+    for colour, x, fun, share, is_lowest in ends:
         point = ", ".join(f"{v:.3g}" for v in x)
-        rests = "" if found.is_minimum(number) else ", no minimum"
+        rests = "" if is_lowest else ", no minimum"
         shown.append(Patch(color=colour, alpha=0.75, label=f"({point}): cost {fun:.4g}, {share:.1%}{rests}"))
     lost = float((found.which < 0).mean())
     if lost:
@@ -64,7 +62,14 @@ def basins(found: Any, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _along_a_line(found: Any, ax: Axes, colours: np.ndarray) -> None:
+def _mark(ax: Axes, x: Any, y: Any, *, is_shown: np.ndarray, is_minimum: np.ndarray, size: float) -> None:
+    """A star for each minimum; a cross where a start rests for it has no slope there."""
+    for kind, sign in ((is_minimum, "*"), (~is_minimum, "X")):
+        there = is_shown & kind
+        ax.plot(x[there], y[there], sign, color="black", markersize=size, markeredgecolor="white")
+
+
+def _along_a_line(found: Any, ax: Axes, is_minimum: np.ndarray, colours: np.ndarray) -> None:
     (x,) = found.axes
     values = np.array([found.problem.sign * float(found.problem.value(np.asarray(v))) for v in x])
     edges = np.concatenate([[x[0]], (x[1:] + x[:-1]) / 2, [x[-1]]])
@@ -72,6 +77,6 @@ def _along_a_line(found: Any, ax: Axes, colours: np.ndarray) -> None:
         ax.axvspan(edges[i], edges[i + 1], color=colour, alpha=0.35, linewidth=0)
     ax.plot(x, drawable(values), color="black")
     inside = (found.ends[:, 0] >= x[0]) & (found.ends[:, 0] <= x[-1])
-    ax.plot(found.ends[inside, 0], found.fun[inside], "*", color="black", markersize=12, markeredgecolor="white")
+    _mark(ax, found.ends[:, 0], found.fun, is_shown=inside, is_minimum=is_minimum, size=12)
     ax.set(xlabel="x", ylabel="cost", xlim=(x[0], x[-1]))
     ax.grid(alpha=0.25)
