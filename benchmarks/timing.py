@@ -53,15 +53,22 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def compare(
-    ours: Callable[[], object], peer: Callable[[], object] | None, rounds: int
+    ours: Callable[[], object], peer: Callable[[], object] | None, rounds: int, settle: float = 0.0
 ) -> tuple[list[float], list[float]]:
-    """Times of both, in turn, after one warm-up each."""
+    """Times of both, in turn, after one warm-up each.
+
+    Each is run for `settle` seconds before it is timed, where the other's threads would disturb it: those of OpenBLAS
+    take a processor for 0.1 s after their work is done.
+    """
     pair = [ours] if peer is None else [ours, peer]
     for work in pair:
         work()
     times: list[list[float]] = [[] for _ in pair]
     for _ in range(rounds):
         for work, kept in zip(pair, times, strict=True):
+            begin = time.perf_counter()
+            while time.perf_counter() - begin < settle:
+                work()
             kept.append(seconds(work))
     return times[0], times[1] if peer is not None else []
 

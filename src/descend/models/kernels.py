@@ -43,7 +43,7 @@ _FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
 _AHEAD = 12  # rows that are asked for before they are needed
 COMPILED: dict[str, Any] = {"fastmath": _FAST, "error_model": "numpy", "nogil": True}
 _LINE = 64  # bytes that memory hands out at a time
-_FAR = 8_192  # bytes that are asked for ahead where rows are read as they are stored
+_FAR = 16_384  # bytes that are asked for ahead where rows are read as they are stored
 _DRAWN = 256  # places of a shuffle
 _GROUP = 256  # rows that are added up in the data's type
 
