@@ -30,6 +30,7 @@ from descend.data import Encoder, source_of
 from descend.data.svmlight import read_svmlight
 from descend.models import Squared
 from descend.models.costs import RowsCost, Scaling
+from descend.models.kernels import places, shuffled
 from descend.models.rows import Rows, rows_of
 from descend.models.trainers import Penalty, Streaming
 
@@ -61,13 +62,14 @@ def each_row(quick: bool) -> list[Result]:
             return SGDRegressor(max_iter=1, tol=None, shuffle=shuffle, random_state=0, **options).fit(X, y)
 
         losses = [float(np.mean((model().predict(X) - y) ** 2)) for model in (ours, theirs)]
-        mine, other = compare(ours, theirs, 3 if quick else 7)
+        mine, other = compare(ours, theirs, 3 if quick else 7, settle=0.2)
         order = "shuffled" if shuffle else "stored order"
         name = f"SGD, an epoch, {order} / SGDRegressor (losses {losses[0]:.5f}, {losses[1]:.5f})"
         results.append(Result(name, mine, other, "ms", f"{goal} faster", 1e3))
         rows = rows_of(X, y)
-        places = np.random.default_rng(1).permutation(len(y)) if shuffle else np.arange(len(y))
-        kernel, other = compare(partial(_pass, GradientDescent(1e-3), rows, places), theirs, 3 if quick else 7)
+        in_turn = shuffled(len(y), 1, 0) if shuffle else places(0, len(y), len(y))
+        alone = partial(_pass, GradientDescent(1e-3), rows, in_turn)
+        kernel, other = compare(alone, theirs, 3 if quick else 7, settle=0.2)
         results.append(Result(f"the same, our kernel alone, {order}", kernel, other, "ms", "", 1e3))
     if has("torch", "parity"):
         results.append(_beside_torch(X, y, mine))
@@ -188,7 +190,7 @@ def _adam_by_hand(X: Any, y: Any, w: Any, m: Any, v: Any, lr: Any, b1: Any, b2: 
 def by_hand(quick: bool) -> list[Result]:
     """AdaGrad and Adam row by row, beside kernels that hold the rule in so many words."""
     X, y = _dense(200_000)
-    rows, order = rows_of(X, y), np.arange(len(y))
+    rows, order = rows_of(X, y), places(0, len(y), len(y))
     f = np.float32
 
     def zeros(count: int) -> list[np.ndarray]:

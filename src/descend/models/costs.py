@@ -108,8 +108,7 @@ class Cost(ABC):
     def _both(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
         at = (w.tobytes(), None if batch is None else batch.tobytes())
         if self._found is None or self._at != at:
-            with without_threads_of_blas():
-                value, grad = self._look(w, batch)
+            value, grad = self._look(w, batch)
             penalised = w.astype(np.float64) if self._axes is None else self._axes.weights(w)
             penalised[..., -1] = 0
             slope = penalised if self._axes is None else self._axes.gradient(penalised)
@@ -285,7 +284,8 @@ class GramCost(Cost):
 
     def _look(self, w: np.ndarray, batch: np.ndarray | None) -> tuple[float, np.ndarray]:
         w = w - self._origin
-        product = self.gram @ w
+        with without_threads_of_blas():
+            product = self.gram @ w
         return float(w @ product / 2 - w @ self._toward + self._constant), product - self._toward
 
 
@@ -327,10 +327,11 @@ class SoftmaxCost(OfRows):
             return cost, (z.T @ errors).T, errors.sum(axis=0) * self.scaling.intercept
 
         cost, grad = 0.0, np.zeros((self._classes, self.rows.features + 1))
-        for part in threads().map(one, range(len(cuts))) if len(cuts) > 1 else map(one, range(len(cuts))):
-            cost += part[0]
-            grad[:, :-1] += part[1]
-            grad[:, -1] += part[2]
+        with without_threads_of_blas():
+            for part in threads().map(one, range(len(cuts))) if len(cuts) > 1 else map(one, range(len(cuts))):
+                cost += part[0]
+                grad[:, :-1] += part[1]
+                grad[:, -1] += part[2]
         return cost / len(order), grad / len(order)
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "kind_of_places",
     "mixed",
     "moments",
+    "on_lines",
     "penalised_of",
     "places",
     "rate_at",
@@ -46,6 +47,20 @@ _LINE = 64  # bytes that memory hands out at a time
 _FAR = 16_384  # bytes that are asked for ahead where rows are read as they are stored
 _DRAWN = 256  # places of a shuffle
 _GROUP = 256  # rows that are added up in the data's type
+
+
+def on_lines(rows: np.ndarray) -> np.ndarray:
+    """A copy, shape (rows, at least as many), each row of which begins where a line of memory does.
+
+    Where what a step reads and writes crosses lines, the step takes up to a third longer.
+    """
+    count, length = rows.shape
+    padded = length + -length % (_LINE // rows.itemsize)
+    room = np.zeros(count * padded * rows.itemsize + _LINE, np.uint8)
+    begin = -room.ctypes.data % _LINE
+    made = room[begin : begin + room.size - _LINE].view(rows.dtype).reshape(count, padded)
+    made[:, :length] = rows
+    return made
 
 
 @njit(**COMPILED, forceinline=True)  # type: ignore[untyped-decorator]
@@ -92,6 +107,7 @@ class Kind(NamedTuple):
     ridge: bool  # there is an L2 penalty
     sharp: bool  # there is an L1 penalty
     weighted: bool  # some rows count more than others
+    intercept: bool  # there is one; else its coordinate stays as it is, zero
 
 
 def feature_of(kind: Kind) -> Any:
@@ -129,8 +145,7 @@ def each_row(method: Any, loss: Any, kind: Kind) -> Any:
     The kernel takes values, columns, starts, y, weights of the rows (all of the data's float type), order (see
     `places`), shift, scale, state (see `ScalarMethod.per_coordinate`; interleaved where sparse), the numbers of method
     and loss, powers and rates (float64; see `rate_at`), t0, the L2 and the L1 penalties of each parameter
-    (d + 1 each; L1 counts where `sharp`), intercept (1, or 0 for none, in the data's type). It changes `state` and
-    `powers`.
+    (d + 1 each; L1 counts where `sharp`). It changes `state` and `powers`.
     """
     return _each_row(method, loss, kind)
 
@@ -145,13 +160,13 @@ def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
     @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def dense(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
-        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any,
     ) -> None:  # fmt: skip
         d = values.shape[1]
         for i in range(order.size):
             r = order[i]
             ask_for_dense(values, y, order, i)
-            p = state[0, d] * intercept
+            p = state[0, d]
             for j in range(d):
                 p += feature(values[r, j], shift, scale, j) * state[0, j]
             e = weighted(slope(p, y[r], loss_numbers), row_weights, r)
@@ -159,18 +174,19 @@ def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
             for j in range(d):
                 g = penalised(e * feature(values[r, j], shift, scale, j), l2, state[0, j], j)
                 per_coordinate(state, j, g, shared, l1[j])
-            per_coordinate(state, d, e * intercept, shared, l1[d])
+            if kind.intercept:
+                per_coordinate(state, d, e, shared, l1[d])
 
     @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def of_stored(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
-        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any,
     ) -> None:  # fmt: skip
         d = state.shape[0] - 1
         for i in range(order.size):
             r = order[i]
             ask_for_sparse(values, columns, starts, y, order, i, state, state.shape[1])
-            p = state[d, 0] * intercept
+            p = state[d, 0]
             for k in range(starts[r], starts[r + 1]):
                 j = columns[k]
                 p += feature(values[k], shift, scale, j) * state[j, 0]
@@ -180,7 +196,8 @@ def _each_row(method: Any, loss: Any, kind: Kind) -> Any:
                 j = columns[k]
                 g = penalised(e * feature(values[k], shift, scale, j), l2, state[j, 0], j)
                 per_coordinate(state, j, g, shared, l1[j])
-            per_coordinate(state, d, e * intercept, shared, l1[d])
+            if kind.intercept:
+                per_coordinate(state, d, e, shared, l1[d])
 
     made_of = f"rows {kind}{reader.fingerprint}{read_loss(loss).fingerprint}"
     return cached_on_disk(of_stored if kind.sparse else dense, made_of)
@@ -205,24 +222,24 @@ def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
     @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def dense(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
-        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any,
         size: Any, g: Any,
     ) -> None:  # fmt: skip
         d = values.shape[1]
-        one = intercept * 0 + 1  # of the data's type
         for batch in range((order.size + size - 1) // size):
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
                 r = order[i]
                 ask_for_dense(values, y, order, i)
-                p = state[0, d] * intercept
+                p = state[0, d]
                 for j in range(d):
                     p += feature(values[r, j], shift, scale, j) * state[0, j]
                 e = weighted(slope(p, y[r], loss_numbers), row_weights, r)
                 for j in range(d):
                     g[j] += e * feature(values[r, j], shift, scale, j)
-                g[d] += e * intercept
-            share = one / (end - first)
+                if kind.intercept:
+                    g[d] += e
+            share = values.dtype.type(1 / (end - first))
             shared = per_step(numbers, powers, float(t0 + batch + 1), rate_at(rates, batch))
             for j in range(d + 1):
                 per_coordinate(state, j, penalised(g[j] * share, l2, state[0, j], j), shared, l1[j])
@@ -231,17 +248,16 @@ def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
     @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def of_stored(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
-        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
+        state: Any, numbers: Any, loss_numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any,
         size: Any, g: Any,
     ) -> None:  # fmt: skip
         d = state.shape[0] - 1
-        one = intercept * 0 + 1  # of the data's type
         for batch in range((order.size + size - 1) // size):
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
                 r = order[i]
                 ask_for_sparse(values, columns, starts, y, order, i, state, state.shape[1])
-                p = state[d, 0] * intercept
+                p = state[d, 0]
                 for k in range(starts[r], starts[r + 1]):
                     j = columns[k]
                     p += feature(values[k], shift, scale, j) * state[j, 0]
@@ -249,8 +265,9 @@ def _in_batches(method: Any, loss: Any, kind: Kind) -> Any:
                 for k in range(starts[r], starts[r + 1]):
                     j = columns[k]
                     g[j] += e * feature(values[k], shift, scale, j)
-                g[d] += e * intercept
-            share = one / (end - first)
+                if kind.intercept:
+                    g[d] += e
+            share = values.dtype.type(1 / (end - first))
             shared = per_step(numbers, powers, float(t0 + batch + 1), rate_at(rates, batch))
             for i in range(first, end):
                 for k in range(starts[order[i]], starts[order[i] + 1]):

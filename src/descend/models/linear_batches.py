@@ -14,6 +14,7 @@ from descend.models.linear_rows import LinearOnRows
 from descend.models.rate_search import best_rate, best_rate_of_stream, without_a_leap, without_an_explosion
 from descend.models.reading import grows_with_the_gradient, read_method, streams
 from descend.models.rows import Rows
+from descend.models.threads import without_threads_of_blas
 from descend.models.trainers import Penalty, Streaming, Updating, check_fits_sparse_rows
 from descend.models.training import (
     Chunks,
@@ -115,7 +116,8 @@ class InBatches(LinearOnRows):
         rounding = abs(cost(beside) - of_constant)
         of_rows = {"rows": len(rows), "columns": rows.features, "dtype": rows.kind}
         arrays = (rows.values, rows.columns, rows.starts, rows.y, rows.weights)
-        ending = self._train(chunks, size, epochs, measure, of_rows, arrays, harmless=rounding)
+        with without_threads_of_blas():
+            ending = self._train(chunks, size, epochs, measure, of_rows, arrays, harmless=rounding)
 
         def of_both(some: Rows) -> tuple[float, float, float]:
             cost, y = self._loss_of(some), some.y.astype(np.float64)

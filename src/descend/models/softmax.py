@@ -85,12 +85,11 @@ def in_batches_of_classes(method: Any, kind: Kind) -> Any:
     @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def dense(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
-        state: Any, numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
+        state: Any, numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any,
         size: Any, zeros: Any,
     ) -> None:  # fmt: skip
         d, classes = values.shape[1], len(zeros)
         g, scores = zeros.reshape(-1), np.empty(classes, values.dtype)
-        one = intercept * 0 + 1  # of the data's type
         for batch in range((order.size + size - 1) // size):
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
@@ -98,7 +97,7 @@ def in_batches_of_classes(method: Any, kind: Kind) -> Any:
                 ask_for_dense(values, y, order, i)
                 for k in range(classes):
                     at = k * (d + 1)
-                    p = state[0, at + d] * intercept
+                    p = state[0, at + d]
                     for j in range(d):
                         p += feature(values[r, j], shift, scale, j) * state[0, at + j]
                     scores[k] = p
@@ -108,8 +107,9 @@ def in_batches_of_classes(method: Any, kind: Kind) -> Any:
                     e = weighted(scores[k], row_weights, r)
                     for j in range(d):
                         g[at + j] += e * feature(values[r, j], shift, scale, j)
-                    g[at + d] += e * intercept
-            share = one / (end - first)
+                    if kind.intercept:
+                        g[at + d] += e
+            share = values.dtype.type(1 / (end - first))
             shared = per_step(numbers, powers, float(t0 + batch + 1), rate_at(rates, batch))
             for c in range(g.size):
                 per_coordinate(state, c, penalised(g[c] * share, l2, state[0, c], c), shared, l1[c])
@@ -118,19 +118,18 @@ def in_batches_of_classes(method: Any, kind: Kind) -> Any:
     @njit(**COMPILED)  # type: ignore[untyped-decorator]
     def of_stored(
         values: Any, columns: Any, starts: Any, y: Any, row_weights: Any, order: Any, shift: Any, scale: Any,
-        state: Any, numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any, intercept: Any,
+        state: Any, numbers: Any, powers: Any, rates: Any, t0: Any, l2: Any, l1: Any,
         size: Any, zeros: Any,
     ) -> None:  # fmt: skip
         classes, d = len(zeros), zeros.shape[1] - 1
         g, scores = zeros.reshape(-1), np.empty(classes, values.dtype)
-        one = intercept * 0 + 1  # of the data's type
         for batch in range((order.size + size - 1) // size):
             first, end = batch * size, min((batch + 1) * size, order.size)
             for i in range(first, end):
                 r = order[i]
                 ask_for_sparse(values, columns, starts, y, order, i, state, classes * state.shape[1])
                 for k in range(classes):
-                    scores[k] = state[d * classes + k, 0] * intercept
+                    scores[k] = state[d * classes + k, 0]
                 for s in range(starts[r], starts[r + 1]):
                     j = columns[s]
                     x = feature(values[s], shift, scale, j)
@@ -139,13 +138,14 @@ def in_batches_of_classes(method: Any, kind: Kind) -> Any:
                 _errors(scores, int(y[r]))
                 for k in range(classes):
                     scores[k] = weighted(scores[k], row_weights, r)
-                    g[d * classes + k] += scores[k] * intercept
+                    if kind.intercept:
+                        g[d * classes + k] += scores[k]
                 for s in range(starts[r], starts[r + 1]):
                     j = columns[s]
                     x = feature(values[s], shift, scale, j)
                     for k in range(classes):
                         g[j * classes + k] += scores[k] * x
-            share = one / (end - first)
+            share = values.dtype.type(1 / (end - first))
             shared = per_step(numbers, powers, float(t0 + batch + 1), rate_at(rates, batch))
             for i in range(first, end):
                 for s in range(starts[order[i]], starts[order[i] + 1]):

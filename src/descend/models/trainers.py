@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,7 @@ import numpy as np
 
 from descend.methods import Method, Rule, catalogue
 from descend.models.costs import Cost, Scaling
-from descend.models.kernels import Kind, each_row, in_batches, kind_of_places
+from descend.models.kernels import Kind, each_row, in_batches, kind_of_places, on_lines
 from descend.models.l1 import kept, pulled
 from descend.models.losses import Loss
 from descend.models.reading import read_method, streams
@@ -79,7 +80,7 @@ class Streaming(Trainer):
         self._shape = weights.shape
         parts = np.concatenate([weights[None], reader.start(method, weights)]).astype(weights.dtype)
         state = np.stack([self._flat(part) for part in parts])
-        self._state = np.ascontiguousarray(state.T if self._sparse else state)
+        self._hold(state.T if self._sparse else state)
         self._numbers = np.array([*(float(getattr(method, name)) for name in reader.numbers), 0.0])
         self._loss_numbers = () if self._several else (np.array([*loss.arguments, 0.0]),)
         self._powers = np.ones(max(1, len(reader.bases)))
@@ -96,7 +97,16 @@ class Streaming(Trainer):
     @property
     def _parameters(self) -> np.ndarray:
         """Where they lie in the state."""
-        return np.asarray(self._state[:, 0] if self._sparse else self._state[0])
+        return np.asarray(self._held[:, 0] if self._sparse else self._held[0])
+
+    @property
+    def _held(self) -> np.ndarray:
+        """The state without what fills up its lines of memory."""
+        return self._state if self._sparse else self._state[:, : math.prod(self._shape)]
+
+    def _hold(self, state: np.ndarray) -> None:
+        """Keep a copy of a state where the kernels want it."""
+        self._state = np.array(state, order="C") if self._sparse else on_lines(state)
 
     @property
     def _several(self) -> bool:
@@ -118,11 +128,12 @@ class Streaming(Trainer):
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Trainer.arrays`."""
         seen = {"met": self._met, "rows": np.array(self._rows_seen)} if self._sparse else {}
-        return {"state": self._state, "powers": self._powers, "steps": np.array(self.steps), **seen}
+        return {"state": self._held, "powers": self._powers, "steps": np.array(self.steps), **seen}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Trainer.restore`."""
-        self._state, self._powers = arrays["state"].copy(), arrays["powers"].copy()
+        self._hold(arrays["state"])
+        self._powers = arrays["powers"].copy()
         self.steps = int(arrays["steps"])
         if self._sparse:
             self._met, self._rows_seen = arrays["met"].copy(), int(arrays["rows"])
@@ -163,7 +174,10 @@ class Streaming(Trainer):
         if self._could_leap:  # no step leads beyond zero
             l2 = np.minimum(l2, kind(1 / rates.max()))
         l2[-1] = l1[-1] = 0
-        which = Kind(self._sparse, self._scaling.changes, self._penalty.l2 > 0, self._penalty.l1 > 0, rows.is_weighted)
+        which = Kind(
+            self._sparse, self._scaling.changes, self._penalty.l2 > 0, self._penalty.l1 > 0, rows.is_weighted,
+            bool(self._scaling.intercept),
+        )  # fmt: skip
         l2, l1 = (self._flat(np.broadcast_to(size, self._shape)) for size in (l2, l1))
         method, loss = type(self._method), type(self._loss)
         if self._several:
@@ -183,8 +197,7 @@ class Streaming(Trainer):
                 rows.values, rows.columns, rows.starts, rows.y, rows.weights,
                 order[first * batch_size : last * batch_size], self._scaling.shift, self._scaling.scale, self._state,
                 self._numbers, *self._loss_numbers, powers, rates if is_fixed else rates[first:last],
-                self.steps + first, l2, l1,
-                kind(self._scaling.intercept), *batches,
+                self.steps + first, l2, l1, *batches,
             )  # fmt: skip
             return powers
 
