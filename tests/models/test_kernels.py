@@ -23,7 +23,7 @@ from descend.models import Absolute, Hinge, Huber, Log, Poisson, Quantile, Squar
 from descend.models.costs import GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.emitting import UnknownOperationError
 from descend.models.kernels import mixed, shuffled
-from descend.models.rate_search import best_rate
+from descend.models.rate_search import RateSearch
 from descend.models.reading import ScalarMethod, begins_at_zero, read_method, streams
 from descend.models.rows import Rows, rows_of
 from descend.models.trainers import Penalty, Streaming, Updating, check_fits_sparse_rows
@@ -388,7 +388,7 @@ def test_a_search_for_a_rate_goes_through_few_rows_often() -> None:
         made.append(Counting())
         return made[-1]
 
-    best_rate(trainer_at, rows, 4, lambda weights, some: 1.0, 0)
+    RateSearch(trainer_at, rows, 4, lambda weights, some: 1.0, 0).best()
     orders = [trainer.order for trainer in made if len(trainer.order)]  # of one only the start is looked at
     assert len(orders) > 5
     for order in orders:
@@ -413,7 +413,7 @@ def test_of_the_orders_in_which_few_rows_are_tried_the_worst_counts() -> None:
             lucky = 0.0 if runs[self.lr] == 1 else 10.0
             self.weights = np.array([lucky if self.lr < 0.1 else 5.0])
 
-    found = best_rate(lambda lr, some: Lucky(lr), rows, 4, lambda weights, some: float(weights[0]), 0)  # type: ignore[arg-type, return-value]
+    found = RateSearch(lambda lr, some: Lucky(lr), rows, 4, lambda weights, some: float(weights[0]), 0).best()  # type: ignore[arg-type, return-value]
     assert found >= 0.1
 
 

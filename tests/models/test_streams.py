@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss
 from descend import AdaGrad, GradientDescent, LinearRegression, LogisticRegression, MLPRegressor, Momentum
 from descend.models import MLPClassifier
 from descend.models.drift import followed
-from descend.models.rate_search import best_rate_of_stream
+from descend.models.rate_search import RateSearch
 from descend.models.reading import grows_with_the_gradient
 
 DRAW = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def test_a_rate_that_does_nothing_is_no_answer() -> None:
     def cost(weights: np.ndarray, some: Any) -> float:
         return float(1 + weights[0])
 
-    rate = best_rate_of_stream(lambda lr, some: Harmful(lr), Rows([0.0] * 100), 1, cost, 0)  # type: ignore[arg-type,return-value]
+    rate = RateSearch(lambda lr, some: Harmful(lr), Rows([0.0] * 100), 1, cost, 0).best_of_stream()  # type: ignore[arg-type,return-value]
     assert 1e-5 <= rate <= 1e-3
 
 

@@ -11,7 +11,7 @@ from descend.descent.options import ready
 from descend.descent.sampling import Sampling
 from descend.methods import Method, Rule
 from descend.models.linear_rows import LinearOnRows
-from descend.models.rate_search import best_rate, best_rate_of_stream, without_a_leap, without_an_explosion
+from descend.models.rate_search import RateSearch
 from descend.models.reading import grows_with_the_gradient, read_method, streams
 from descend.models.rows import Rows
 from descend.models.threads import without_threads_of_blas
@@ -48,17 +48,16 @@ class InBatches(LinearOnRows):
         def trainer_at(lr: float, some: Rows) -> Streaming | Updating:
             return self._trainer_at(kind(lr=lr), some, start, min(batch_size, len(some)))
 
+        search = RateSearch(trainer_at, rows, batch_size, judged, int(self.seed))
         if is_stream and len(rows) >= _FEWEST_OF_STREAM:
-            return best_rate_of_stream(trainer_at, rows, batch_size, judged, int(self.seed))
-        equal = _AS_GOOD if rows.is_sparse else 0.0
+            return search.best_of_stream()
         wide = _WIDE * len(rows) // max(1, rows.values.size)
-        lr = best_rate(trainer_at, rows, batch_size, judged, int(self.seed), equal=equal, wide=wide)
+        lr = search.best(equal=_AS_GOOD if rows.is_sparse else 0.0, wide=wide)
         if grows_with_the_gradient(kind()):
             some = rows.taken(some_of(len(rows), wide, int(self.seed))) if wide < len(rows) else rows
             sizes = np.asarray((self._scaling.applied(some) ** 2).sum(axis=1))
-            size = min(batch_size, len(some))
-            lr = without_an_explosion(lr, trainer_at, some, sizes, size, judged, int(self.seed))
-        return without_a_leap(lr, trainer_at, rows, batch_size, judged)
+            lr = search.without_an_explosion(lr, some, sizes)
+        return search.without_a_leap(lr)
 
     def _trainer_of(
         self, rows: Rows, start: np.ndarray, batch_size: int, *, is_stream: bool = False

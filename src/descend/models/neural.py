@@ -33,7 +33,7 @@ from descend.models.history import History
 from descend.models.network import ACTIVATIONS, INITIALISERS, Inputs, Layer, Network
 from descend.models.network_files import read_into, written_down
 from descend.models.pictures import OnPictures, are_of_mnist
-from descend.models.rate_search import best_rate, best_rate_of_stream
+from descend.models.rate_search import RateSearch
 from descend.models.rows import rows_of
 from descend.models.samples import Samples
 from descend.models.some_rows import blocks_of
@@ -346,10 +346,11 @@ class NeuralNetwork(OnPictures, Estimator):
         return Descending(rule, self._cost, self.layers_, int(self.seed), int(self.devices), weighted=True)
 
     def _found_rate(self, kind: type[Method], samples: Samples, size: int, *, is_stream: bool) -> float:
-        return (best_rate_of_stream if is_stream else best_rate)(
+        search = RateSearch(
             lambda lr, some: self._trainer_at(kind(lr=lr), some, min(size, len(some))),
             samples, size, lambda weights, some: self._measure(weights, some)[0], int(self.seed),
         )  # fmt: skip
+        return search.best_of_stream() if is_stream else search.best()
 
     def _chunks_of(self, samples: Samples, size: int) -> Chunks:
         weights = sum(layer.W.size for layer in self.layers_)
