@@ -32,6 +32,7 @@ _EARLY, _LEAST, _LATE = 0.7, 1 / 20, 0.8
 _NEAR = (1.4, 1 / 1.3, 1.15)  # by which factors the rate is changed in runs of all steps
 _FASTER = 1.5  # power with which such a factor grows, as long as it helps
 _BUDGET = 0.05  # of the cost of a grid of 100 rates
+_SAME = 1e-12  # share of what was gained by which two runs get equally low: then the one that does so sooner is better
 
 
 @dataclass(frozen=True)
@@ -224,16 +225,20 @@ class _Searched(NamedTuple):
 def _search(trials: Trials) -> _Searched:
     grid = 100 * trials.last
     rates, costs, made = _first_runs(trials, 10 * trials.limit if np.isfinite(trials.limit) else _HIGHEST)
-    tried, found = rates, costs
+    tried, found, sooner = rates, costs, np.full(len(rates), np.inf)
     for share, count, smaller in _STAGES:
-        kept = tried[np.argsort(_smoothed(found) if trials.is_noisy else found, kind="stable")][:count]
-        tried, length = np.sort(np.append(kept, kept.min() / smaller)), _length(trials, share)
+        places = _order(_smoothed(found) if trials.is_noisy else found, sooner, trials.first)[:count]
+        kept = tried[places]
+        tried, sooner = np.append(kept, kept.min() / smaller), np.append(found[places], np.full(len(smaller), np.inf))
+        tried, sooner = tried[np.argsort(tried)], sooner[np.argsort(tried)]
+        length = _length(trials, share)
         found = trials.costs(tried, length)
         made += length * len(tried)
     ended: dict[float, Ended] = {}
 
     def best() -> float:
-        return min(ended, key=lambda lr: ended[lr].cost)
+        costs, steps = (np.array([getattr(run, of) for run in ended.values()]) for of in ("cost", "steps"))
+        return float([*ended][_order(costs, steps, trials.first)[0]])
 
     def has_tried(lr: float) -> bool:
         """A run of all steps, where there is room for one."""
@@ -244,7 +249,7 @@ def _search(trials: Trials) -> _Searched:
         made += ended[lr].steps
         return True
 
-    lr = float(tried[np.argmin(found)])
+    lr = float(tried[_order(found, sooner, trials.first)[0]])
     falls_with_length = lr < kept.min()  # the longer the runs, the smaller the best rate
     while has_tried(lr):
         run, limit = ended[lr], trials.limit_of(ended[lr])
@@ -282,6 +287,13 @@ def _search(trials: Trials) -> _Searched:
     all_steps = np.array(sorted(ended))
     whole_costs = np.array([ended[rate].cost for rate in sorted(ended)])
     return _Searched(lr, ended[lr], rates, costs, all_steps, whole_costs, made / grid)
+
+
+def _order(costs: np.ndarray, sooner: np.ndarray, first: float) -> np.ndarray:
+    """The places of runs, the best first; of those that get equally low that with the least of what counts `sooner`."""
+    lowest = costs.min()
+    is_lowest = costs <= lowest + _SAME * max(0.0, first - lowest)
+    return np.lexsort((costs, np.where(is_lowest, sooner, np.inf), ~is_lowest))
 
 
 def _next(trials: Trials, ended: dict[float, Ended], lr: float, factor: float) -> float:
