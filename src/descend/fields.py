@@ -27,6 +27,7 @@ __all__ = [
     "anything",
     "between",
     "fraction",
+    "in_order",
     "nearest",
     "nonnegative",
     "part",
@@ -91,6 +92,15 @@ class Range:
         if not math.isfinite(number):
             raise ValueError(f"{name} must be {self} and finite, got {number!r}")
         raise ValueError(f"{name} must be {self}, got {number!r}{f'; {self.cure}' if self.cure else ''}")
+
+
+def in_order(lower: str, low: Any, upper: str, high: Any) -> None:
+    """Raise a ValueError where the first number is the larger one; of axes of a sweep each meets each."""
+    if isinstance(low, jax.core.Tracer) or isinstance(high, jax.core.Tracer):
+        return
+    largest, smallest = float(np.max(low)), float(np.min(high))
+    if largest > smallest:
+        raise ValueError(f"{lower} must be no larger than {upper}, got {lower}={largest:g} and {upper}={smallest:g}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -290,7 +290,7 @@ def test_what_would_leave_the_set_is_refused() -> None:
         (lambda: ScheduleFree(inside), "would move the parameters out of where the rule inside has put them"),
         (lambda: DecoupledWeightDecay(inside, 1.0), "would move the parameters out"),
         (lambda: DecoupledWeightDecay(Optax(optax.adam(0.1))), "has no one rate"),
-        (lambda: Projected(Adam(0.1), Simplex()), "Adam has a step size of its own for each coordinate"),
+        (lambda: Projected(Adam(0.1), Simplex()), "Adam changes each coordinate for itself"),
     ):
         with pytest.raises(ValueError, match=says):
             make()

@@ -138,7 +138,7 @@ def find_lr_command(
         _refuse(context, of_tables, f"{objective} is a formula or a landscape, and no table")
         with objective_of(objective) as what:
             found = find_lr(what, start_of(start, dtype, objective), method_asked, steps=steps)
-        end = f"after {found.run.nit:,} steps, the cost"
+        end = f"after {0 if found.run is None else found.run.nit:,} steps, the cost"
     if as_json:
         limit = found.limit
         print(json.dumps(finite({"lr": found.lr, "limit": limit, "fun": found.fun, "cost": found.cost})), flush=True)

@@ -49,6 +49,7 @@ class Wrapped(NamedTuple):
 class Around(Rule):
     """A rule around another. A subclass declares `method: Rule = inner()` first, and overrides what it changes."""
 
+    bends: ClassVar[bool] = False  # whether it changes each coordinate of the gradient for itself
     hands_out: ClassVar[bool] = False  # whether the answer is another point than the parameters
     leaves_sets: ClassVar[bool] = False  # whether it moves the point after the rule inside has projected it
 
@@ -61,6 +62,21 @@ class Around(Rule):
                 f"{type(self).__name__} would move the parameters out of where the rule inside has put them: "
                 f"put the projection (or the groups) around it"
             )
+        within = [part for part in self.method.parts() if isinstance(part, Around)]
+        if self.bends and (joint := [part for part in within if part.is_joint]):
+            raise ValueError(
+                f"{type(self).__name__} changes each coordinate for itself, and {type(joint[0]).__name__} has them "
+                "together: the point where they end would be the wrong one. Use ClipNorm or ClipGlobalNorm"
+            )
+        if self.hands_out and (twice := [part for part in within if part.hands_out]):
+            raise ValueError(
+                f"{type(self).__name__} and {type(twice[0]).__name__} each hand out a point of their own: leave one out"
+            )
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether it moves coordinates together, so that each must be asked for in the same measure."""
+        return False
 
     @property
     def lr(self) -> Any:

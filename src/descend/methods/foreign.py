@@ -90,6 +90,19 @@ class Optax(Rule):
             most = max(most, *shrinks) if np.isfinite(shrinks).all() else most
         return {_DECAY: most} if most > 0 else {}
 
+    def bends(self) -> bool:
+        """Whether its first move points elsewhere than straight down, as where each coordinate has its own rate."""
+        x, slope = np.zeros(3), np.array([1.0, -2.0, 0.5])
+        state = self.init(x)
+        try:
+            for _ in range(_PROBED):
+                change, state = self.update(slope, state, x, **NO_VALUES)
+                if np.any(change):
+                    return not np.allclose(change / np.linalg.norm(change), -slope / np.linalg.norm(slope), rtol=1e-4)
+        except AsksForValuesError:
+            pass  # it looks along the gradient, if anywhere
+        return False
+
     def rate_left(self, params: Any, steps: int) -> float:
         """The share of its longest moves that is left after so many steps without a gradient: its schedule's doing."""
         dtype = jax.tree.leaves(params)[0].dtype

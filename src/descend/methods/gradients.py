@@ -57,6 +57,8 @@ class _Clip(OfGradient):
 class ClipValue(_Clip):
     """Each coordinate of the gradient is kept within ±limit. torch: `clip_grad_value_`, optax: `clip`."""
 
+    bends = True
+
     method: Rule = inner()
     limit: Number = positive(1.0, "the largest magnitude of a coordinate")
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from descend.fields import REQUIRED, Declared, Number, anything, part, positive
 from descend.methods.around import Around, Wrapped, inner
+from descend.methods.foreign import Optax
 from descend.methods.method import Method
 from descend.methods.rule import Rule
 from descend.stepsizes import Armijo, BarzilaiBorwein
@@ -138,11 +139,31 @@ class Projected(Around):
                     f"{type(inside).__name__} hands out a point of its own, which would not be projected: put the "
                     "projection inside, Averaged(Projected(...))"
                 )
-            if isinstance(inside, Method) and not isinstance(self.onto, Box) and not inside.is_linear():
+            if isinstance(inside, Projected):
                 raise ValueError(
-                    f"{type(inside).__name__} has a step size of its own for each coordinate, for which the nearest "
-                    f"point of {type(self.onto).__name__} is the wrong one: use gradient descent or momentum, or a Box"
+                    "the nearest point of one set need not lie in the other: a projection goes onto one set, so leave "
+                    "one out, or write the set of both as a Set of your own"
                 )
+            if self.is_joint:
+                self._check_keeps_directions(inside)
+
+    @property
+    def is_joint(self) -> bool:
+        """See `Around.is_joint`: of a box each coordinate is moved for itself."""
+        return not isinstance(self.onto, Box)
+
+    def _check_keeps_directions(self, inside: Any) -> None:
+        """Refuse what changes each coordinate for itself where coordinates are projected together."""
+        bends = (
+            (isinstance(inside, Method) and not inside.is_linear())
+            or (isinstance(inside, Around) and inside.bends)
+            or (isinstance(inside, Optax) and inside.bends())
+        )
+        if bends:
+            raise ValueError(
+                f"{type(inside).__name__} changes each coordinate for itself, for which the nearest point of "
+                f"{type(self.onto).__name__} is the wrong one: use gradient descent or momentum, or a Box"
+            )
 
     def update(self, grads: Any, state: Wrapped, params: Any = None, **extra: Any) -> tuple[Any, Wrapped]:
         """See `Rule.update`; a line search looks inside the set, along the slope as far as the set lets it go."""

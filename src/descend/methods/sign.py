@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from descend.fields import Number, above, between, nonnegative, positive
+from descend.fields import Number, above, between, in_order, nonnegative, positive
 from descend.methods.means import decayed, running
 from descend.methods.method import Method, Rate, rate
 from descend.words import maximum, minimum, sign, where
@@ -86,6 +86,10 @@ class Rprop(Method):
     down: Number = between(0, 1, 0.5, "shrinking when it turns")
     smallest: Number = positive(1e-6, "smallest step")
     largest: Number = positive(50.0, "largest step")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        in_order("smallest", self.smallest, "largest", self.largest)
 
     @staticmethod
     def step(g: Any, h: Any, delta: Any, up: Any, down: Any, smallest: Any, largest: Any) -> Any:

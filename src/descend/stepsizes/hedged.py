@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.fields import REQUIRED, Number, positive, whole
+from descend.fields import REQUIRED, Number, in_order, positive, whole
 from descend.stepsizes.schedule import Schedule
 from descend.stepsizes.stepsize import Asks
 from descend.words import cos, floor, sqrt, where
@@ -54,6 +54,7 @@ class SilverStronglyConvex(Schedule):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        in_order("mu", self.mu, "L", self.L)
         _check_power_of_two(self.steps)
 
     def __call__(self, k: Any) -> Any:
@@ -87,6 +88,7 @@ class Chebyshev(Schedule):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        in_order("mu", self.mu, "L", self.L)
         _check_power_of_two(self.steps)
 
     def __call__(self, k: Any) -> Any:

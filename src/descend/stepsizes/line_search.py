@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from descend.fields import Number, above, between, positive
+from descend.fields import Number, above, between, in_order, positive
 from descend.stepsizes.backtracking import backtrack
 from descend.stepsizes.stepsize import Asks, At, StepSize
 from descend.words import dot, isfinite, like, repeat_while, where
@@ -58,7 +58,8 @@ class StrongWolfe(StepSize):
     """A rate at which the cost has fallen enough, and the slope is flat enough, on either side.
 
     The bracket grows by doubling until it holds such a rate, then halves. Where none is found the best so far is
-    taken; the rate is 0, and x stands still, where no rate lowers the cost.
+    taken; the rate is 0, and x stands still, where no rate that was tried lowers the cost: the next search begins at
+    the last of them.
 
     Source: Wolfe (1969), SIAM Review 11; Nocedal & Wright (2006), algorithms 3.5 and 3.6, with bisection in
     the place of interpolation.
@@ -71,6 +72,10 @@ class StrongWolfe(StepSize):
     first: Number = positive(1.0, "the rate tried first")
     sufficient: Number = between(0, 1, 1e-4, "share of the slope's promise that is enough (c₁)")
     flatness: Number = between(0, 1, 0.9, "share of the first slope that may remain (c₂)")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        in_order("sufficient", self.sufficient, "flatness", self.flatness)
 
     def init(self, x: Any) -> Any:
         """The rate at which the first search begins."""
@@ -97,4 +102,4 @@ class StrongWolfe(StepSize):
 
         begin = _Bracket(none, at.f, none + like(float("inf"), none), state, none > 1, like(0, at.t))
         found = repeat_while(goes_on, look, begin)
-        return found.low, where(found.low > 0, found.low, state), found.count
+        return found.low, where(found.low > 0, found.low, where(found.lr > 0, found.lr, state)), found.count

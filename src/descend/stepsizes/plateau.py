@@ -27,6 +27,8 @@ class ReduceOnPlateau(StepSize):
     for one that improves.) torch, keras: `ReduceLROnPlateau`, there counted in epochs.
     """
 
+    compares = True
+
     lr: Number = positive(REQUIRED, "the rate at the start")
     factor: Number = between(0, 1, 0.1, "what is left of the rate after a reduction")
     patience: Number = whole(1, 10, "steps without improvement that are granted")

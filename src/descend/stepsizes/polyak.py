@@ -8,9 +8,11 @@ import jax
 
 from descend.fields import Number, anything, between, positive
 from descend.stepsizes.stepsize import Asks, At, StepSize
-from descend.words import dot, like, maximum, minimum, where
+from descend.words import dot, like, maximum, minimum, norm, where
 
 __all__ = ["Polyak", "PolyakEstimated"]
+
+_LEAST_COSINE = 0.1  # of the angle between the change of a method and the way straight down
 
 
 class Polyak(StepSize):
@@ -71,5 +73,6 @@ class PolyakEstimated(StepSize):
 
 
 def _to_level(at: At, level: Any) -> Any:
-    slope = -dot(at.g, at.d)
+    # Across the gradient, or up, a change promises next to nothing, and there would be no end to how far it goes.
+    slope = maximum(-dot(at.g, at.d), _LEAST_COSINE * norm(at.g) * norm(at.d))
     return maximum(at.f - level, 0) / where(slope > 0, slope, 1)
