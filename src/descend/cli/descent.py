@@ -20,6 +20,7 @@ from descend.cli.values import (
     BadInputError,
     check_target,
     finite,
+    given_once,
     may_be_cut,
     method_class,
     method_of,
@@ -103,6 +104,7 @@ def sweep_command(
     values = {} if lr is None else {"lr": values_of("lr", lr)}
     for setting in settings or []:
         key, _, text = setting.partition("=")
+        given_once(key.strip(), values)
         values[key.strip()] = values_of(f"--set {key.strip()}", text)
     numbers: dict[str, Any] = {key: v if len(v) > 1 else v[0] for key, v in values.items()}
     if plot is not None and sum(len(v) > 1 for v in values.values()) > 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Callable
@@ -18,10 +17,10 @@ from descend.cli.values import (
     MODELS,
     BadInputError,
     check_target,
-    finite,
     may_be_cut,
     method_class,
     method_of,
+    print_of_written,
     size_of,
     widths,
     write_files,
@@ -96,15 +95,15 @@ def mnist_command(
         "training_images": len(images.X),
         "test_images": len(images.X_test),
         "lr": float(history.rate[-1]),
-        "model": None if out is None else str(out),
     }
-    with may_be_cut():
-        if as_json:
-            print(json.dumps(finite(found)), flush=True)
-        else:
-            _report(network, images, predicted, found)
     pictures = [] if plot is None else _pictures(plot, network, images, predicted, shares.max(axis=1))
-    write_files([("network", out, network.save), *pictures], silent=as_json)
+    files = [("network", out, network.save), *pictures]
+    if as_json:
+        print_of_written(found, "model", out, files)
+    else:
+        with may_be_cut():
+            _report(network, images, predicted, found)
+        write_files(files)
     if (exit_code(network.outcome_) == 3 or knows_nothing(network, images.y)) and not as_json:
         print(f"\n{network.explain(images.X, images.y)}")
     raise typer.Exit(exit_code(network.outcome_))

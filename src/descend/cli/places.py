@@ -94,8 +94,13 @@ def basins_command(
     box, rule = _known_box(domain, objective), method_of(method, lr, settings or [])
     with objective_of(objective) as what:
         found = basins(what, box, rule, resolution=resolution, steps=steps)
-    ends = zip(found.ends.tolist(), found.fun.tolist(), found.shares.tolist(), strict=True)
-    _told(found, [{"x": x, "fun": fun, "share": share} for x, fun, share in ends], as_json)
+    ends = [
+        {"x": x, "fun": fun, "share": share, "is_minimum": found.is_minimum(number)}
+        for number, (x, fun, share) in enumerate(
+            zip(found.ends.tolist(), found.fun.tolist(), found.shares.tolist(), strict=True)
+        )
+    ]
+    _told(found, ends, as_json)
     _drawn(found, plot, silent=as_json)
 
 

@@ -33,11 +33,13 @@ from descend.cli.values import (
     MODELS,
     PICTURES,
     BadInputError,
+    Files,
     check_target,
     finite,
     may_be_cut,
     method_class,
     method_of,
+    print_of_written,
     widths,
     write_files,
 )
@@ -124,12 +126,13 @@ def fit_command(
     table, column = opened(data, target)
     with notes():
         fitted = fit_table(table, column, model, validation=validation, ignore=ignore or (), **options)
-    with may_be_cut():
-        if as_json:
-            print(json.dumps(finite({**summary(fitted), "model": None if out is None else str(out)})), flush=True)
-        else:
+    files: Files = [("model", out, fitted.save), ("picture", plot, partial(_draw, fitted))]
+    if as_json:
+        print_of_written(summary(fitted), "model", out, files)
+    else:
+        with may_be_cut():
             _report(fitted)
-    write_files([("model", out, fitted.save), ("picture", plot, partial(_draw, fitted))], silent=as_json)
+        write_files(files)
     if (_code(fitted) == 3 or _knows_nothing(fitted)) and not as_json:
         with notes():
             print(f"\n{fitted.explain(table, validation=validation)}")
@@ -155,6 +158,8 @@ def predict_command(
     from descend.models.table_model import TableModel
 
     check_target(out, {".csv", ".parquet"})
+    if out is not None and out.exists() and Path(data).exists() and out.samefile(data):
+        raise BadInputError(f"{out} holds the rows that are to be predicted: give --out another name")
     if is_picture(data):
         if out is not None:
             raise BadInputError("what is on one picture is printed: leave --out away")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,16 @@ __all__ = [
     "PLOTTED_AS",
     "SAVED_AS",
     "BadInputError",
+    "Files",
     "check_target",
     "finite",
+    "given_once",
     "imported",
     "may_be_cut",
     "method_class",
     "method_of",
     "objective_of",
+    "print_of_written",
     "size_of",
     "start_of",
     "users_code",
@@ -44,6 +48,7 @@ SAVED_AS = {".parquet", ".csv", ".json"}
 PLOTTED_AS = {".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".gif", ".html", ".mp4"}
 FILMS = {".gif", ".html", ".mp4"}
 PICTURES = PLOTTED_AS - FILMS
+_MOST_VALUES = 1_000_000
 MODELS = {".descend", ".safetensors"}  # endings of files of models
 
 
@@ -62,6 +67,8 @@ def values_of(name: str, text: str) -> Any:
         raise BadInputError(f"{name} takes numbers 0.1,0.2 or low:high:count like 1e-4:1:50, got {text!r}") from None
     if count < 1 or count != int(count):
         raise BadInputError(f"{name}: the count must be a whole number >= 1, got {count:g}")
+    if count > _MOST_VALUES:
+        raise BadInputError(f"{name}: {count:,.0f} values are more than the {_MOST_VALUES:,} that a sweep is for")
     return np.geomspace(low, high, int(count)) if low > 0 and high > 0 else np.linspace(low, high, int(count))
 
 
@@ -88,6 +95,7 @@ def method_of(
     values: dict[str, float] = {} if lr is None else {"lr": lr}
     for setting in settings:
         key, equals, value = setting.partition("=")
+        given_once(key.strip(), values)
         try:
             values[key.strip()] = float(value)
         except ValueError:
@@ -95,6 +103,12 @@ def method_of(
         if not equals:
             raise BadInputError(f"--set takes name=number, like mu=0.9, got {setting!r}")
     return (default if name is None else method_class(name))(**values)
+
+
+def given_once(name: str, values: Mapping[str, Any]) -> None:
+    """Refuse a second value of a number: which of the two is meant nobody can tell."""
+    if name in values:
+        raise BadInputError(f"{name} is given twice: leave one out")
 
 
 def method_class(name: str) -> type[Method]:
@@ -158,7 +172,7 @@ def check_target(path: Path | None, kinds: set[str]) -> None:
     if path is None:
         return
     if path.suffix.lower() not in kinds:
-        raise BadInputError(f"{path.name!r} must end in one of {', '.join(sorted(kinds))}")
+        raise BadInputError(f"{str(path)!r} must end in one of {', '.join(sorted(kinds))}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist")
     if path.is_dir():
@@ -184,7 +198,21 @@ def may_be_cut() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def write_files(files: list[tuple[str, Path | None, Callable[[Path], Any]]], *, silent: bool) -> None:
+Files = list[tuple[str, Path | None, Callable[[Path], Any]]]  # what it is, where it goes, what writes it
+
+
+def print_of_written(found: dict[str, Any], name: str, path: Path | None, files: Files) -> None:
+    """What was found, as JSON, with the path under that name; null where the files could not be written."""
+    written = None
+    try:
+        write_files(files, silent=True)
+        written = path
+    finally:
+        with may_be_cut():
+            print(json.dumps(finite({**found, name: None if written is None else str(written)})), flush=True)
+
+
+def write_files(files: Files, *, silent: bool = False) -> None:
     """Written last: what cannot be written must not take the result with it."""
     for what, path, write in files:
         if path is not None:

@@ -97,8 +97,11 @@ class CsvSource(FileSource):
         except csv.Error:  # one column
             dialect = ","
         named = _NAMED_DELIMITER.match(text)
-        self._above = int(named is not None)
         text = text[named.end() :] if named else text
+        blank = re.match(r"([ \t]*\r?\n)*", text)
+        begin = blank.end() if blank else 0
+        self._above = int(named is not None) + _lines(text[:begin].encode())
+        text = text[begin:]
         first = text.splitlines()[0] if text else ""
         delimiter = named[1] if named else max(",;\t|", key=first.count) if first.count(dialect) == 0 else dialect
         rows = list(csv.reader(io.StringIO(text, newline=None), delimiter=delimiter))
@@ -126,7 +129,10 @@ class CsvSource(FileSource):
         if whole and len(rows) < 2:
             raise DataError(f"{self.path.name} has a header and no rows")
         has_quotes = '"' in text  # then a value may hold the end of a line
-        return pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=has_quotes), decimal, names
+        options = pa.csv.ParseOptions(
+            delimiter=delimiter, newlines_in_values=has_quotes, invalid_row_handler=_without_blank_lines
+        )
+        return options, decimal, names
 
     def _check_is_text(self, head: bytes) -> None:
         """Tell what a file is in truth that does not begin as text does; a column may be called PAR1."""
@@ -166,6 +172,14 @@ class CsvSource(FileSource):
                 return self._open(parse, decimal, names, 8 * block, kinds)
             raise self._explained(error, names, kinds, begun=False) from None
 
+    def _line_of(self, row: int) -> int:
+        """The line in which a row stands, where what comes after the header is counted without empty lines."""
+        with pa.input_stream(str(self.path), compression="detect") as stream:
+            text = io.TextIOWrapper(stream, encoding="utf-8", errors="replace")
+            above = 1 + self._above
+            full = (line for line, content in enumerate(text, 1) if line <= above or content.strip("\r\n"))
+            return next((line for count, line in enumerate(full, 1) if count == row), row)
+
     def _explained(self, error: Exception, names: list[str], kinds: dict[str, Any], begun: bool) -> Exception:
         text = str(error)
         found = re.search(r"In CSV column #(\d+)", text)
@@ -180,12 +194,17 @@ class CsvSource(FileSource):
         ragged = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", text)
         if ragged:
             row, expected, got = ragged.groups()
-            where = f", line {row}" if row else ""
+            where = f", line {self._line_of(int(row))}" if row else ""
             why = f"; {NAMES_FIRST}" if names[0].startswith("#") else ""
             return DataError(f"{self.path.name}{where}: {got} fields where the header has {expected}{why}")
         if "invalid UTF8" in text or "UTF8" in text:
             return DataError(f"{self.path.name} is not UTF-8 text: save it as UTF-8")
         return DataError(f"{self.path.name} cannot be read: {text}")
+
+
+def _without_blank_lines(row: Any) -> str:
+    """A line of spaces alone is none; what else has too few or too many fields is an error."""
+    return "error" if row.text.strip() else "skip"
 
 
 def _with_points_for_thousands(values: Sequence[str]) -> str:

@@ -254,7 +254,8 @@ def _eight_bits(picture: Any, path: Any) -> Any:
     from PIL import Image
 
     values = np.asarray(picture)
-    if picture.mode == "F" or values.min() < 0 or values.max() > 65_535:
+    is_dark = picture.mode == "I" and values.max() <= 255  # or of 8 bits, in numbers of 32
+    if picture.mode == "F" or is_dark or values.min() < 0 or values.max() > 65_535:
         raise DataError(f"{path} holds numbers of which it is not known what is white: save it with 8 or 16 bits")
     return Image.fromarray((values // 257).astype(np.uint8))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator
 
 import pyarrow as pa
@@ -27,7 +28,8 @@ def typed(batches: Iterable[pa.RecordBatch], name: str, text: Collection[str]) -
     """The batches of a table of that name.
 
     A column of text whose first batch holds dates alone, written as 2020-12-31, 2020/12/31 or 31.12.2020, is one of
-    dates, unless it is among those that are to be taken for `text`.
+    dates, unless it is among those that are to be taken for `text`. The index of a table of pandas, where it was
+    written with it, is no column.
 
     Raises
     ------
@@ -36,7 +38,9 @@ def typed(batches: Iterable[pa.RecordBatch], name: str, text: Collection[str]) -
     """
     dates: set[str] | None = None
     for batch in batches:
-        columns, names = [_as_text(column) for column in batch.columns], batch.schema.names
+        index = _index_of(batch.schema)
+        names = [name for name in batch.schema.names if name not in index]
+        columns = [_as_text(batch.column(name)) for name in names]
         if dates is None:
             named = zip(names, columns, strict=True)
             dates = {n for n, column in named if n not in text and _holds_dates(column)}
@@ -44,6 +48,13 @@ def typed(batches: Iterable[pa.RecordBatch], name: str, text: Collection[str]) -
             if names[i] in dates and pa.types.is_string(column.type):
                 columns[i] = _as_dates(column, name, names[i])
         yield pa.RecordBatch.from_arrays(columns, names=names)
+
+
+def _index_of(schema: pa.Schema) -> list[str]:
+    """The columns that hold the index of the table of pandas from which this one was made."""
+    written = (schema.metadata or {}).get(b"pandas")
+    names = [] if written is None else json.loads(written).get("index_columns", [])
+    return [name for name in names if isinstance(name, str)]
 
 
 def _as_text(column: pa.Array) -> pa.Array:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import minimize, root
 from scipy.stats import qmc
 
+from descend.arguments import whole
 from descend.insight.curvature import Curvature, curvature_of, hessian_product
 from descend.objectives.function import Problem, prepare
 from descend.objectives.named import named
@@ -88,6 +89,7 @@ def critical_points(
     low, high = box.T
     if not (np.isfinite([low, high]).all() and (low < high).all()):
         raise ValueError(f"domain must be (low, high) of each variable, low < high, got {domain!r}")
+    whole("starts", starts)
     points = sobol([*zip(low, high, strict=True)], starts, seed)
     problem = prepared_within(objective, box)
     start, span = problem.x0, high - low

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils import compute_sample_weight
+from sklearn.utils import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 __all__ = ["Classifier"]
@@ -98,7 +98,12 @@ class Classifier(ClassifierMixin):  # type: ignore[misc]
                 raise ValueError(f"class_weight gives each class a weight >= 0, got {wrong}")
         elif given != "balanced":
             raise ValueError(f'class_weight must be None, "balanced", or {{class: weight}}, got {given!r}')
-        weights = compute_sample_weight(given, y)
+        if given == "balanced":
+            classes, places = np.unique(y, return_inverse=True)
+            of_classes = compute_class_weight(given, classes=classes, y=y, sample_weight=sample_weight)
+            weights = of_classes[places]
+        else:
+            weights = compute_sample_weight(given, y)
         return weights if sample_weight is None else weights * sample_weight
 
     def __sklearn_tags__(self) -> Any:

@@ -17,7 +17,7 @@ from descend.descent.outcome import Outcome
 from descend.models.blocks import Blocks, chunks_of_blocks, first_look
 from descend.models.checkpoint import goes_on_in_form
 from descend.models.costs import GramCost
-from descend.models.drift import OTHER_SCALE, followed
+from descend.models.drift import FEWEST, OTHER_SCALE, followed
 from descend.models.finite import check_features
 from descend.models.history import History
 from descend.models.linear_all_rows import OnAllRows
@@ -28,10 +28,11 @@ from descend.models.reading import grows_with_the_gradient, read_method, streams
 from descend.models.rows import Moments, Rows, rows_of
 from descend.models.some_rows import blocks_of
 from descend.models.trainers import Updating
-from descend.models.training import Ending, parted
+from descend.models.training import EXPLODED, Ending, parted
 from descend.models.unbounded import falls_for_ever
 
 _PASSES = 2  # through blocks in batches, unless given
+_LOST = 1e-9  # share of what a deviation of a column brings about, lost where far numbers are taken from each other
 
 __all__ = ["LinearModel"]
 
@@ -96,8 +97,9 @@ class LinearModel(InBatches, OnAllRows):
         """Learn from some more rows: one step from all of them, or with `batch_size` one pass in such batches.
 
         The schedule of the rate goes on from call to call; a rate that is to be found is found on the rows of the
-        first. With `scale=True` the means and deviations of the
-        columns are those of all rows seen so far.
+        first. With `scale=True` the means and deviations of the columns are those of all rows seen so far. Weights
+        count as they are given, for there is no mean of all to bring them to: rows that count 5 make a step five times
+        as long.
         """
         first = not hasattr(self, "_weights")
         self._check_parameters()
@@ -144,13 +146,26 @@ class LinearModel(InBatches, OnAllRows):
                     "call to call: give scale=False and scaled columns, or use fit"
                 )
             trainer.move_to(self._weights, self._scaling)
+        before = self._weights
         trainer.run(rows, np.arange(len(rows)), self._size(rows))
         weights, message, outcome = trainer.weights, f"{trainer.steps:,} steps made", Outcome.STEPS_EXHAUSTED
-        if not np.isfinite(weights).all():
+        if not np.isfinite(weights).all() or self._has_exploded(before, weights, rows):
             weights, message, outcome = self._weights, "diverged on these rows, which are not learnt", Outcome.DIVERGED
             self._begin_anew()
         self._finish(Ending(weights, outcome, message, 1.0), rows)
         return self
+
+    def _has_exploded(self, before: np.ndarray, after: np.ndarray, rows: Rows) -> bool:
+        """Whether steps on these rows have made it far worse at them than a model is that knows nothing."""
+        rule = self._rule_in_batches()
+        if isinstance(rule, type) or not grows_with_the_gradient(rule):
+            return False
+        if len(rows) < FEWEST:  # too few to tell: the targets of some may be near zero by chance
+            return False
+        loss = self._loss_of(rows)
+        with np.errstate(all="ignore"):
+            was, now, of_none = (loss(weights) for weights in (before, after, np.zeros_like(after)))
+        return not now <= max(was, EXPLODED * of_none)
 
     def _begin(self, rows: Rows, moments: Moments | None) -> None:
         """A model that knows nothing yet, for rows like these: their columns scaled as the moments tell."""
@@ -275,7 +290,20 @@ class LinearModel(InBatches, OnAllRows):
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "coef_")
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        if self._cancels():
+            scores = self._scaling.scores((X - self._scaling.shift) * self._scaling.scale, self._weights)
+            return scores.reshape(len(X), *self.coef_.shape[:-1])
         return np.asarray(X @ self.coef_.T + self.intercept_)
+
+    def _cancels(self) -> bool:
+        """Whether intercept and coefficients in the user's units lose digits to each other, as with numbers like ids.
+
+        Then predictions are made of what was learnt, unless somebody has changed the coefficients since.
+        """
+        shift, (coefficients, _) = self._scaling.shift, self._scaling.in_users_units(self._weights)
+        lost = np.finfo(np.float64).eps * np.abs(coefficients * shift).max(initial=0.0)
+        is_much = lost > _LOST * np.abs(self._weights[..., :-1]).max(initial=0.0)
+        return bool(is_much) and np.array_equal(coefficients.reshape(self.coef_.shape), self.coef_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -164,7 +164,8 @@ class NeuralNetwork(OnPictures, Estimator):
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Learn from some more rows: one pass, in batches of `batch_size`; the schedule goes on from call to call.
 
-        Columns (and the target of a regression) keep the scale of the first call's rows.
+        Columns (and the target of a regression) keep the scale of the first call's rows. Weights count as they are
+        given: rows that count 5 make a step five times as long.
         """
         self._check_parameters()
         first = not hasattr(self, "_made_with")

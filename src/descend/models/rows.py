@@ -42,10 +42,13 @@ class Moments:
 
     @property
     def deviation(self) -> np.ndarray:
-        """The standard deviation of each column; 1 where a column does not vary."""
-        deviation = np.sqrt(self.squares / self.count)
-        varies = deviation > 10 * np.finfo(np.float64).eps * np.abs(self.mean)
-        return np.where(varies & (deviation > 0), deviation, 1.0)
+        """The standard deviation of each column; 1 where a column does not vary.
+
+        Where it varies by the rounding of its numbers alone, as large ids do, it is their size: so it counts nothing.
+        """
+        deviation, size = np.sqrt(self.squares / self.count), np.abs(self.mean)
+        varies = deviation > 10 * np.finfo(np.float64).eps * size
+        return np.where(deviation > 0, np.where(varies, deviation, size), 1.0)
 
     @property
     def size(self) -> np.ndarray:

@@ -18,6 +18,7 @@ from descend.models.kernels import places, shuffled
 from descend.models.trainers import Trainer
 
 __all__ = [
+    "EXPLODED",
     "Chunk",
     "Chunks",
     "Ending",
@@ -42,7 +43,7 @@ _ROSE_MUCH = 0.1  # share of the first loss: a model that begins at the best con
 _NO_BETTER = 0.001  # share of the loss of a constant by which something that was learnt is lower
 _SAME = 1e-3  # share of the loss by which it may differ where training goes on: that of another machine does
 _BY_CHANCE = 6.0  # over the rows held out: such a share is lost and won by chance, where the best epoch was kept
-_EXPLODED = 1e4  # so many times the first loss is no noise
+EXPLODED = 1e4  # so many times the first loss is no noise
 _PLACE = "epoch {task.completed:.2f} of {task.total}"
 _SEEN = "loss {0:.4g}  score {1:.4f}  {2:,.0f} rows a second"
 
@@ -269,7 +270,7 @@ def beside_a_constant(
 
 def _has_exploded(loss: float, worst: float) -> bool:
     """Whether a loss is no noise any more; one that may be below zero has no size to compare it with."""
-    return not np.isfinite(loss) or (worst > 0 and loss > _EXPLODED * worst)
+    return not np.isfinite(loss) or (worst > 0 and loss > EXPLODED * worst)
 
 
 def _is_idle(at: Progress, patience: int | None) -> bool:
