@@ -42,6 +42,7 @@ from descend.models.linear import LinearModel
 __all__ = ["explain_by_retraining"]
 
 _HARDLY_LEARNT = 0.01  # share of the loss after an epoch: of so little nobody knows whether it is all there is
+_SAME = 1e-3  # share of the loss of a constant, within which the columns tell nothing and nothing is left to learn
 _TRIFLE = 0.01  # share of the loss that more steps may win where nothing is left to learn
 
 
@@ -62,7 +63,7 @@ def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
     if read.cause in certain:
         return with_cure_tried(trials, read)
     looks = boundless, cut_off, wrong_rule, rises_too_slowly, decayed, *_looks(trials, read), ill_conditioned
-    for look in (wrong_rule, diverged) if has_diverged else looks:
+    for look in (wrong_rule, *_pulled(trials), diverged) if has_diverged else looks:
         found = look(trials)
         if found is not None:
             return replace(found, outcome=trials.outcome)
@@ -85,7 +86,9 @@ def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
         evidence["the lowest loss among them"] = trials.lowest
     if at_chance(trials):
         evidence["what it knows"] = NO_MORE
-        return Diagnosis(Cause.UNKNOWN, evidence, outcome=trials.outcome)
+        is_linear = isinstance(trials.model, LinearModel) and trials.outcome is Outcome.STEPS_EXHAUSTED
+        is_lowest = is_linear and not trials.was_cut and end - trials.lowest < _SAME * abs(trials.level)
+        return Diagnosis(Cause.HEALTHY if is_lowest else Cause.UNKNOWN, evidence, outcome=trials.outcome)
     if trials.never_reached:
         evidence["no gradient reaches"] = ", ".join(trials.never_reached)
     if trials.is_deep and not trials.level - end > _HARDLY_LEARNT * abs(trials.level):
@@ -97,8 +100,15 @@ def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
     won = trials.won_by_many_more if is_short else 0.0
     has_begun = won is not None and (won < _TRIFLE or not trials.more_holds(trials.many_more))
     is_best = trials.is_at_rest and isinstance(trials.model, LinearModel) and end - trials.lowest < REST * (start - end)
-    is_well = is_best or (ended_well and has_begun and (not trials.was_cut or (learnt and speaks_for)))
+    is_certain = not trials.was_cut or ((learnt or trials.has_settled) and speaks_for)
+    is_well = is_best or (ended_well and has_begun and is_certain)
     return Diagnosis(Cause.HEALTHY if is_well else Cause.UNKNOWN, evidence, outcome=trials.outcome)
+
+
+def _pulled(trials: Retraining) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
+    """What is looked for first where something pulls at the parameters."""
+    pulls = isinstance(trials.method, Rule) and trials.method.pulls(trials.parameters)
+    return (penalised,) if pulls or has_heavy_penalty(trials) else ()
 
 
 def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], Diagnosis | None], ...]:
@@ -106,8 +116,7 @@ def _looks(trials: Retraining, read: Diagnosis) -> tuple[Callable[[Retraining], 
     start, end, gained = trials.gained
     is_own = isinstance(trials, OfTraining)  # nobody else has drawn its start, or scaled its columns
     early, late = ((raw_columns, plateau), ()) if is_own else ((), (plateau,))
-    pulls = isinstance(trials.method, Rule) and trials.method.pulls(trials.parameters)
-    pulled = (penalised,) if pulls or has_heavy_penalty(trials) else ()
+    pulled = _pulled(trials)
     if end > 1.02 * start or trials.is_restless:  # the way led up
         return *pulled, too_large, goes_to_and_fro, penalised, plateau, too_small, raw_columns
     if not gained > 0.01 * abs(start) or at_chance(trials) or trials.unreached:

@@ -63,6 +63,7 @@ __all__ = [
 ]
 
 _LIGHTER = 0.1  # of the gradient is left where it balances a hundredth of the decay
+_LIGHTER_BY = (1e2, 1e4)  # times as light, a decay is tried: with the first it may still pull above the start
 _PENALISED, _AT_REST = 0.1, 1e-3  # shares of what could be gained without a penalty; of a run that rests
 _OF_THE_COST = 0.25  # that goes without the penalty
 _LITTLE = 0.1  # of what there is to win: a slope that leads no farther over the size of x is next to level
@@ -120,11 +121,12 @@ def frozen(run: Run) -> Diagnosis | None:
 
 def penalised(run: Run) -> Diagnosis | None:
     """Whether a decay of the parameters, which the method has, holds the run away from where the cost is lowest."""
-    found = lighter(run.method, run.problem.x0)
-    if found is None or run.outcome in {Outcome.CONVERGED, Outcome.INTERRUPTED, Outcome.OUT_OF_TIME}:
+    if run.outcome in {Outcome.CONVERGED, Outcome.INTERRUPTED, Outcome.OUT_OF_TIME}:
         return None
-    method, cure = found
-    tried = improved(run, method, steps=min(max(TRIED, run.nit), 20_000), below=cost(run))
+    tried, cure = None, ""
+    for times in _LIGHTER_BY:
+        if tried is None and (found := lighter(run.method, run.problem.x0, times)) is not None:
+            tried, cure = improved(run, found[0], steps=min(max(TRIED, run.nit), 20_000), below=cost(run)), found[1]
     costs = run.trace.f[len(run.trace) // 2 :]
     rests = run.outcome is Outcome.STALLED or float(np.ptp(costs)) <= HARDLY * abs(start_cost(run) - cost(run))
     share = _AT_REST if rests else _PENALISED

@@ -40,6 +40,7 @@ FEW_LOOKS = 7  # looks at the loss: the start and up to five epochs
 
 _SECONDS = 2.0  # that all trials together may take, or as long as training took
 _MOST_COMPILING = 8.0  # seconds of compilers that are not counted among them
+_MOVED = 1e-9  # share of what was learnt, by which the loss of training that has settled moves at most
 _TRIALS = 8  # so many are to find room in the time that training took
 _ROWS, STEPS = 50_000, 5_000  # in batches, on all rows: that one trial may go through in any case
 _HELD_OUT = 0.25  # share of the rows, where it is asked whether what is learnt holds for others
@@ -269,6 +270,12 @@ class Retraining(ABC):
     def is_at_rest(self) -> bool:
         """Whether it ended by itself on all rows, and would again."""
         return self.outcome is Outcome.STALLED and not self.in_batches
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether on all rows the loss has not moved any more at the end."""
+        late = self.history.loss[-max(2, len(self.history) // 10) :]
+        return not self.in_batches and float(np.ptp(late)) <= _MOVED * abs(float(self.history.loss[0] - late[-1]))
 
     @property
     def level(self) -> float:
