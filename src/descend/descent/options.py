@@ -30,9 +30,9 @@ def ready(method: Any, sampling: Sampling | None, x0: Any) -> Rule:
                 "sweep(objective, x0, method) makes a run for each"
             )
     for part in rule.parts():
-        if samples(sampling) and isinstance(part, StepSize) and part.compares:
+        if samples(sampling) and isinstance(part, StepSize) and (part.compares or part.waits):
             raise ValueError(
-                f"{type(part).__name__} compares costs and gradients of successive steps, which batches make "
+                f"{type(part).__name__} compares costs or gradients of successive steps, which batches make "
                 "incomparable: give a number or a schedule as lr, or all rows at each step"
             )
     rule = cast(rule, dtype_of(x0))

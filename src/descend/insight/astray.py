@@ -28,6 +28,7 @@ from descend.insight.trials import (
     start_cost,
     unbounded,
 )
+from descend.insight.without_end import falls_to_the_edge
 from descend.objectives.parameters import as_vector, from_vector
 
 __all__ = ["at_an_edge", "diverged", "wrong_gradient"]
@@ -163,6 +164,8 @@ def _edge(run: Run) -> Diagnosis | None:
         return unbounded(evidence)
     if abs(there) == np.inf and _overflows(run):
         return None
+    if (endless := falls_to_the_edge(run, bad)) is not None:
+        return endless
     lr = fixed_rate(run)
     cures = {"leave the method out: the default does not step beyond the edge": None}
     cures |= {} if lr is None else {f"lr={lr / 10:.3g}": with_rate(run.method, round_rate(lr / 10))}
@@ -175,6 +178,13 @@ def _edge(run: Run) -> Diagnosis | None:
 
 def at_an_edge(run: Run) -> Diagnosis:
     """Of a run that stands where the cost is no number a little ahead, down its slope."""
+    here, grad = as_vector(run.x_array), as_vector(run.cost_and_gradient()[1])
+    size = float(np.abs(here).max())
+    for far in (2 * size, 1.0 + size):
+        ahead = here - far * grad / np.abs(grad).max()
+        is_past = not np.isfinite(run.problem.value(from_vector(ahead, run.problem.x0), *run.problem.data))
+        if is_past and (endless := falls_to_the_edge(run, ahead)) is not None:
+            return endless
     evidence = {"x": as_vector(run.x_array), "cost": run.fun, "gradient norm": run.cost_and_gradient()[2]}
     return Diagnosis(Cause.LEFT_DOMAIN, {**evidence, "a little ahead": "the cost is no number"}, _INSIDE)
 

@@ -292,7 +292,7 @@ def _search(trials: Trials) -> _Searched:
 def _order(costs: np.ndarray, sooner: np.ndarray, first: float) -> np.ndarray:
     """The places of runs, the best first; of those that get equally low that with the least of what counts `sooner`."""
     lowest = costs.min()
-    is_lowest = costs <= lowest + _SAME * max(0.0, first - lowest)
+    is_lowest = costs <= lowest + (_SAME * max(0.0, first - lowest) if lowest < np.inf else 0.0)
     return np.lexsort((costs, np.where(is_lowest, sooner, np.inf), ~is_lowest))
 
 

@@ -126,6 +126,7 @@ def too_large(trials: Retraining) -> Diagnosis | None:
     """Whether much smaller rates get much farther from the start, also where the large one has led to no way back."""
     start, end, level = float(trials.history.loss[0]), float(trials.history.loss[-1]), trials.level
     is_lost = end > KNOWS * level
+    highest = float(np.nanmax(trials.history.rate, initial=0.0))
     best: tuple[str, History, float] | None = None
     for factor in (0.1, 0.01, 0.001):
         smaller = rescaled(trials.method, factor)
@@ -135,7 +136,7 @@ def too_large(trials: Retraining) -> Diagnosis | None:
         before, after = trials.beside(tried), float(tried.loss[-1])
         if best is None or after < best[1].loss[-1]:
             best = smaller.how, tried, before
-        if after >= before and not is_lost:
+        if after >= before and not is_lost and not factor * highest > _USUAL[1]:  # far above all rates are alike
             break
         if best[1] is not tried and best[1].loss[-1] < best[2]:
             break

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from descend.descent import Outcome, Run
-from descend.descent.outcome import Finding, has_no_bound, noise_of
+from descend.descent.outcome import Finding, has_no_bound, noise_of, reach_of
 from descend.descent.report import described
 from descend.insight.changed_methods import (
     Rescaled,
@@ -62,6 +62,7 @@ _PLACES, _AS_NEAR, _AS_FAR = 1_500, 1e-3, 1e3  # on a straight way; of the size 
 _FAR_BELOW = 10.0  # times the cost at the start, below zero
 _TIMES, _MANY_TIMES = 100.0, 10.0  # as steep, or as much to be won; as much won
 _TRIFLE = 1e-3  # share of what was gained, and of the cost, beside which a lower minimum is more
+_NEAR_A_TOP = 1e-4  # share of the size of x, within which a slope that is so bent begins at an extreme
 _SLOW = 0.02  # of the limit of stability, below which a rate is called small
 
 
@@ -331,15 +332,21 @@ def _thrown(run: Run, longer: Run) -> Diagnosis | None:
     return cured(run, Cause.RATE_TOO_LARGE, {"learning rate": run.lr, "cost": run.fun}, *found)
 
 
-def _on_level_ground(run: Run, longer: Run) -> Diagnosis | None:
-    """Whether the default steps find a much steeper slope, and get so far that more steps are nothing beside it."""
+def _on_level_ground(run: Run, bend: Curvature | None, longer: Run) -> Diagnosis | None:
+    """Whether the default steps find a much steeper slope, and get so far that more steps are nothing beside it.
+
+    Such ground is level because it is far from all slopes, or because an extreme of the wrong kind is near.
+    """
     tried = again(run, None)
     if tried is None or not cost(run) - cost(tried) > _TIMES * (cost(run) - cost(longer)):
         return None
     here, steepest = run.cost_and_gradient()[2], float(tried.trace.gradient_norm.max())
     if not steepest > _TIMES * here:
         return None
-    evidence = {"gradient norm": here, "on the way of the default steps up to": steepest, "cost": run.fun}
+    evidence = {"gradient norm": here, "the steepest that the default steps met": steepest, "cost": run.fun}
+    if bend is not None and bend.smallest < 0 and here < _NEAR_A_TOP * -bend.smallest * reach_of(run.x_array):
+        cure = "leave the method out, or start farther from where the cost is highest, at least in one direction"
+        return cured(run, Cause.SADDLE, {**evidence, "smallest curvature": bend.smallest}, cure, tried)
     cure = "leave the method out, or start elsewhere: it is nearly level here"
     return cured(run, Cause.PLATEAU, evidence, cure, tried)
 
@@ -355,7 +362,7 @@ def _more_steps(run: Run, bend: Curvature | None) -> Diagnosis | None:
         return None
     if not gains(run, tried):
         return None
-    if (led := _on_level_ground(run, tried)) is not None:
+    if (led := _on_level_ground(run, bend, tried)) is not None:
         return led
     if (thrown := _thrown(run, tried)) is not None:
         return thrown

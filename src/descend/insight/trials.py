@@ -46,6 +46,7 @@ __all__ = [
     "told",
     "unbounded",
     "way_to",
+    "without_a_minimum",
 ]
 
 RIGHT_RULE = "make the derivative that of the function: look for stop_gradient, a rule of your own, or grad="  # too
@@ -165,7 +166,14 @@ def false_slopes(run: Run, x: Any) -> dict[str, Any]:
 
 def unbounded(evidence: dict[str, Any]) -> Diagnosis:
     """The diagnosis of a cost that falls for ever."""
-    return Diagnosis(Cause.UNBOUNDED, evidence, "bound the cost, e.g. by a penalty, or look for a wrong sign in it")
+    cure = "bound the cost, e.g. by a penalty, or look for a wrong sign in it; the largest value is for maximize=True"
+    return Diagnosis(Cause.UNBOUNDED, evidence, cure)
+
+
+def without_a_minimum(evidence: dict[str, Any]) -> Diagnosis:
+    """That of one that comes ever nearer to a level, as far as one goes."""
+    cure = "there is no minimum, only a level that it nears: bound x, add a penalty, or stop where it is low enough"
+    return Diagnosis(Cause.UNBOUNDED, evidence, cure)
 
 
 def cost(run: Run) -> float:

@@ -9,15 +9,17 @@ import numpy as np
 from descend.descent import Outcome, Run
 from descend.descent.outcome import reach_of
 from descend.insight.diagnosis import Diagnosis
-from descend.insight.trials import start_cost, unbounded
+from descend.insight.trials import start_cost, unbounded, without_a_minimum
 from descend.objectives.parameters import as_vector, dtype_of, from_vector
 
-__all__ = ["falls_for_ever"]
+__all__ = ["falls_for_ever", "falls_to_the_edge"]
 
 _FARTHEST = 1e9  # times the length of the way, or the size of x where that is more
 _LOOKS, _LOOKS_A_DECADE = 28, 3  # places on the way there
 _BETWEEN = 17  # places from one of them to the next: it may have a minimum in between
 _FEWEST = 4  # of them that are numbers
+_NEARER = 14  # times ten times as near to the edge of where a cost is a number
+_AS_FAST = 0.9  # share of what the cost fell by at half of these, by which it falls at the last
 _AT_ONCE = 1e-3  # share of the whole fall that ten times the way must bring, where the cost comes to a level
 
 
@@ -52,8 +54,32 @@ def falls_for_ever(run: Run) -> Diagnosis | None:
         values = np.array([here, *map(cost, far[1:])])
         if _never_rises(values, rounding, gained) and not _rises_between(far, values, cost, digits):
             lowest = problem.sign * float(np.nanmin(values))
-            return unbounded({"cost": run.fun, "cost far beyond, straight on": lowest})
+            has_level = np.isfinite(values).all() and not values[-1] < values[-2] - rounding
+            named = without_a_minimum if has_level else unbounded
+            return named({"cost": run.fun, "cost far beyond, straight on": lowest})
     return None
+
+
+def falls_to_the_edge(run: Run, beyond: np.ndarray) -> Diagnosis | None:
+    """Whether the cost falls without end as x nears the edge of where it is a number, which a point `beyond` is past.
+
+    Of a root, which ends somewhere, it falls ever less with each time ten times as near; of a logarithm it does not.
+    """
+    problem, inside = run.problem, as_vector(run.x_array).astype(np.float64)
+    way = np.asarray(beyond, np.float64) - inside
+
+    def cost(share: float) -> float:
+        return float(problem.value(from_vector(inside + share * way, problem.x0), *problem.data))
+
+    within, past = 0.0, 1.0
+    while (middle := (within + past) / 2) not in {within, past}:
+        within, past = (middle, past) if np.isfinite(cost(middle)) else (within, middle)
+    values = np.array([cost(within - within * 10.0**-k) for k in range(1, _NEARER)])
+    falls = -np.diff(values[np.isfinite(values)])
+    if len(falls) < _NEARER // 2 or not falls[-1] > _AS_FAST * falls[len(falls) // 2] > 0:
+        return None
+    lowest = problem.sign * float(np.nanmin(values))
+    return unbounded({"cost": run.fun, "cost nearest to where it is no number": lowest})
 
 
 def _rises_between(far: np.ndarray, values: np.ndarray, cost: Callable[[float], float], digits: float) -> bool:

@@ -27,7 +27,7 @@ class ReduceOnPlateau(StepSize):
     for one that improves.) torch, keras: `ReduceLROnPlateau`, there counted in epochs.
     """
 
-    compares = True
+    waits = True
 
     lr: Number = positive(REQUIRED, "the rate at the start")
     factor: Number = between(0, 1, 0.1, "what is left of the rate after a reduction")

@@ -32,6 +32,8 @@ class StepSize(Declared, ABC):
     compares
         Whether it compares costs or gradients of successive steps, so that sampled batches, each with a cost
         of its own, would mislead it.
+    waits
+        Whether it waits for the cost to get lower, as that of one batch after another does not.
     takes_slopes
         Whether it reads off the gradient how far away a level of the cost is, so that a clipped one would mislead it.
     paper
@@ -40,6 +42,7 @@ class StepSize(Declared, ABC):
 
     asks: ClassVar[Asks] = Asks.ANY
     compares: ClassVar[bool] = False
+    waits: ClassVar[bool] = False
     takes_slopes: ClassVar[bool] = False
     paper: ClassVar[str] = ""
 
