@@ -596,7 +596,7 @@ def test_numbers_in_small_units_do_not_make_a_gradient_as_good_as_zero(dtype: An
         steps=300,
     )
     assert beside.outcome is Outcome.STEPS_EXHAUSTED, beside.message  # another coordinate is of another size
-    found = sweep(f"({1 / unit:g}*x - 1)^4", dtype(2 * unit), Adam(np.geomspace(1e-7, 1e-3, 5) * unit), steps=100)
+    found = sweep(f"({1 / unit:g}*x - 1)^4", dtype(2 * unit), Adam(np.geomspace(1e-6, 1e-3, 5) * unit), steps=100)
     assert found.outcomes == [Outcome.STEPS_EXHAUSTED] * 5
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from descend.descent import Outcome
+from descend.descent.interrupts import remember
 
 __all__ = ["app", "exit_code", "main"]
 
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         terminated.append(number)
         signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, terminate), signal.SIGINT: remember()}
     # A formula or a start may begin with a minus: a blank keeps it from being read as an option.
     arguments = [f" {a}" if re.match(r"-[^-h]", a) else a for a in arguments if a != "--debug"]
     try:
@@ -68,7 +69,8 @@ def main(argv: list[str] | None = None) -> None:
     except MemoryError as error:
         _fail(MemoryError(f"there is not enough memory for that ({error})"), 4, debug)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(error: Exception, code: int, debug: bool) -> None:

@@ -7,14 +7,30 @@ import threading
 from types import FrameType
 from typing import Any, Self
 
-__all__ = ["Interrupts"]
+__all__ = ["Interrupts", "remember"]
+
+_raised: list[int] = []  # signals whose KeyboardInterrupt may have been lost
+
+
+def remember() -> Any:
+    """From now on a SIGINT that raises is remembered by the next run, too; returns what dealt with it before.
+
+    Where a KeyboardInterrupt comes up in a callback of compiled code, Python prints it and goes on.
+    """
+    return signal.signal(signal.SIGINT, _raise)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    _raised.append(number)
+    raise KeyboardInterrupt
 
 
 class Interrupts:
     """While open, the first SIGINT is noted instead of raised. Outside the main thread it does nothing."""
 
     def __init__(self) -> None:
-        self._came = False
+        self._came = bool(_raised)
+        _raised.clear()
         self._before: Any = None
 
     def __enter__(self) -> Self:

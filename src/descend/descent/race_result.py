@@ -110,9 +110,8 @@ class Race(Columns):
         if key not in self._runs:
             course, entry = self._courses[key[0]], self.entries[key]
             self._runs[key] = minimize(
-                course.objective, course.x0, entry.method, steps=self.steps, gtol=0, xtol=0, ftol=0,
-                maximize=course.problem.sign < 0,
-            )  # fmt: skip
+                course.objective, course.x0, entry.method, steps=self.steps, maximize=course.problem.sign < 0
+            )
         return self._runs[key]
 
     def columns(self) -> dict[str, np.ndarray]:

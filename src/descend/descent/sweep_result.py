@@ -20,7 +20,7 @@ from descend.descent.run import Run
 from descend.descent.sampling import Sampling
 from descend.descent.saving import saved
 from descend.descent.trace import Rows, Trace
-from descend.descent.watch import REASONS, Tolerances
+from descend.descent.watch import REASONS, Ended, Tolerances, Watch
 from descend.methods import Rule
 from descend.objectives.function import Problem
 from descend.objectives.parameters import dtype_of, from_vector
@@ -182,7 +182,11 @@ class Sweep(Columns):
         run = Run(self.objective, problem, method, point, self._trace_of(lane), self.sampling, self.seed, self.seconds)
         run.settle()
         first = problem.value_and_grad(x0, *problem.data)
-        run.judgement = judge(run, REASONS[int(self.ends.code[lane])], self._tolerances, first=first)
+        ended = REASONS[int(self.ends.code[lane])]
+        if ended is Ended.ALL_STEPS:  # lanes go on where a run alone would have been stopped
+            watch = Watch(dtype_of(x0), self._tolerances, method, sampled=samples(self.sampling), since=-1)
+            _, ended = watch.stuck(run.trace) or (None, ended)
+        run.judgement = judge(run, ended, self._tolerances, first=first)
         return run
 
     def _trace_of(self, lane: int) -> Trace:
