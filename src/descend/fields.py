@@ -172,10 +172,10 @@ def _field(default: Any, legal: Range | Part) -> Any:
     return dataclasses.field(default=default, metadata={"range": legal})
 
 
-def nearest(word: str, legal: list[str]) -> str:
+def nearest(word: str, legal: list[str], least: float = 0.5) -> str:
     """` Did you mean 'adam'?`, or nothing when no legal word is near."""
     by_small_letters = {name.lower(): name for name in legal}
-    close = difflib.get_close_matches(word.lower(), by_small_letters, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word.lower(), by_small_letters, n=1, cutoff=least)
     return f" Did you mean {by_small_letters[close[0]]!r}?" if close else ""
 
 

@@ -67,7 +67,20 @@ _HINTS = {  # what has no place in a formula, and what to write instead
     **dict.fromkeys("_₁₂₃₄₅₆₇₈₉", "variables are x, y, z or x1, x2, …"),
     **dict.fromkeys("<>", "max, min and abs can tell cases apart"),
     ";": "write decimals with a point, and one formula",
+    "°": "angles are in radians: multiply by pi/180",
+    **dict.fromkeys("⁰¹⁴⁵⁶⁷⁸⁹⁻", "write powers with ^"),
 }
+_FOR_DEGREES = dict.fromkeys(("sind", "cosd", "tand"), "Angles are in radians: multiply by pi/180, as in sin(x*pi/180)")
+_OTHERS = {  # names that others use, and what to write instead
+    **_FOR_DEGREES,
+    "radians": "Multiply by pi/180",
+    "degrees": "Multiply by 180/pi",
+    "mod": "There is no remainder here: its jumps have no gradient",
+    "sec": "Write 1/cos(x)",
+    "csc": "Write 1/sin(x)",
+    "cot": "Write 1/tan(x)",
+}
+_ALIKE = 0.65  # letters of a name, for which another is taken that is meant
 _LEGAL = re.compile(r"[A-Za-z0-9+\-*/(),. ^π·×−²³]")
 
 
@@ -195,8 +208,10 @@ class _Reading:
             raise FormulaError("write a power of several digits with ^", self.text, doubled.start() + 1)
         if literal := re.search(r"(?<![A-Za-z0-9.])0[xXbBoO]", self.text):
             raise FormulaError("write the product with *, and numbers in decimal", self.text, literal.start() + 1)
-        if power := re.search(rf"\b({'|'.join(FUNCTIONS)})\s*((?:\^|\*\*)\s*[\d.]+|[²³])\s*\(", self.text):
+        if power := re.search(rf"\b({'|'.join(FUNCTIONS)})\s*((?:\^|\*\*)\s*\(?-?[\d.]+\)?|[²³])\s*\(", self.text):
             told = f"write the power behind the brackets: {power[1]}(…){power[2]}"
+            if "-" in power[2] and f"a{power[1]}" in FUNCTIONS:
+                told = f"write a{power[1]}(…) for the inverse, or 1/{power[1]}(…)"
             raise FormulaError(told, self.text, power.start(2) + 1)
         for column, character in enumerate(self.text, 1):
             if not _LEGAL.fullmatch(character):
@@ -221,9 +236,11 @@ class _Reading:
             raise self.error("the formula nests too deeply to be read", 0) from None
 
     def _explained(self, parsed: str, offset: int) -> FormulaError:
-        if product := re.search(r"(?<![A-Za-z_\d.])(\d+\.?\d*)\s*([A-Za-z(])", parsed):
-            number, letter = product.groups()
-            return self.error(f"write the product with *: {number}*{letter}…", product.start(2))
+        if product := re.search(r"(?<![A-Za-z_\d.])(\d+\.?\d*(?:[eE][-+]?\d+)?)\s*([A-Za-z]\w*|\()", parsed):
+            number, word = product.groups()
+            if word != "(" and not re.match(rf"({'|'.join([*FUNCTIONS, *CONSTANTS])})\b|[xyz]", word):
+                return self._unknown(word, product.start(2))
+            return self.error(f"write the product with *: {number}*{word}…", product.start(2))
         if product := re.search(r"\)\s*([A-Za-z0-9(])", parsed):
             return self.error("write the product with *: (…)*…", product.start(1))
         if call := re.search(rf"\b({'|'.join(FUNCTIONS)})\s+([A-Za-z0-9.]+)", parsed):
@@ -281,23 +298,28 @@ class _Reading:
         if name in {"x", "y", "z"} or re.fullmatch(r"x[1-9]\d{0,3}", name):
             self.names.setdefault(name, node.col_offset)
             return None
-        raise self.error(
+        raise self._unknown(name, node)
+
+    def _unknown(self, name: str, where: ast.expr | int) -> FormulaError:
+        hint = f" {_OTHERS[name]}" if name in _OTHERS else nearest(name, [*FUNCTIONS, *CONSTANTS, "x"], _ALIKE)
+        return self.error(
             f"unknown name {name!r}; variables are x, y, z or x1, x2, …; constants {', '.join(CONSTANTS)}; "
-            f"functions {', '.join(FUNCTIONS)}.{nearest(name, [*FUNCTIONS, *CONSTANTS, 'x'])}",
-            node,
+            f"functions {', '.join(FUNCTIONS)}.{hint}",
+            where,
         )
 
     def _check_call(self, name: str, func: ast.expr, args: list[ast.expr], depth: int) -> float | None:
         if name not in FUNCTIONS:
             if name in CONSTANTS or name in {"x", "y", "z"}:
                 raise self.error(f"{name} is no function; write the product with *: {name}*(…)", func)
-            raise self.error(
-                f"unknown function {name!r}; legal: {', '.join(FUNCTIONS)}.{nearest(name, list(FUNCTIONS))}",
-                func,
-            )
+            hint = f" {_OTHERS[name]}" if name in _OTHERS else nearest(name, list(FUNCTIONS), _ALIKE)
+            raise self.error(f"unknown function {name!r}; legal: {', '.join(FUNCTIONS)}.{hint}", func)
         arity, function = FUNCTIONS[name]
         if len(args) != arity or any(isinstance(arg, ast.Starred) for arg in args):
-            raise self.error(f"{name} takes {arity} argument{'s' if arity > 1 else ''}, got {len(args)}", func)
+            cure = "; write log10, log2, or log(x)/log(b)" if name in {"log", "ln"} and len(args) == 2 else ""
+            cure = f"; write {name}({name}(a, b), c)" if name in {"max", "min"} and len(args) > 2 else cure
+            told = f"{name} takes {arity} argument{'s' if arity > 1 else ''}, got {len(args)}{cure}"
+            raise self.error(told, func)
         constants = [self._check(arg, depth + 1) for arg in args]
         if name == "pow":
             self._check_exponent(constants[1], args[1])
