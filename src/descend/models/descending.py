@@ -13,6 +13,7 @@ import numpy as np
 from descend.methods import Rule
 from descend.models.samples import Samples
 from descend.models.trainers import OfRule
+from descend.objectives.checks import warn_of_a_column
 from descend.objectives.parameters import as_vector, dtype_of
 from descend.objectives.tracing import NEWER_LOOPS, Traced, trace
 from descend.words import isfinite, largest, precision
@@ -106,6 +107,7 @@ class Descending(OfRule):
         if (size, shapes) not in self._programs:
             batch = jax.tree.map(lambda part: np.zeros((size, *part.shape[1:]), part.dtype), data)  # not compiled
             program = trace(self._loss, None, self._x, *batch, self._key)
+            warn_of_a_column(program)
             purpose = ("training", self._rule.program_key(), size, self._devices)
             chunk = program.compiled(purpose, lambda: _chunk_of(program, size, self._spread), options=NEWER_LOOPS)
             self._programs[size, shapes] = program, chunk

@@ -21,6 +21,7 @@ __all__ = [
     "has_slope_where_gradient_is_nan",
     "is_random",
     "slopes",
+    "warn_of_a_column",
     "warn_of_a_loop",
     "warn_of_float32_constants",
 ]
@@ -172,6 +173,16 @@ def warn_of_a_loop(problem: Problem) -> None:
             f"the objective makes {len(program.jaxpr.eqns):,} small operations, as a loop of Python over coordinates "
             "does: they take long to compile, and are then left unoptimised. Operations on whole arrays are far "
             "quicker, np.sum(np.diff(x)**2) in the place of a loop",
+            stacklevel=5,
+        )
+
+
+def warn_of_a_column(program: Any) -> None:
+    """Warn where a traced program sets numbers of one shape against those of another, each against each."""
+    if n := program.crossed:
+        warnings.warn(
+            f"an operation takes numbers of shape ({n},) and of shape ({n}, 1), and makes ({n}, {n}) of them: each is "
+            "set against each. If they belong together, as predictions and targets, bring them to one shape: y.ravel()",
             stacklevel=5,
         )
 

@@ -31,6 +31,7 @@ from descend.objectives.checks import (
     disagreement_with_numpy,
     has_slope_where_gradient_is_nan,
     is_random,
+    warn_of_a_column,
     warn_of_a_loop,
     warn_of_float32_constants,
 )
@@ -292,6 +293,8 @@ def _prepared(
             _choose(problem, objective, call_grad)
         warn_of_float32_constants(problem)
         warn_of_a_loop(problem)
+        if problem.is_traced:
+            warn_of_a_column(problem.traced(*problem.data))
         if not written_in_words and grad is None and problem.is_traced and has_slope_where_gradient_is_nan(problem):
             problem.reason = (
                 "automatic differentiation gives nan at the start, where the function has a slope: np.where, nansum or "
@@ -348,7 +351,12 @@ def _choose_without_numpy(problem: Problem, as_jax: Program, refusal: Exception,
         of_bridge = "__jax_array__" not in str(refusal) and "Bridged" not in str(refusal)
         problem.reason = explain_refusal(refusal if of_bridge else error)
         _go_eager(problem)
-        value = problem.plain(problem.x0, *problem.data)  # a mistake in the function is raised here
+        try:
+            value = problem.plain(problem.x0, *problem.data)  # a mistake in the function is raised here
+        except TypeError as error:
+            if "bitwise_xor" in str(error):
+                raise TypeError("^ is no power in Python, but the exclusive or of whole numbers: write x**2") from error
+            raise
         if not has_grad and is_random(problem, value):
             raise ValueError(RANDOM) from None
         return

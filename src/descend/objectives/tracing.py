@@ -55,6 +55,23 @@ class Traced:
         """Whether it consists of very many small operations."""
         return sum(1 for equation in self.jaxpr.eqns if equation.outvars[0].aval.size <= _SMALL) > _MANY
 
+    @cached_property
+    def crossed(self) -> int:
+        """How many numbers of shape (n,) are set against each of a column, shape (n, 1), in one operation; 0 if none.
+
+        NumPy's rules make (n, n) of them, which is nearly always a mistake: of predictions and targets, say.
+        """
+        widened = {}  # what was (n,) before it became (1, n), or was made a column on purpose
+        for equation in self.jaxpr.eqns:
+            made, shapes = equation.outvars[0].aval.shape, [getattr(v.aval, "shape", ()) for v in equation.invars]
+            if equation.primitive.name in {"broadcast_in_dim", "reshape", "transpose"}:
+                widened[equation.outvars[0]] = shapes[0]
+            elif len(made) == 2 and made[0] == made[1] > 1 and sorted(shapes) == [(1, made[0]), (made[0], 1)]:
+                row, column = sorted(equation.invars, key=lambda v: v.aval.shape)
+                if widened.get(row) == (made[0],) and column not in widened:
+                    return int(made[0])
+        return 0
+
     def __call__(self, consts: list[Any], x: Any, *data: Any) -> Any:
         """Run the program with its constants given (inside another traced function, or eagerly)."""
         return self.program(consts, x, *data)
