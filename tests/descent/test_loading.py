@@ -73,14 +73,21 @@ def test_of_a_function_the_function_is_asked_for(tmp_path: Path) -> None:
 def test_what_cannot_be_read_back_says_why(tmp_path: Path) -> None:
     rows = np.ones((4, 2)), np.ones(4)
     on_data = minimize(lambda w, X, y: np.mean((X @ w - y) ** 2), [0.0, 0.0], data=rows)
+    with pytest.warns(UserWarning, match="cannot be read back by load_run: it was a run on data"):
+        path = on_data.save(tmp_path / "data.parquet")
     with pytest.raises(ValueError, match="cannot be read back as a run: it was a run on data"):
-        load_run(on_data.save(tmp_path / "data.parquet"))
+        load_run(path)
+    on_data.save(tmp_path / "data.csv")  # a table, of which nobody expects more
     tree = minimize(lambda p: p["a"] ** 2, {"a": 1.0})
+    with pytest.warns(UserWarning, match="neither a number nor a vector"):
+        path = tree.save(tmp_path / "tree.json")
     with pytest.raises(ValueError, match="neither a number nor a vector"):
-        load_run(tree.save(tmp_path / "tree.json"))
+        load_run(path)
     own_gradient = minimize(lambda x: x**2, 1.0, grad=lambda x: 2 * x)
+    with pytest.warns(UserWarning, match="gradient of its own"):
+        path = own_gradient.save(tmp_path / "grad.json")
     with pytest.raises(ValueError, match="gradient of its own"):
-        load_run(own_gradient.save(tmp_path / "grad.json"))
+        load_run(path)
 
     class Mine(Method):
         lr: float = positive(0.1)

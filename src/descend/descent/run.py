@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -279,8 +280,15 @@ class Run:
         }
 
     def save(self, path: str | Path) -> Path:
-        """Write the run to a .parquet or .json file, which `load_run` reads back; or its trace alone as .csv."""
-        return saved(self.trace.columns(), self.summary() | {"run": of_run(self)}, Path(path))
+        """Write the run to a .parquet or .json file, which `load_run` reads back; or its trace alone as .csv.
+
+        Where a file cannot hold all that is needed for that, as data, it holds table and summary, and that is told.
+        """
+        made = of_run(self)
+        path = saved(self.trace.columns(), self.summary() | {"run": made}, Path(path))
+        if "not_kept" in made and path.suffix != ".csv":
+            warnings.warn(f"{path} cannot be read back by load_run: {made['not_kept']}", stacklevel=2)
+        return path
 
     def __repr__(self) -> str:
         return as_text(self)
