@@ -18,6 +18,8 @@ from descend.kernel_cache import cached_on_disk
 
 __all__ = ["SparseRows", "first_column", "is_svmlight", "read_svmlight", "svmlight_blocks"]
 
+_LABEL = rb"[-+]?[\d.]+([eE][-+]?\d+)?"
+
 _BLOCK = 4 << 20  # bytes that are parsed together
 _SPACE, _TAB, _RETURN, _NEWLINE, _HASH, _COLON, _PLUS, _MINUS, _POINT = 32, 9, 13, 10, 35, 58, 43, 45, 46
 _ERRORS = {
@@ -27,6 +29,7 @@ _ERRORS = {
     4: "the column number is too large",
     5: "the value is not finite",
 }
+_SHOWN = 20  # bytes of what is wrong
 _STRAY, _BEYOND = 1_000_000, 100  # a column from there on, so many times beyond the others, is no column
 _POWERS = np.array([float(10**k) for k in range(23)])  # exact
 
@@ -217,12 +220,17 @@ def _parsed(text: np.ndarray, name: str, lines_before: int) -> SparseRows:
 
 def _error(code: int, place: int, text: np.ndarray, name: str, lines_before: int) -> DataError:
     line = lines_before + int(np.count_nonzero(text[:place] == _NEWLINE)) + 1
-    rest = text[place : place + 20].tobytes().split(b"\n")[0].decode("utf-8", "replace")
+    blank = np.flatnonzero(text[max(0, place - _SHOWN) : place] <= _SPACE)  # before the number in which it stands
+    begin = max(0, place - _SHOWN) + int(blank[-1]) + 1 if len(blank) else max(0, place - _SHOWN)
+    rest = text[begin : begin + _SHOWN].tobytes().split(b"\n")[0].decode("utf-8", "replace")
     return DataError(f"{name}, line {line}: {_ERRORS[code]}, got {rest!r}")
 
 
 def is_svmlight(path: str | Path) -> bool:
-    """Whether the first line of a file that is no known kind of table reads `number column:value …`."""
+    """Whether a file that is no known kind of table has such an ending, or reads `number column:value …`.
+
+    The first line that is more than a number tells: a row may hold nothing.
+    """
     path = Path(path)
     known = {suffix.lower() for suffix in path.suffixes}
     if known & {".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".json", ".jsonl", ".ndjson"}:
@@ -234,9 +242,12 @@ def is_svmlight(path: str | Path) -> bool:
             head = stream.read(4_096)
     except (OSError, pa.ArrowInvalid):
         return False
+    if known & {".svm", ".svmlight", ".libsvm"}:
+        return True
     for line in head.splitlines():
-        if line.strip() and not line.lstrip().startswith(b"#"):
-            return re.match(rb"\s*[-+]?[\d.]+([eE][-+]?\d+)?(\s+(qid|\d+):\S*)+", line) is not None
+        row = line.split(b"#")[0].strip()
+        if row and not re.fullmatch(_LABEL, row):
+            return re.match(_LABEL + rb"(\s+(qid|\d+):\S*)+", row) is not None
     return False
 
 
