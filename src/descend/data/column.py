@@ -17,6 +17,13 @@ __all__ = ["BUCKETS", "Column", "are_whole", "in_words", "kind_of", "numbers_of"
 
 BUCKETS = 256  # into so many columns a column of many texts is hashed
 _SECONDS_A_DAY = 86_400
+_YES, _NO = {"yes", "true", "1", "y", "t"}, {"no", "false", "0", "n", "f"}
+
+
+def _meaning(text: str) -> str:
+    """A category as it may be written by others: in small letters, and yes as true."""
+    small = text.lower()
+    return "true" if small in _YES else "false" if small in _NO else small
 
 
 @dataclass
@@ -66,6 +73,13 @@ class Column:
             if there.sum() > len(rows):
                 unseen = sorted(set(text.filter(pa.array(there & (places < 0))).to_pylist()))
                 some = ", ".join(map(repr, unseen[:3])) + (", …" if len(unseen) > 3 else "")
+                means_known = {_meaning(value) for value in unseen} <= {_meaning(value) for value in self.categories}
+                if not len(rows) and means_known:
+                    known = ", ".join(map(repr, self.categories[:3])) + (", …" if len(self.categories) > 3 else "")
+                    raise DataError(
+                        f"column {self.name!r} holds {some}, and held {known} when the model was made: the same in "
+                        "other words? Write it as it was"
+                    )
                 warnings.warn(
                     f"column {self.name!r}: {there.sum() - len(rows)} rows hold {some}, which was not there when the "
                     "model was made; it counts as none of the categories",
