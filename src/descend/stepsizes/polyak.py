@@ -12,11 +12,11 @@ from descend.words import dot, like, maximum, minimum, norm, where
 
 __all__ = ["Polyak", "PolyakEstimated"]
 
-_LEAST_COSINE = 0.1  # of the angle between the change of a method and the way straight down
+_LEAST_COSINE = 0.5  # of the angle between the change of a method and the way straight down
 
 
 class Polyak(StepSize):
-    """The rate (f − f*) / |g|², for a known lowest cost f*.
+    """The rate (f − f*) / |g|², for a known lowest cost f*; of a method's change d in the place of −g, (f − f*) / −g·d.
 
     Needs no other constant and is optimal for convex costs, smooth or not. With f* too low the steps are too
     long; with f* too high the run stops above the minimum.
@@ -73,6 +73,6 @@ class PolyakEstimated(StepSize):
 
 
 def _to_level(at: At, level: Any) -> Any:
-    # Across the gradient, or up, a change promises next to nothing, and there would be no end to how far it goes.
+    # Across the gradient, or up, as momentum may point, a change promises next to nothing: no end to how far it goes.
     slope = maximum(-dot(at.g, at.d), _LEAST_COSINE * norm(at.g) * norm(at.d))
     return maximum(at.f - level, 0) / where(slope > 0, slope, 1)
