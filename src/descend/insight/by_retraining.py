@@ -96,7 +96,7 @@ def _explained(trials: Retraining, read: Diagnosis) -> Diagnosis:
     ended_well = trials.outcome is Outcome.STEPS_EXHAUSTED  # with all steps made, and nothing that gets it much lower
     # Whether a rate that has fallen did so too early is looked at first: then it speaks against nothing.
     speaks_for = read.cause is Cause.HEALTHY or trials.has_decayed
-    is_short = trials.history.steps[-1] < FEW_STEPS and end > 0.5 * trials.level
+    is_short = trials.history.steps[-1] < FEW_STEPS and end > 0.5 * trials.level and not trials.has_settled
     won = trials.won_by_many_more if is_short else 0.0
     has_begun = won is not None and (won < _TRIFLE or not trials.more_holds(trials.many_more))
     is_best = trials.is_at_rest and isinstance(trials.model, LinearModel) and end - trials.lowest < REST * (start - end)
