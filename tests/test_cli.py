@@ -979,3 +979,53 @@ def test_predictions_are_written_whole_or_not_at_all(
     assert f"No space left on device: '{out}'" in err
     assert out.read_text() == "of before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.descend", "p.csv"]
+
+
+def test_what_contradicts_itself_is_refused(descend: Any, tmp_path: Path) -> None:
+    for command, says in (
+        (("minimize", "x^2", "--from", "5", "--lr", "0.1", "--set", "lr=0.3"), "lr is given twice"),
+        (
+            ("sweep", "x^2", "--from", "5", "--method", "momentum", "--set", "mu=0:0.9:3", "--set", "mu=0.5"),
+            "mu is given",
+        ),
+        (("sweep", "x^2", "--from", "5", "--lr", "1e-3:1:1000000000"), "more than the 1,000,000 that a sweep is for"),
+        (("critical-points", "x^4-x^2", "--domain", "-2:2", "--starts", "0"), "starts must be a whole number >= 1"),
+        (("minimize", "x^2", "--from", "5", "--plot", "."), "'.' must end in one of"),
+    ):
+        code, _, err = descend(*command)
+        assert (code, says in err) == (2, True), err
+
+
+def test_predictions_do_not_take_the_place_of_their_rows(descend: Any, tmp_path: Path) -> None:
+    table, model = tmp_path / "rows.csv", tmp_path / "model.descend"
+    table.write_text("a,t\n" + "".join(f"{i},{2 * i}\n" for i in range(10)))
+    assert descend("fit", str(table), "--target", "t", "--out", str(model))[0] == 0
+    before = table.read_text()
+    code, _, err = descend("predict", str(model), str(table), "--out", str(table))
+    assert (code, "give --out another name" in err) == (2, True)
+    assert table.read_text() == before
+
+
+def test_json_names_no_model_that_was_not_written(
+    descend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("a,t\n" + "".join(f"{i},{2 * i}\n" for i in range(10)))
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("descend.models.table_model.TableModel.save", full)
+    code, out, err = descend("fit", str(table), "--target", "t", "--out", str(tmp_path / "m.descend"), "--json")
+    assert (code, "No space left" in err) == (4, True)
+    found = json.loads(out)
+    assert (found["model"], found["outcome"]) == (None, "CONVERGED")
+
+
+def test_basins_tell_in_json_what_is_no_minimum(descend: Any) -> None:
+    _, out, _ = descend("basins", "x^4-x^2", "--domain", "-2:2", "--resolution", "11", "--json")
+    assert {round(end["x"][0], 3): end["is_minimum"] for end in json.loads(out)} == {
+        -0.707: True,
+        0.0: False,
+        0.707: True,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,7 @@ def test_predictions_of_far_columns_keep_their_digits() -> None:
 
 
 @pytest.mark.parametrize("other", [str.upper, {"yes": "True", "no": "False"}.get, {"yes": "1", "no": "0"}.get])
-def test_the_same_in_other_words_is_refused(other: object) -> None:
+def test_the_same_in_other_words_is_refused(other: Any) -> None:
     table = pd.DataFrame({"a": DRAW.normal(size=100), "lift": np.where(np.arange(100) % 3, "yes", "no")})
     table["t"] = table.a + 5 * (table.lift == "yes")
     model = fit_table(table, "t")

@@ -14,6 +14,7 @@ import pytest
 from descend import (
     Adam,
     Averaged,
+    BarzilaiBorwein,
     Cosine,
     GradientDescent,
     Method,
@@ -21,6 +22,7 @@ from descend import (
     Nesterov,
     Outcome,
     Rprop,
+    StrongWolfe,
     minimize,
     plots,
     race,
@@ -199,3 +201,9 @@ def test_a_saved_race_holds_its_ranking_once(result: Any, tmp_path: Path) -> Non
     held = json.loads(result.save(tmp_path / "race.json").read_text())
     assert None not in held.values()
     assert "ranking" not in held
+
+
+def test_the_winner_of_a_race_ends_as_a_run_alone() -> None:
+    result = race("booth", methods=[GradientDescent(BarzilaiBorwein()), GradientDescent(StrongWolfe())], steps=300)
+    for method in result.methods:
+        assert result.run(method).outcome is Outcome.CONVERGED

@@ -334,3 +334,12 @@ def test_lanes_that_fall_without_a_bound_have_diverged_in_the_table_as_in_their_
     assert found.has_diverged.sum() == count
     assert f"{count} diverged" in str(found)
     assert found.best.outcome is not Outcome.DIVERGED
+
+
+@pytest.mark.parametrize(
+    ("formula", "start", "rate"), [("abs(x)", 5.0, 0.25), ("x^2", 5.0, 1e-20), ("1 - exp(-x^2)", 6.0, 0.01), ("x^2", 5.0, 1.0)]
+)  # fmt: skip
+def test_a_lane_that_stands_still_ends_as_a_run_alone(formula: str, start: float, rate: float) -> None:
+    lane = sweep(formula, start, GradientDescent(np.array([rate, 2 * rate])), steps=10_000)[0]
+    assert lane.outcome is minimize(formula, start, GradientDescent(rate)).outcome
+    assert lane.outcome is not Outcome.STEPS_EXHAUSTED

@@ -22,7 +22,7 @@ from descend.methods.method import Rate, rate
 from descend.models import Absolute, Hinge, Huber, Log, Poisson, Quantile, Squared, SquaredHinge
 from descend.models.costs import GramCost, RowsCost, Scaling, SoftmaxCost, cost_of
 from descend.models.emitting import UnknownOperationError
-from descend.models.kernels import mixed, shuffled
+from descend.models.kernels import mixed, on_lines, shuffled
 from descend.models.rate_search import RateSearch
 from descend.models.reading import ScalarMethod, begins_at_zero, read_method, streams
 from descend.models.rows import Rows, rows_of
@@ -426,3 +426,24 @@ def test_an_order_is_that_of_fisher_and_yates_however_far_ahead_it_is_drawn(rows
             k = int(mixed(state) >> np.uint64(32)) * (i + 1) >> 32
             order[i], order[k] = order[k], order[i]
     assert shuffled(rows, 3, 1).tolist() == order
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_state_begins_at_lines_of_memory(kind: Any) -> None:
+    for shape in ((1, 65), (3, 16), (2, 1)):
+        given = np.arange(np.prod(shape), dtype=kind).reshape(shape)
+        made = on_lines(given)
+        assert all(row.ctypes.data % 64 == 0 for row in made)
+        assert made.flags.c_contiguous
+        np.testing.assert_array_equal(made[:, : shape[1]], given)
+        assert not made[:, shape[1] :].any()
+
+
+def test_an_intercept_that_there_is_not_is_never_moved() -> None:
+    rows = some_rows()
+    for batch in (1, 7):
+        trainer = Streaming(Adam(0.1), Squared(), scaling_of(rows, intercept=False), Penalty(), np.zeros(6), rows)
+        trainer.run(rows, np.arange(60), batch)
+        assert trainer.weights[-1] == 0
+        assert trainer.weights[:-1].all()
+        assert trainer.arrays()["state"].shape == (3, 6)  # without what fills up the lines

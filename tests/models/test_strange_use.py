@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from descend import (
     GradientDescent,
+    LinearClassifier,
     LinearRegression,
     LogisticRegression,
     MLPClassifier,
@@ -384,3 +385,14 @@ def test_what_is_no_loss_is_told(result: Any, says: str) -> None:
     name: Any = "accuracy"
     with pytest.raises(TypeError, match="metric must be a function"):
         train(lambda p, X, y: jnp.mean((X @ p - y) ** 2), np.zeros(2, np.float32), rows, metric=name)
+
+
+@pytest.mark.parametrize("model", [LogisticRegression, LinearClassifier, MLPClassifier])
+def test_balanced_classes_count_rows_by_their_weight(model: Any) -> None:
+    right = X @ TRUE + DRAW.normal(size=600) > 3
+    counts = np.where(right, 10, 1)
+    options = {"batch_size": None, "epochs": 40} if model is MLPClassifier else {}
+    weighted = model(class_weight="balanced", **options).fit(X, right, sample_weight=counts)
+    repeated = model(class_weight="balanced", **options).fit(np.repeat(X, counts, 0), np.repeat(right, counts))
+    told = [m.predict_proba(X) if hasattr(m, "predict_proba") else m.decision_function(X) for m in (weighted, repeated)]
+    np.testing.assert_allclose(told[0], told[1], atol=2e-3 if model is MLPClassifier else 1e-6)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
-from descend import AdaGrad, GradientDescent, LinearRegression, LogisticRegression, MLPRegressor, Momentum
+from descend import AdaGrad, GradientDescent, LinearRegression, LogisticRegression, MLPRegressor, Momentum, Outcome
 from descend.models import MLPClassifier
 from descend.models.drift import followed
 from descend.models.rate_search import RateSearch
@@ -189,3 +190,27 @@ def test_a_model_that_has_learnt_from_blocks_forgets_the_stream_before() -> None
     model = LinearRegression(AdaGrad(0.3), batch_size=16, loss="huber").partial_fit(Z[:200], Y[:200])
     model.fit_blocks(lambda: ((100 * Z[i : i + 500], Y[i : i + 500]) for i in (0, 500)))
     model.partial_fit(100 * Z[1_000:1_200], Y[1_000:1_200])  # no warning
+
+
+@pytest.mark.parametrize("method", [GradientDescent(3.0), Momentum(3.0, mu=0.5)])
+def test_a_stream_that_explodes_is_told_and_not_learnt(method: Any) -> None:
+    model = LinearRegression(method)
+    with pytest.warns(ConvergenceWarning, match="diverged on these rows, which are not learnt"):
+        streamed(model, np.tile(Z[:500], (50, 1)), np.tile(Y[:500], 50), 500)
+    assert np.isfinite(model.coef_).all()
+
+
+def test_a_stream_whose_steps_are_long_for_a_while_is_none() -> None:
+    model = LinearRegression(GradientDescent(0.1))
+    for i in range(200):
+        model.partial_fit(Z[i : i + 1], [0.0])  # of one row, whose target is zero by chance
+        model.partial_fit(Z[i : i + 200], Y[i : i + 200])
+    assert model.outcome_ is Outcome.STEPS_EXHAUSTED
+    assert model.score(Z, Y) > 0.5
+
+
+def test_weights_of_a_stream_count_as_they_are_given() -> None:
+    plain, heavy = (LinearRegression(GradientDescent(rate), scale=False) for rate in (0.05, 0.01))
+    plain.partial_fit(Z[:200], Y[:200])
+    heavy.partial_fit(Z[:200], Y[:200], sample_weight=np.full(200, 5.0))
+    np.testing.assert_allclose(plain.coef_, heavy.coef_, rtol=1e-12)

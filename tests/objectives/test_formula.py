@@ -200,3 +200,32 @@ def test_every_function_and_constant_works_in_a_descent() -> None:
         text = " + ".join(f"0.01*({parts[name]})" for name in names)
         assert minimize(f"{text} + (x - 0.5)^2", 1.0).success, names
     assert all(minimize(f"(x - {name})^2", 1.0).x == pytest.approx(value) for name, value in CONSTANTS.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1.5e-3x", r"write the product with \*: 1.5e-3\*x"),
+        ("x^2 mod 3", "unknown name 'mod'.* There is no remainder here"),
+        ("tan^-1(x)", r"write atan\(…\) for the inverse, or 1/tan\(…\)"),
+        ("sin^(-1)(x)", r"write asin\(…\) for the inverse"),
+        ("exp^-1(x)", r"write the power behind the brackets: exp\(…\)\^-1"),
+        ("sind(x)", "Angles are in radians: multiply by pi/180"),
+        ("radians(x)", "Multiply by pi/180"),
+        ("x°", "angles are in radians"),
+        ("x⁴", r"write powers with \^"),
+        ("log(x, 10)", r"write log10, log2, or log\(x\)/log\(b\)"),
+        ("max(x, 2, 3)", r"write max\(max\(a, b\), c\)"),
+        ("3sinh(x)", r"write the product with \*: 3\*sinh"),
+    ],
+)
+def test_hints_keep_the_meaning(text: str, says: str) -> None:
+    with pytest.raises(FormulaError, match=says):
+        Formula(text)
+
+
+@pytest.mark.parametrize("text", ["a*x^2", "theta + x", "gamma(x)", "w^2"])
+def test_what_is_not_alike_is_not_meant(text: str) -> None:
+    with pytest.raises(FormulaError) as refusal:
+        Formula(text)
+    assert "Did you mean" not in str(refusal.value)
