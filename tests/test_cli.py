@@ -947,12 +947,28 @@ def test_what_has_no_score_says_why(descend: Any, tmp_path: Path) -> None:
 def test_the_picture_of_a_fit_tells_how_it_ended() -> None:
     draw = np.random.default_rng(0)
     x = draw.normal(size=200)
-    columns = {"x": 1e6 * x, "y": x}
+    columns = pa.table({"x": 1e6 * x, "y": x})
     with pytest.warns(ConvergenceWarning, match="iverged"):
-        fitted = fit_table(pa.table(columns), "y", method=GradientDescent(0.1), scale=False)
-    assert tables._figure(fitted).get_suptitle().startswith("LinearRegression: diverged, -inf R²")
-    fitted = fit_table(pa.table(columns), "y")
-    assert tables._figure(fitted).get_suptitle() == "LinearRegression: converged, 1.0000 R² on the held-out rows"
+        fitted = fit_table(columns, "y", method=GradientDescent(0.1), scale=False)
+    assert tables._figure(fitted, columns).get_suptitle().startswith("LinearRegression: diverged, -inf R²")
+    fitted = fit_table(columns, "y")
+    figure = tables._figure(fitted, columns)
+    assert figure.get_suptitle() == "LinearRegression: converged, 1.0000 R² on the held-out rows"
+
+
+@pytest.mark.parametrize("loss", ["squared", "poisson"])
+def test_of_one_column_the_picture_shows_the_rows_and_the_curve(loss: str) -> None:
+    draw = np.random.default_rng(0)
+    x = draw.uniform(0, 3, size=5_000)
+    table = pa.table({"size": x, "price": draw.poisson(np.exp(x))})
+    fitted = fit_table(table, "price", loss=loss)
+    rows, curve = tables._figure(fitted, table).axes[1].lines
+    assert (rows.get_label(), len(rows.get_xdata())) == ("2,000 rows", 2_000)
+    np.testing.assert_allclose(curve.get_ydata(), fitted.predict(pa.table({"size": curve.get_xdata()})))
+    assert (curve.axes.get_xlabel(), curve.axes.get_ylabel()) == ("size", "price")
+    two = table.append_column("more", pa.array(x**2))
+    bars = tables._figure(fit_table(two, "price"), two).axes[1]
+    assert bars.get_title() == "Coefficients"
 
 
 @pytest.mark.parametrize(("kind", "model"), [("logistic", LogisticRegression), ("svm", LinearClassifier)])

@@ -126,7 +126,7 @@ def fit_command(
     table, column = opened(data, target)
     with notes():
         fitted = fit_table(table, column, model, validation=validation, ignore=ignore or (), **options)
-    files: Files = [("model", out, fitted.save), ("picture", plot, partial(_draw, fitted))]
+    files: Files = [("model", out, fitted.save), ("picture", plot, partial(_draw, fitted, table))]
     if as_json:
         print_of_written(summary(fitted), "model", out, files)
     else:
@@ -268,18 +268,22 @@ def _table(data: str) -> Any:
     return pa.table({**columns, "target": y})
 
 
-def _draw(fitted: Any, path: Path) -> None:
-    _figure(fitted).savefig(path, dpi=150)
+def _draw(fitted: Any, table: Any, path: Path) -> None:
+    _figure(fitted, table).savefig(path, dpi=150)
 
 
-def _figure(fitted: Any) -> Any:
+def _figure(fitted: Any, table: Any) -> Any:
     from descend import plots
 
     history = fitted.estimator.history_
-    if fitted.is_linear:
-        figure = plots.training_overview(
-            history, fitted.names_of_strengths(), fitted.strengths(), fitted.what_strengths_change()
-        )
+    if fitted.is_linear and fitted.is_curve:
+        (x, y), names = fitted.points(table), (fitted.features[0], fitted.encoder.target)
+        curve = partial(plots.fitted_curve, x, y, fitted.estimator.predict, names)
+        figure = plots.training_overview(history, curve)
+    elif fitted.is_linear:
+        of = fitted.what_strengths_change()
+        bars = partial(plots.coefficients, fitted.names_of_strengths(), fitted.strengths(), of=of)
+        figure = plots.training_overview(history, bars)
     else:
         figure = plots.learning(history, name="accuracy" if fitted.is_classifier else "R²")
     score = "" if fitted.score != fitted.score else f", {_scored(fitted)}"

@@ -99,6 +99,17 @@ class TableModel:
         """Whether there is a coefficient for each column."""
         return isinstance(self.estimator, LinearModel)
 
+    @property
+    def is_curve(self) -> bool:
+        """Whether it predicts a number from one column of numbers, which a picture can show."""
+        columns = [] if self.encoder is None else self.encoder.columns
+        return len(self.features) == 1 and [c.kind for c in columns] == ["number"] and not self.is_classifier
+
+    def points(self, data: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The column and the target of the rows of a table, of a model that `is_curve`."""
+        pairs = list(self._pairs(data))
+        return np.concatenate([X[:, 0] for X, _ in pairs]), np.concatenate([np.asarray(y, float) for _, y in pairs])
+
     def strengths(self) -> np.ndarray:
         """By how much a column changes a linear prediction, a deviation of it, shape (d,); of classes the largest."""
         strengths = np.atleast_2d(self.estimator.coef_) * self.deviations

@@ -9,7 +9,7 @@ from descend.plots.diagnosis import diagnosis, explained
 from descend.plots.history import history, rates
 from descend.plots.learning import confusion, first_weights, learning, loss_landscape, scores, wrong_images
 from descend.plots.overview import as_svg, overview, picture
-from descend.plots.training import coefficients, training, training_overview
+from descend.plots.training import coefficients, fitted_curve, training, training_overview
 from descend.plots.why import escape, found_rate, guarantee, sharpness, tuned
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "escape",
     "explained",
     "first_weights",
+    "fitted_curve",
     "found_rate",
     "gradient_curve",
     "guarantee",

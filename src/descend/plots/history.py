@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from descend.descent import Run
+from descend.descent.options import samples
 from descend.descent.report import described
 from descend.plots.style import BLUE, CYCLE, ORANGE, axes, drawable, spans_decades
 
@@ -32,9 +33,10 @@ def history(run: Run, ax: Axes | None = None) -> Axes:
         ax.set_yscale("log")
     beyond = trace.step[np.isfinite(trace.f) & np.isnan(cost)]
     till = f" (beyond 1e100 from step {beyond[0]:,} on)" if len(beyond) else ""
-    ax.set(xlabel="step", title=f"Cost and gradient{till}")
+    what = "cost of the batch" if samples(run.sampling) else "cost"
+    ax.set(xlabel="step", title=f"{what.capitalize()} and gradient{till}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_ylabel(_with_scale("cost", ax), color=BLUE)
+    ax.set_ylabel(_with_scale(what, ax), color=BLUE)
     for axis, side in ((ax, -1), (beside, 1)):  # the cost above, the gradient below: else they may coincide
         _make_room(axis, side)
     ax.grid(alpha=0.25)
@@ -80,7 +82,9 @@ def rates(runs: Sequence[Run] | Run, ax: Axes | None = None) -> Axes:
         ax.set_yscale("log")
     elif high > low:
         ax.set_ylim(low - 0.15 * (high - low), high + 0.15 * (high - low))
-    ax.set(xlabel="step", ylabel="x" if shows_x else "cost", title="Effect of the learning rate")
+    title = "Effect of the learning rate" if same else "Runs side by side"
+    ax.set(xlabel="step", ylabel="x" if shows_x else "cost", title=title)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.25)
     ax.legend()
     return ax

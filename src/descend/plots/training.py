@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from descend.plots.style import BLUE, GREY, ORANGE, axes, drawable, plain, spans_decades
 
-__all__ = ["coefficients", "training", "training_overview"]
+__all__ = ["coefficients", "fitted_curve", "training", "training_overview"]
 
+_POINTS, _FEW_POINTS = 2_000, 200  # rows that are drawn at most; and so many that do not hide each other
 _SHOWN, _FEWEST = 15, 5  # bars; and so many have room
 
 
@@ -32,6 +34,8 @@ def training(history: Any, ax: Axes | None = None) -> Axes:
     if spans_decades(drawable(history.loss)):
         ax.set_yscale("log")
     ax.set(xlabel="epoch", ylabel="mean loss", title="Loss")
+    if history.epoch[-1] > 1:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(ax.lines) > 1:
         ax.legend()
     ax.grid(alpha=0.25)
@@ -59,10 +63,30 @@ def _short(name: str) -> str:
     return name if len(name) <= 28 else f"{name[:27]}…"
 
 
-def training_overview(history: Any, names: Sequence[str], strengths: np.ndarray, of: str = "prediction") -> Figure:
-    """Losses and coefficients side by side, as `descend fit --plot` draws them."""
+def fitted_curve(
+    x: np.ndarray, y: np.ndarray, predict: Callable[[np.ndarray], np.ndarray], names: tuple[str, str],
+    ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """The rows of a table of one column against its target, and what is predicted; `predict` takes columns (n, 1)."""
+    ax = axes(ax)
+    some = np.linspace(0, len(x) - 1, min(len(x), _POINTS)).round().astype(int)
+    ax.plot(x[some], y[some], ".", color=BLUE, alpha=0.5 if len(some) > _FEW_POINTS else 0.9, label=_rows(len(some)))
+    along = np.linspace(x.min(), x.max(), 200)
+    ax.plot(along, predict(along[:, None]), color=ORANGE, linewidth=2, label="prediction")
+    ax.set(title="Rows and prediction", xlabel=plain(_short(names[0])), ylabel=plain(_short(names[1])))
+    ax.legend()
+    ax.grid(alpha=0.25)
+    return ax
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
+def training_overview(history: Any, beside: Callable[[Axes], Axes]) -> Figure:
+    """The losses, and beside them what is drawn of the model, as `descend fit --plot` does."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
     training(history, left)
-    coefficients(names, strengths, right, of=of)
+    beside(right)
     return figure
