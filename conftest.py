@@ -47,6 +47,9 @@ def _setup(namespace: dict[str, Any]) -> None:
 
 
 def _teardown(namespace: dict[str, Any]) -> None:
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
     os.chdir(namespace["_home"])
     namespace["_folder"].cleanup()
 

@@ -17,6 +17,7 @@ from descend import (
     Outcome,
     Polyak,
     RMSProp,
+    Rprop,
     Run,
     SignSGD,
     WeightDecay,
@@ -221,3 +222,20 @@ def test_a_decay_that_pulls_the_point_away_is_named() -> None:
     assert run.outcome is Outcome.DIVERGED
     assert "try less decay=4, which pulls x towards 0, or a smaller learning rate" in run.message
     assert "decay" not in minimize("x^2", 1.0, GradientDescent(1.2), steps=50).message
+
+
+def test_a_circle_of_the_method_is_no_floor_of_the_numbers() -> None:
+    def cost(x: Any) -> Any:
+        return np.sum((x - np.array([0.123456789, 0.3])) ** 2 * np.array([1.0, 5.0])) + 1
+
+    for smallest in (1e-3, 1e-5, 1e-6):
+        run = minimize(cost, [5.0, 3.0], Rprop(smallest=smallest))
+        assert run.outcome is Outcome.STALLED
+        assert "x circles" in run.message
+
+
+def test_a_tolerance_that_was_asked_for_is_called_so() -> None:
+    loose = minimize("x^2", 5.0, GradientDescent(0.1), gtol=1e-2)
+    assert "is within the tolerance of 0.01 that was asked for" in loose.message
+    strict = minimize("x^2", 5.0, GradientDescent(0.1), gtol=1e-12)
+    assert "is as good as zero" in strict.message

@@ -43,6 +43,7 @@ _MUCH = 1e-3  # share of what was gained, from which on that counts
 _FEW_ROWS = 10  # kept points of which one can tell whether they lead somewhere
 _DROWNED = 1e-7  # share of what was gained, below which differences of the values say nothing
 _LEVEL = 1e-4  # share of the first gradient
+_DIGITS = 1e3  # times the last digit of the cost, which can be told apart: then a circle is the method's
 _TRIFLE = 1e-9  # share of the cost, and of what was gained, that is no longer worth a step
 _LEAPT = 1e6  # times as far out as the start: numbers overflow there, and kinks are elsewhere
 _LARGE_CONSTANT = 1e6  # in which the digits of a cost may drown
@@ -77,7 +78,8 @@ def judge(run: Run, ended: Ended, tolerances: Tolerances, first: tuple[Any, Any]
     first_f, first_size = float(first[0]), length(first[1])
     is_zero = ended is Ended.SMALL_GRADIENT or size <= max(small, 0.0)
     if is_zero or (tolerances.gtol is None and _is_rounded(run, grad, scale, np.maximum(abs(start), abs(end)))):
-        return _stationary(run, f, grad, size, first_f, gone)
+        usual = Tolerances(None, None, None).gradient(dtype_of(run.x_array), scale)
+        return _stationary(run, f, grad, size, first_f, gone, tolerances.gtol if size > usual else None)
     if _is_worse(run, f, first_f):
         growth = f", and its gradient has grown from {first_size:.3g} to {size:.3g}" if size > 1.01 * first_size else ""
         return Judgement(Outcome.DIVERGED, f"{_worse(run, first_f)}{growth}; {_how_to_come_back(run)}")
@@ -133,7 +135,9 @@ def _falls(run: Run) -> str:
     return "falls" if run.problem.sign > 0 else "rises"
 
 
-def _stationary(run: Run, f: float, grad: Any, size: float, first: float, gone: float) -> Judgement:
+def _stationary(
+    run: Run, f: float, grad: Any, size: float, first: float, gone: float, asked: float | None
+) -> Judgement:
     kind = "maximum or saddle" if run.problem.sign > 0 else "minimum or saddle"
     extreme = "minimum" if run.problem.sign > 0 else "maximum"
     if _is_worse(run, f, first):
@@ -228,10 +232,10 @@ def _stationary(run: Run, f: float, grad: Any, size: float, first: float, gone: 
             f"{extreme} {run.fun:.6g}, and x near it. Leave the large constant part out of the cost",
         )
     where = "all over the data, " if run.sampling is not None else ""
+    as_zero = f"is within the tolerance of {asked:g} that was asked for" if asked else "is as good as zero"
     return Judgement(
         Outcome.CONVERGED,
-        f"{where}the gradient norm {size:.2g} is as good as zero after {counted(run.nit, 'step')} "
-        f"({extreme} {run.fun:.6g})",
+        f"{where}the gradient norm {size:.2g} {as_zero} after {counted(run.nit, 'step')} ({extreme} {run.fun:.6g})",
     )
 
 
@@ -286,7 +290,8 @@ def _stuck(run: Run, what: str, f: float, grad: Any, size: float, tolerances: To
     gained = run.problem.sign * float(run.trace.f[0]) - f
     # Between kinks a step along the gradient betters little, too, however far the minimum is.
     is_level = size <= _LEVEL * float(run.trace.gradient_norm[0])
-    if is_level and 0 < gain <= _TRIFLE * min(abs(f), gained):
+    has_digits = gain > _DIGITS * float(np.finfo(dtype_of(run.x_array)).eps) * abs(f) + run.problem.noise
+    if is_level and 0 < gain <= _TRIFLE * min(abs(f), gained) and not (has_digits and _circles(run)):
         return Judgement(
             Outcome.PRECISION_FLOOR,
             f"{what} in {run.dtype}, and a step along the gradient would better the cost {run.fun:.6g} by {gain:.2g} "
