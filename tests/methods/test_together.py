@@ -70,6 +70,9 @@ def test_what_keeps_the_direction_goes_with_every_set() -> None:
         ClipValue(Projected(GradientDescent(0.1), Box(0)), 0.1),
         ClipNorm(Projected(GradientDescent(0.1), Simplex()), 0.1),
         Projected(Momentum(0.1), Simplex()),
+        Projected(
+            optax.multi_transform({"w": optax.sgd(0.1)}, {"a": "w"}), Ball(9.0)
+        ),  # for parameters of another form
     ):
         assert rule.reach(np.full(2, 0.5), np.full(2, 0.5)).tolist() == [0.5, 0.5]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -42,6 +43,8 @@ def _options(
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; exit with the code that the README documents."""
+    if sys.stdout is None:  # it was closed (>&-)
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
     arguments = sys.argv[1:] if argv is None else argv
     debug = "--debug" in arguments
     terminated: list[int] = []

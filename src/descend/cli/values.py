@@ -48,8 +48,8 @@ SAVED_AS = {".parquet", ".csv", ".json"}
 PLOTTED_AS = {".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".gif", ".html", ".mp4"}
 FILMS = {".gif", ".html", ".mp4"}
 PICTURES = PLOTTED_AS - FILMS
-_MOST_VALUES = 1_000_000
 MODELS = {".descend", ".safetensors"}  # endings of files of models
+_MOST_VALUES = 1_000_000  # of one number in a sweep
 
 
 class BadInputError(ValueError):

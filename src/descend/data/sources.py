@@ -54,7 +54,7 @@ class FeatherSource(FileSource):
                     yield from typed(iter(pa.ipc.open_stream(file)), self.name, self._text)
                 else:
                     yield from typed(map(reader.get_batch, range(reader.num_record_batches)), self.name, self._text)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{self.path.name} cannot be read as Arrow: {error}") from None
 
 

@@ -39,8 +39,8 @@ def typed(batches: Iterable[pa.RecordBatch], name: str, text: Collection[str]) -
     dates: set[str] | None = None
     for batch in batches:
         index = _index_of(batch.schema)
-        names = [name for name in batch.schema.names if name not in index]
-        columns = [_as_text(batch.column(name)) for name in names]
+        kept = [place for place, name in enumerate(batch.schema.names) if name not in index]
+        columns, names = [_as_text(batch.column(i)) for i in kept], [batch.schema.names[i] for i in kept]
         if dates is None:
             named = zip(names, columns, strict=True)
             dates = {n for n, column in named if n not in text and _holds_dates(column)}

@@ -232,7 +232,7 @@ def _stationary(
             f"{extreme} {run.fun:.6g}, and x near it. Leave the large constant part out of the cost",
         )
     where = "all over the data, " if run.sampling is not None else ""
-    as_zero = f"is within the tolerance of {asked:g} that was asked for" if asked else "is as good as zero"
+    as_zero = f"is below the tolerance, {asked:g}," if asked else "is as good as zero"
     return Judgement(
         Outcome.CONVERGED,
         f"{where}the gradient norm {size:.2g} {as_zero} after {counted(run.nit, 'step')} ({extreme} {run.fun:.6g})",

@@ -18,6 +18,7 @@ _FARTHEST = 1e9  # times the length of the way, or the size of x where that is m
 _LOOKS, _LOOKS_A_DECADE = 28, 3  # places on the way there
 _BETWEEN = 17  # places from one of them to the next: it may have a minimum in between
 _FEWEST = 4  # of them that are numbers
+_HALVINGS = 64  # of the way to a point beyond the edge of where a cost is a number
 _NEARER = 14  # times ten times as near to the edge of where a cost is a number
 _AS_FAST = 0.9  # share of what the cost fell by at half of these, by which it falls at the last
 _AT_ONCE = 1e-3  # share of the whole fall that ten times the way must bring, where the cost comes to a level
@@ -72,7 +73,8 @@ def falls_to_the_edge(run: Run, beyond: np.ndarray) -> Diagnosis | None:
         return float(problem.value(from_vector(inside + share * way, problem.x0), *problem.data))
 
     within, past = 0.0, 1.0
-    while (middle := (within + past) / 2) not in {within, past}:
+    for _ in range(_HALVINGS):
+        middle = (within + past) / 2
         within, past = (middle, past) if np.isfinite(cost(middle)) else (within, middle)
     values = np.array([cost(within - within * 10.0**-k) for k in range(1, _NEARER)])
     falls = -np.diff(values[np.isfinite(values)])

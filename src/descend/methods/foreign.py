@@ -93,14 +93,16 @@ class Optax(Rule):
     def bends(self) -> bool:
         """Whether its first move points elsewhere than straight down, as where each coordinate has its own rate."""
         x, slope = np.zeros(3), np.array([1.0, -2.0, 0.5])
-        state = self.init(x)
         try:
+            state = self.init(x)
             for _ in range(_PROBED):
                 change, state = self.update(slope, state, x, **NO_VALUES)
                 if np.any(change):
                     return not np.allclose(change / np.linalg.norm(change), -slope / np.linalg.norm(slope), rtol=1e-4)
         except AsksForValuesError:
             pass  # it looks along the gradient, if anywhere
+        except (TypeError, ValueError, KeyError, AttributeError):
+            pass  # it is for parameters of another form: that can only be told where they are known
         return False
 
     def rate_left(self, params: Any, steps: int) -> float:
