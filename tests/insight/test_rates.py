@@ -263,3 +263,18 @@ def test_short_trainings_go_through_the_whole_schedule() -> None:
         with pytest.warns(ConvergenceWarning):
             loss = alike.fit(X, y).history_.loss[-1]
         assert trainings.costs(np.array([lr]), 10)[0] == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(("low", "high", "steps"), [(0.1, 20.0, 300), (1.0, 100.0, 300), (1.0, 1e4, 1_000)])
+def test_of_an_ill_conditioned_cost_the_rate_is_just_below_the_limit(low: float, high: float, steps: int) -> None:
+    curvatures = np.geomspace(low, high, 20)
+
+    def cost(x: Any) -> Any:
+        return np.sum(curvatures * x**2) / 2
+
+    found = find_lr(cost, np.ones(20), GradientDescent(), steps=steps)
+    assert found.limit == pytest.approx(2 / high)
+    assert 0.9 < found.lr * high / 2 < 1
+    lanes = sweep(cost, np.ones(20), GradientDescent(np.geomspace(1e-6, 100, 100)), steps=steps)
+    assert found.fun < 1.5 * np.nanmin(np.where(lanes.has_diverged, np.inf, lanes.fun))
+    assert found.cost < 0.05

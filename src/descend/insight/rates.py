@@ -23,7 +23,9 @@ _HIGHEST = 100.0  # rate that is tried first where no limit is known
 # which factors: the longer the runs, the smaller the rate they want, where steps do not shrink with the gradient.
 _STAGES = ((1 / 24, 8, (1.33, 1.78, 2.37)), (1 / 8, 3, (1.78, 3.16)))
 _FEWEST = 5  # steps of a short run
-_AT, _INSIDE = 0.95, 0.9  # of the limit of stability: at the limit itself the steepest way does not get any shorter
+# Of the limit of stability: at the limit itself the steepest way does not get any shorter. Beyond which it cannot stay,
+# what is tried instead, and the highest that is tried near the best:
+_AT, _INSIDE, _HIGH = 0.95, 0.9, 0.97
 _FAR = 3.0  # by which factor a rate is made smaller that ends in no number, or changed where the way is clear
 # A run is as low as it ever stays after a share of its steps, from which on it bounces about, as with steps that do not
 # shrink with the gradient. With the rate times that share it gets there at its end, and lower. The share below which
@@ -92,6 +94,7 @@ class Trials(Protocol):
     first: float  # the cost at the start
     limit: float  # of stability at the start; nan where it is not known
     is_noisy: bool  # whether a cost is one of many that it could have been
+    is_steady: bool  # whether the rate is the same at all steps
 
     def costs(self, rates: np.ndarray, length: int) -> np.ndarray:
         """The cost after so many steps with each rate; infinite where it is no number."""
@@ -183,6 +186,7 @@ class _OfObjective:
     def __init__(self, runs: ShortRuns, rule: Rule) -> None:
         self._runs, self._rule, self._names = runs, rule, [rate_of(rule)]
         self.last, self.first, self.is_noisy = runs.last, runs.first, runs.samples
+        self.is_steady = not self._names[0].endswith("lr.lr")  # as that of a schedule is called
         runs.check(rule)
         self.limit = self._limit_at(runs.x0)
 
@@ -249,6 +253,11 @@ def _search(trials: Trials) -> _Searched:
         made += ended[lr].steps
         return True
 
+    def limit_at(lr: float) -> float:
+        """Where that run was lowest; infinite where nobody knows it, or a rate that falls may begin above it."""
+        limit = trials.limit_of(ended[lr]) if trials.is_steady else np.nan
+        return np.inf if np.isnan(limit) else limit
+
     lr = float(tried[_order(found, sooner, trials.first)[0]])
     falls_with_length = lr < kept.min()  # the longer the runs, the smaller the best rate
     while has_tried(lr):
@@ -271,9 +280,9 @@ def _search(trials: Trials) -> _Searched:
             break
     for factor in _NEAR:
         before = lr = best()
-        by = _next(trials, ended, lr, factor)
-        while has_tried(lr * by) and best() == lr * by:
-            lr, by = lr * by, by**_FASTER
+        by, highest = _next(trials, ended, lr, factor), _HIGH * limit_at(lr)
+        while (rate := min(lr * by, highest)) not in ended and has_tried(rate) and best() == rate:
+            lr, by = rate, by**_FASTER
         if lr != before:
             break
     lr = best()

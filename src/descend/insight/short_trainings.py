@@ -35,7 +35,7 @@ class ShortTrainings:
         self._name = rate_of(self.rule)
         self._rows = np.shape(data[0])[0]
         self._batch = None if model.batch_size is None else min(int(model.batch_size), self._rows)
-        self.is_noisy = self._batch is not None
+        self.is_noisy, self.is_steady = self._batch is not None, True
         self._in_an_epoch = 1 if self._batch is None else -(-self._rows // self._batch)
         self.last = model.planned_epochs(self._rows) * self._in_an_epoch
 
