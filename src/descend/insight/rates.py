@@ -282,7 +282,7 @@ def _search(trials: Trials) -> _Searched:
         before = lr = best()
         by, highest = _next(trials, ended, lr, factor), _HIGH * limit_at(lr)
         while (rate := min(lr * by, highest)) not in ended and has_tried(rate) and best() == rate:
-            # Where the cost still falls at the end, and falls further the larger the rate, the limit is the place to look.
+            # Where the cost still falls at the end, and lower with a larger rate, the limit is the place to look.
             still_falls = by > 1 and ended[rate].steps == trials.last and not ended[rate].bounces
             lr, by = rate, highest / rate if still_falls and highest < np.inf else by**_FASTER
         if lr != before:
