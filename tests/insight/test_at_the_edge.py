@@ -129,15 +129,14 @@ def test_what_has_settled_on_all_rows_does_not_wait_for_the_clock(monkeypatch: p
     assert explain_by_retraining(made[-1], Diagnosis(Cause.HEALTHY, {})).cause is not Cause.HEALTHY
 
 
-def test_a_rate_far_beyond_the_usual_is_too_large_where_a_tenth_is_as_bad() -> None:
-    draw = np.random.default_rng(0)
-    for _ in range(3):
-        X = draw.uniform(-2, 2, (800, 2))
-        y = (X**2).sum(axis=1) > 2
-        model = MLPClassifier(Adam(10.0), hidden=(32, 32), epochs=20).fit(X, y)
-        found = model.explain(X, y)
-        assert found.cause is Cause.RATE_TOO_LARGE
-        assert found.cure.startswith("lr=0.")
+@pytest.mark.parametrize("seed", [0, 8, 13])  # of the latter two a tenth of the rate is as bad
+def test_a_rate_far_beyond_the_usual_is_too_large_where_a_tenth_is_as_bad(seed: int) -> None:
+    X = np.random.default_rng(seed).uniform(-2, 2, (800, 2))
+    y = (X**2).sum(axis=1) > 2
+    model = MLPClassifier(Adam(10.0), hidden=(32, 32), epochs=20).fit(X, y)
+    found = model.explain(X, y)
+    assert found.cause is Cause.RATE_TOO_LARGE
+    assert found.cure.startswith("lr=0.")
 
 
 def test_of_rates_that_get_equally_low_the_one_that_does_so_sooner_is_found() -> None:

@@ -209,6 +209,13 @@ def test_a_stream_whose_steps_are_long_for_a_while_is_none() -> None:
     assert model.score(Z, Y) > 0.5
 
 
+def test_few_rows_do_not_tell_that_a_stream_explodes() -> None:
+    model = LinearRegression(GradientDescent(0.5), scale=False)
+    model.partial_fit(Z[:200], Y[:200])
+    model.partial_fit(3 * np.ones((1, 4)), [0.0])  # too long a step for that row, whose target is zero by chance
+    assert model.outcome_ is Outcome.STEPS_EXHAUSTED
+
+
 def test_weights_of_a_stream_count_as_they_are_given() -> None:
     plain, heavy = (LinearRegression(GradientDescent(rate), scale=False) for rate in (0.05, 0.01))
     plain.partial_fit(Z[:200], Y[:200])

@@ -65,6 +65,7 @@ def test_it_is_told_of_batches_and_of_trained_models() -> None:
         lambda t: np.sum((t.reshape(-1, 1) * t) ** 2) + t @ t,
         lambda t: np.sum(np.exp(-((COLUMN - COLUMN.T) ** 2)) @ X @ t) + t @ t,
         lambda t: np.sum(np.outer(t, t)) + t @ t,
+        lambda t: np.sum((t[0] * COLUMN - (t[0] * COLUMN).T) ** 2) + t @ t,
     ],
 )
 def test_what_is_meant_is_not_told(cost: Any) -> None:
