@@ -969,6 +969,9 @@ def test_of_one_column_the_picture_shows_the_rows_and_the_curve(loss: str) -> No
     two = table.append_column("more", pa.array(x**2))
     bars = tables._figure(fit_table(two, "price"), two).axes[1]
     assert bars.get_title() == "Coefficients"
+    gaps = pa.table({"size": [None if i % 9 == 0 else v for i, v in enumerate(x)], "price": 2 * x})
+    bars = tables._figure(fit_table(gaps, "price"), gaps).axes[1]  # what is missing is a column of its own
+    assert bars.get_title() == "Coefficients"
 
 
 @pytest.mark.parametrize(("kind", "model"), [("logistic", LogisticRegression), ("svm", LinearClassifier)])
