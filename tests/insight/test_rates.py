@@ -27,7 +27,7 @@ from descend import (
     sweep,
 )
 from descend.insight import find_lr, rates
-from descend.insight.short_runs import Ended
+from descend.insight.short_runs import Ended, is_steady
 from descend.insight.short_trainings import ShortTrainings
 from descend.stepsizes import Armijo, Cosine, ExponentialDecay
 
@@ -263,6 +263,14 @@ def test_short_trainings_go_through_the_whole_schedule() -> None:
         with pytest.warns(ConvergenceWarning):
             loss = alike.fit(X, y).history_.loss[-1]
         assert trainings.costs(np.array([lr]), 10)[0] == pytest.approx(loss, rel=1e-5)
+
+
+def test_a_schedule_may_begin_above_the_limit() -> None:
+    for name, steady in (("lr", True), ("method.lr", True), ("lr.lr", False), ("method.lr.lr", False)):
+        assert is_steady(name) is steady
+    X, y = load_diabetes(return_X_y=True)
+    for method, steady in ((GradientDescent(), True), (GradientDescent(Cosine(0.1, steps=300)), False)):
+        assert ShortTrainings(LinearRegression(method, epochs=300), (X, y)).is_steady is steady
 
 
 @pytest.mark.parametrize(("low", "high", "steps"), [(0.1, 20.0, 300), (1.0, 100.0, 300), (1.0, 1e4, 1_000)])

@@ -9,7 +9,7 @@ import numpy as np
 
 from descend.descent import Outcome, Run
 from descend.insight.curvature import curvature_of
-from descend.insight.short_runs import Ended, ShortRuns, rate_of, with_values
+from descend.insight.short_runs import Ended, ShortRuns, is_steady, rate_of, with_values
 from descend.insight.stability import stability_limit
 from descend.methods import GradientDescent, Rule, as_rule
 from descend.objectives.parameters import from_vector
@@ -186,7 +186,7 @@ class _OfObjective:
     def __init__(self, runs: ShortRuns, rule: Rule) -> None:
         self._runs, self._rule, self._names = runs, rule, [rate_of(rule)]
         self.last, self.first, self.is_noisy = runs.last, runs.first, runs.samples
-        self.is_steady = not self._names[0].endswith("lr.lr")  # as that of a schedule is called
+        self.is_steady = is_steady(self._names[0])
         runs.check(rule)
         self.limit = self._limit_at(runs.x0)
 
@@ -234,7 +234,8 @@ def _search(trials: Trials) -> _Searched:
         places = _order(_smoothed(found) if trials.is_noisy else found, sooner, trials.first)[:count]
         kept = tried[places]
         tried, sooner = np.append(kept, kept.min() / smaller), np.append(found[places], np.full(len(smaller), np.inf))
-        tried, sooner = tried[np.argsort(tried)], sooner[np.argsort(tried)]
+        rising = np.argsort(tried)
+        tried, sooner = tried[rising], sooner[rising]
         length = _length(trials, share)
         found = trials.costs(tried, length)
         made += length * len(tried)

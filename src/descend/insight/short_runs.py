@@ -22,7 +22,7 @@ from descend.objectives.function import prepare
 from descend.objectives.named import named
 from descend.objectives.parameters import as_parameters, dtype_of, from_vector
 
-__all__ = ["Ended", "ShortRuns", "rate_of", "with_values"]
+__all__ = ["Ended", "ShortRuns", "is_steady", "rate_of", "with_values"]
 
 _FEW = 12  # looks at the cost
 _NEARLY_ALL = 0.9
@@ -139,3 +139,8 @@ def rate_of(rule: Rule) -> str:
         has = f"has {len(names)}, {', '.join(names)}" if names else "has none"
         raise TypeError(f"find_lr is for a method that has one learning rate; {rule!r} {has}")
     return names[0]
+
+
+def is_steady(rate: str) -> bool:
+    """Whether the rate of that name, see `rate_of`, is the same at all steps: that of a schedule is one inside lr."""
+    return not rate.endswith("lr.lr")

@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length, resample
 
 from descend.descent import Outcome
 from descend.insight.changed_methods import at_pace
-from descend.insight.short_runs import Ended, rate_of, with_values
+from descend.insight.short_runs import Ended, is_steady, rate_of, with_values
 from descend.methods import Rule, as_rule
 from descend.methods.in_files import known
 
@@ -35,7 +35,7 @@ class ShortTrainings:
         self._name = rate_of(self.rule)
         self._rows = np.shape(data[0])[0]
         self._batch = None if model.batch_size is None else min(int(model.batch_size), self._rows)
-        self.is_noisy, self.is_steady = self._batch is not None, True
+        self.is_noisy, self.is_steady = self._batch is not None, is_steady(self._name)
         self._in_an_epoch = 1 if self._batch is None else -(-self._rows // self._batch)
         self.last = model.planned_epochs(self._rows) * self._in_an_epoch
 
